@@ -1,0 +1,36 @@
+"""auralise: hear what a convolutional network for music has learned.
+
+snakemake --cores 8                                   the embedded default
+snakemake --cores 8 --configfile config/paper.yaml    another experiment
+"""
+
+# Each configuration stands alone: what it leaves out takes the schema's default.
+if not workflow.configfiles:
+
+    configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"  # settings, names of networks and songs
+include: "workflow/rules/dataset.smk"  # clips → splits → segments
+include: "workflow/rules/training.smk"  # segments → networks
+include: "workflow/rules/deconvolution.smk"  # network × song → maps
+include: "workflow/rules/auralisation.smk"  # maps → sounds and sheets
+include: "workflow/rules/attributes.smk"  # network × model signals → correlations
+include: "workflow/rules/results.smk"  # checks and the page to listen on
+
+
+rule all:
+    default_target: True
+    input:
+        R / "checks.csv",
+        R / "listening",
+        rules.draw_attributes.output,
+        expand(rules.draw_confusion.output.png, network=NETWORKS),
+        expand(rules.draw_learning_curve.output.png, network=TRAINED),
+        expand(rules.draw_sheets.output, network=NETWORKS, song=SONGS),
+    message:
+        "All results are in {R}"
+
+
+onsuccess:
+    print(WHERE_TO_LOOK)

@@ -1,0 +1,258 @@
+"""Sound files, resampling and the short-time Fourier transform: samples ↔ spectra."""
+
+import logging
+import os
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from auralise.errors import AudioError
+from auralise.files import whole_file
+from auralise.songs import AUDIO_SUFFIXES
+
+log = logging.getLogger(__name__)
+
+SILENCE = 1e-5  # -100 dB below full scale, under one step of 16-bit audio
+
+
+@dataclass(frozen=True)
+class Stft:
+    """The short-time Fourier transform that the network sees, and its inverse.
+
+    Hann window, frames centred on their time, zero-padded at both ends: the same numbers as
+    ``librosa.stft`` to float32 rounding. The defaults are those of 2015 (257 bins of 21.5 Hz,
+    hops of 23.2 ms; Choi 2015, code).
+
+    Attributes
+    ----------
+    sample_rate : int
+        Samples per second (Hz).
+    n_fft : int
+        Window and transform length (samples).
+    hop_length : int
+        Distance between frames (samples).
+    """
+
+    sample_rate: int = 11025
+    n_fft: int = 512
+    hop_length: int = 256
+
+    @property
+    def n_bins(self) -> int:
+        return self.n_fft // 2 + 1
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Centre frequency of every bin (Hz), shape ``(n_bins,)``."""
+        return np.fft.rfftfreq(self.n_fft, 1 / self.sample_rate)
+
+    def times(self, n_frames: int) -> np.ndarray:
+        """Centre time of every frame (s), shape ``(n_frames,)``."""
+        return np.arange(n_frames) * (self.hop_length / self.sample_rate)
+
+    def n_samples(self, duration: float) -> int:
+        """Samples in `duration` seconds."""
+        return round(duration * self.sample_rate)
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that `analyse` makes of `n_samples` samples."""
+        return 1 + n_samples // self.hop_length
+
+    def analyse(self, samples: np.ndarray) -> np.ndarray:
+        """Spectrum of a signal.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (..., n_samples)
+            Signal; leading axes are a batch.
+
+        Returns
+        -------
+        ndarray, complex64, shape (..., n_bins, n_frames)
+        """
+        batch = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
+        spectrum = torch.stft(
+            batch.reshape(-1, batch.shape[-1]),
+            self.n_fft,
+            self.hop_length,
+            window=torch.hann_window(self.n_fft),
+            center=True,
+            pad_mode="constant",
+            return_complex=True,
+        )
+        return spectrum.reshape(*batch.shape[:-1], *spectrum.shape[-2:]).numpy()
+
+    def synthesise(self, spectrum: np.ndarray, n_samples: int) -> np.ndarray:
+        """Signal whose spectrum is nearest, in the least-squares sense, to `spectrum`.
+
+        Parameters
+        ----------
+        spectrum : ndarray, complex, shape (..., n_bins, n_frames)
+        n_samples : int
+            Length of the signal (samples).
+
+        Returns
+        -------
+        ndarray, float32, shape (..., n_samples)
+        """
+        batch = torch.from_numpy(np.ascontiguousarray(spectrum, dtype=np.complex64))
+        samples = torch.istft(
+            batch.reshape(-1, *batch.shape[-2:]),
+            self.n_fft,
+            self.hop_length,
+            window=torch.hann_window(self.n_fft),
+            center=True,
+            length=n_samples,
+        )
+        return samples.reshape(*batch.shape[:-2], n_samples).numpy()
+
+
+def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
+    """Read a sound file as mono samples at the given rate.
+
+    Channels are averaged. Anything that libsndfile reads: WAV, FLAC, OGG, MP3, AU.
+
+    Parameters
+    ----------
+    path : str or Path
+    sample_rate : int
+        Rate of the returned samples (Hz); the file is resampled to it.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_samples,)
+
+    Raises
+    ------
+    AudioError
+        The file is missing, empty, truncated, not audio, silent, or holds NaN or infinity.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise AudioError(f"{path}: the file is empty (0 bytes); replace or remove it")
+    try:
+        with soundfile.SoundFile(path) as file:
+            declared = file.frames
+            frames = file.read(dtype="float32", always_2d=True)
+            native_rate = file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{path}: cannot be read as audio ({error.error_string.rstrip('. ')}); "
+            f"expected one of {', '.join(AUDIO_SUFFIXES)}; replace, convert or remove it"
+        ) from None
+    missing = _missing_bytes(path)
+    if missing or 0 < len(frames) < declared:
+        what = f"{missing} bytes" if missing else f"{declared - len(frames)} samples"
+        raise AudioError(
+            f"{path}: truncated, {what} fewer than its header declares; "
+            "copy it again from where it came, or remove it"
+        )
+    if len(frames) == 0:
+        raise AudioError(f"{path}: holds no samples; replace or remove it")
+    if not np.isfinite(frames).all():
+        bad = np.count_nonzero(~np.isfinite(frames).all(axis=1))
+        raise AudioError(
+            f"{path}: {bad} of {len(frames)} samples are NaN or infinite; export it again"
+        )
+    samples = frames.mean(axis=1)
+    if np.abs(samples).max() < SILENCE:
+        raise AudioError(
+            f"{path}: silent (peak below {20 * np.log10(SILENCE):.0f} dB), "
+            "there is nothing to explain; remove it"
+        )
+    if native_rate != sample_rate:
+        samples = soxr.resample(samples, native_rate, sample_rate)
+    return samples
+
+
+def read_excerpt(
+    path: str | Path, sample_rate: int, start: float, duration: float
+) -> np.ndarray:
+    """Read an excerpt of a sound file, zero-padded at its end if the file is too short.
+
+    Parameters
+    ----------
+    path : str or Path
+    sample_rate : int
+        Rate of the returned samples (Hz).
+    start, duration : float
+        Where the excerpt begins and how long it is (s).
+
+    Returns
+    -------
+    ndarray, float32, shape (round(duration * sample_rate),)
+
+    Raises
+    ------
+    AudioError
+        As `read_audio`; or the excerpt begins after the end of the file, or is silent.
+    """
+    samples = read_audio(path, sample_rate)
+    first, n_samples = round(start * sample_rate), round(duration * sample_rate)
+    if first >= len(samples):
+        raise AudioError(
+            f"{path}: lasts {len(samples) / sample_rate:.2f} s, but the excerpt begins at "
+            f"{start:g} s; choose an earlier start or a longer file"
+        )
+    excerpt = samples[first : first + n_samples]
+    if np.abs(excerpt).max() < SILENCE:
+        raise AudioError(
+            f"{path}: silent between {start:g} s and {start + duration:g} s; choose another start"
+        )
+    if len(excerpt) < n_samples:
+        log.warning(
+            "%s: only %.2f s from %g s on, padded with silence to %g s",
+            path,
+            len(excerpt) / sample_rate,
+            start,
+            duration,
+        )
+        excerpt = np.pad(excerpt, (0, n_samples - len(excerpt)))
+    return excerpt
+
+
+def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
+    """Write mono samples as 16-bit PCM; the ending of `path` chooses the format.
+
+    Parameters
+    ----------
+    path : str or Path
+    samples : ndarray, shape (n_samples,)
+        In [-1, 1]; values outside are clipped, and said so in the log.
+    sample_rate : int
+        In Hz.
+    """
+    peak = np.abs(samples).max(initial=0.0)
+    if peak > 1:
+        log.warning("%s: peak %+.1f dB above full scale is clipped", path, 20 * np.log10(peak))
+    with whole_file(path) as partial:
+        soundfile.write(partial, np.clip(samples, -1, 1), sample_rate, subtype="PCM_16")
+
+
+def _missing_bytes(path: Path) -> int:
+    """Bytes of sound that a WAV or AU header declares and the file does not hold.
+
+    libsndfile shortens such files silently. Sizes that say "unknown" (streamed files) count
+    as nothing missing.
+    """
+    unknown = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF - 36)
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] == b".snd" and len(head) == 12:
+            offset, declared = struct.unpack(">II", head[4:12])
+            return 0 if declared in unknown else max(0, offset + declared - size)
+        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+            while len(chunk := file.read(8)) == 8:
+                name, declared = struct.unpack("<4sI", chunk)
+                if name == b"data":
+                    return 0 if declared in unknown else max(0, file.tell() + declared - size)
+                file.seek(declared + declared % 2, os.SEEK_CUR)
+    return 0

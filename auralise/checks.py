@@ -1,0 +1,171 @@
+"""Invariants of an experiment's results, each with its outcome."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auralise.deconvnet import Deconvnet
+from auralise.errors import AuraliseError
+from auralise.maps import Maps, open_maps
+from auralise.networks import Architecture
+from auralise.weights.expected import read_expected_network
+
+N_RECOMPUTED = 3  # features of each song whose maps are made again
+TOLERANCE = 1e-4  # of a map's maximum; another batch size rounds otherwise
+
+
+class CheckError(AuraliseError):
+    """Results that contradict themselves."""
+
+
+def check_results(
+    results: Path,
+    networks: Sequence[str],
+    controls: Sequence[str],
+    songs: Sequence[str],
+    deconvolution: Mapping,
+    seed: int,
+) -> pd.DataFrame:
+    """Check the results of one experiment.
+
+    Parameters
+    ----------
+    results : Path
+        The experiment's folder.
+    networks, controls, songs : sequence of str
+        What has to be there; `controls` are the untrained among `networks`.
+    deconvolution : mapping
+        The settings ``layers``, ``features`` and ``biases``.
+    seed : int
+        Chooses the maps that are made again.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``check``, ``subject``, ``passed``, ``found``, ``expected``.
+    """
+    rows = [_check_control(results, controls)]
+    rng = np.random.default_rng(seed)
+    for network in networks:
+        path = results / "networks" / network / "weights.safetensors"
+        net = None
+        for song in songs:
+            subject = f"{network}/{song}"
+            with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
+                if net is None:
+                    architecture = Architecture.from_settings(maps.config["architecture"])
+                    biases = maps.config["deconvolution"]["biases"]
+                    net = Deconvnet(read_expected_network(path, architecture, biases))
+                rows += _check_maps(maps, net, deconvolution, subject)
+                rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
+                rows += _check_definition(maps, net, rng, subject)
+        rows.append(_check_correlation(results / "attributes" / network / "correlation.csv", net))
+    rows.append(_check_summary(results / "attributes/summary.csv", networks))
+    return pd.DataFrame(rows, columns=["check", "subject", "passed", "found", "expected"])
+
+
+def refuse_failures(checks: pd.DataFrame, path: Path) -> None:
+    """Raise where a check failed.
+
+    Parameters
+    ----------
+    checks : DataFrame
+        As `check_results` returns it.
+    path : Path
+        Where the whole table is, for the message.
+
+    Raises
+    ------
+    CheckError
+        Names the failed checks.
+    """
+    failed = checks[~checks["passed"]]
+    if len(failed):
+        lines = [
+            f"  {row.check}, {row.subject}: found {row.found}, expected {row.expected}"
+            for row in failed.itertuples()
+        ]
+        raise CheckError(
+            f"{len(failed)} of {len(checks)} checks of the results failed (all in {path}); "
+            "delete the files named and run again\n" + "\n".join(lines)
+        )
+
+
+Row = tuple[str, str, bool, str, str]
+
+
+def _check_control(results: Path, controls: Sequence[str]) -> Row:
+    found = [
+        name for name in controls if (results / "networks" / name / "weights.safetensors").is_file()
+    ]
+    passed = len(controls) > 0 and len(found) == len(controls)
+    return ("untrained control is there", "networks", passed, f"{len(found)}", f"{len(controls)}")
+
+
+def _check_maps(maps: Maps, net: Deconvnet, deconvolution: Mapping, subject: str) -> Iterator[Row]:
+    layers = sorted(deconvolution["layers"] or range(1, net.n_layers + 1))
+    yield ("layers", subject, maps.layers == layers, f"{maps.layers}", f"{layers}")
+    wanted = deconvolution["features"]
+    for layer in maps.layers:
+        name = f"{subject}/layer{layer}"
+        of_layer = range(net.n_features[layer - 1])
+        expected = [f for f in of_layer if wanted is None or f in wanted]
+        features = maps.features(layer).tolist()
+        yield ("maps", name, features == expected, f"{len(features)}", f"{len(expected)}")
+        deconvolved = maps.deconvolved(layer)
+        n_finite = int(np.isfinite(deconvolved).all(axis=(1, 2)).sum())
+        yield ("finite maps", name, n_finite == len(features), f"{n_finite}", f"{len(features)}")
+        n_dead = int(np.count_nonzero(~maps.live(layer)))
+        silent = not deconvolved[~maps.live(layer)].any()
+        yield ("dead features have zero maps", name, silent, f"{n_dead} dead", "zero maps")
+
+
+def _check_sounds(maps: Maps, folder: Path, subject: str) -> Row:
+    n_sounds = len(list(folder.glob("layer*/feature*.wav")))
+    n_maps = sum(len(maps.features(layer)) for layer in maps.layers)
+    return ("one sound per map", subject, n_sounds == n_maps, f"{n_sounds}", f"{n_maps}")
+
+
+def _check_definition(
+    maps: Maps, net: Deconvnet, rng: np.random.Generator, subject: str
+) -> Iterator[Row]:
+    """A few maps made again, one by one, from the stored spectrum and the weights."""
+    magnitude = np.abs(maps.spectrum)
+    for _ in range(N_RECOMPUTED):
+        layer = int(rng.choice(maps.layers))
+        row = int(rng.integers(len(maps.features(layer))))
+        feature = int(maps.features(layer)[row])
+        stored = maps.deconvolved(layer, slice(row, row + 1))
+        again = net.deconvolve(magnitude, layer, [feature])
+        scale = np.abs(again).max()
+        error = float(np.abs(stored - again).max() / scale) if scale > 0 else float(stored.any())
+        yield (
+            "map agrees with its definition",
+            f"{subject}/layer{layer}/feature{feature:02d}",
+            error <= TOLERANCE,
+            f"relative error {error:.1e}",
+            f"at most {TOLERANCE:g}",
+        )
+
+
+def _check_correlation(path: Path, net: Deconvnet) -> Row:
+    table = pd.read_csv(path)
+    values = table.loc[table["live"], "correlation"]
+    inside = values.between(-1, 1).all()
+    complete = len(table) == sum(net.n_features) * table["attribute"].nunique()
+    return (
+        "correlations lie in [-1, 1], one per feature and attribute",
+        path.parent.name,
+        bool(inside and complete),
+        f"{len(table)} rows, {values.min():.3f} to {values.max():.3f}",
+        f"{sum(net.n_features)} features, -1 to 1",
+    )
+
+
+def _check_summary(path: Path, networks: Sequence[str]) -> Row:
+    found = set(pd.read_csv(path)["network"])
+    missing = sorted({*networks, "input"} - found)
+    text = ", ".join(missing) or "none"
+    return ("summary has every network", path.name, not missing, f"missing: {text}", "none missing")

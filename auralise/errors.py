@@ -1,0 +1,25 @@
+"""Errors that a user can act on: each names what was given, what was expected and the remedy."""
+
+
+class AuraliseError(Exception):
+    """Base of every error that auralise raises for a user's mistake; shown without a traceback."""
+
+
+class AudioError(AuraliseError):
+    """A sound file that cannot be used."""
+
+
+class SettingsError(AuraliseError):
+    """Settings that contradict each other or the files at hand."""
+
+
+class NetworkError(AuraliseError):
+    """A network that cannot be built or explained."""
+
+
+class WeightsError(AuraliseError):
+    """A weights file that cannot be read or does not fit."""
+
+
+class MapsError(AuraliseError):
+    """A file of deconvolved maps that cannot be read."""

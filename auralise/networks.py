@@ -1,0 +1,189 @@
+"""The five-layer genre network of Choi 2015/2016 and its variants."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+
+from auralise.errors import NetworkError
+
+SCALINGS = ("linear", "log")
+
+
+class LogScaling(nn.Module):
+    """Compress magnitudes: ``log(1 + gain * magnitude)``; silence stays zero.
+
+    Parameters
+    ----------
+    gain : float
+        Steepness near zero. At 10, a magnitude of 0.1 is where compression sets in.
+    """
+
+    def __init__(self, gain: float = 10.0):
+        super().__init__()
+        self.gain = gain
+
+    def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
+        return torch.log1p(self.gain * magnitude)
+
+    def extra_repr(self) -> str:
+        return f"gain={self.gain:g}"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What distinguishes one variant of the network from another.
+
+    The defaults are the network of 2015 (Choi 2015, code: five times convolution 3×3 'same',
+    ReLU, max-pooling 2×2, dropout, then two dense layers).
+
+    Attributes
+    ----------
+    kernels : tuple of (int, int)
+        Height (bins) and width (frames) of each layer's kernels; both odd.
+    features : tuple of int
+        Features of each layer.
+    dropout : tuple of float
+        Dropout after the pooling of each layer.
+    batch_norm : bool
+        Batch normalisation between convolution and ReLU.
+    local_response_norm : bool
+        Local response normalisation over 5 features after each layer's dropout, as in 2015.
+        Deconvolution passes it by.
+    dense : tuple of int
+        Units of the dense layers before the output.
+    dense_dropout : float
+    scaling : {'linear', 'log'}
+        What the network sees of a magnitude: itself, or ``log(1 + 10 * magnitude)``.
+    """
+
+    kernels: tuple[tuple[int, int], ...] = ((3, 3),) * 5
+    features: tuple[int, ...] = (64,) * 5
+    dropout: tuple[float, ...] = (0.0, 0.25, 0.25, 0.25, 0.5)
+    batch_norm: bool = False
+    local_response_norm: bool = False
+    dense: tuple[int, ...] = (512, 256)
+    dense_dropout: float = 0.5
+    scaling: str = "linear"
+
+    def __post_init__(self) -> None:
+        if not self.features or not len(self.kernels) == len(self.features) == len(self.dropout):
+            raise NetworkError(
+                "kernels, features and dropout need one entry per layer, at least one; got "
+                f"{len(self.kernels)}, {len(self.features)} and {len(self.dropout)}"
+            )
+        if any(side % 2 == 0 for kernel in self.kernels for side in kernel):
+            raise NetworkError(f"kernels must have odd sides, got {self.kernels}")
+        if self.scaling not in SCALINGS:
+            raise NetworkError(f"scaling must be one of {SCALINGS}, got {self.scaling!r}")
+
+    @property
+    def n_layers(self) -> int:
+        return len(self.features)
+
+    @classmethod
+    def from_settings(cls, settings: Mapping) -> "Architecture":
+        """Build from a plain mapping (YAML or JSON), in which tuples are lists.
+
+        ``kernel`` and ``first_kernel`` are shorthands for ``kernels``; single values of
+        ``features`` and ``dropout`` hold for each of ``layers`` layers.
+        """
+        values = dict(settings)
+        n_layers = values.pop("layers", 5)
+
+        def per_layer(value):
+            return tuple(value) if isinstance(value, (list, tuple)) else (value,) * n_layers
+
+        if "kernel" in values:
+            kernel = tuple(values.pop("kernel"))
+            first = tuple(values.pop("first_kernel", None) or kernel)
+            values["kernels"] = (first,) + (kernel,) * (n_layers - 1)
+        if "kernels" in values:
+            values["kernels"] = tuple(tuple(kernel) for kernel in values["kernels"])
+        for name in {"features", "dropout"} & values.keys():
+            values[name] = per_layer(values[name])
+        if "dense" in values:
+            values["dense"] = tuple(values["dense"])
+        return cls(**values)
+
+    def to_settings(self) -> dict:
+        """As a mapping that survives JSON: the inverse of `from_settings`."""
+        return asdict(self)
+
+
+def build_convolutional_part(architecture: Architecture) -> nn.Sequential:
+    """The layers that deconvolution explains, untrained.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``scaling`` (if not linear), ``layer1``, ``layer2``, …; takes
+        ``(batch, 1, n_bins, n_frames)``.
+    """
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    if architecture.scaling == "log":
+        parts["scaling"] = LogScaling()
+    n_inputs = 1
+    for index, (kernel, n_features, dropout) in enumerate(
+        zip(architecture.kernels, architecture.features, architecture.dropout, strict=True)
+    ):
+        layer: OrderedDict[str, nn.Module] = OrderedDict()
+        layer["convolution"] = nn.Conv2d(n_inputs, n_features, kernel, padding="same")
+        if architecture.batch_norm:
+            layer["batch_norm"] = nn.BatchNorm2d(n_features)
+        layer["relu"] = nn.ReLU()
+        layer["pooling"] = nn.MaxPool2d(2)
+        layer["dropout"] = nn.Dropout(dropout)
+        if architecture.local_response_norm:
+            # torch divides alpha by the size, the network of 2015 did not: 1e-4 = 5e-4 / 5.
+            layer["response_norm"] = nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+        parts[f"layer{index + 1}"] = nn.Sequential(layer)
+        n_inputs = n_features
+    return nn.Sequential(parts)
+
+
+def build_network(
+    architecture: Architecture, n_bins: int, n_frames: int, n_classes: int
+) -> nn.Sequential:
+    """The whole classifier, untrained: convolutional part, dense layers, class scores.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    n_bins, n_frames : int
+        Size of the segments.
+    n_classes : int
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``convolutional`` and ``classifier``; maps ``(batch, 1, n_bins, n_frames)`` to scores
+        ``(batch, n_classes)`` before the softmax.
+
+    Raises
+    ------
+    NetworkError
+        The segments are too small for that many poolings.
+    """
+    shrink = 2**architecture.n_layers
+    height, width = n_bins // shrink, n_frames // shrink
+    if height * width == 0:
+        raise NetworkError(
+            f"segments of {n_bins} bins × {n_frames} frames are too small for "
+            f"{architecture.n_layers} layers, each halving both; expected at least "
+            f"{shrink} × {shrink}: use fewer layers, or a longer stft.duration"
+        )
+    dense: list[nn.Module] = [nn.Flatten()]
+    n_inputs = architecture.features[-1] * height * width
+    for n_units in architecture.dense:
+        dense += [nn.Linear(n_inputs, n_units), nn.ReLU(), nn.Dropout(architecture.dense_dropout)]
+        n_inputs = n_units
+    dense.append(nn.Linear(n_inputs, n_classes))
+    return nn.Sequential(
+        OrderedDict(
+            convolutional=build_convolutional_part(architecture),
+            classifier=nn.Sequential(*dense),
+        )
+    )

@@ -1,0 +1,26 @@
+"""Check the invariants of the results; a failed check fails the run."""
+
+from pathlib import Path
+
+from _job import job, use_threads
+
+from auralise.checks import check_results, refuse_failures
+from auralise.files import whole_file
+
+with job(snakemake):
+    use_threads(snakemake)
+    params = snakemake.params
+    checks = check_results(
+        Path(params.results),
+        params.networks,
+        params.controls,
+        params.songs,
+        params.deconvolution,
+        params.seed,
+    )
+    # A failing table stays beside the log, since a failed rule keeps no output.
+    failed = Path(snakemake.log[0]).with_suffix(".csv")
+    checks.to_csv(failed, index=False)
+    refuse_failures(checks, failed)
+    with whole_file(snakemake.output[0]) as path:
+        checks.to_csv(path, index=False)

@@ -1,0 +1,38 @@
+"""Deconvolve every feature of a network on one song."""
+
+from _job import job, use_threads
+
+from auralise.audio import Stft, read_excerpt
+from auralise.deconvnet import Deconvnet
+from auralise.files import sha256_of_file
+from auralise.maps import write_maps
+from auralise.networks import Architecture
+from auralise.weights.expected import read_expected_network
+
+with job(snakemake):
+    use_threads(snakemake)
+    params, weights = snakemake.params, snakemake.input.weights
+    stft = dict(params.stft)
+    duration = stft.pop("duration")
+    samples = read_excerpt(
+        snakemake.input.song, stft["sample_rate"], params.excerpt_start, duration
+    )
+    architecture = Architecture.from_settings(params.architecture)
+    network = read_expected_network(weights, architecture, params.deconvolution["biases"])
+    write_maps(
+        snakemake.output[0],
+        Deconvnet(network),
+        samples,
+        Stft(**stft),
+        params.deconvolution["layers"],
+        params.deconvolution["features"],
+        song=snakemake.wildcards.song,
+        network=snakemake.wildcards.network,
+        weights_sha256=sha256_of_file(weights),
+        config={
+            "architecture": params.architecture,
+            "stft": params.stft,
+            "excerpt_start": params.excerpt_start,
+            "deconvolution": params.deconvolution,
+        },
+    )

@@ -1,0 +1,10 @@
+"""Draw loss and accuracy by epoch."""
+
+import pandas as pd
+from _job import job
+
+from auralise.figures import draw_learning_curve, save_figure
+
+with job(snakemake):
+    figure = draw_learning_curve(pd.read_csv(snakemake.input[0]), snakemake.wildcards.network)
+    save_figure(figure, *snakemake.output)

@@ -1,0 +1,18 @@
+"""Evaluate one network on the test clips, beside the trivial baseline."""
+
+import json
+
+from _job import job, use_threads
+
+from auralise.files import whole_file
+from auralise.networks import Architecture
+from auralise.training import evaluate_network
+from auralise.weights.expected import read_expected_network
+
+with job(snakemake):
+    use_threads(snakemake)
+    architecture = Architecture.from_settings(snakemake.params.architecture)
+    network = read_expected_network(snakemake.input.weights, architecture)
+    evaluation = evaluate_network(network, snakemake.input.segments)
+    with whole_file(snakemake.output[0]) as path:
+        path.write_text(json.dumps(evaluation, indent=1) + "\n")

@@ -1,0 +1,13 @@
+"""Transform the clips into the segments that the network sees."""
+
+import pandas as pd
+from _job import job
+
+from auralise.audio import Stft
+from auralise.datasets.segments import write_segments
+
+with job(snakemake):
+    stft = dict(snakemake.params.stft)
+    duration = stft.pop("duration")
+    clips = pd.read_csv(snakemake.input.clips, keep_default_na=False)
+    write_segments(snakemake.output[0], clips, Stft(**stft), duration)

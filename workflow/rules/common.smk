@@ -1,0 +1,73 @@
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from auralise.errors import AuraliseError
+from auralise.provenance import code_version
+from auralise.settings import complete_settings
+from auralise.songs import find_songs
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+
+# Snakemake 9 does not quote the interpreter that runs a script.
+if " " in sys.executable and not sys.executable.startswith("'"):
+    sys.executable = f"'{sys.executable}'"
+
+try:
+    config = complete_settings(
+        config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+    )
+    SONGS = find_songs(config["songs"])
+except AuraliseError as error:
+    raise WorkflowError(str(error)) from None
+
+R = Path("results") / config["experiment"]
+try:
+    R.mkdir(parents=True, exist_ok=True)
+    (R / ".writable").touch()
+    (R / ".writable").unlink()
+except OSError as error:
+    raise WorkflowError(
+        f"cannot write to {R}: {error.strerror}; make the folder writable or choose another "
+        "'experiment' name"
+    ) from None
+
+TRAINED = [f"{variant}-{seed}" for variant in config["networks"] for seed in config["seeds"]]
+CONTROLS = [f"untrained-{seed}" for seed in range(config["controls"]["untrained"])]
+NETWORKS = TRAINED + CONTROLS
+
+WHERE_TO_LOOK = f"""
+Listen:   {R / 'listening/index.html'}    (open it in a browser)
+Look:     {R / 'figures'}
+Sounds:   {R / 'auralisation'}
+Numbers:  {R / 'attributes/summary.csv'}, {R / 'networks'}/*/evaluation.json
+Checks:   {R / 'checks.csv'}
+"""
+
+
+wildcard_constraints:
+    network="|".join(NETWORKS),
+    song=r"[^/]+",
+
+
+def code_of(rule_name):
+    """Version of the library's code behind a rule: its change re-runs the rule."""
+    return code_version(SCRIPTS / f"{rule_name}.py")
+
+
+def variant_of(network):
+    """Settings of a network's architecture; a control has that of the first variant."""
+    name = network.rsplit("-", 1)[0]
+    first = next(iter(config["networks"]))
+    return config["networks"][first if name == "untrained" else name]
+
+
+def seed_of(network):
+    return int(network.rsplit("-", 1)[1])
+
+
+def schedule_of(network):
+    """Settings of a network's training; a control trains for no epoch."""
+    control = {"epochs": 0} if network in CONTROLS else {}
+    return config["training"] | control

@@ -1,0 +1,24 @@
+rule deconvolve_song:
+    input:
+        weights=rules.train_network.output.weights,
+        song=lambda w: SONGS[w.song],
+    output:
+        R / "deconvolution/{network}/{song}.h5",
+    params:
+        code=code_of("deconvolve_song"),
+        architecture=lambda w: variant_of(w.network),
+        stft=config["stft"],
+        excerpt_start=config["excerpt_start"],
+        deconvolution=config["deconvolution"],
+    log:
+        R / "logs/deconvolve_song/{network}/{song}.log",
+    benchmark:
+        R / "benchmarks/deconvolve_song/{network}/{song}.tsv"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    message:
+        "Deconvolve every feature of {wildcards.network} on '{wildcards.song}'"
+    script:
+        "../../scripts/deconvolve_song.py"

@@ -1,0 +1,96 @@
+rule train_network:
+    input:
+        segments=rules.write_segments.output[0],
+    output:
+        weights=R / "networks/{network}/weights.safetensors",
+        history=R / "networks/{network}/history.csv",
+    params:
+        code=code_of("train_network"),
+        architecture=lambda w: variant_of(w.network),
+        schedule=lambda w: schedule_of(w.network),
+        stft=config["stft"],
+        seed=lambda w: seed_of(w.network),
+        checkpoints=lambda w: str(R / "networks" / w.network / "checkpoints"),
+    log:
+        R / "logs/train_network/{network}.log",
+    benchmark:
+        R / "benchmarks/train_network/{network}.tsv"
+    threads: 2
+    resources:
+        mem_mb=6000,
+        runtime=720,
+    message:
+        "Train {wildcards.network}"
+    script:
+        "../../scripts/train_network.py"
+
+
+rule evaluate_network:
+    input:
+        weights=rules.train_network.output.weights,
+        segments=rules.write_segments.output[0],
+    output:
+        R / "networks/{network}/evaluation.json",
+    params:
+        code=code_of("evaluate_network"),
+        architecture=lambda w: variant_of(w.network),
+    log:
+        R / "logs/evaluate_network/{network}.log",
+    benchmark:
+        R / "benchmarks/evaluate_network/{network}.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    message:
+        "Evaluate {wildcards.network} on the test clips, beside a trivial baseline"
+    script:
+        "../../scripts/evaluate_network.py"
+
+
+rule draw_learning_curve:
+    input:
+        rules.train_network.output.history,
+    output:
+        png=report(
+            R / "figures/{network}/learning_curve.png",
+            caption="../report/learning_curve.rst",
+            category="Networks",
+            labels={"network": "{network}", "figure": "learning curve"},
+        ),
+        pdf=R / "figures/{network}/learning_curve.pdf",
+    params:
+        code=code_of("draw_learning_curve"),
+    log:
+        R / "logs/draw_learning_curve/{network}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Draw the learning curve of {wildcards.network}"
+    script:
+        "../../scripts/draw_learning_curve.py"
+
+
+rule draw_confusion:
+    input:
+        rules.evaluate_network.output[0],
+    output:
+        png=report(
+            R / "figures/{network}/confusion.png",
+            caption="../report/confusion.rst",
+            category="Networks",
+            labels={"network": "{network}", "figure": "confusion"},
+        ),
+        pdf=R / "figures/{network}/confusion.pdf",
+    params:
+        code=code_of("draw_confusion"),
+    log:
+        R / "logs/draw_confusion/{network}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    message:
+        "Draw the confusion matrix of {wildcards.network}"
+    script:
+        "../../scripts/draw_confusion.py"
