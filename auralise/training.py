@@ -74,11 +74,13 @@ class EpochShuffle(Sampler):
 
 
 class _Training(pl.LightningModule):
-    def __init__(self, network: nn.Module, schedule: Schedule, seed: int, fingerprint: str):
+    def __init__(
+        self, network: nn.Module, schedule: Schedule, order: EpochShuffle, fingerprint: str
+    ):
         super().__init__()
         self.network = network
         self.schedule = schedule
-        self.seed = seed
+        self.order = order
         self.fingerprint = fingerprint
         self.history: list[dict] = []
         self._sums = {"train": np.zeros(3), "validation": np.zeros(3)}
@@ -95,15 +97,16 @@ class _Training(pl.LightningModule):
         self._sums[split] += (loss.item() * len(labels), hits, len(labels))
         return loss
 
-    def training_step(self, batch, _):
+    def training_step(self, batch, number):
+        # Dropout draws by seed, epoch and batch, so that a resumed run draws the same.
+        rng = np.random.default_rng([self.order.seed, self.current_epoch, number])
+        torch.manual_seed(int(rng.integers(2**62)))
         return self._loss(batch, "train")
 
     def validation_step(self, batch, _):
         self._loss(batch, "validation")
 
     def on_train_epoch_start(self):
-        # Dropout draws by seed and epoch, so that a resumed run draws the same.
-        torch.manual_seed(int(np.random.default_rng([self.seed, self.current_epoch]).integers(2**62)))
         for sums in self._sums.values():
             sums[:] = 0
 
@@ -127,6 +130,8 @@ class _Training(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint):
         self.history = checkpoint["history"]
+        # Lightning fetches the first batch before it tells the sampler the epoch.
+        self.order.set_epoch(len(self.history))
 
 
 def train_network(
@@ -197,14 +202,11 @@ def train_network(
             enable_model_summary=False,
             callbacks=[best, stop, TQDMProgressBar(refresh_rate=5)],
         )
-        training = _Training(network.train(), schedule, seed, fingerprint)
+        order = EpochShuffle(len(train), seed)
+        training = _Training(network.train(), schedule, order, fingerprint)
         trainer.fit(
             training,
-            DataLoader(
-                train,
-                schedule.batch_size,
-                sampler=EpochShuffle(len(train), seed),
-            ),
+            DataLoader(train, schedule.batch_size, sampler=order),
             DataLoader(validation, schedule.batch_size),
             ckpt_path=resume,
             weights_only=True,

@@ -54,3 +54,9 @@ rule build_listening_page:
         "Build the page to listen on"
     script:
         "../../scripts/build_listening_page.py"
+
+
+rule show_results:
+    localrule: True
+    run:
+        print(WHERE_TO_LOOK)

@@ -1,0 +1,61 @@
+# Two commands do everything: `make run` and `make test`. The others are for developers.
+
+PYTHON ?= python3
+CORES ?= all
+CONFIG ?=
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format benchmark unlock clean
+
+help:  ## Say what can be done
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for another one)
+	@echo "Running the experiment in $(or $(CONFIG),config/config.yaml) on $(CORES) cores."
+	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") --quiet host
+	@$(BIN)/python -m snakemake --cores 1 $(if $(CONFIG),--configfile "$(CONFIG)") --quiet all -- show_results
+
+test: .venv/test.stamp  ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/test.stamp  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+
+format: .venv/test.stamp  ## Put the code into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+benchmark: .venv/test.stamp  ## Measure the deconvolution beside its alternatives
+	$(BIN)/python benchmarks/deconvolution.py
+
+unlock:  ## Release the lock that a killed run left behind
+	$(BIN)/python -m snakemake --cores 1 $(if $(CONFIG),--configfile "$(CONFIG)") --unlock
+
+clean:  ## Remove the virtual environment (results stay)
+	rm -rf .venv
+
+.venv/run.stamp: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "auralise needs Python 3.11 or newer; '$(PYTHON)' is" \
+		"$$($(PYTHON) --version 2>&1 || echo missing). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Building .venv and installing what auralise needs (about 2 GB, a few minutes)."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) torch==2.13.0 --editable .
+	@# Its metadata ask for pyaudio, which only live playback needs and few machines can build.
+	@$(PIP) --no-deps tinysoundfont==0.3.7
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp
+	@echo "Installing what the tests need."
+	@$(PIP) --editable '.[dev]'
+	@# Oracles of the tests; their metadata ask for torchvision and an old numpy, neither needed.
+	@$(PIP) --no-deps captum==0.9.0 zennit==0.5.1
+	@touch $@

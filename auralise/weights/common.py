@@ -1,0 +1,301 @@
+"""What every format shares: how a file is refused, and how modules become layers."""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from auralise.errors import WeightsError
+
+log = logging.getLogger(__name__)
+
+LARGEST = 2 * 2**30  # bytes that one file may unfold to; VGG-19 with its dense part has 0.6e9
+
+NAME_OF_MODULE = {
+    nn.Conv2d: "convolution",
+    nn.BatchNorm2d: "batch_norm",
+    nn.ReLU: "relu",
+    nn.LeakyReLU: "leaky_relu",
+    nn.ELU: "elu",
+    nn.MaxPool2d: "pooling",
+    nn.AvgPool2d: "pooling",
+    nn.Dropout: "dropout",
+    nn.Dropout2d: "dropout",
+}
+
+
+def refusal(path: str | Path, found: str, expected: str, remedy: str) -> WeightsError:
+    """The error for a file that cannot be used: what it holds, what it should, what to do."""
+    return WeightsError(f"{path}: {found}; expected {expected}. {remedy}")
+
+
+def shape_text(shape: Iterable[int]) -> str:
+    """A shape as people write it: ``64×1×3×3``."""
+    return "×".join(str(size) for size in shape) or "a single number"
+
+
+def fill(path: str | Path, module: nn.Module, tensors: Mapping[str, Tensor], remedy: str) -> None:
+    """Put `tensors` into `module`, name by name, or leave it as it is.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the tensors come from, for the error.
+    module : torch.nn.Module
+        May lie on the meta device: its parameters are replaced, not copied into.
+    tensors : mapping of str to Tensor
+    remedy : str
+        What the user can do about a misfit.
+
+    Raises
+    ------
+    WeightsError
+        Names the tensors that are missing, unexpected or of another shape.
+    """
+    wanted = module.state_dict()
+    # Files from before torch 0.4.1, and converters, leave out this counter; nothing here reads it.
+    counters = {
+        name: torch.zeros((), dtype=torch.long)
+        for name in wanted
+        if name.endswith("num_batches_tracked") and name not in tensors
+    }
+    tensors = {**tensors, **counters}
+    for name, tensor in tensors.items():
+        if name in wanted and tensor.shape != wanted[name].shape:
+            raise refusal(
+                path,
+                f"tensor '{name}' is {shape_text(tensor.shape)}",
+                shape_text(wanted[name].shape),
+                remedy,
+            )
+    missing = [name for name in wanted if name not in tensors]
+    unexpected = [name for name in tensors if name not in wanted]
+    if missing or unexpected:
+        found = [
+            f"{what} {listing(names)}"
+            for what, names in (("lacks", missing), ("also holds", unexpected))
+            if names
+        ]
+        raise refusal(path, "it " + " and ".join(found), f"{len(wanted)} tensors by name", remedy)
+    for name, tensor in tensors.items():
+        if wanted[name].is_floating_point():
+            require_finite(path, name, tensor)
+    like_wanted = {
+        name: tensor.to(wanted[name].dtype).contiguous() for name, tensor in tensors.items()
+    }
+    module.load_state_dict(like_wanted, assign=True)
+
+
+def listing(names: Sequence[str], at_most: int = 6) -> str:
+    """The first few names in quotes, and how many more there are."""
+    shown = ", ".join(f"'{name}'" for name in names[:at_most])
+    more = len(names) - at_most
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def require_finite(path: str | Path, name: str, tensor: Tensor) -> None:
+    """Refuse a tensor with NaN or infinity in it, or of integers, complex or 8-bit numbers."""
+    if not tensor.is_floating_point() or tensor.element_size() < 2:
+        raise refusal(
+            path,
+            f"tensor '{name}' is of type {str(tensor.dtype).removeprefix('torch.')}",
+            "real floating-point numbers of 16 bits or more",
+            "Undo the quantisation before saving the weights.",
+        )
+    if not torch.isfinite(tensor).all():
+        raise refusal(
+            path,
+            f"tensor '{name}' holds values that are not finite",
+            "finite numbers",
+            "The training diverged or the file is damaged: take an earlier checkpoint.",
+        )
+
+
+def ignore_biases(network: nn.Module) -> None:
+    """Zero the biases of all convolutions and take out local response normalisation, in place.
+
+    The procedure of 2015 (Choi 2015, code) lets neither take part.
+    """
+    for parent in list(network.modules()):
+        if isinstance(parent, nn.Conv2d) and parent.bias is not None:
+            nn.init.zeros_(parent.bias)
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.LocalResponseNorm):
+                if isinstance(parent, nn.Sequential):
+                    delattr(parent, name)
+                else:
+                    setattr(parent, name, nn.Identity())
+
+
+def require_size(path: str | Path, what: str, n_bytes: int) -> None:
+    """Refuse what would unfold to more than `LARGEST` bytes, before it does."""
+    if n_bytes > LARGEST:
+        raise refusal(
+            path,
+            f"{what} would take {n_bytes / 2**30:.1f} GiB",
+            f"at most {LARGEST / 2**30:.1f} GiB",
+            "This is no weights file that auralise can use; check where it comes from.",
+        )
+
+
+@dataclass(frozen=True)
+class FoundConvolution:
+    """A convolution in a file that says nothing of the architecture.
+
+    Attributes
+    ----------
+    name : str
+        What the file calls its weight.
+    weight : Tensor, shape (n_features, n_inputs, height, width)
+        As torch has it: cross-correlation.
+    bias : Tensor, shape (n_features,), optional
+    norm : BatchNorm2d, optional
+        That follows it.
+    """
+
+    name: str
+    weight: Tensor
+    bias: Tensor | None = None
+    norm: nn.BatchNorm2d | None = None
+
+
+def convolution(weight: Tensor, bias: Tensor | None = None, **options) -> nn.Conv2d:
+    """A Conv2d that holds `weight` and `bias`; `options` are its stride, padding and so on."""
+    n_features, n_inputs, height, width = weight.shape
+    with torch.device("meta"):
+        module = nn.Conv2d(
+            n_inputs * options.get("groups", 1),
+            n_features,
+            (height, width),
+            bias=bias is not None,
+            **options,
+        )
+    module.weight = nn.Parameter(weight.float().contiguous())
+    if bias is not None:
+        module.bias = nn.Parameter(bias.float().contiguous())
+    return module
+
+
+def batch_norm(
+    mean: Tensor, variance: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float
+) -> nn.BatchNorm2d:
+    """A BatchNorm2d in evaluation; a missing gain is 1, a missing offset 0."""
+    with torch.device("meta"):
+        module = nn.BatchNorm2d(len(mean), eps=epsilon)
+    module.weight = nn.Parameter(torch.ones(len(mean)) if gamma is None else gamma.float())
+    module.bias = nn.Parameter(torch.zeros(len(mean)) if beta is None else beta.float())
+    module.running_mean, module.running_var = mean.float(), variance.float()
+    module.num_batches_tracked = torch.zeros((), dtype=torch.long)
+    return module
+
+
+def require_chain(path: str | Path, found: Sequence[FoundConvolution], remedy: str) -> None:
+    """Refuse convolutions that do not follow each other, or whose vectors do not fit."""
+    if not found:
+        raise refusal(path, "no convolution in it", "at least one weight with four axes", remedy)
+    n_inputs = found[0].weight.shape[1]
+    for item in found:
+        require_finite(path, item.name, item.weight)
+        n_features = len(item.weight)
+        if item.weight.numel() == 0 or item.weight.shape[1] != n_inputs:
+            raise refusal(
+                path,
+                f"tensor '{item.name}' is {shape_text(item.weight.shape)} (features × inputs × "
+                "height × width)",
+                f"{n_inputs} inputs, as many as the layer before has features",
+                remedy,
+            )
+        vectors = {}
+        if item.bias is not None:
+            vectors["bias"] = item.bias
+        if item.norm is not None:
+            vectors |= {
+                f"batch normalisation's {name}": vector
+                for name, vector in item.norm.state_dict().items()
+                if vector.ndim
+            }
+        for what, vector in vectors.items():
+            if vector.shape != (n_features,):
+                raise refusal(
+                    path,
+                    f"the {what} of '{item.name}' is {shape_text(vector.shape)}",
+                    f"{n_features}, one value per feature",
+                    remedy,
+                )
+            require_finite(path, f"{what} of {item.name}", vector)
+        n_inputs = n_features
+
+
+def assume_2015(path: str | Path, found: Sequence[FoundConvolution], remedy: str) -> nn.Sequential:
+    """Layers as in the network of 2015, for a file that holds tensors and no architecture.
+
+    Every layer is taken as convolution 'same', batch normalisation where there is one, ReLU,
+    max-pooling 2×2 (Choi 2015, code).
+
+    Parameters
+    ----------
+    path : str or Path
+    found : sequence of FoundConvolution
+        In the order of the network.
+    remedy : str
+        What the user can do where the assumption fails.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``layer1``, ``layer2``, …
+
+    Raises
+    ------
+    WeightsError
+        The convolutions do not chain, or an even kernel shows that this is another network.
+    """
+    require_chain(path, found, remedy)
+    for item in found:
+        if not all(side % 2 for side in item.weight.shape[2:]):
+            raise refusal(
+                path,
+                f"tensor '{item.name}' is {shape_text(item.weight.shape)}, an even kernel, and "
+                "the file says nothing of its padding",
+                "odd kernels, as in the network of 2015",
+                remedy,
+            )
+    log.info(
+        "%s holds no architecture; assuming that of 2015 for its %d layers: convolution 'same', "
+        "%sReLU, max-pooling 2×2. %s",
+        path,
+        len(found),
+        "batch normalisation where there is one, " if any(item.norm for item in found) else "",
+        remedy,
+    )
+    modules: list[nn.Module] = []
+    for item in found:
+        modules.append(convolution(item.weight, item.bias, padding="same"))
+        if item.norm is not None:
+            modules.append(item.norm)
+        modules += [nn.ReLU(), nn.MaxPool2d(2)]
+    return arrange_layers(modules)
+
+
+def arrange_layers(modules: Iterable[nn.Module]) -> nn.Sequential:
+    """A chain of modules as ``layer1``, ``layer2``, …, each from one convolution to the next.
+
+    What comes before the first convolution is called ``input``.
+    """
+    layers: dict[str, dict[str, nn.Module]] = {}
+    current: dict[str, nn.Module] = layers.setdefault("input", {})
+    for module in modules:
+        if isinstance(module, nn.Conv2d):
+            current = layers.setdefault(f"layer{len(layers)}", {})
+        name = NAME_OF_MODULE.get(type(module), type(module).__name__.lower())
+        n_before = sum(known.rstrip("_0123456789") == name for known in current)
+        current[name if not n_before else f"{name}_{n_before + 1}"] = module
+    return nn.Sequential(
+        OrderedDict(
+            (name, nn.Sequential(OrderedDict(parts))) for name, parts in layers.items() if parts
+        )
+    )

@@ -1,0 +1,118 @@
+"""HDF5 files from strangers: nothing outside the file is touched, nothing unbounded is read."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from auralise.weights.common import refusal, require_size
+
+COPY_ANEW = "Copy the file anew, or save the network again."
+
+# What h5py raises for damaged files, besides OSError.
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
+
+
+@contextmanager
+def open_hdf5(path: str | Path, source: str | Path | BinaryIO) -> Iterator[h5py.File]:
+    """A file to read from; whatever h5py raises in the block becomes a WeightsError.
+
+    Parameters
+    ----------
+    path : str or Path
+        For the error.
+    source : str, Path or binary file
+        What to open: the path itself, or a member of an archive.
+    """
+    try:
+        with h5py.File(source, "r") as file:
+            yield file
+    except DAMAGE as error:
+        raise refusal(
+            path, f"damaged or cut short ({error})", "a whole HDF5 file", COPY_ANEW
+        ) from None
+
+
+def child(path: str | Path, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+    """A group's descendant, reached without leaving the file.
+
+    Raises
+    ------
+    WeightsError
+        It is missing, or a link that points elsewhere.
+    """
+    for part in [part for part in name.split("/") if part]:
+        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            raise refusal(path, f"'{group.name}' holds no '{part}'", f"'{name}' in it", COPY_ANEW)
+        if not isinstance(link, h5py.HardLink):
+            raise refusal(
+                path,
+                f"'{group.name}/{part}' is a link to another place",
+                "all data in the file itself",
+                "Save the network again with Keras; do not trust this file.",
+            )
+        group = group[part]
+    return group
+
+
+def tensor(path: str | Path, dataset: h5py.Group | h5py.Dataset) -> Tensor:
+    """A dataset's values, float32.
+
+    Raises
+    ------
+    WeightsError
+        No array of floating-point numbers, too large, or stored outside the file.
+    """
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
+        kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
+        raise refusal(
+            path, f"'{dataset.name}' is {kind}", "an array of floating-point numbers", COPY_ANEW
+        )
+    if dataset.external or dataset.is_virtual:
+        raise refusal(
+            path,
+            f"the values of '{dataset.name}' lie in another file",
+            "all data in the file itself",
+            "Save the network again with Keras; do not trust this file.",
+        )
+    require_size(path, f"'{dataset.name}'", int(dataset.size) * dataset.dtype.itemsize)
+    return torch.from_numpy(np.asarray(dataset[()], dtype=np.float32))
+
+
+def text(value: object) -> str:
+    """An attribute as text, whether it was written as bytes or as a string."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def names(group: h5py.Group, attribute: str) -> list[str]:
+    """An attribute that lists names; Keras splits long lists into ``names0``, ``names1``, …"""
+    if attribute in group.attrs:
+        return [text(name) for name in group.attrs[attribute]]
+    parts: list[str] = []
+    while f"{attribute}{len(parts)}" in group.attrs:
+        parts.append(f"{attribute}{len(parts)}")
+    return [text(name) for part in parts for name in group.attrs[part]]
+
+
+def parse_json(path: str | Path, content: str | bytes, what: str) -> dict:
+    """A JSON object from a foreign file.
+
+    Raises
+    ------
+    WeightsError
+        Not JSON, or not an object.
+    """
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise refusal(path, f"{what} is no JSON ({error})", "JSON", COPY_ANEW) from None
+    if not isinstance(parsed, dict):
+        raise refusal(path, f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_ANEW)
+    return parsed

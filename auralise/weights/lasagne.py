@@ -1,0 +1,207 @@
+"""Lasagne's weights: arrays in layer order in an ``.npz``, without names or architecture.
+
+Lasagne convolves in the strict sense, so kernels are flipped for torch. The network of Schlüter
+& Grill 2015 (singing voice detection) is recognised by its shapes and built as published; for
+any other file the structure of 2015 is assumed (`common.assume_2015`).
+"""
+
+import io
+import itertools
+import logging
+import math
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from auralise.weights import zips
+from auralise.weights.common import (
+    FoundConvolution,
+    arrange_layers,
+    assume_2015,
+    batch_norm,
+    convolution,
+    refusal,
+    require_chain,
+    require_size,
+    shape_text,
+)
+
+log = logging.getLogger(__name__)
+
+SVDNET_SHAPES = [(64, 1, 3, 3), (32, 64, 3, 3), (128, 32, 3, 3), (64, 128, 3, 3)]
+SVDNET_POOLED = (1, 3)  # indices of the convolutions before a pooling
+SVDNET_SIZE = 1_408_225
+SLOPE = 0.01  # of lasagne.nonlinearities.leaky_rectify
+READ_HEADER = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+SAVE_AGAIN = "Save it again with numpy.savez(path, *lasagne.layers.get_all_param_values(network))."
+
+
+def read_lasagne(path: str | Path, archive: zipfile.ZipFile) -> nn.Sequential:
+    """The convolutional part of a network that Lasagne saved.
+
+    Parameters
+    ----------
+    path : str or Path
+    archive : zipfile.ZipFile
+        The same file, open.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``layer1``, ``layer2``, … SVDNet takes ``(batch, 1, n_bins, n_frames)``, as all of
+        auralise does: published with frames first, its kernels are transposed.
+
+    Raises
+    ------
+    WeightsError
+        Arrays missing, cut short, or in an order that is not Lasagne's.
+    """
+    arrays = _arrays_in_order(path, archive)
+    found = _convolutions(path, arrays)
+    if [tuple(item.weight.shape) for item in found] == SVDNET_SHAPES:
+        return _svdnet(path, found, arrays)
+    return assume_2015(path, found, "If the network is another one, save it from PyTorch.")
+
+
+def _arrays_in_order(path: str | Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    numbered: dict[int, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        match = re.fullmatch(r"(?:arr_|param_?)(\d+)\.npy", info.filename)
+        if match is None or int(match[1]) in numbered:
+            raise refusal(
+                path,
+                f"its member '{info.filename}'",
+                "arrays 'arr_0', 'arr_1', … or 'param0', 'param1', …, as Lasagne's users save them",
+                SAVE_AGAIN,
+            )
+        numbered[int(match[1])] = info
+    gaps = [number for number in range(len(numbered)) if number not in numbered]
+    if gaps:
+        raise refusal(
+            path,
+            f"array {gaps[0]} is missing",
+            f"arrays 0 to {max(numbered)} without gaps",
+            SAVE_AGAIN,
+        )
+    require_size(path, "its arrays", sum(info.file_size for info in numbered.values()))
+    return {
+        name.removesuffix(".npy"): _array(path, name, zips.member(path, archive, name))
+        for name in (numbered[number].filename for number in range(len(numbered)))
+    }
+
+
+def _array(path: str | Path, name: str, content: bytes) -> np.ndarray:
+    """One ``.npy``; its header is checked first, because numpy reserves what it claims."""
+    stream = io.BytesIO(content)
+    try:
+        read_header = READ_HEADER[np.lib.format.read_magic(stream)]
+        shape, _, dtype = read_header(stream)
+        if dtype.kind != "f" or math.prod(shape) * dtype.itemsize != len(content) - stream.tell():
+            raise ValueError(f"its header claims {shape_text(shape)} of {dtype}")
+        stream.seek(0)
+        return np.lib.format.read_array(stream, allow_pickle=False)
+    except (ValueError, KeyError, EOFError, TypeError, SyntaxError) as error:
+        raise refusal(
+            path,
+            f"'{name}' is damaged or no array of numbers ({error})",
+            "a whole array of floating-point numbers",
+            SAVE_AGAIN,
+        ) from None
+
+
+def _convolutions(path: str | Path, arrays: dict[str, np.ndarray]) -> list[FoundConvolution]:
+    """Every array with four axes, with the vectors that follow it."""
+    found = []
+    names = list(arrays)
+    for start, name in enumerate(names):
+        if arrays[name].ndim != 4:
+            continue
+        dense = [before for before in names[:start] if arrays[before].ndim not in (1, 4)]
+        if dense:
+            raise refusal(
+                path,
+                f"'{name}' is a convolution after '{dense[0]}', which is none",
+                "convolutions first, dense layers after them",
+                SAVE_AGAIN,
+            )
+        vectors = itertools.takewhile(lambda item: arrays[item].ndim == 1, names[start + 1 :])
+        found.append(_convolution(path, arrays, name, list(vectors)))
+    return found
+
+
+def _convolution(
+    path: str | Path, arrays: dict[str, np.ndarray], name: str, vectors: list[str]
+) -> FoundConvolution:
+    kernels = torch.from_numpy(arrays[name].astype(np.float32)).flip(2, 3)
+    for vector in vectors:
+        if len(arrays[vector]) != len(kernels):
+            raise refusal(
+                path,
+                f"'{vector}' is {shape_text(arrays[vector].shape)}",
+                f"{len(kernels)}, one value per feature of '{name}'",
+                SAVE_AGAIN,
+            )
+    values = [torch.from_numpy(arrays[vector].astype(np.float32)) for vector in vectors]
+    if len(values) not in (0, 1, 4, 5):
+        raise refusal(
+            path,
+            f"'{name}' is followed by {len(values)} vectors",
+            "none, a bias, or the beta, gamma, mean and inv_std of a batch normalisation",
+            SAVE_AGAIN,
+        )
+    bias = values.pop(0) if len(values) in (1, 5) else None
+    norm = _norm(path, name, *values) if values else None
+    return FoundConvolution(name, kernels, bias, norm)
+
+
+def _norm(
+    path: str | Path, name: str, beta: Tensor, gamma: Tensor, mean: Tensor, inv_std: Tensor
+) -> nn.BatchNorm2d:
+    if not (inv_std > 0).all():
+        raise refusal(
+            path,
+            f"the fourth vector after '{name}' has values that are not positive",
+            "inv_std, the inverse standard deviations of a batch normalisation",
+            SAVE_AGAIN,
+        )
+    # Lasagne's inv_std already holds its epsilon.
+    return batch_norm(mean, inv_std**-2, gamma, beta, epsilon=0.0)
+
+
+def _svdnet(
+    path: str | Path, found: list[FoundConvolution], arrays: dict[str, np.ndarray]
+) -> nn.Sequential:
+    require_chain(path, found, SAVE_AGAIN)
+    size = sum(array.size for array in arrays.values())
+    is_whole = any(array.ndim == 2 for array in arrays.values())
+    has_norm = any(item.norm for item in found)
+    if is_whole and not has_norm and size != SVDNET_SIZE:
+        raise refusal(
+            path,
+            f"the convolutions of SVDNet, but {size:,} parameters in all",
+            f"{SVDNET_SIZE:,}",
+            "Leave out the dense layers if they are not those of Schlüter & Grill 2015.",
+        )
+    log.info(
+        "%s holds SVDNet (Schlüter & Grill 2015); its kernels, stored frames first, are transposed "
+        "to (n_bins, n_frames)",
+        path,
+    )
+    modules: list[nn.Module] = []
+    for index, item in enumerate(found):
+        item = replace(item, weight=item.weight.transpose(2, 3))
+        modules.append(convolution(item.weight, item.bias))
+        if item.norm is not None:
+            modules.append(item.norm)
+        modules.append(nn.LeakyReLU(SLOPE))
+        if index in SVDNET_POOLED:
+            modules.append(nn.MaxPool2d(3))
+    return arrange_layers(modules)

@@ -1,0 +1,148 @@
+"""Sound files in and out, and the short-time Fourier transform."""
+
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from auralise.audio import Stft, read_audio, read_excerpt, write_audio
+from auralise.errors import AudioError
+from tests.conftest import sine
+
+
+class TestStft:
+    def test_is_the_fourier_transform_of_hann_windows_centred_on_their_time(self, stft, song):
+        padded = np.pad(song.astype(np.float64), 256)
+        frames = np.stack([padded[first : first + 512] for first in range(0, 44100 + 1, 256)])
+        expected = np.fft.rfft(frames * np.hanning(513)[:-1]).T
+        np.testing.assert_allclose(stft.analyse(song), expected, atol=1e-6 * np.abs(expected).max())
+
+    def test_four_seconds_are_257_bins_and_173_frames(self, stft):
+        assert stft.analyse(np.ones(stft.n_samples(4.0))).shape == (257, 173)
+        assert stft.n_frames(stft.n_samples(4.0)) == 173
+
+    def test_inverse_restores_the_signal(self, stft, song):
+        np.testing.assert_allclose(
+            stft.synthesise(stft.analyse(song), len(song)), song, atol=1e-6
+        )
+
+    def test_a_batch_is_transformed_item_by_item(self, stft, song):
+        batch = np.stack([song, song[::-1]])
+        np.testing.assert_array_equal(stft.analyse(batch)[1], stft.analyse(song[::-1]))
+
+    def test_axes_are_in_hertz_and_seconds(self, stft):
+        peak = np.abs(stft.analyse(sine(1000))).mean(axis=1).argmax()
+        assert stft.frequencies[peak] == pytest.approx(1000, abs=11025 / 512 / 2)
+        assert stft.times(3)[2] == pytest.approx(512 / 11025)
+
+
+class TestReadAudio:
+    @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "au"])
+    def test_reads_every_format(self, write_sound, suffix):
+        path = write_sound(f"tone.{suffix}", sine(440, 2.0, 22050), 22050)
+        samples = read_audio(path, 22050)
+        spectrum = np.abs(np.fft.rfft(samples[:22050]))
+        assert spectrum.argmax() == 440
+        assert samples.dtype == np.float32
+
+    @pytest.mark.parametrize("rate", [8000, 96000])
+    def test_resamples(self, write_sound, rate):
+        samples = read_audio(write_sound("a.wav", sine(440, 2.0, rate), rate), 11025)
+        assert len(samples) == 22050
+        assert np.abs(np.fft.rfft(samples[:11025])).argmax() == 440
+
+    def test_averages_channels(self, write_sound):
+        left = sine()
+        path = write_sound("a.wav", np.column_stack([left, 0.2 * left]), subtype="FLOAT")
+        np.testing.assert_allclose(read_audio(path, 11025), 0.6 * left, atol=1e-6)
+
+    @pytest.mark.parametrize("name", ["with space.wav", "Motörhead.wav", "it's \"it\".wav"])
+    def test_names_may_hold_anything(self, write_sound, name):
+        assert len(read_audio(write_sound(name, sine()), 11025)) == 11025
+
+    def test_refuses_an_empty_file(self, tmp_path):
+        path = tmp_path / "empty.wav"
+        path.touch()
+        with pytest.raises(AudioError, match="empty.wav: the file is empty"):
+            read_audio(path, 11025)
+
+    def test_refuses_what_is_not_audio(self, tmp_path):
+        path = tmp_path / "text.mp3"
+        path.write_text("Dear diary")
+        with pytest.raises(AudioError, match="cannot be read as audio"):
+            read_audio(path, 11025)
+
+    @pytest.mark.parametrize("suffix", ["wav", "au", "flac"])
+    def test_refuses_a_truncated_file(self, write_sound, suffix):
+        path = write_sound(f"a.{suffix}", sine(440, 3.0))
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        with pytest.raises(AudioError, match="truncated|cannot be read"):
+            read_audio(path, 11025)
+
+    def test_accepts_a_stream_whose_length_is_unknown(self, write_sound):
+        path = write_sound("a.wav", sine())
+        content = bytearray(path.read_bytes())
+        content[40:44] = struct.pack("<I", 0xFFFFFFFF)
+        path.write_bytes(content)
+        assert len(read_audio(path, 11025)) == 11025
+
+    def test_refuses_silence(self, write_sound):
+        with pytest.raises(AudioError, match="silent"):
+            read_audio(write_sound("a.wav", np.zeros(11025)), 11025)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_refuses_what_is_not_finite(self, write_sound, value):
+        samples = sine()
+        samples[5] = value
+        with pytest.raises(AudioError, match="1 of 11025 samples are NaN or infinite"):
+            read_audio(write_sound("a.wav", samples, subtype="FLOAT"), 11025)
+
+    def test_refuses_no_samples(self, write_sound):
+        with pytest.raises(AudioError, match="no samples"):
+            read_audio(write_sound("a.wav", np.zeros(0)), 11025)
+
+
+class TestReadExcerpt:
+    def test_begins_where_it_is_told(self, write_sound):
+        samples = np.concatenate([np.full(11025, 0.5), np.full(11025, 0.25)]).astype(np.float32)
+        excerpt = read_excerpt(write_sound("a.wav", samples), 11025, 1.0, 0.5)
+        assert len(excerpt) == round(0.5 * 11025)
+        np.testing.assert_allclose(excerpt, 0.25, atol=1e-4)
+
+    def test_pads_a_short_song_and_says_so(self, write_sound, caplog):
+        excerpt = read_excerpt(write_sound("short.wav", sine()), 11025, 0, 4.0)
+        assert len(excerpt) == 44100
+        assert not excerpt[11025:].any()
+        assert "short.wav: only 1.00 s" in caplog.text
+
+    def test_refuses_a_start_behind_the_end(self, write_sound):
+        with pytest.raises(AudioError, match=r"lasts 1.00 s, but the excerpt begins at 2 s"):
+            read_excerpt(write_sound("a.wav", sine()), 11025, 2.0, 4.0)
+
+    def test_refuses_a_silent_excerpt(self, write_sound):
+        samples = np.concatenate([np.zeros(22050, np.float32), sine()])
+        with pytest.raises(AudioError, match="silent between 0 s and 1 s"):
+            read_excerpt(write_sound("a.wav", samples), 11025, 0.0, 1.0)
+
+
+class TestWriteAudio:
+    def test_writes_16_bit_that_reads_back(self, tmp_path):
+        write_audio(tmp_path / "new" / "a.wav", sine(), 11025)
+        assert soundfile.info(tmp_path / "new/a.wav").subtype == "PCM_16"
+        np.testing.assert_allclose(read_audio(tmp_path / "new/a.wav", 11025), sine(), atol=1e-4)
+
+    def test_warns_of_clipping(self, tmp_path, caplog):
+        write_audio(tmp_path / "a.wav", 2 * sine(level=1.0), 11025)
+        assert "clipped" in caplog.text
+
+    def test_leaves_nothing_half_written(self, tmp_path):
+        with pytest.raises(TypeError):
+            write_audio(tmp_path / "a.wav", sine(), "fast")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_another_transform_has_its_own_grid():
+    stft = Stft(sample_rate=22050, n_fft=1024, hop_length=315)
+    assert stft.analyse(np.ones(22050)).shape == (513, stft.n_frames(22050))

@@ -1,0 +1,95 @@
+"""Maps become sound by the original's spectrum."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from auralise.auralisation import (
+    PEAK,
+    auralise,
+    masked_spectrum,
+    set_loudness,
+    sound_name,
+    write_auralisations,
+)
+from auralise.deconvnet import Deconvnet
+from auralise.maps import open_maps, write_maps
+
+
+@pytest.fixture(scope="module")
+def spectrum(stft, song):
+    return stft.analyse(song)
+
+
+class TestModes:
+    def test_a_map_of_ones_gives_the_song_in_mask_and_rectified(self, stft, song, spectrum):
+        ones = np.ones((1, *spectrum.shape), np.float32)
+        for mode in ("mask", "rectified"):
+            sound = auralise(spectrum, ones, stft, len(song), mode)[0]
+            np.testing.assert_allclose(sound, song, atol=1e-6)
+
+    def test_mask_turns_the_phase_where_the_map_is_negative(self, stft, song, spectrum):
+        minus = -np.ones((1, *spectrum.shape), np.float32)
+        np.testing.assert_allclose(
+            auralise(spectrum, minus, stft, len(song))[0], -song, atol=1e-6
+        )
+
+    def test_rectified_drops_what_is_negative(self, stft, song, spectrum):
+        minus = -np.ones((1, *spectrum.shape), np.float32)
+        assert not auralise(spectrum, minus, stft, len(song), "rectified").any()
+
+    def test_phase_takes_the_magnitude_from_the_map_alone(self, spectrum):
+        maps = np.abs(spectrum)[None]
+        np.testing.assert_allclose(
+            masked_spectrum(spectrum, maps, "phase")[0], spectrum, atol=1e-4
+        )
+        np.testing.assert_allclose(
+            masked_spectrum(100 * spectrum, maps, "phase"),
+            masked_spectrum(spectrum, maps, "phase"),
+            atol=1e-4,
+        )
+
+    def test_a_mode_that_does_not_exist_is_refused(self, spectrum):
+        with pytest.raises(ValueError, match="loud"):
+            masked_spectrum(spectrum, spectrum.real[None], "loud")
+
+
+class TestLoudness:
+    def test_peak_brings_every_sound_to_one_peak(self, song):
+        sounds = set_loudness(np.stack([song, 1e-9 * song]), song, "peak")
+        np.testing.assert_allclose(np.abs(sounds).max(axis=1), PEAK, rtol=1e-5)
+
+    def test_relative_keeps_the_differences_within_a_layer(self, song):
+        sounds = set_loudness(np.stack([1e-6 * song, 1e-7 * song]), song, "relative")
+        np.testing.assert_allclose(sounds[0], song, rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(sounds[1], 0.1 * song, rtol=1e-4, atol=1e-7)
+
+    def test_relative_never_clips(self, song):
+        click = np.zeros_like(song)
+        click[100] = 1e-4
+        sound = set_loudness(click[None], song, "relative")
+        assert np.abs(sound).max() == pytest.approx(PEAK)
+
+    @pytest.mark.parametrize("loudness", ["peak", "relative"])
+    def test_silence_stays_silent(self, song, loudness):
+        assert not set_loudness(np.zeros((2, len(song))), song, loudness).any()
+
+
+def test_writes_one_sound_per_map(tmp_path, small_network, stft, song):
+    path = tmp_path / "song.h5"
+    facts = {"song": "song", "network": "n-0", "weights_sha256": "", "config": {}}
+    write_maps(path, Deconvnet(small_network), song, stft, layers=[1, 3], **facts)
+    with open_maps(path) as maps:
+        write_auralisations(tmp_path / "sounds", maps, "mask", "peak")
+        live = maps.live(3)
+    names = {str(p.relative_to(tmp_path / "sounds")) for p in (tmp_path / "sounds").rglob("*.wav")}
+    assert names == {"original.wav"} | {
+        sound_name(layer, feature) for layer, n in ((1, 4), (3, 6)) for feature in range(n)
+    }
+    original, rate = soundfile.read(tmp_path / "sounds/original.wav")
+    assert rate == stft.sample_rate
+    np.testing.assert_allclose(original, song, atol=1e-4)
+    for feature, is_live in enumerate(live):
+        sound, _ = soundfile.read(tmp_path / "sounds" / sound_name(3, feature))
+        assert len(sound) == len(song)
+        assert bool(sound.any()) == is_live

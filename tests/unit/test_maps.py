@@ -1,0 +1,143 @@
+"""The HDF5 file of one song's maps."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+from auralise.audio import Stft
+from auralise.deconvnet import Deconvnet
+from auralise.errors import MapsError
+from auralise.maps import open_maps, write_maps
+
+FACTS = {"song": "söng", "network": "n-0", "weights_sha256": "ab", "config": {"x": 1}}
+
+
+@pytest.fixture(scope="module")
+def net(small_network):
+    return Deconvnet(small_network)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory, net, stft, song):
+    path = tmp_path_factory.mktemp("maps") / "song.h5"
+    write_maps(path, net, song, stft, **FACTS)
+    return path
+
+
+def test_holds_what_the_design_fixes(path, stft, song):
+    with h5py.File(path) as file:
+        attributes = dict(file.attrs)
+        assert attributes["format"] == "auralise-maps/1"
+        assert attributes["song"] == "söng"
+        assert attributes["network"] == "n-0"
+        assert attributes["weights_sha256"] == "ab"
+        assert json.loads(attributes["config"]) == {"x": 1}
+        assert "torch" in json.loads(attributes["versions"])
+        assert [attributes[k] for k in ("sample_rate", "n_fft", "hop_length")] == [11025, 512, 256]
+        np.testing.assert_allclose(file["frequency"], stft.frequencies)
+        np.testing.assert_allclose(file["time"], stft.times(173))
+        np.testing.assert_array_equal(file["stft"], stft.analyse(song))
+        for layer, n_features in ((1, 4), (2, 5), (3, 6)):
+            maps = file[f"layer{layer}/deconvolved"]
+            assert maps.shape == (n_features, 257, 173)
+            assert maps.dtype == np.float32
+            assert maps.chunks == (1, 257, 173)
+            assert maps.fletcher32
+            assert file[f"layer{layer}/live"].dtype == bool
+
+
+def test_maps_are_those_of_the_deconvnet(path, net, stft, song):
+    magnitude = np.abs(stft.analyse(song))
+    with open_maps(path) as maps:
+        assert maps.layers == [1, 2, 3]
+        for layer in maps.layers:
+            np.testing.assert_array_equal(
+                maps.deconvolved(layer), net.deconvolve(magnitude, layer)
+            )
+
+
+def test_energy_and_peak_are_those_of_the_feature_maps(path, net, stft, song):
+    feature_maps = net.feature_maps(np.abs(stft.analyse(song)))
+    with h5py.File(path) as file:
+        for layer, activations in enumerate(feature_maps, start=1):
+            group = file[f"layer{layer}"]
+            np.testing.assert_allclose(
+                group["activation_energy"], (activations**2).sum(axis=(1, 2)), rtol=1e-5
+            )
+            np.testing.assert_array_equal(
+                group["activation_peak"], activations.max(axis=(1, 2))
+            )
+            np.testing.assert_array_equal(group["live"], activations.any(axis=(1, 2)))
+
+
+def test_a_dead_feature_is_marked_and_its_map_is_zero(tmp_path, small_network, stft, song):
+    import copy
+
+    network = copy.deepcopy(small_network)
+    network.convolutional.layer2.convolution.bias.data[1] = -1e6
+    write_maps(tmp_path / "a.h5", Deconvnet(network), song, stft, **FACTS)
+    with open_maps(tmp_path / "a.h5") as maps:
+        assert not maps.live(2)[1]
+        assert maps.live(2).any()
+        assert not maps.deconvolved(2)[1].any()
+
+
+def test_opens_in_xarray_group_by_group(path):
+    with xarray.open_dataset(path, engine="h5netcdf") as root:
+        assert root["stft"].dims == ("frequency", "time")
+        assert root["time"].attrs["units"] == "s"
+    with xarray.open_dataset(path, group="layer2", engine="h5netcdf") as layer:
+        assert layer["deconvolved"].dims == ("feature", "frequency", "time")
+        assert layer["live"].dims == ("feature",)
+
+
+def test_layers_and_features_can_be_chosen(tmp_path, net, stft, song):
+    write_maps(tmp_path / "a.h5", net, song, stft, layers=[3, 2], features=[5, 1], **FACTS)
+    with open_maps(tmp_path / "a.h5") as maps:
+        assert maps.layers == [2, 3]
+        assert maps.features(2).tolist() == [1]
+        assert maps.features(3).tolist() == [1, 5]
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path, net, stft, song, monkeypatch):
+    def fail(*_):
+        yield 1, np.zeros((4, 257, 173), np.float32)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(net, "deconvolve_all", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_maps(tmp_path / "a.h5", net, song, stft, **FACTS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flipped_byte_is_found(tmp_path, path):
+    copy = tmp_path / "copy.h5"
+    content = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        chunk = file["layer1/deconvolved"].id.get_chunk_info(2)
+    content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
+    copy.write_bytes(content)
+    with open_maps(copy) as maps, pytest.raises(MapsError, match="maps of layer 1 are damaged"):
+        maps.deconvolved(1)
+
+
+def test_refuses_another_file(tmp_path):
+    text = tmp_path / "a.h5"
+    text.write_text("no maps here")
+    with pytest.raises(MapsError, match="not a readable HDF5"), open_maps(text):
+        pass
+    other = tmp_path / "b.h5"
+    h5py.File(other, "w").close()
+    with pytest.raises(MapsError, match="expected 'auralise-maps/1'"), open_maps(other):
+        pass
+
+
+def test_another_grid_is_restored(tmp_path, net, song):
+    stft = Stft(11025, 256, 100)
+    write_maps(tmp_path / "a.h5", net, song, stft, layers=[1], **FACTS)
+    with open_maps(tmp_path / "a.h5") as maps:
+        assert maps.stft == stft
+        assert maps.n_samples == len(song)

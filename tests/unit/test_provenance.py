@@ -1,0 +1,67 @@
+"""A change of the library's code is seen by the rules behind which it lies."""
+
+import hashlib
+import shutil
+
+import pytest
+
+from auralise import provenance
+from auralise.files import sha256_of_file, whole_file
+
+
+@pytest.fixture
+def package(tmp_path, repository, monkeypatch):
+    shutil.copytree(repository / "auralise", tmp_path / "auralise")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "auralise")
+    return tmp_path / "auralise"
+
+
+def versions(repository):
+    return {
+        script.stem: provenance.code_version(script)
+        for script in (repository / "scripts").glob("[a-z]*.py")
+    }
+
+
+def changed_by(package, repository, module):
+    before = versions(repository)
+    with (package / module).open("a") as file:
+        file.write("\n# a change\n")
+    after = versions(repository)
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_a_module_changes_the_rules_that_use_it(package, repository):
+    assert changed_by(package, repository, "correlation.py") == {
+        "correlate_attributes",
+        "correlate_inputs",
+        "summarise_correlation",
+    }
+
+
+def test_a_module_far_below_changes_what_lies_above(package, repository):
+    changed = changed_by(package, repository, "deconvnet.py")
+    assert {"deconvolve_song", "correlate_attributes", "auralise_song"} <= changed
+    assert not {"train_network", "list_clips", "render_bands"} & changed
+
+
+def test_a_file_of_a_package_counts(package, repository):
+    assert "deconvolve_song" in changed_by(package, repository, "weights/own.py")
+
+
+def test_versions_name_what_shapes_a_result():
+    assert {"python", "torch", "numpy", "auralise"} <= provenance.versions().keys()
+
+
+def test_whole_file_appears_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "new/a.txt"
+    with pytest.raises(RuntimeError), whole_file(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert list(path.parent.iterdir()) == []
+    with whole_file(path) as partial:
+        assert partial.suffix == ".txt"
+        partial.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert sha256_of_file(path) == hashlib.sha256(b"whole").hexdigest()

@@ -1,0 +1,132 @@
+"""Training: learns, repeats itself, and goes on after an interruption."""
+
+import json
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+import auralise.training as training
+from auralise.datasets.segments import Segments
+from auralise.networks import Architecture
+from auralise.training import Schedule, evaluate_network, initial_network, train_network
+
+ARCHITECTURE = Architecture(
+    kernels=((3, 3),) * 2, features=(4, 4), dropout=(0.0, 0.25), dense=(8,), scaling="log"
+)
+SCHEDULE = Schedule(epochs=4, batch_size=8, learning_rate=5e-3, accelerator="cpu")
+
+
+@pytest.fixture(scope="module")
+def segments(tmp_path_factory):
+    """Two classes that differ in where their energy lies; two segments per clip."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("segments") / "segments.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs.update(classes=["high", "low"], sample_rate=11025, duration=1.0)
+        for split, n_clips in (("train", 24), ("validation", 8), ("test", 8)):
+            clips = np.repeat(np.arange(n_clips), 2)
+            labels = clips % 2
+            magnitude = rng.uniform(0, 1, (len(clips), 32, 24)).astype(np.float32)
+            magnitude[labels == 0, 16:] += 0.5
+            magnitude[labels == 1, :16] += 0.5
+            group = file.create_group(split)
+            group["magnitude"], group["label"], group["clip"] = magnitude, labels, clips
+    return path
+
+
+def weights_of(network):
+    return torch.cat([p.flatten() for p in network.state_dict().values()]).numpy()
+
+
+def test_learns_what_can_be_learned(segments, tmp_path):
+    schedule = replace(SCHEDULE, epochs=8)
+    network, history = train_network(segments, ARCHITECTURE, schedule, 0, tmp_path / "c")
+    assert len(history) <= 8
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+    evaluation = evaluate_network(network, segments)
+    assert evaluation["clip_accuracy"] > 0.8
+    assert evaluation["baseline_clip_accuracy"] > 0.8
+    assert evaluation["chance_accuracy"] == 0.5
+    assert np.sum(evaluation["confusion"]) == evaluation["n_clips"] == 8
+    json.dumps(evaluation)
+    assert not (tmp_path / "c").exists()
+
+
+def test_same_seed_same_weights_another_seed_others(segments, tmp_path):
+    first, again, other = (
+        weights_of(train_network(segments, ARCHITECTURE, SCHEDULE, seed, tmp_path / "c")[0])
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+
+
+def test_an_interrupted_training_ends_in_the_same_weights(segments, tmp_path, monkeypatch):
+    whole, history = train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "whole")
+
+    class Killed(BaseException):
+        pass
+
+    original = training._Training.on_train_epoch_start
+
+    def kill_in_third_epoch(self):
+        original(self)
+        if self.current_epoch == 2:
+            raise Killed
+
+    monkeypatch.setattr(training._Training, "on_train_epoch_start", kill_in_third_epoch)
+    with pytest.raises(Killed):
+        train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "cut")
+    monkeypatch.setattr(training._Training, "on_train_epoch_start", original)
+    assert (tmp_path / "cut/last.ckpt").is_file()
+    resumed, resumed_history = train_network(
+        segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "cut"
+    )
+    np.testing.assert_array_equal(weights_of(resumed), weights_of(whole))
+    np.testing.assert_array_equal(resumed_history, history)
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed(segments, tmp_path, caplog):
+    checkpoints = tmp_path / "c"
+    checkpoints.mkdir()
+    torch.save({"fingerprint": "another"}, checkpoints / "last.ckpt")
+    train_network(segments, ARCHITECTURE, SCHEDULE, 0, checkpoints)
+    assert "made with other settings" in caplog.text
+
+
+def test_a_damaged_checkpoint_is_not_resumed(segments, tmp_path, caplog):
+    checkpoints = tmp_path / "c"
+    checkpoints.mkdir()
+    (checkpoints / "last.ckpt").write_bytes(b"PK half a file")
+    train_network(segments, ARCHITECTURE, SCHEDULE, 0, checkpoints)
+    assert "unreadable" in caplog.text
+
+
+def test_no_epoch_leaves_the_first_weights(segments, tmp_path):
+    network, history = train_network(
+        segments, ARCHITECTURE, Schedule(epochs=0), 7, tmp_path / "c"
+    )
+    first = initial_network(ARCHITECTURE, Segments.open(segments, "train"), 7)
+    np.testing.assert_array_equal(weights_of(network), weights_of(first))
+    assert history.empty
+    assert "validation_loss" in history
+
+
+def test_dropout_is_at_work_in_training_and_not_after(segments, tmp_path):
+    dropped = []
+
+    class Watched(torch.nn.Dropout):
+        def forward(self, x):
+            dropped.append(self.training)
+            return super().forward(x)
+
+    network = initial_network(ARCHITECTURE, Segments.open(segments, "train"), 0)
+    network.convolutional.layer2.dropout = Watched(0.25)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "initial_network", lambda *_: network)
+        trained, _ = train_network(segments, ARCHITECTURE, Schedule(1), 0, tmp_path / "c")
+    assert any(dropped)
+    assert not trained.training
