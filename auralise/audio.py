@@ -172,9 +172,7 @@ def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
     return samples
 
 
-def read_excerpt(
-    path: str | Path, sample_rate: int, start: float, duration: float
-) -> np.ndarray:
+def read_excerpt(path: str | Path, sample_rate: int, start: float, duration: float) -> np.ndarray:
     """Read an excerpt of a sound file, zero-padded at its end if the file is too short.
 
     Parameters

@@ -23,9 +23,7 @@ CONFIDENCE = 0.95
 COLUMNS = ["network", "layer", "feature", "attribute", "correlation", "n_pairs", "live"]
 
 
-def pairs_by_attribute(
-    signals: pd.DataFrame, attributes: Sequence[str]
-) -> dict[str, np.ndarray]:
+def pairs_by_attribute(signals: pd.DataFrame, attributes: Sequence[str]) -> dict[str, np.ndarray]:
     """Pairs of signals that differ in exactly one attribute.
 
     Parameters

@@ -70,7 +70,9 @@ class EpochShuffle(Sampler):
         return self.n_rows
 
     def __iter__(self) -> Iterator[int]:
-        return iter(np.random.default_rng([self.seed, self.epoch]).permutation(self.n_rows).tolist())
+        return iter(
+            np.random.default_rng([self.seed, self.epoch]).permutation(self.n_rows).tolist()
+        )
 
 
 class _Training(pl.LightningModule):
@@ -169,7 +171,9 @@ def train_network(
     network = initial_network(architecture, train, seed)
     if schedule.epochs == 0:
         columns = ["epoch"] + [
-            f"{split}_{value}" for split in ("train", "validation") for value in ("loss", "accuracy")
+            f"{split}_{value}"
+            for split in ("train", "validation")
+            for value in ("loss", "accuracy")
         ]
         return network, pd.DataFrame(columns=columns)
 

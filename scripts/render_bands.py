@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.datasets.rendering import write_clips
+from auralise.datasets.bands.rendering import write_clips
 
 with job(snakemake):
     write_clips(

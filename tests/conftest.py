@@ -55,9 +55,7 @@ def song() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def small_architecture() -> Architecture:
-    return Architecture(
-        kernels=((3, 3),) * 3, features=(4, 5, 6), dropout=(0.0,) * 3, dense=(8,)
-    )
+    return Architecture(kernels=((3, 3),) * 3, features=(4, 5, 6), dropout=(0.0,) * 3, dense=(8,))
 
 
 @pytest.fixture(scope="session")

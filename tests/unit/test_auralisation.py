@@ -30,9 +30,7 @@ class TestModes:
 
     def test_mask_turns_the_phase_where_the_map_is_negative(self, stft, song, spectrum):
         minus = -np.ones((1, *spectrum.shape), np.float32)
-        np.testing.assert_allclose(
-            auralise(spectrum, minus, stft, len(song))[0], -song, atol=1e-6
-        )
+        np.testing.assert_allclose(auralise(spectrum, minus, stft, len(song))[0], -song, atol=1e-6)
 
     def test_rectified_drops_what_is_negative(self, stft, song, spectrum):
         minus = -np.ones((1, *spectrum.shape), np.float32)
@@ -40,9 +38,7 @@ class TestModes:
 
     def test_phase_takes_the_magnitude_from_the_map_alone(self, spectrum):
         maps = np.abs(spectrum)[None]
-        np.testing.assert_allclose(
-            masked_spectrum(spectrum, maps, "phase")[0], spectrum, atol=1e-4
-        )
+        np.testing.assert_allclose(masked_spectrum(spectrum, maps, "phase")[0], spectrum, atol=1e-4)
         np.testing.assert_allclose(
             masked_spectrum(100 * spectrum, maps, "phase"),
             masked_spectrum(spectrum, maps, "phase"),

@@ -17,7 +17,9 @@ def folder(tmp_path, write_sound):
     """Two classes of five clips of different pitch."""
     for number, genre in enumerate(["dub", "ska"]):
         for index in range(5):
-            write_sound(f"set/{genre}/{genre}.{index:05d}.wav", sine(200 + 70 * index + number, 1.0))
+            write_sound(
+                f"set/{genre}/{genre}.{index:05d}.wav", sine(200 + 70 * index + number, 1.0)
+            )
     return tmp_path / "set"
 
 

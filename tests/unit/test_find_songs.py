@@ -12,7 +12,9 @@ def touch(folder, *names):
 
 
 def test_finds_every_format_by_stem(tmp_path):
-    touch(tmp_path, "b.wav", "a.FLAC", "c.ogg", "d.mp3", "e.au", "notes.csv", "README.md", "._f.wav")
+    touch(
+        tmp_path, "b.wav", "a.FLAC", "c.ogg", "d.mp3", "e.au", "notes.csv", "README.md", "._f.wav"
+    )
     assert list(find_songs(tmp_path)) == ["a", "b", "c", "d", "e"]
 
 

@@ -54,9 +54,7 @@ def test_maps_are_those_of_the_deconvnet(path, net, stft, song):
     with open_maps(path) as maps:
         assert maps.layers == [1, 2, 3]
         for layer in maps.layers:
-            np.testing.assert_array_equal(
-                maps.deconvolved(layer), net.deconvolve(magnitude, layer)
-            )
+            np.testing.assert_array_equal(maps.deconvolved(layer), net.deconvolve(magnitude, layer))
 
 
 def test_energy_and_peak_are_those_of_the_feature_maps(path, net, stft, song):
@@ -67,9 +65,7 @@ def test_energy_and_peak_are_those_of_the_feature_maps(path, net, stft, song):
             np.testing.assert_allclose(
                 group["activation_energy"], (activations**2).sum(axis=(1, 2)), rtol=1e-5
             )
-            np.testing.assert_array_equal(
-                group["activation_peak"], activations.max(axis=(1, 2))
-            )
+            np.testing.assert_array_equal(group["activation_peak"], activations.max(axis=(1, 2)))
             np.testing.assert_array_equal(group["live"], activations.any(axis=(1, 2)))
 
 

@@ -39,7 +39,10 @@ def test_a_variant_takes_the_defaults_that_it_leaves_out(schema):
     ("given", "answer"),
     [
         ({"sed": 1}, "sed = 1: no such setting; did you mean 'seeds'"),
-        ({"training": {"epohcs": 3}}, "training.epohcs = 3: no such setting; did you mean 'epochs'"),
+        (
+            {"training": {"epohcs": 3}},
+            "training.epohcs = 3: no such setting; did you mean 'epochs'",
+        ),
         ({"training": {"epochs": "ten"}}, "training.epochs = 'ten': expected an integer from 1"),
         ({"dataset": {"name": "gtsan"}}, "dataset.name = 'gtsan': expected one of bands, folder"),
         ({"seeds": 3}, "seeds = 3: expected a list of different integers"),

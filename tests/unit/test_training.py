@@ -82,9 +82,7 @@ def test_an_interrupted_training_ends_in_the_same_weights(segments, tmp_path, mo
         train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "cut")
     monkeypatch.setattr(training._Training, "on_train_epoch_start", original)
     assert (tmp_path / "cut/last.ckpt").is_file()
-    resumed, resumed_history = train_network(
-        segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "cut"
-    )
+    resumed, resumed_history = train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "cut")
     np.testing.assert_array_equal(weights_of(resumed), weights_of(whole))
     np.testing.assert_array_equal(resumed_history, history)
 
@@ -106,9 +104,7 @@ def test_a_damaged_checkpoint_is_not_resumed(segments, tmp_path, caplog):
 
 
 def test_no_epoch_leaves_the_first_weights(segments, tmp_path):
-    network, history = train_network(
-        segments, ARCHITECTURE, Schedule(epochs=0), 7, tmp_path / "c"
-    )
+    network, history = train_network(segments, ARCHITECTURE, Schedule(epochs=0), 7, tmp_path / "c")
     first = initial_network(ARCHITECTURE, Segments.open(segments, "train"), 7)
     np.testing.assert_array_equal(weights_of(network), weights_of(first))
     assert history.empty

@@ -1,0 +1,155 @@
+"use strict";
+
+/**
+ * Features that the listener marked or wrote a note about, kept in this browser.
+ *
+ * @typedef {object} Favourite
+ * @property {string} network
+ * @property {string} song
+ * @property {number} layer
+ * @property {number} feature
+ * @property {string} note
+ * @property {boolean} blind marked while names were hidden
+ * @property {string} added date and time, ISO 8601
+ */
+class Favourites {
+  /** @param {string} experiment each experiment keeps its own */
+  constructor(experiment) {
+    this.key = `auralise/favourites/${experiment}`;
+    /** @type {Map<string, Favourite>} */
+    this.marks = new Map();
+    /** Whether they outlast the page: a browser may forbid it. */
+    this.kept = true;
+    this.reload();
+  }
+
+  /** Read what is stored, which another window may have changed. */
+  reload() {
+    try {
+      const stored = JSON.parse(localStorage.getItem(this.key) ?? "[]");
+      this.marks = new Map(stored.filter(isFavourite).map((mark) => [addressOf(mark), mark]));
+    } catch {
+      this.kept = false;
+    }
+  }
+
+  get(place) {
+    return this.marks.get(addressOf(place));
+  }
+
+  /** All of them, in the order of their names. */
+  list() {
+    return [...this.marks.values()].sort(
+      (a, b) =>
+        a.network.localeCompare(b.network) ||
+        a.song.localeCompare(b.song) ||
+        a.layer - b.layer ||
+        a.feature - b.feature,
+    );
+  }
+
+  /** The same feature marked with other songs. */
+  elsewhere(place) {
+    return this.list().filter(
+      (mark) =>
+        mark.network === place.network &&
+        mark.layer === place.layer &&
+        mark.feature === place.feature &&
+        mark.song !== place.song,
+    );
+  }
+
+  /**
+   * Mark a place, or change the note of one that is marked.
+   *
+   * @param {{network: string, song: string, layer: number, feature: number}} place
+   * @param {{note?: string, blind?: boolean}} details
+   */
+  set({ network, song, layer, feature }, details = {}) {
+    this.reloadIfKept();
+    const fresh = { note: "", blind: false, added: new Date().toISOString() };
+    const before = this.get({ network, song, layer, feature }) ?? fresh;
+    const mark = { network, song, layer, feature, ...before, ...details };
+    this.marks.set(addressOf(mark), mark);
+    this.store();
+  }
+
+  remove(place) {
+    this.reloadIfKept();
+    this.marks.delete(addressOf(place));
+    this.store();
+  }
+
+  /**
+   * Add favourites that were exported, from this browser or another; the newcomers win.
+   *
+   * @param {string} text what `json` wrote
+   * @returns {number} how many were added or replaced
+   */
+  merge(text) {
+    const found = JSON.parse(text).favourites.filter(isFavourite);
+    this.reloadIfKept();
+    for (const mark of found) this.marks.set(addressOf(mark), mark);
+    this.store();
+    return found.length;
+  }
+
+  /** @returns {string} a JSON document that `merge` reads */
+  json(experiment) {
+    return JSON.stringify({ experiment, favourites: this.list() }, null, 2) + "\n";
+  }
+
+  /** @returns {string} a table for spreadsheets and pandas (RFC 4180) */
+  csv() {
+    const columns = ["network", "song", "layer", "feature", "note", "blind", "added"];
+    const rows = this.list().map((mark) => columns.map((column) => mark[column]));
+    return [columns, ...rows].map((row) => row.map(csvField).join(",") + "\r\n").join("");
+  }
+
+  reloadIfKept() {
+    if (this.kept) this.reload();
+  }
+
+  store() {
+    try {
+      localStorage.setItem(this.key, JSON.stringify(this.list()));
+    } catch {
+      this.kept = false;
+    }
+  }
+}
+
+/**
+ * The part of the address after `#`, by which a place can be linked.
+ *
+ * @param {{network: string, song: string, layer: number, feature: number}} place
+ */
+function addressOf({ network, song, layer, feature }) {
+  return [network, song, layer, feature].map(encodeURIComponent).join("/");
+}
+
+/** @returns {?{network: string, song: string, layer: number, feature: number}} null: no address */
+function placeOf(address) {
+  try {
+    const [network, song, layer, feature] = address.split("/").map(decodeURIComponent);
+    if (!network || !song) return null;
+    return { network, song, layer: Number(layer), feature: Number(feature) };
+  } catch {
+    return null; // a stray % sign
+  }
+}
+
+function isFavourite(mark) {
+  return (
+    typeof mark?.network === "string" &&
+    typeof mark.song === "string" &&
+    Number.isInteger(mark.layer) &&
+    Number.isInteger(mark.feature) &&
+    typeof mark.note === "string"
+  );
+}
+
+function csvField(value) {
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

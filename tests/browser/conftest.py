@@ -1,0 +1,75 @@
+"""A real browser on a small listening page, opened over file:// as a user would open it."""
+
+import shutil
+
+import pytest
+
+from auralise.listening import build_listening_page
+from tests.unit.test_listening import NETWORKS, SONGS, make_results
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+FLAGS = [
+    "--no-sandbox",  # containers run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright: pip install -e '.[dev]'"
+    )
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip(
+            f"no browser ({', '.join(BROWSERS)}) on the PATH: apt-get install chromium, "
+            "or install Google Chrome"
+        )
+    with playwright.sync_playwright() as tool:
+        browser = tool.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """A listening page of two networks and two songs; tests leave it as it is."""
+    results = make_results(tmp_path_factory.mktemp("a browser's results #1") / "toy")
+    build_listening_page(results, NETWORKS, SONGS, results / "listening")
+    return results / "listening"
+
+
+@pytest.fixture
+def visit(browser, folder):
+    """Opens the page with nothing remembered; afterwards nothing may have gone wrong in it.
+
+    ``visit(address, **options)`` returns a playwright page; `options` are those of a context.
+    """
+    contexts, problems = [], []
+
+    def listen_to(page):
+        page.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("request", lambda r: r.url.startswith(("file:", "data:")) or problems.append(r.url))
+
+    def open_page(address="", at=folder, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        listen_to(page)
+        page.goto((at / "index.html").as_uri() + address)
+        page.wait_for_selector(".card")
+        return page
+
+    open_page.problems = problems
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems

@@ -1,0 +1,640 @@
+"""What `Deconvnet` promises: the procedure of 2015 to the letter, for any chain of modules."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from auralise.deconvnet import Deconvnet
+from auralise.errors import NetworkError
+from auralise.networks import Architecture, build_convolutional_part, build_network
+from auralise.pooled import PooledNetwork
+from auralise.steps import STEPS, StepByStep
+from auralise.tracing import convolutional_chain
+from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
+
+TOLERANCE = 1e-5
+
+
+def relative_error(found, expected):
+    return np.abs(found - expected).max() / np.abs(expected).max()
+
+
+def magnitude_of(shape, seed=0):
+    return np.abs(np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def random_network(*features, biases=True, seed=0, **settings):
+    torch.manual_seed(seed)
+    n_layers = len(features)
+    network = build_convolutional_part(
+        Architecture(((3, 3),) * n_layers, features, (0.1,) * n_layers, **settings)
+    )
+    for name, parameter in network.named_parameters():
+        if name.endswith("bias"):
+            parameter.data.uniform_(0.0, 0.1).mul_(biases)
+    return network
+
+
+def general(net):
+    """The same `Deconvnet`, made to walk back step by step."""
+    way_back = StepByStep(net.steps, net.layers, torch.float32)
+    slow = Deconvnet.__new__(Deconvnet)
+    slow.__dict__.update(net.__dict__, _way_back=way_back)
+    return slow
+
+
+# The procedure of 2015
+
+
+def whole_numbers(n_features, shape, seed=0):
+    """A network and a magnitude in small whole numbers, five layers.
+
+    Their forward pass is exact in float32, so that the reference finds the same switches
+    whatever the order of its sums; and many windows tie, so that it matters which maximum is
+    the first.
+    """
+    rng = np.random.default_rng(seed)
+    kernels = []
+    for n_inputs in (1, *[n_features] * 4):
+        size = (n_features, n_inputs, 3, 3)
+        dense = 1.0 if n_inputs == 1 else min(1.0, 2.0 / n_inputs)
+        kernels.append(rng.integers(-2, 3, size) * (rng.random(size) < dense))
+    network = random_network(*[n_features] * 5, biases=False)
+    for layer, kernel in zip(network, kernels, strict=True):
+        layer.convolution.weight.data = torch.from_numpy(kernel).float()
+    return network, kernels, rng.integers(0, 8, shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("n_features", "shape", "n_maps"),
+    [(64, (257, 173), 1), (8, (257, 173), 3), (8, (256, 172), 3), (8, (258, 175), 3)],
+)
+def test_every_layer_is_that_of_the_reference(n_features, shape, n_maps):
+    network, kernels, magnitude = whole_numbers(n_features, shape)
+    net, reference = Deconvnet(network), Loops(kernels, magnitude)
+    feature_maps = net.feature_maps(magnitude)
+    all_maps = dict(net.deconvolve_all(magnitude))
+    slow = general(net)
+    for layer in range(1, 6):
+        np.testing.assert_array_equal(feature_maps[layer - 1], reference.pooled[layer - 1])
+        live = np.flatnonzero(reference.pooled[layer - 1].any(axis=(1, 2)))
+        assert len(live) >= n_maps
+        features = live[-n_maps:]
+        step_by_step = slow.deconvolve(magnitude, layer, features)
+        for feature, map_of_steps in zip(features, step_by_step, strict=True):
+            expected = reference.deconvolve(layer, feature)
+            assert expected.any() and (expected < 0).any()
+            assert relative_error(all_maps[layer][feature], expected) <= TOLERANCE
+            assert relative_error(map_of_steps, expected) <= TOLERANCE
+
+
+def test_the_first_of_equal_maxima_is_the_switch():
+    network = nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), nn.ReLU(), nn.MaxPool2d(2))
+    network[0].weight.data[:] = 2
+    magnitude = np.ones((3, 4), np.float32)
+    expected = np.zeros((3, 4))
+    expected[0, 0::2] = 4  # forward twice, back twice; row 2 is dropped by the pooling
+    for net in (Deconvnet(network), general(Deconvnet(network))):
+        np.testing.assert_array_equal(net.deconvolve(magnitude, 1)[0], expected)
+
+
+@pytest.mark.filterwarnings("ignore:Setting backward hooks:UserWarning")
+@pytest.mark.parametrize("oracle", [by_captum, by_zennit, by_autograd])
+@pytest.mark.parametrize("layer", [1, 2, 3])
+def test_other_libraries_agree(oracle, layer):
+    network = random_network(6, 7, 8).eval()
+    magnitude = magnitude_of((61, 46))
+    maps = Deconvnet(network).deconvolve(magnitude, layer)
+    live = np.flatnonzero(maps.any(axis=(1, 2)))
+    assert len(live) > 2
+    for feature in live:
+        expected = oracle(network[:layer], magnitude, feature)
+        assert relative_error(maps[feature], expected) <= TOLERANCE
+
+
+def test_biases_take_part_forward_only():
+    network = random_network(4, 4)
+    magnitude = magnitude_of((30, 30))
+    maps = Deconvnet(network).deconvolve(magnitude, 2)
+    for layer in network:
+        layer.convolution.bias.data.zero_()
+    assert not np.allclose(maps, Deconvnet(network).deconvolve(magnitude, 2))
+
+
+# Properties
+
+sizes = st.tuples(st.integers(16, 40), st.integers(16, 40))
+seeds = st.integers(0, 2**32 - 1)
+few = settings(max_examples=10, deadline=None, derandomize=True)
+
+
+@few
+@given(sizes, seeds)
+def test_silence_gives_zero_maps(shape, seed):
+    net = Deconvnet(random_network(3, 4, biases=False, seed=seed))
+    for _, maps in net.deconvolve_all(np.zeros(shape)):
+        assert not maps.any()
+
+
+@few
+@given(sizes, seeds, st.floats(0.01, 100))
+def test_a_louder_song_scales_the_maps(shape, seed, factor):
+    net = Deconvnet(random_network(3, 4, biases=False, seed=seed))
+    magnitude = magnitude_of(shape, seed)
+    louder = dict(net.deconvolve_all(factor * magnitude))
+    for layer, maps in net.deconvolve_all(magnitude):
+        assert maps.any()
+        np.testing.assert_allclose(
+            louder[layer], factor * maps, atol=1e-5 * factor * np.abs(maps).max()
+        )
+
+
+@few
+@given(sizes, seeds, st.integers(0, 3))
+def test_a_feature_that_never_fires_has_an_exactly_zero_map(shape, seed, dead):
+    network = random_network(3, 4, seed=seed)
+    network.layer2.convolution.weight.data[dead] = 0
+    network.layer2.convolution.bias.data[dead] = -1
+    maps = Deconvnet(network).deconvolve(magnitude_of(shape, seed), 2)
+    assert not maps[dead].any()
+    assert maps.any()
+
+
+@few
+@given(seeds, st.integers(1, 2), st.integers(1, 2))
+def test_a_shift_by_the_total_stride_shifts_the_maps(seed, down, right):
+    net = Deconvnet(random_network(3, 4, biases=False, seed=seed))
+    magnitude = np.zeros((48, 52), np.float32)
+    magnitude[16:26, 16:28] = magnitude_of((10, 12), seed)
+    shifted = dict(net.deconvolve_all(np.roll(magnitude, (4 * down, 4 * right), (0, 1))))
+    for layer, maps in net.deconvolve_all(magnitude):
+        expected = np.roll(maps, (4 * down, 4 * right), (1, 2))
+        np.testing.assert_allclose(shifted[layer], expected, atol=1e-5 * np.abs(maps).max())
+
+
+@few
+@given(sizes, seeds, st.data())
+def test_what_is_asked_for_together_changes_no_value(shape, seed, data):
+    net = Deconvnet(random_network(5, 20, 7, seed=seed))
+    magnitude = magnitude_of(shape, seed)
+    whole = dict(net.deconvolve_all(magnitude))
+    layers = data.draw(st.permutations([1, 2, 3]))[: data.draw(st.integers(1, 3))]
+    features = {n: data.draw(st.lists(st.integers(0, 4), max_size=6)) for n in layers}
+    for way in (net, general(net)):
+        found = list(way.deconvolve_all(magnitude, layers, features))
+        assert [layer for layer, _ in found] == layers
+        for layer, maps in found:
+            scale = np.abs(whole[layer]).max()
+            np.testing.assert_allclose(maps, whole[layer][features[layer]], atol=1e-5 * scale)
+
+
+def test_batches_change_no_value(monkeypatch):
+    net = Deconvnet(random_network(5, 9, 7))
+    magnitude = magnitude_of((40, 37))
+    whole = dict(net.deconvolve_all(magnitude))
+    monkeypatch.setattr("auralise.pooled.FEATURES_AT_ONCE", 8)
+    monkeypatch.setattr("auralise.steps.WORKING_MEMORY", 1)
+    for way in (net, general(net)):
+        for layer, maps in way.deconvolve_all(magnitude):
+            scale = np.abs(whole[layer]).max()
+            np.testing.assert_allclose(maps, whole[layer], atol=1e-5 * scale)
+
+
+# Any network
+
+
+LINEAR_STEPS = [
+    nn.Conv2d(3, 4, 3, padding="same"),
+    nn.Conv2d(3, 4, (2, 4), padding="same"),
+    nn.Conv2d(3, 4, (4, 3), padding="same", dilation=(1, 3)),
+    nn.Conv2d(3, 4, (1, 9), padding="valid"),
+    nn.Conv2d(3, 4, (5, 2), stride=(2, 3), padding=(3, 1)),
+    nn.Conv2d(3, 4, 3, stride=3),
+    nn.Conv2d(3, 4, 3, dilation=2, padding=4),
+    nn.Conv2d(4, 6, 3, groups=2, padding=1),
+    nn.Conv2d(4, 4, (3, 5), groups=4, stride=2),
+    nn.MaxPool2d(2),
+    nn.MaxPool2d(3),
+    nn.MaxPool2d((1, 3), stride=(2, 1)),
+    nn.MaxPool2d(3, stride=2, padding=1),
+    nn.MaxPool2d(3, stride=2, ceil_mode=True),
+    nn.MaxPool2d(2, stride=1, dilation=2),
+    nn.AvgPool2d(2),
+    nn.AvgPool2d((3, 2), stride=(2, 1), padding=(1, 0)),
+    nn.AvgPool2d(3, stride=2, padding=1, count_include_pad=False),
+    nn.AvgPool2d(3, stride=2, ceil_mode=True),
+    nn.AvgPool2d(2, divisor_override=3),
+    nn.BatchNorm2d(4),
+    nn.BatchNorm2d(4, affine=False),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize("module", LINEAR_STEPS, ids=str)
+def test_a_linear_step_walks_back_by_its_transpose(module):
+    torch.manual_seed(0)
+    module.eval()
+    if isinstance(module, nn.BatchNorm2d):
+        module.running_var.uniform_(0.2, 3)
+        module.running_mean.uniform_(-1, 1)
+        if module.affine:
+            nn.init.uniform_(module.weight, -2, 2)
+    channels = getattr(module, "in_channels", 4)
+    x = torch.randn(1, channels, 19, 22, requires_grad=True)
+    y = module(x)
+    signal = torch.randn_like(y)
+    (expected,) = torch.autograd.grad(y, x, signal)
+    with torch.inference_mode():
+        step = STEPS[type(module)](module)
+        found, memory = step.forward(x)
+        torch.testing.assert_close(found, y.detach())
+        torch.testing.assert_close(step.back(signal, memory), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_batch_normalisation_is_used_as_trained_even_in_training_mode():
+    network = random_network(4, 5, batch_norm=True)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.uniform_(0.3, 3)
+            module.running_mean.uniform_(-0.2, 0.2)
+            nn.init.uniform_(module.weight, -1.5, 1.5)
+    folded = random_network(4, 5)
+    for with_norm, without in zip(network, folded, strict=True):
+        norm, convolution = with_norm.batch_norm, with_norm.convolution
+        gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+        without.convolution.weight.data = convolution.weight * gain[:, None, None, None]
+        without.convolution.bias.data = (convolution.bias - norm.running_mean) * gain + norm.bias
+    magnitude = magnitude_of((33, 37))
+    net = Deconvnet(network.train())
+    assert network.training
+    expected = Deconvnet(folded).deconvolve(magnitude, 2)
+    assert relative_error(net.deconvolve(magnitude, 2), expected) <= TOLERANCE
+    assert relative_error(general(net).deconvolve(magnitude, 2), expected) <= TOLERANCE
+
+
+def svdnet():
+    """The convolutional part of Schlüter and Grill 2015, with fewer features."""
+    return nn.Sequential(
+        nn.Sequential(nn.Conv2d(1, 8, 3), nn.LeakyReLU(0.01)),
+        nn.Sequential(nn.Conv2d(8, 6, 3), nn.LeakyReLU(0.01), nn.MaxPool2d(3)),
+        nn.Sequential(nn.Conv2d(6, 8, 3), nn.LeakyReLU(0.01)),
+        nn.Sequential(nn.Conv2d(8, 6, 3), nn.LeakyReLU(0.01), nn.MaxPool2d(3)),
+    )
+
+
+def layers_of(*rows):
+    """Layers with everything unusual that still fits the pooled way back."""
+    return nn.Sequential(
+        *[
+            nn.Sequential(nn.Conv2d(n_in, n_out, kernel, padding=padding), *others)
+            for n_in, n_out, kernel, padding, *others in rows
+        ]
+    )
+
+
+REGULAR = {
+    "wide and high": layers_of(
+        (1, 6, (1, 9), "same", nn.ReLU(), nn.MaxPool2d((2, 3))),
+        (6, 5, (5, 1), "same", nn.Dropout(), nn.ELU(), nn.MaxPool2d((3, 2))),
+    ),
+    "even kernels": layers_of(
+        (1, 6, 4, "same", nn.BatchNorm2d(6), nn.LeakyReLU(), nn.MaxPool2d(2)),
+        (6, 5, (2, 4), 1, nn.MaxPool2d(2), nn.ReLU()),
+    ),
+    "valid, pooled by three": layers_of(
+        (1, 6, 3, 0, nn.ReLU(), nn.MaxPool2d(3)), (6, 5, 5, 0, nn.ReLU(), nn.MaxPool2d(2))
+    ),
+    "kernels of one": layers_of(
+        (1, 6, 1, 0, nn.ReLU(), nn.MaxPool2d(2)), (6, 5, 1, 0, nn.ReLU(), nn.MaxPool2d(4))
+    ),
+    "padding beyond the kernel": layers_of(
+        (1, 6, 3, 5, nn.ReLU(), nn.MaxPool2d(2)), (6, 5, 3, 4, nn.ReLU(), nn.MaxPool2d(3))
+    ),
+    "large kernels": layers_of(
+        (1, 6, 7, 3, nn.ReLU(), nn.MaxPool2d(2)), (6, 5, 11, 5, nn.ReLU(), nn.MaxPool2d(2))
+    ),
+}
+IRREGULAR = {
+    "svdnet": svdnet(),
+    "strides": layers_of((1, 6, 3, 0, nn.ReLU()), (6, 5, 3, 1, nn.ELU(), nn.AvgPool2d(2))),
+    "overlapping pools": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+        (6, 5, 3, 1, nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)),
+    ),
+    "groups": nn.Sequential(
+        nn.Conv2d(1, 6, 3, dilation=2),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 6, 3, groups=3, stride=2),
+        nn.ReLU(),
+    ),
+    "normalised after the activation": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.BatchNorm2d(6), nn.MaxPool2d(2)),
+        (6, 5, 3, 1, nn.ReLU(), nn.MaxPool2d(2)),
+    ),
+    "no activation": layers_of((1, 6, 3, 1, nn.MaxPool2d(2)), (6, 5, 3, 1)),
+}
+
+
+def randomise(network):
+    torch.manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            module.reset_parameters()
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_var.uniform_(0.3, 3)
+            module.running_mean.uniform_(-0.2, 0.2)
+            nn.init.uniform_(module.weight, -1.5, 1.5)
+    return network
+
+
+@pytest.mark.parametrize("shape", [(60, 53), (61, 64)])
+@pytest.mark.parametrize("name", [*REGULAR, *IRREGULAR])
+def test_any_chain_is_explained(name, shape):
+    network = randomise(REGULAR.get(name) or IRREGULAR[name])
+    magnitude = magnitude_of(shape)
+    net = Deconvnet(network)
+    assert isinstance(net._way_back, PooledNetwork) == (name in REGULAR)
+    maps = net.deconvolve(magnitude, net.n_layers)
+    assert maps.any()
+    step_by_step = general(net).deconvolve(magnitude, net.n_layers)
+    for feature, found in enumerate(maps):
+        expected = by_autograd(network, magnitude, feature)
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * scale)
+        np.testing.assert_allclose(step_by_step[feature], expected, rtol=0, atol=TOLERANCE * scale)
+
+
+def test_what_ends_the_convolutional_part_is_found():
+    torch.manual_seed(0)
+    whole = build_network(Architecture(features=(4,) * 5), 64, 64, 3)
+    magnitude = magnitude_of((64, 64))
+    np.testing.assert_array_equal(
+        Deconvnet(whole).deconvolve(magnitude, 5),
+        Deconvnet(whole.convolutional).deconvolve(magnitude, 5),
+    )
+
+
+class Written(nn.Module):
+    """A network as people write them, with functions in place of modules."""
+
+    def __init__(self, forward, **modules):
+        super().__init__()
+        torch.manual_seed(2)
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 5, 3, padding=1)
+        self.dense = nn.Linear(5, 2)
+        for name, module in modules.items():
+            setattr(self, name, module)
+        self.steps = forward
+
+    def forward(self, x):
+        return self.steps(self, x)
+
+
+def chain_of(network):
+    return [module for _, module in convolutional_chain(network)]
+
+
+PLAIN = (nn.ReLU(), nn.MaxPool2d(2))
+
+
+@pytest.mark.parametrize(
+    ("forward", "between", "after"),
+    [
+        (lambda m, x: m.second(functional.max_pool2d(functional.relu(m.first(x)), 2)), PLAIN, ()),
+        (
+            lambda m, x: m.second(torch.max_pool2d(torch.relu(m.first(x)), 3, 2, 1, 1, True)),
+            (nn.ReLU(), nn.MaxPool2d(3, 2, 1, 1, ceil_mode=True)),
+            (),
+        ),
+        (
+            lambda m, x: m.second(
+                functional.max_pool2d(input=m.first(x).relu_(), kernel_size=(2, 3), ceil_mode=True)
+            ),
+            (nn.ReLU(), nn.MaxPool2d((2, 3), ceil_mode=True)),
+            (),
+        ),
+        (
+            lambda m, x: m.second(
+                functional.max_pool2d(functional.elu(m.first(x), 0.5, True), 3, 2, 1, 1, True)
+            ),
+            (nn.ELU(0.5), nn.MaxPool2d(3, 2, 1, 1, ceil_mode=True)),
+            (),
+        ),
+        (
+            lambda m, x: functional.avg_pool2d(
+                functional.leaky_relu(m.second(functional.dropout(m.first(x), 0.9, m.training))),
+                *(3, 2, 1, True, False),
+            ),
+            (),
+            (nn.LeakyReLU(), nn.AvgPool2d(3, 2, 1, True, False)),
+        ),
+        (
+            lambda m, x: m.dense(m.second(m.first(x).relu()).mean((2, 3))),
+            (nn.ReLU(),),
+            (),
+        ),
+        (
+            lambda m, x: (lambda y: y.view(y.size(0), -1))(m.second(m.first(x).relu()).relu()),
+            (nn.ReLU(),),
+            (nn.ReLU(),),
+        ),
+        (
+            lambda m, x: (lambda y: y.reshape(y.shape[0], -1))(m.second(m.first(x).relu())),
+            (nn.ReLU(),),
+            (),
+        ),
+    ],
+    ids=lambda value: None,
+)
+def test_functions_do_what_their_modules_do(forward, between, after):
+    network = Written(forward)
+    expected = Deconvnet(nn.Sequential(network.first, *between, network.second, *after))
+    magnitude = magnitude_of((29, 34))
+    for mode in (True, False):
+        net = Deconvnet(network.train(mode))
+        assert [type(s.module) for s in net.steps if not isinstance(s.module, nn.Dropout)] == [
+            type(s.module) for s in expected.steps
+        ]
+        for (_, found), (_, wanted) in zip(
+            net.deconvolve_all(magnitude), expected.deconvolve_all(magnitude), strict=True
+        ):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_module_may_be_used_twice():
+    convolution, pooling = nn.Conv2d(1, 1, 3, padding=1), nn.MaxPool2d(2)
+    torch.nn.init.uniform_(convolution.weight, 0, 1)
+    shared = nn.Sequential(convolution, nn.ReLU(), pooling, convolution, nn.ReLU(), pooling)
+    net = Deconvnet(shared)
+    assert net.n_features == [1, 1]
+    magnitude = magnitude_of((20, 21))
+    expected = by_autograd(shared, magnitude, 0)
+    assert relative_error(net.deconvolve(magnitude, 2)[0], expected) <= TOLERANCE
+
+
+def test_several_ends_are_one():
+    def forward(m, x):
+        y = m.second(m.first(x).relu())
+        return torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1), y
+
+    assert Deconvnet(Written(forward)).n_layers == 2
+
+
+def dynamic(m, x):
+    return m.second(m.first(x).relu()) if x.sum() > 0 else m.first(x)
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.Sigmoid())), r"'1\.0' \(Sigmoid\)"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.Upsample(scale_factor=2)), r"'1' \(Upsample\)"),
+        (Written(lambda m, x: m.first(x).tanh()), r"'tanh' \(tanh\)"),
+        (Written(lambda m, x: functional.gelu(m.first(x))), r"'gelu' \(gelu\)"),
+        (Written(lambda m, x: m.second(m.first(x).mT)), r"getattr"),
+        (
+            Written(lambda m, x: (lambda y: y + m.third(y))(m.first(x)), third=nn.Conv2d(4, 4, 1)),
+            r"'first' goes to several places \(third, add\)",
+        ),
+        (Written(lambda m, x: m.second(m.first(x).transpose(2, 3))), r"'second' convolves after"),
+        (
+            Written(lambda m, x: functional.avg_pool2d(m.first(x), m.first(x).shape[2:])),
+            r"several places",
+        ),
+        (
+            Written(lambda m, x: (lambda y: functional.max_pool2d(y, y.shape[2:]))(m.first(x))),
+            r"'max_pool2d' \(MaxPool2d\): its options are computed",
+        ),
+        (Written(dynamic), r"Written cannot be traced"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(3, 3)), r"Sequential has no Conv2d"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3)), r"'0', takes 3 channels; expected 1"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, padding_mode="reflect")), r"'0'.*'reflect'"),
+        (
+            nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)),
+            r"'1' keeps no running statistics",
+        ),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2, return_indices=True)), r"'1'.*indices"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_be_explained_is_named(network, message):
+    with pytest.raises(NetworkError, match=message):
+        Deconvnet(network)
+
+
+def test_hooks_are_not_passed_over_in_silence():
+    network = random_network(3)
+    network.layer1.relu.register_forward_hook(lambda module, inputs, output: output + 1)
+    with pytest.raises(NetworkError, match="'layer1.relu' has forward hooks"):
+        Deconvnet(network)
+
+
+# Inputs and settings
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_weights_of_any_precision(dtype):
+    network = random_network(4, 5).to(dtype)
+    magnitude = magnitude_of((30, 31))
+    expected = Deconvnet(network.float()).deconvolve(magnitude, 2)
+    np.testing.assert_array_equal(Deconvnet(network.to(dtype)).deconvolve(magnitude, 2), expected)
+
+
+def test_the_network_is_left_as_it_was():
+    network = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)).double()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    Deconvnet(network).deconvolve(magnitude_of((12, 12)), 1)
+    assert network.training and network[1].inplace and network[0].weight.requires_grad
+    for name, value in network.state_dict().items():
+        assert value.dtype == torch.float64
+        assert torch.equal(value, before[name])
+
+
+def test_magnitudes_of_any_memory_layout_and_precision():
+    net = Deconvnet(random_network(4, 5))
+    magnitude = magnitude_of((30, 31))
+    expected = net.deconvolve(magnitude, 2)
+    read_only = magnitude.copy()
+    read_only.flags.writeable = False
+    for same in (
+        np.asfortranarray(magnitude),
+        magnitude[::-1].copy()[::-1],
+        np.repeat(magnitude, 2, axis=1)[:, ::2],
+        magnitude.astype(np.float64),
+        read_only,
+    ):
+        np.testing.assert_array_equal(net.deconvolve(same, 2), expected)
+
+
+def test_the_magnitude_is_left_as_it_was():
+    network = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(1, 3, 3))
+    magnitude = -magnitude_of((12, 12))
+    Deconvnet(network).deconvolve(magnitude, 1)
+    assert (magnitude <= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("magnitude", "message"),
+    [
+        (np.zeros((2, 30, 30)), r"float64 array of shape \(2, 30, 30\)"),
+        (np.zeros((30, 30), complex), r"complex128 array"),
+        (np.full((30, 30), np.nan), r"NaN or infinite"),
+        (np.full((30, 30), np.inf), r"NaN or infinite"),
+        (np.zeros((3, 30)), r"shape \(3, 30\) does not pass 'layer2.pooling'"),
+    ],
+)
+def test_a_magnitude_that_cannot_be_used_is_refused(magnitude, message):
+    net = Deconvnet(random_network(3, 4))
+    with pytest.raises(NetworkError, match=message):
+        net.deconvolve_all(magnitude)
+    with pytest.raises(NetworkError, match=message):
+        net.feature_maps(magnitude)
+
+
+@pytest.mark.parametrize(
+    ("layers", "features", "message"),
+    [
+        ([0], None, "layer 0 of a network with layers 1 to 2"),
+        ([3], None, "layer 3 of a network with layers 1 to 2"),
+        ([2], {2: [4]}, "feature 4 of layer 2, which has features 0 to 3"),
+        ([2], {2: [-1]}, "feature -1 of layer 2"),
+    ],
+)
+def test_what_the_network_does_not_have_is_refused(layers, features, message):
+    with pytest.raises(NetworkError, match=message):
+        Deconvnet(random_network(3, 4)).deconvolve_all(magnitude_of((20, 20)), layers, features)
+
+
+def test_the_caller_may_train_between_two_maps():
+    net = Deconvnet(random_network(3, 4))
+    for _, maps in net.deconvolve_all(magnitude_of((20, 20))):
+        weight = torch.ones(1, requires_grad=True)
+        (weight * float(np.abs(maps).max())).sum().backward()
+        assert weight.grad is not None
+
+
+@pytest.mark.parametrize("way_back", [PooledNetwork, StepByStep])
+def test_bfloat16_is_near_and_float32(way_back):
+    network = random_network(24, 24, 24)
+    magnitude = magnitude_of((50, 47))
+    net = Deconvnet(network, device="cpu", precision="bfloat16")
+    net._way_back = way_back(net.steps, net.layers, torch.bfloat16)
+    exact = dict(Deconvnet(network).deconvolve_all(magnitude))
+    for layer, maps in net.deconvolve_all(magnitude):
+        assert maps.dtype == np.float32
+        live = exact[layer].any(axis=(1, 2))
+        errors = np.abs(maps - exact[layer]).max(axis=(1, 2))[live]
+        relative = errors / np.abs(exact[layer]).max(axis=(1, 2))[live]
+        assert relative.max() <= (TOLERANCE if layer == 1 else 5e-3)
+        assert layer == 1 or relative.max() > TOLERANCE
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(NetworkError, match=r"\['float32', 'bfloat16'\], got 'float8'"):
+        Deconvnet(random_network(3), precision="float8")

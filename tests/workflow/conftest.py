@@ -1,0 +1,91 @@
+"""A copy of the project, in a path with a space, on which small experiments are run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+import yaml
+
+SMALL = {
+    "experiment": "small",
+    "songs": "songs",
+    "dataset": {"clips_per_class": 5, "clip_duration": 1.0},
+    "stft": {"duration": 1.0},
+    "networks": {"square": {"features": 4, "dense": [8]}},
+    "training": {"epochs": 4, "batch_size": 4, "accelerator": "cpu"},
+    "attributes": {
+        "keys": ["Bb2", "A3"],
+        "instruments": ["sine", "piano"],
+        "chords": ["major", "minor"],
+    },
+}
+
+
+class Project:
+    """A copy of the project and how to run it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"PYTHONPATH": str(self.folder)}
+
+    def configure(self, name: str, **changes) -> str:
+        """Write the small configuration with changes and return its name."""
+        path = self.folder / "config" / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(SMALL | changes))
+        return f"config/{name}.yaml"
+
+    def run(
+        self, *arguments: str, config: str = "config/small.yaml"
+    ) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(*arguments, "--configfile", config),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=900,
+        )
+
+    def planned(self, config: str = "config/small.yaml") -> dict[str, int]:
+        """Rules that would run, and how often."""
+        done = self.run("--dry-run", "--quiet", "rules", config=config)
+        done = self.run("--dry-run", config=config) if "job" not in done.stdout else done
+        assert done.returncode == 0, done.stdout
+        table = re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE)
+        return {rule: int(count) for rule, count in table if rule != "total"}
+
+
+def copy_project(repository: Path, folder: Path) -> Project:
+    for name in ("auralise", "config", "profiles", "scripts", "workflow"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(repository / name, folder / name, ignore=ignored)
+    shutil.copy(repository / "Snakefile", folder)
+    project = Project(folder)
+    project.configure("small")
+    return project
+
+
+@pytest.fixture(scope="session")
+def project(repository, tmp_path_factory, song) -> Project:
+    """The project after one run of the small configuration with two songs."""
+    project = copy_project(repository, tmp_path_factory.mktemp("workflow") / "a project")
+    songs = project.folder / "songs"
+    songs.mkdir()
+    soundfile.write(songs / "chord.flac", song, 11025)
+    soundfile.write(songs / "it's Größe.wav", song[::-1], 11025)
+    done = project.run()
+    assert done.returncode == 0, done.stdout
+    project.output = done.stdout
+    return project

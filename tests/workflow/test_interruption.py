@@ -1,0 +1,61 @@
+"""A run that is killed goes on to the same results."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from auralise.files import sha256_of_file
+
+
+def kill_when(project, config, condition, seconds=120):
+    """Start a run, kill all of it when `condition` holds, and release its lock."""
+    process = subprocess.Popen(
+        project.command("--configfile", config),
+        cwd=project.folder,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + seconds
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert process.poll() is None, "the run ended before it could be killed"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert condition()
+    assert project.run("--unlock", config=config).returncode == 0
+
+
+@pytest.fixture
+def again(project):
+    """The small experiment under another name, and its results folder."""
+    config = project.configure("again", experiment="again")
+    return config, project.folder / "results/again"
+
+
+def test_killed_in_training_and_in_writing_maps(project, again):
+    config, results = again
+    whole = project.folder / "results/small"
+    weights = "networks/square-0/weights.safetensors"
+
+    kill_when(project, config, (results / "networks/square-0/checkpoints/last.ckpt").is_file)
+    assert not (results / weights).exists()
+
+    maps = results / "deconvolution"
+    kill_when(project, config, lambda: any(maps.glob("*/.partial*")) or any(maps.glob("*/*.h5")))
+    assert (results / weights).is_file()
+
+    done = project.run(config=config)
+    assert done.returncode == 0, done.stdout
+    for name in (
+        weights,
+        "networks/square-0/history.csv",
+        "attributes/square-0/correlation.csv",
+        "auralisation/square-0/chord/layer3/feature01.wav",
+    ):
+        assert sha256_of_file(results / name) == sha256_of_file(whole / name), name
+    assert not list(results.rglob(".partial*"))

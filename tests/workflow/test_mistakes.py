@@ -1,0 +1,113 @@
+"""What a user gets wrong is answered without a traceback, and costs nothing else."""
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from tests.workflow.conftest import SMALL
+
+
+def refused(done, *words):
+    assert done.returncode != 0
+    for word in words:
+        assert word in done.stdout, done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.fixture(scope="module")
+def bad_songs(project, song):
+    """A folder with one good song and many that cannot be explained, after a run with it."""
+    folder = project.folder / "bad songs"
+    folder.mkdir()
+    soundfile.write(folder / "good.wav", song, 11025)
+    (folder / "empty.wav").touch()
+    (folder / "text.mp3").write_text("Dear diary")
+    soundfile.write(folder / "silent.flac", np.zeros(11025), 11025)
+    broken = song.copy()
+    broken[7] = np.nan
+    soundfile.write(folder / "nan.wav", broken, 11025, subtype="FLOAT")
+    content = (folder / "good.wav").read_bytes()
+    (folder / "cut.wav").write_bytes(content[: len(content) // 3])
+    soundfile.write(folder / "short.wav", song[:3000], 11025)
+    soundfile.write(folder / "stereo 96k.wav", np.column_stack([song, song]), 96000)
+    config = project.configure("bad", songs="bad songs")
+    done = project.run("--keep-going", "--until", "deconvolve_song", config=config)
+    return project, done
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty.wav", "the file is empty"),
+        ("text.mp3", "cannot be read as audio"),
+        ("silent.flac", "silent"),
+        ("nan.wav", "1 of 44100 samples are NaN or infinite"),
+        ("cut.wav", "truncated"),
+    ],
+)
+def test_a_bad_song_is_named_with_the_reason(bad_songs, name, reason):
+    _, done = bad_songs
+    refused(done, f"bad songs/{name}: {reason}")
+
+
+def test_the_other_songs_are_done_and_nothing_is_half_written(bad_songs):
+    project, _ = bad_songs
+    for network in ("square-0", "untrained-0"):
+        files = list((project.folder / "results/small/deconvolution" / network).iterdir())
+        assert {path.stem for path in files} >= {"good", "short", "stereo 96k"}
+        assert not {path.stem for path in files} & {"empty", "text", "silent", "nan", "cut"}
+        assert not [path for path in files if "partial" in path.name]
+
+
+def test_a_short_song_is_padded_with_a_warning(bad_songs):
+    _, done = bad_songs
+    assert "short.wav: only 0.27 s" in done.stdout
+
+
+def test_two_songs_of_one_stem(project, song):
+    folder = project.folder / "twins"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", song, 11025)
+    soundfile.write(folder / "a.flac", song, 11025)
+    config = project.configure("twins", songs="twins")
+    refused(project.run("-n", config=config), "a.flac and twins/a.wav have the same stem", "rename")
+
+
+def test_no_songs(project):
+    (project.folder / "nothing").mkdir()
+    config = project.configure("nothing", songs="nothing")
+    refused(project.run("-n", config=config), "no sound file in nothing; put at least one there")
+
+
+def test_a_typing_error_in_a_setting(project):
+    config = project.configure("typo", trainng={"epochs": 3})
+    refused(project.run("-n", config=config), "trainng", "did you mean 'training'")
+
+
+def test_results_that_cannot_be_written(project):
+    (project.folder / "results/blocked").write_text("a file in the way")
+    config = project.configure("blocked", experiment="blocked")
+    refused(project.run("-n", config=config), "cannot write to results/blocked")
+
+
+def test_a_data_set_without_its_path(project):
+    config = project.configure("pathless", experiment="pathless", dataset={"name": "folder"})
+    refused(project.run("results/pathless/clips.csv", config=config), "dataset.path")
+
+
+def test_weights_that_do_not_fit_the_settings(project):
+    """As after copying weights of another experiment into place."""
+    results = project.folder / "results"
+    shutil.copytree(results / "small", results / "misfit")
+    narrower = SMALL | {"experiment": "misfit"}
+    narrower["networks"] = {"square": {"features": 3, "dense": [8]}}
+    (project.folder / "config/misfit.yaml").write_text(yaml.safe_dump(narrower))
+    target = "results/misfit/deconvolution/square-0/chord.h5"
+    # `--allowed-rules` keeps the workflow from training the network that fits.
+    done = project.run(
+        target, "--force", "--allowed-rules", "deconvolve_song", config="config/misfit.yaml"
+    )
+    refused(done, "networks/square-0/weights.safetensors", "features [4, 4, 4, 4, 4]", "Delete")

@@ -1,0 +1,147 @@
+"""One small experiment from nothing to the page, and what runs again after a change."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from auralise.maps import open_maps
+
+
+@pytest.fixture(scope="module")
+def results(project):
+    return project.folder / "results/small"
+
+
+def test_everything_is_there(results):
+    for network in ("square-0", "untrained-0"):
+        assert (results / f"networks/{network}/weights.safetensors").is_file()
+        assert (results / f"figures/{network}/confusion.png").is_file()
+        for song in ("chord", "it's Größe"):
+            assert (results / f"deconvolution/{network}/{song}.h5").is_file()
+            sounds = results / f"auralisation/{network}/{song}"
+            assert (sounds / "original.wav").is_file()
+            assert len(list(sounds.glob("layer*/feature*.wav"))) == 5 * 4
+            assert (results / f"figures/{network}/sheets/{song}/layer5.png").is_file()
+    assert (results / "figures/square-0/learning_curve.pdf").is_file()
+    assert (results / "figures/attributes.png").is_file()
+    assert (results / "listening/index.html").is_file()
+    assert list((results / "logs").iterdir())
+    assert list((results / "benchmarks").iterdir())
+
+
+def test_the_run_ends_by_saying_where_to_look_and_listen(project):
+    assert "Listen:   results/small/listening/index.html" in project.output
+
+
+def test_all_checks_passed_and_every_kind_was_made(results):
+    checks = pd.read_csv(results / "checks.csv")
+    assert checks["passed"].all()
+    assert {
+        "untrained control is there",
+        "maps",
+        "finite maps",
+        "dead features have zero maps",
+        "one sound per map",
+        "map agrees with its definition",
+        "correlations lie in [-1, 1], one per feature and attribute",
+    } <= set(checks["check"])
+
+
+def test_the_tables_have_their_columns(results):
+    correlation = pd.read_csv(results / "attributes/square-0/correlation.csv")
+    assert list(correlation) == [
+        "network", "layer", "feature", "attribute", "correlation", "n_pairs", "live",
+    ]  # fmt: skip
+    assert len(correlation) == 5 * 4 * 3
+    summary = pd.read_csv(results / "attributes/summary.csv")
+    assert set(summary["network"]) == {"square-0", "untrained-0", "input"}
+    clips = pd.read_csv(results / "clips.csv", keep_default_na=False)
+    assert {"clip", "path", "genre", "split", "seconds", "sha256", "problem"} == set(clips)
+    assert clips["split"].value_counts().to_dict() == {"train": 30, "validation": 10, "test": 10}
+
+
+def test_the_evaluation_stands_beside_a_baseline(results):
+    evaluation = json.loads((results / "networks/square-0/evaluation.json").read_text())
+    assert evaluation["n_clips"] == 10
+    for name in ("segment_accuracy", "clip_accuracy", "baseline_clip_accuracy", "chance_accuracy"):
+        assert 0 <= evaluation[name] <= 1
+
+
+def test_maps_name_the_weights_that_made_them(results):
+    from auralise.files import sha256_of_file
+
+    weights = results / "networks/square-0/weights.safetensors"
+    with open_maps(results / "deconvolution/square-0/chord.h5") as maps:
+        assert maps.file.attrs["weights_sha256"] == sha256_of_file(weights)
+        assert maps.config["stft"]["n_fft"] == 512
+
+
+def test_a_second_run_has_nothing_to_do(project):
+    done = project.run()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+DOWNSTREAM_OF_SOUNDS = {"auralise_song": 4, "build_listening_page": 1, "check_results": 1, "all": 1}
+
+
+def test_a_setting_runs_again_what_depends_on_it(project):
+    config = project.configure("rectified", auralisation={"mode": "rectified"})
+    assert project.planned(config) == DOWNSTREAM_OF_SOUNDS
+
+
+def test_a_setting_of_training_leaves_data_and_controls_alone(project):
+    training = {"epochs": 5, "batch_size": 4, "accelerator": "cpu"}
+    planned = project.planned(project.configure("longer", training=training))
+    assert planned["train_network"] == 1
+    assert planned["deconvolve_song"] == 2
+    assert not {"render_bands", "list_clips", "write_segments", "render_signals"} & planned.keys()
+
+
+def test_a_new_song_adds_its_own_jobs(project, song):
+    import soundfile
+
+    path = project.folder / "songs/new.ogg"
+    soundfile.write(path, song, 11025)
+    planned = project.planned()
+    path.unlink()
+    assert planned["deconvolve_song"] == planned["auralise_song"] == planned["draw_sheets"] == 2
+    assert not {"train_network", "correlate_attributes"} & planned.keys()
+
+
+@pytest.mark.parametrize(
+    ("module", "rules"),
+    [
+        ("correlation.py", {"correlate_attributes", "correlate_inputs", "summarise_correlation"}),
+        ("auralisation.py", {"auralise_song"}),
+        ("datasets/segments.py", {"write_segments"}),
+    ],
+)
+def test_a_module_runs_again_what_depends_on_it(project, module, rules):
+    path = project.folder / "auralise" / module
+    original = path.read_text()
+    path.write_text(original + "\n# a change\n")
+    planned = project.planned()
+    path.write_text(original)
+    assert rules <= planned.keys()
+    untouched = {"render_bands", "list_clips", "render_signals"}
+    assert not untouched & planned.keys()
+
+
+def test_every_rule_has_its_script_log_and_resources(repository):
+    import re
+
+    scripts = {path.stem for path in (repository / "scripts").glob("[a-z]*.py")}
+    for path in sorted((repository / "workflow/rules").glob("*.smk")):
+        blocks = re.split(r"^rule ", path.read_text(), flags=re.MULTILINE)[1:]
+        for block in blocks:
+            name = block.split(":", 1)[0]
+            if "script:" not in block:
+                continue
+            assert f'"../../scripts/{name}.py"' in block
+            assert f'code_of("{name}")' in block
+            for directive in ("log:", "mem_mb=", "runtime=", "message:"):
+                assert directive in block, f"{name} lacks {directive}"
+            scripts.discard(name)
+    assert not scripts
