@@ -34,7 +34,7 @@ format: .venv/test.stamp  ## Put the code into the house style
 	$(BIN)/snakefmt Snakefile workflow
 
 benchmark: .venv/test.stamp  ## Measure the deconvolution beside its alternatives
-	$(BIN)/python benchmarks/deconvolution.py
+	$(BIN)/python -m benchmarks.deconvolution
 
 unlock:  ## Release the lock that a killed run left behind
 	$(BIN)/python -m snakemake --cores 1 $(if $(CONFIG),--configfile "$(CONFIG)") --unlock

@@ -11,7 +11,7 @@ import soundfile
 import soxr
 import torch
 
-from auralise.errors import AudioError
+from auralise.errors import AudioError, SettingsError
 from auralise.files import whole_file
 from auralise.songs import AUDIO_SUFFIXES
 
@@ -35,12 +35,25 @@ class Stft:
     n_fft : int
         Window and transform length (samples).
     hop_length : int
-        Distance between frames (samples).
+        Distance between frames (samples), at most half a window: else sound would be lost
+        between the windows.
+
+    Raises
+    ------
+    SettingsError
+        `hop_length` is larger than that.
     """
 
     sample_rate: int = 11025
     n_fft: int = 512
     hop_length: int = 256
+
+    def __post_init__(self) -> None:
+        if self.hop_length > self.n_fft // 2:
+            raise SettingsError(
+                f"stft.hop_length = {self.hop_length}: expected at most half of stft.n_fft, "
+                f"{self.n_fft // 2}"
+            )
 
     @property
     def n_bins(self) -> int:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from auralise.deconvnet import Deconvnet
 from auralise.errors import SettingsError
 
-WORKING_MEMORY = 512 * 2**20  # bytes of the maps of all signals held at once
+WORKING_MEMORY = 1024 * 2**20  # bytes of the maps of all signals held at once
 N_RESAMPLES = 2000
 CONFIDENCE = 0.95
 
@@ -72,13 +72,17 @@ def correlation_matrices(maps: np.ndarray) -> np.ndarray:
     ndarray, float32, shape (n_features, n_signals, n_signals)
         NaN for signals on which the feature's map is constant: there r is not defined.
     """
-    flat = maps.reshape(*maps.shape[:2], -1).swapaxes(0, 1)
-    centred = flat - flat.mean(axis=2, keepdims=True)
-    norms = np.linalg.norm(centred, axis=2, keepdims=True)
+    return np.stack([_correlation_matrix(maps[:, k]) for k in range(maps.shape[1])])
+
+
+def _correlation_matrix(maps: np.ndarray) -> np.ndarray:
+    flat = maps.reshape(len(maps), -1)
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
     # A constant map leaves rounding residue, not zeros, when its mean is taken off.
-    constant = np.ptp(flat, axis=2, keepdims=True) == 0
+    constant = np.ptp(flat, axis=1, keepdims=True) == 0
     centred /= np.where(constant, np.nan, norms)
-    return np.clip(centred @ centred.swapaxes(1, 2), -1, 1)
+    return np.clip(centred @ centred.T, -1, 1)
 
 
 def mean_over_pairs(matrices: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,12 +134,18 @@ def correlate_attributes(
     tables = []
     total = sum(net.n_features) * len(magnitudes)
     with tqdm(total=total, desc=f"correlate {network}", unit="map") as progress:
-        for layer, features in _batches(net, batch_size):
-            maps = np.empty((len(magnitudes), len(features), *magnitudes.shape[1:]), np.float32)
+        for batch in _batches(net.n_features, batch_size):
+            maps = {
+                layer: np.empty((len(magnitudes), len(features), *magnitudes.shape[1:]), np.float32)
+                for layer, features in batch.items()
+            }
             for row, magnitude in enumerate(magnitudes):
-                maps[row] = net.deconvolve(magnitude, layer, features)
-                progress.update(len(features))
-            tables.append(_table(correlation_matrices(maps), pairs, network, layer, features))
+                for layer, found in net.deconvolve_all(magnitude, batch, batch):
+                    maps[layer][row] = found
+                    progress.update(len(found))
+            for layer, features in batch.items():
+                matrices = correlation_matrices(maps[layer])
+                tables.append(_table(matrices, pairs, network, layer, features))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -145,10 +155,17 @@ def correlate_inputs(magnitudes: np.ndarray, pairs: Mapping[str, np.ndarray]) ->
     return _table(matrices, pairs, "input", 0, [0])
 
 
-def _batches(net: Deconvnet, batch_size: int) -> Iterator[tuple[int, list[int]]]:
-    for layer, n_features in enumerate(net.n_features, start=1):
-        for first in range(0, n_features, batch_size):
-            yield layer, list(range(first, min(first + batch_size, n_features)))
+def _batches(n_features: Sequence[int], size: int) -> Iterator[dict[int, list[int]]]:
+    """All features of all layers in batches of `size`, as features by layer.
+
+    Layers share a batch because deconvolution makes maps of several at once for less.
+    """
+    everything = [(layer, f) for layer, n in enumerate(n_features, start=1) for f in range(n)]
+    for first in range(0, len(everything), size):
+        batch: dict[int, list[int]] = {}
+        for layer, feature in everything[first : first + size]:
+            batch.setdefault(layer, []).append(feature)
+        yield batch
 
 
 def _table(

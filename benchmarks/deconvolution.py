@@ -23,8 +23,8 @@ import numpy as np
 import torch
 
 from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.steps import StepByStep
 from auralise.networks import Architecture, build_convolutional_part
-from auralise.steps import StepByStep
 from tests.unit.reference_deconvnet import Loops, by_captum, by_zennit, with_rectifiers
 
 FOLDER = Path(__file__).parent
@@ -224,8 +224,9 @@ def as_markdown(rows: list[dict], error: float, load: float) -> str:
         + "\n".join(lines)
         + "\n\nSeconds are the best of a few runs. The floor is measured in turns with each way, "
         "in the same process; the ratios are to that one. What was timed in part is scaled by its "
-        f"share of the arithmetic. Processes that ran on the machine meanwhile, on average: {load:.1f} "
-        f"(1 to {torch.get_num_threads()} are this benchmark's own).\nbfloat16: largest error {error:.1e} of a map's maximum.\n"
+        "share of the arithmetic. Processes that ran on the machine meanwhile, on average: "
+        f"{load:.1f} (1 to {torch.get_num_threads()} are this benchmark's own).\n"
+        f"bfloat16: largest error {error:.1e} of a map's maximum.\n"
     )
 
 

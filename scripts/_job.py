@@ -1,11 +1,15 @@
 """What every script shares: its log file, and a user's mistake answered without a traceback."""
 
+import ctypes
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from auralise.errors import AuraliseError
+
+# Options of glibc's mallopt(3).
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
 @contextmanager
@@ -29,8 +33,14 @@ def job(snakemake) -> Iterator[None]:
         sys.exit(1)
 
 
-def use_threads(snakemake) -> None:
-    """Let torch use the rule's threads, no more."""
+def prepare_torch(snakemake) -> None:
+    """Let torch use the rule's threads, no more, and keep the memory that it has had."""
     import torch
 
     torch.set_num_threads(snakemake.threads)
+    # glibc gives large blocks back at once, and fetching fresh pages then takes half of the
+    # time: 22 instead of 12 training segments per second on two cores.
+    with suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        for option, value in (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 2**28):
+            mallopt(option, value)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from _job import job, use_threads
+from _job import job, prepare_torch
 
 from auralise.checks import check_results, refuse_failures
 from auralise.files import whole_file
 
 with job(snakemake):
-    use_threads(snakemake)
+    prepare_torch(snakemake)
     params = snakemake.params
     checks = check_results(
         Path(params.results),

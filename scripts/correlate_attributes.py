@@ -1,7 +1,7 @@
 """Correlate the maps of one network over pairs of model signals."""
 
 import pandas as pd
-from _job import job, use_threads
+from _job import job, prepare_torch
 
 from auralise.audio import Stft
 from auralise.correlation import correlate_attributes, pairs_by_attribute
@@ -12,7 +12,7 @@ from auralise.networks import Architecture
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):
-    use_threads(snakemake)
+    prepare_torch(snakemake)
     params = snakemake.params
     signals = pd.read_csv(snakemake.input.signals)
     stft = dict(params.stft)

@@ -1,6 +1,6 @@
 """Deconvolve every feature of a network on one song."""
 
-from _job import job, use_threads
+from _job import job, prepare_torch
 
 from auralise.audio import Stft, read_excerpt
 from auralise.deconvnet import Deconvnet
@@ -10,7 +10,7 @@ from auralise.networks import Architecture
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):
-    use_threads(snakemake)
+    prepare_torch(snakemake)
     params, weights = snakemake.params, snakemake.input.weights
     stft = dict(params.stft)
     duration = stft.pop("duration")

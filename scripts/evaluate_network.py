@@ -2,7 +2,7 @@
 
 import json
 
-from _job import job, use_threads
+from _job import job, prepare_torch
 
 from auralise.files import whole_file
 from auralise.networks import Architecture
@@ -10,7 +10,7 @@ from auralise.training import evaluate_network
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):
-    use_threads(snakemake)
+    prepare_torch(snakemake)
     architecture = Architecture.from_settings(snakemake.params.architecture)
     network = read_expected_network(snakemake.input.weights, architecture)
     evaluation = evaluate_network(network, snakemake.input.segments)

@@ -1,6 +1,6 @@
 """Train one network, or leave a control untrained."""
 
-from _job import job, use_threads
+from _job import job, prepare_torch
 
 from auralise.datasets.segments import Segments
 from auralise.files import whole_file
@@ -9,7 +9,7 @@ from auralise.training import Schedule, train_network
 from auralise.weights import write_weights
 
 with job(snakemake):
-    use_threads(snakemake)
+    prepare_torch(snakemake)
     architecture = Architecture.from_settings(snakemake.params.architecture)
     network, history = train_network(
         snakemake.input.segments,

@@ -6,6 +6,7 @@ import shutil
 from urllib.parse import quote
 
 import pytest
+
 from tests.unit.test_listening import ATTRIBUTES, DEAD, N_FEATURES, NASTY
 
 PLAYER = "auralise.player"

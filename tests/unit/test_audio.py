@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from auralise.audio import Stft, read_audio, read_excerpt, write_audio
-from auralise.errors import AudioError
+from auralise.errors import AudioError, SettingsError
 from tests.conftest import sine
 
 
@@ -144,3 +144,8 @@ class TestWriteAudio:
 def test_another_transform_has_its_own_grid():
     stft = Stft(sample_rate=22050, n_fft=1024, hop_length=315)
     assert stft.analyse(np.ones(22050)).shape == (513, stft.n_frames(22050))
+
+
+def test_windows_that_do_not_overlap_are_refused():
+    with pytest.raises(SettingsError, match="hop_length = 300: expected at most half"):
+        Stft(n_fft=512, hop_length=300)

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn import functional
 
 from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.pooled import PooledNetwork
+from auralise.deconvnet.steps import STEPS, StepByStep
+from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError
 from auralise.networks import Architecture, build_convolutional_part, build_network
-from auralise.pooled import PooledNetwork
-from auralise.steps import STEPS, StepByStep
-from auralise.tracing import convolutional_chain
 from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
 
 TOLERANCE = 1e-5
@@ -196,8 +196,8 @@ def test_batches_change_no_value(monkeypatch):
     net = Deconvnet(random_network(5, 9, 7))
     magnitude = magnitude_of((40, 37))
     whole = dict(net.deconvolve_all(magnitude))
-    monkeypatch.setattr("auralise.pooled.FEATURES_AT_ONCE", 8)
-    monkeypatch.setattr("auralise.steps.WORKING_MEMORY", 1)
+    monkeypatch.setattr("auralise.deconvnet.pooled.FEATURES_AT_ONCE", 8)
+    monkeypatch.setattr("auralise.deconvnet.steps.WORKING_MEMORY", 1)
     for way in (net, general(net)):
         for layer, maps in way.deconvolve_all(magnitude):
             scale = np.abs(whole[layer]).max()

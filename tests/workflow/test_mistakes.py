@@ -110,4 +110,4 @@ def test_weights_that_do_not_fit_the_settings(project):
     done = project.run(
         target, "--force", "--allowed-rules", "deconvolve_song", config="config/misfit.yaml"
     )
-    refused(done, "networks/square-0/weights.safetensors", "features [4, 4, 4, 4, 4]", "Delete")
+    refused(done, "networks/square-0/weights.safetensors", "features (4, 4, 4, 4, 4)", "Delete")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from auralise.steps import (
+from auralise.deconvnet.steps import (
     Activation,
     ForwardPass,
     Layer,
@@ -300,7 +300,7 @@ class PooledNetwork:
     def back(
         self, passed: ForwardPass, wanted: Iterable[tuple[int, list[int]]]
     ) -> Iterator[Tensor]:
-        """As `auralise.steps.StepByStep.back`."""
+        """As `auralise.deconvnet.steps.StepByStep.back`."""
         for group in _groups(wanted):
             maps = self._maps(passed, group)
             downwards = sorted(group, reverse=True)

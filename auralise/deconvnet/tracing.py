@@ -8,8 +8,8 @@ import torch.fx
 from torch import nn
 from torch.nn import functional
 
+from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError
-from auralise.steps import STEPS
 
 # The functions that people write in place of modules, and the names of their arguments, which
 # are not in the order of the modules' own.

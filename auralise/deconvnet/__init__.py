@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from auralise.deconvnet.pooled import PooledNetwork
+from auralise.deconvnet.steps import STEPS, ForwardPass, StepByStep, find_layers
+from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError
-from auralise.pooled import PooledNetwork
-from auralise.steps import STEPS, ForwardPass, StepByStep, find_layers
-from auralise.tracing import convolutional_chain
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 

@@ -2,8 +2,8 @@
 
 The ways back are those of Zeiler and Fergus (2014, sec. 2.1): a pooling writes each value where
 its maximum came from, an activation is a ReLU, a convolution is its transpose. No bias takes
-part. Everything here is exact for any shape; `auralise.pooled` does the same sums faster where
-a network is regular enough.
+part. Everything here is exact for any shape; `auralise.deconvnet.pooled` does the same sums faster
+where a network is regular enough.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

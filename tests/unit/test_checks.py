@@ -1,0 +1,132 @@
+"""The checks of the results find what is wrong."""
+
+import shutil
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from auralise.audio import Stft
+from auralise.auralisation import write_auralisations
+from auralise.checks import CheckError, check_results, refuse_failures
+from auralise.correlation import correlate_attributes, summarise_correlation
+from auralise.deconvnet import Deconvnet
+from auralise.maps import open_maps, write_maps
+from auralise.weights import write_weights
+
+EVERYTHING = {"layers": None, "features": None, "biases": True}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, small_network, small_architecture, song):
+    """Results of one trained and one untrained network on one song."""
+    results = tmp_path_factory.mktemp("results")
+    net = Deconvnet(small_network)
+    config = {"architecture": small_architecture.to_settings(), "deconvolution": EVERYTHING}
+    tables = []
+    for network in ("square-0", "untrained-0"):
+        write_weights(
+            results / f"networks/{network}/weights.safetensors",
+            small_network,
+            small_architecture,
+            n_bins=257,
+            n_frames=173,
+            classes=["a", "b", "c"],
+        )
+        path = results / f"deconvolution/{network}/song.h5"
+        facts = {"song": "song", "network": network, "weights_sha256": ""}
+        write_maps(path, net, song[:8192], Stft(11025, 256, 128), config=config, **facts)
+        with open_maps(path) as maps:
+            write_auralisations(results / f"auralisation/{network}/song", maps)
+        magnitudes = np.random.default_rng(0).uniform(size=(2, 32, 24)).astype(np.float32)
+        table = correlate_attributes(net, magnitudes, {"key": np.array([[0, 1]])}, network)
+        (results / f"attributes/{network}").mkdir(parents=True)
+        table.to_csv(results / f"attributes/{network}/correlation.csv", index=False)
+        tables.append(table)
+    tables.append(tables[0].assign(network="input"))
+    summarise_correlation(pd.concat(tables)).to_csv(results / "attributes/summary.csv")
+    return results
+
+
+@pytest.fixture
+def results(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "results")
+
+
+def check(results, **changes):
+    given = {
+        "networks": ["square-0", "untrained-0"],
+        "controls": ["untrained-0"],
+        "songs": ["song"],
+        "deconvolution": EVERYTHING,
+        "seed": 0,
+    }
+    return check_results(results, **(given | changes))
+
+
+def failed(checks):
+    return set(checks.loc[~checks["passed"], "check"])
+
+
+def test_sound_results_pass(results):
+    checks = check(results)
+    assert checks["passed"].all()
+    refuse_failures(checks, results / "checks.csv")
+
+
+def test_a_missing_sound_is_found_and_named(results):
+    (results / "auralisation/square-0/song/layer2/feature01.wav").unlink()
+    checks = check(results)
+    assert failed(checks) == {"one sound per map"}
+    with pytest.raises(
+        CheckError, match=r"one sound per map, square-0/song: found 14, expected 15"
+    ):
+        refuse_failures(checks, results / "checks.csv")
+
+
+def change_map(results, change):
+    with h5py.File(results / "deconvolution/square-0/song.h5", "r+") as file:
+        for layer in (1, 2, 3):
+            maps = file[f"layer{layer}/deconvolved"]
+            maps[:] = change(maps[:])
+
+
+def test_a_map_that_is_not_finite_is_found(results):
+    def spoil(maps):
+        maps[0, 0, 0] = np.nan
+        return maps
+
+    change_map(results, spoil)
+    assert "finite maps" in failed(check(results))
+
+
+def test_a_map_that_is_not_what_it_says_is_found(results):
+    change_map(results, lambda maps: maps * 1.01)
+    assert failed(check(results)) == {"map agrees with its definition"}
+
+
+def test_a_dead_feature_with_a_map_is_found(results):
+    with h5py.File(results / "deconvolution/square-0/song.h5", "r+") as file:
+        live = file["layer2/live"]
+        values = live[:]
+        values[values.argmax()] = False
+        live[:] = values
+    assert failed(check(results)) == {"dead features have zero maps"}
+
+
+def test_a_correlation_out_of_range_is_found(results):
+    path = results / "attributes/square-0/correlation.csv"
+    table = pd.read_csv(path)
+    table.loc[table["live"].idxmax(), "correlation"] = 1.5
+    table.to_csv(path, index=False)
+    assert failed(check(results)) == {"correlations lie in [-1, 1], one per feature and attribute"}
+
+
+def test_results_without_a_control_are_refused(results):
+    assert "untrained control is there" in failed(check(results, controls=[]))
+
+
+def test_a_missing_layer_is_found(results):
+    wanted = EVERYTHING | {"layers": [1, 2, 3, 4]}
+    assert "layers" in failed(check(results, deconvolution=wanted))

@@ -1,0 +1,116 @@
+"""Figures: what is drawn is what was given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from auralise.figures import (
+    DYNAMIC_RANGE,
+    draw_attributes,
+    draw_confusion,
+    draw_learning_curve,
+    draw_sheet,
+    log_frequency_picture,
+    save_figure,
+)
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def frequencies():
+    return np.fft.rfftfreq(512, 1 / 11025)
+
+
+class TestLogFrequencyPicture:
+    def test_an_octave_is_the_same_height_everywhere(self, frequencies):
+        rows = []
+        for frequency in (250, 500, 1000, 2000):
+            magnitude = np.exp(-(((frequencies - frequency) / 30) ** 2))[:, None]
+            rows.append(log_frequency_picture(magnitude, frequencies, 200).argmax())
+        np.testing.assert_allclose(np.diff(rows), np.diff(rows)[0], atol=2)
+
+    def test_levels_are_decibels_below_the_maximum(self, frequencies):
+        magnitude = np.ones((257, 2))
+        magnitude[:, 1] = 0.1
+        picture = log_frequency_picture(magnitude, frequencies)
+        np.testing.assert_allclose(picture[:, 0], 0, atol=1e-6)
+        np.testing.assert_allclose(picture[:, 1], -20, atol=1e-6)
+
+    def test_silence_is_at_the_bottom(self, frequencies):
+        assert (log_frequency_picture(np.zeros((257, 2)), frequencies) == -DYNAMIC_RANGE).all()
+
+
+def test_a_sheet_names_every_feature_and_marks_the_dead(frequencies):
+    rng = np.random.default_rng(0)
+    spectrum = rng.normal(size=(257, 173)) + 0j
+    maps = rng.normal(size=(10, 257, 173))
+    live = np.arange(10) != 3
+    figure = draw_sheet(spectrum, maps, np.arange(10), live, frequencies, 4.0, "a song")
+    texts = [text.get_text() for text in figure.axes[1].texts]
+    assert texts == [f"{n}" if n != 3 else "3  never fired" for n in range(10)]
+    assert "9 of 10 features fired" in figure.axes[1].get_title()
+    assert figure.axes[0].get_ylabel() == "frequency (Hz)"
+
+
+def test_the_learning_curve_marks_the_kept_epoch():
+    history = pd.DataFrame(
+        {
+            "epoch": [0, 1, 2],
+            "train_loss": [3, 2, 1],
+            "train_accuracy": [0.1, 0.2, 0.3],
+            "validation_loss": [3, 1, 2],
+            "validation_accuracy": [0.1, 0.3, 0.2],
+        }
+    )
+    axis = draw_learning_curve(history, "square-0").axes[0]
+    kept = next(line for line in axis.lines if line.get_label() == "kept epoch")
+    assert set(kept.get_xdata()) == {1}
+
+
+def test_the_confusion_matrix_stands_beside_baseline_and_chance():
+    evaluation = {
+        "confusion": [[3, 1], [0, 4]],
+        "classes": ["dub", "ska"],
+        "clip_accuracy": 0.875,
+        "baseline_clip_accuracy": 0.5,
+        "chance_accuracy": 0.5,
+        "n_clips": 8,
+    }
+    axis = draw_confusion(evaluation, "square-0").axes[0]
+    assert [text.get_text() for text in axis.texts] == ["3", "1", "0", "4"]
+    assert "88%" in axis.get_title()
+    assert "baseline 50%" in axis.get_title()
+
+
+def test_attributes_show_every_network_and_the_input():
+    rows = [
+        (network, layer, attribute, 0.1 * layer, 0.05, 0.1 * layer - 0.02, 0.1 * layer + 0.02, 4, 4)
+        for network in ("square-0", "untrained-0")
+        for layer in (1, 2)
+        for attribute in ("key", "chord")
+    ] + [("input", 0, a, 0.5, np.nan, np.nan, np.nan, 1, 1) for a in ("key", "chord")]
+    names = ["network", "layer", "attribute", "mean", "std", "ci_low", "ci_high"]
+    figure = draw_attributes(pd.DataFrame(rows, columns=[*names, "n_features", "n_live"]))
+    assert [axis.get_title() for axis in figure.axes] == [
+        "only the key differs",
+        "only the chord differs",
+    ]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["square-0", "untrained-0", "the input itself"]
+
+
+def test_figures_are_written_whole_and_repeat_byte_for_byte(tmp_path):
+    for name in ("a", "b"):
+        figure, axis = plt.subplots()
+        axis.plot([1, 2])
+        save_figure(figure, tmp_path / f"{name}.png", tmp_path / f"{name}.pdf")
+    for suffix in ("png", "pdf"):
+        first = (tmp_path / f"a.{suffix}").read_bytes()
+        assert first == (tmp_path / f"b.{suffix}").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 4

@@ -1,0 +1,69 @@
+"""The five-layer network and its variants."""
+
+import pytest
+import torch
+
+from auralise.errors import NetworkError
+from auralise.networks import Architecture, LogScaling, build_network
+
+
+def test_the_default_is_the_network_of_2015():
+    network = build_network(Architecture(), 257, 173, 10)
+    kinds = [type(m).__name__ for m in network.convolutional.layer2]
+    assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "Dropout"]
+    assert [layer.dropout.p for layer in network.convolutional] == [0, 0.25, 0.25, 0.25, 0.5]
+    first_dense = network.classifier[1]
+    assert (first_dense.in_features, first_dense.out_features) == (64 * 8 * 5, 512)
+    assert network(torch.rand(2, 1, 257, 173)).shape == (2, 10)
+
+
+def test_settings_and_their_shorthands():
+    architecture = Architecture.from_settings(
+        {
+            "layers": 3,
+            "kernel": [3, 5],
+            "first_kernel": [9, 9],
+            "features": 8,
+            "dropout": [0, 0, 0.5],
+        }
+    )
+    assert architecture.kernels == ((9, 9), (3, 5), (3, 5))
+    assert architecture.features == (8, 8, 8)
+    assert architecture.dropout == (0, 0, 0.5)
+
+
+def test_settings_survive_json():
+    import json
+
+    architecture = Architecture(kernels=((3, 3), (5, 1)), features=(2, 3), dropout=(0.0, 0.1))
+    again = Architecture.from_settings(json.loads(json.dumps(architecture.to_settings())))
+    assert again == architecture
+
+
+@pytest.mark.parametrize(
+    ("change", "module"),
+    [("batch_norm", "batch_norm"), ("local_response_norm", "response_norm")],
+)
+def test_a_normalisation_is_a_module_of_each_layer(change, module):
+    network = build_network(Architecture(**{change: True}), 64, 64, 3)
+    assert all(hasattr(layer, module) for layer in network.convolutional)
+
+
+def test_log_scaling_leaves_silence_silent():
+    magnitude = torch.tensor([0.0, 0.1, 10.0])
+    scaled = LogScaling()(magnitude)
+    assert scaled[0] == 0
+    assert scaled[2] / scaled[1] < 10 / 0.1
+    network = build_network(Architecture(scaling="log"), 64, 64, 3)
+    assert isinstance(network.convolutional.scaling, LogScaling)
+
+
+def test_impossible_networks_are_refused():
+    with pytest.raises(NetworkError, match="one entry per layer"):
+        Architecture(features=(64, 64))
+    with pytest.raises(NetworkError, match="odd sides"):
+        Architecture(kernels=((2, 3),) * 5)
+    with pytest.raises(NetworkError, match="'decibel'"):
+        Architecture(scaling="decibel")
+    with pytest.raises(NetworkError, match="too small for 5 layers"):
+        build_network(Architecture(), 257, 20, 10)
