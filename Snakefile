@@ -23,7 +23,7 @@ rule all:
     default_target: True
     input:
         R / "checks.csv",
-        R / "listening",
+        rules.build_listening_page.output,
         rules.draw_attributes.output,
         expand(rules.draw_confusion.output.png, network=NETWORKS),
         expand(rules.draw_learning_curve.output.png, network=TRAINED),

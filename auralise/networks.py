@@ -18,10 +18,10 @@ class LogScaling(nn.Module):
     Parameters
     ----------
     gain : float
-        Steepness near zero. At 10, a magnitude of 0.1 is where compression sets in.
+        Steepness near zero. At 100, a magnitude of 0.01 is where compression sets in.
     """
 
-    def __init__(self, gain: float = 10.0):
+    def __init__(self, gain: float = 100.0):
         super().__init__()
         self.gain = gain
 
@@ -56,7 +56,7 @@ class Architecture:
         Units of the dense layers before the output.
     dense_dropout : float
     scaling : {'linear', 'log'}
-        What the network sees of a magnitude: itself, or ``log(1 + 10 * magnitude)``.
+        What the network sees of a magnitude: itself, or ``log(1 + 100 * magnitude)``.
     """
 
     kernels: tuple[tuple[int, int], ...] = ((3, 3),) * 5
