@@ -4,7 +4,8 @@ PYTHON ?= python3
 CORES ?= all
 CONFIG ?=
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile \
+	--constraint constraints.txt
 
 export PYTHONUNBUFFERED := 1
 
@@ -58,4 +59,7 @@ clean:  ## Remove the virtual environment (results stay)
 	@$(PIP) --editable '.[dev]'
 	@# Oracles of the tests; their metadata ask for torchvision and an old numpy, neither needed.
 	@$(PIP) --no-deps captum==0.9.0 zennit==0.5.1
+	@# Beside the environment: in it, every snakemake call would look for a cluster first.
+	@$(PIP) --no-deps --upgrade --target .venv/slurm snakemake-executor-plugin-slurm==2.8.0 \
+		snakemake-executor-plugin-slurm-jobstep==0.6.1
 	@touch $@

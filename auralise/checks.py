@@ -9,8 +9,7 @@ import pandas as pd
 from auralise.deconvnet import Deconvnet
 from auralise.errors import AuraliseError
 from auralise.maps import Maps, open_maps
-from auralise.networks import Architecture
-from auralise.weights.expected import read_expected_network
+from auralise.weights import read_weights
 
 N_RECOMPUTED = 3  # features of each song whose maps are made again
 TOLERANCE = 1e-4  # of a map's maximum; another batch size rounds otherwise
@@ -50,14 +49,10 @@ def check_results(
     rng = np.random.default_rng(seed)
     for network in networks:
         path = results / "networks" / network / "weights.safetensors"
-        net = None
+        net = Deconvnet(read_weights(path, deconvolution["biases"]))
         for song in songs:
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
-                if net is None:
-                    architecture = Architecture.from_settings(maps.config["architecture"])
-                    biases = maps.config["deconvolution"]["biases"]
-                    net = Deconvnet(read_expected_network(path, architecture, biases))
                 rows += _check_maps(maps, net, deconvolution, subject)
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
                 rows += _check_definition(maps, net, rng, subject)

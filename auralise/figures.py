@@ -1,5 +1,6 @@
 """Tables and maps → pictures: each function draws one figure and returns it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -18,6 +19,7 @@ COLUMN, PAGE = 3.5, 7.2  # inches, widths of a paper's column and page
 DYNAMIC_RANGE = 60.0  # dB shown below each picture's maximum
 LOWEST = 43.0  # Hz, lower end of log-frequency axes: the second bin of 2015's transform
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
+SHEET_TICKS = (100, 500, 2000)
 
 sns.set_theme(context="paper", style="ticks", palette="colorblind")
 
@@ -108,8 +110,10 @@ def log_frequency_picture(
     return 20 * np.log10(np.maximum(relative, floor))
 
 
-def _frequency_rows(frequencies: np.ndarray, n_rows: int) -> tuple[list[float], list[str]]:
-    ticks = [tick for tick in TICKS if LOWEST < tick < frequencies[-1]]
+def _frequency_rows(
+    frequencies: np.ndarray, n_rows: int, ticks: Sequence[int] = TICKS
+) -> tuple[list[float], list[str]]:
+    ticks = [tick for tick in ticks if LOWEST < tick < frequencies[-1]]
     rows = np.interp(
         np.log(ticks), np.log(np.geomspace(LOWEST, frequencies[-1], n_rows)), np.arange(n_rows)
     )
@@ -196,7 +200,7 @@ def draw_sheet(
             va="top",
         )
     # Axes of the tile in the lower left corner stand for all.
-    sheet.set_yticks(rows, labels)
+    sheet.set_yticks(*_frequency_rows(frequencies, n_rows_px, SHEET_TICKS))
     sheet.set_xticks([0, n_frames], ["0", f"{duration:g}"])
     sheet.set_xlabel("time (s)", loc="left")
     sheet.set_ylabel("frequency (Hz)", loc="bottom")

@@ -42,10 +42,12 @@ FADE = 0.01  # s, of a sine's ends
 def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
     """Semitones above the root of each slot's notes, by chord type."""
     octave = 12
-    voicings = {"intervals": tuple((0, step) for step in range(1, N_SLOTS + 1))}
+    voicings: dict[str, tuple[tuple[int, ...], ...]] = {
+        "intervals": tuple((0, step) for step in range(1, N_SLOTS + 1))
+    }
     for name, (r, third, fifth) in _TRIADS.items():
         r1, third1, fifth1, r2 = r + octave, third + octave, fifth + octave, r + 2 * octave
-        six = (
+        triad_voicings = (
             (r, third, fifth),
             (third, fifth, r1),
             (fifth, r1, third1),
@@ -53,7 +55,7 @@ def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
             (third, r1, fifth1),
             (r, fifth, r1, third1, fifth1, r2),
         )
-        voicings[name] = six * 2
+        voicings[name] = triad_voicings * 2
     for name, (r, third, fifth, seventh) in _SEVENTHS.items():
         r1, third1, fifth1 = r + octave, third + octave, fifth + octave
         last = (
@@ -61,7 +63,7 @@ def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
             if name == "diminished7"
             else (fifth, r1, third1, seventh + octave)
         )
-        six = (
+        seventh_voicings = (
             (r, third, fifth, seventh),
             (third, fifth, seventh, r1),
             (fifth, seventh, r1, third1),
@@ -69,7 +71,7 @@ def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
             (r, fifth, seventh, third1),
             last,
         )
-        voicings[name] = six * 2
+        voicings[name] = seventh_voicings * 2
     return voicings
 
 

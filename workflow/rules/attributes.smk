@@ -2,10 +2,6 @@ rule render_signals:
     output:
         table=R / "attributes/signals.csv",
         sounds=directory(R / "attributes/signals"),
-    params:
-        code=code_of("render_signals"),
-        attributes=config["attributes"],
-        stft=config["stft"],
     log:
         R / "logs/render_signals.log",
     benchmark:
@@ -13,6 +9,10 @@ rule render_signals:
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        code=code_of("render_signals"),
+        attributes=config["attributes"],
+        stft=config["stft"],
     message:
         "Render the model signals, key × instrument × chord"
     script:
@@ -26,11 +26,6 @@ rule correlate_attributes:
         weights=rules.train_network.output.weights,
     output:
         R / "attributes/{network}/correlation.csv",
-    params:
-        code=code_of("correlate_attributes"),
-        architecture=lambda w: variant_of(w.network),
-        stft=config["stft"],
-        biases=config["deconvolution"]["biases"],
     log:
         R / "logs/correlate_attributes/{network}.log",
     benchmark:
@@ -39,6 +34,11 @@ rule correlate_attributes:
     resources:
         mem_mb=4000,
         runtime=120,
+    params:
+        code=code_of("correlate_attributes"),
+        architecture=lambda w: variant_of(w.network),
+        stft=config["stft"],
+        biases=config["deconvolution"]["biases"],
     message:
         "Correlate the maps of {wildcards.network} over pairs of model signals"
     script:
@@ -51,14 +51,14 @@ rule correlate_inputs:
         sounds=rules.render_signals.output.sounds,
     output:
         R / "attributes/input/correlation.csv",
-    params:
-        code=code_of("correlate_inputs"),
-        stft=config["stft"],
     log:
         R / "logs/correlate_inputs.log",
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=code_of("correlate_inputs"),
+        stft=config["stft"],
     message:
         "Correlate the model signals themselves, as the baseline"
     script:
@@ -71,13 +71,13 @@ rule summarise_correlation:
         rules.correlate_inputs.output[0],
     output:
         R / "attributes/summary.csv",
-    params:
-        code=code_of("summarise_correlation"),
     log:
         R / "logs/summarise_correlation.log",
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        code=code_of("summarise_correlation"),
     message:
         "Summarise the correlations of each layer"
     script:
@@ -95,13 +95,13 @@ rule draw_attributes:
             labels={"figure": "correlation by layer"},
         ),
         pdf=R / "figures/attributes.pdf",
-    params:
-        code=code_of("draw_attributes"),
     log:
         R / "logs/draw_attributes.log",
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("draw_attributes"),
     message:
         "Draw the attribute experiment"
     script:

@@ -3,9 +3,6 @@ rule auralise_song:
         rules.deconvolve_song.output[0],
     output:
         directory(R / "auralisation/{network}/{song}"),
-    params:
-        code=code_of("auralise_song"),
-        auralisation=config["auralisation"],
     log:
         R / "logs/auralise_song/{network}/{song}.log",
     benchmark:
@@ -13,6 +10,9 @@ rule auralise_song:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=code_of("auralise_song"),
+        auralisation=config["auralisation"],
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
     script:
@@ -30,13 +30,13 @@ rule draw_sheets:
             category="Sheets",
             labels={"network": "{network}", "song": "{song}", "layer": "{layer}"},
         ),
-    params:
-        code=code_of("draw_sheets"),
     log:
         R / "logs/draw_sheets/{network}/{song}.log",
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=code_of("draw_sheets"),
     message:
         "Draw the sheets of '{wildcards.song}' for {wildcards.network}"
     script:

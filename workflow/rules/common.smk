@@ -33,7 +33,9 @@ except OSError as error:
         "'experiment' name"
     ) from None
 
-TRAINED = [f"{variant}-{seed}" for variant in config["networks"] for seed in config["seeds"]]
+TRAINED = [
+    f"{variant}-{seed}" for variant in config["networks"] for seed in config["seeds"]
+]
 CONTROLS = [f"untrained-{seed}" for seed in range(config["controls"]["untrained"])]
 NETWORKS = TRAINED + CONTROLS
 

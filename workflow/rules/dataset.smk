@@ -1,11 +1,6 @@
 rule render_bands:
     output:
         directory(R / "clips"),
-    params:
-        code=code_of("render_bands"),
-        clips_per_class=config["dataset"]["clips_per_class"],
-        clip_duration=config["dataset"]["clip_duration"],
-        seed=config["dataset"]["seed"],
     log:
         R / "logs/render_bands.log",
     benchmark:
@@ -14,6 +9,11 @@ rule render_bands:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=code_of("render_bands"),
+        clips_per_class=config["dataset"]["clips_per_class"],
+        clip_duration=config["dataset"]["clip_duration"],
+        seed=config["dataset"]["seed"],
     message:
         "Render the data set 'bands': {params.clips_per_class} clips of each genre"
     script:
@@ -27,10 +27,6 @@ rule list_clips:
         else config["dataset"]["path"] or [],
     output:
         R / "clips.csv",
-    params:
-        code=code_of("list_clips"),
-        dataset=config["dataset"],
-        sample_rate=config["stft"]["sample_rate"],
     log:
         R / "logs/list_clips.log",
     benchmark:
@@ -39,6 +35,10 @@ rule list_clips:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        code=code_of("list_clips"),
+        dataset=config["dataset"],
+        sample_rate=config["stft"]["sample_rate"],
     message:
         "Examine the clips and split them into training, validation and test"
     script:
@@ -50,9 +50,6 @@ rule write_segments:
         clips=rules.list_clips.output[0],
     output:
         R / "segments.h5",
-    params:
-        code=code_of("write_segments"),
-        stft=config["stft"],
     log:
         R / "logs/write_segments.log",
     benchmark:
@@ -60,6 +57,9 @@ rule write_segments:
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        code=code_of("write_segments"),
+        stft=config["stft"],
     message:
         "Transform the clips into segments"
     script:

@@ -4,12 +4,6 @@ rule deconvolve_song:
         song=lambda w: SONGS[w.song],
     output:
         R / "deconvolution/{network}/{song}.h5",
-    params:
-        code=code_of("deconvolve_song"),
-        architecture=lambda w: variant_of(w.network),
-        stft=config["stft"],
-        excerpt_start=config["excerpt_start"],
-        deconvolution=config["deconvolution"],
     log:
         R / "logs/deconvolve_song/{network}/{song}.log",
     benchmark:
@@ -18,6 +12,12 @@ rule deconvolve_song:
     resources:
         mem_mb=3000,
         runtime=30,
+    params:
+        code=code_of("deconvolve_song"),
+        architecture=lambda w: variant_of(w.network),
+        stft=config["stft"],
+        excerpt_start=config["excerpt_start"],
+        deconvolution=config["deconvolution"],
     message:
         "Deconvolve every feature of {wildcards.network} on '{wildcards.song}'"
     script:

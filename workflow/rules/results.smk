@@ -8,14 +8,6 @@ rule check_results:
         summary=rules.summarise_correlation.output[0],
     output:
         R / "checks.csv",
-    params:
-        code=code_of("check_results"),
-        results=str(R),
-        networks=NETWORKS,
-        controls=CONTROLS,
-        songs=list(SONGS),
-        deconvolution=config["deconvolution"],
-        seed=config["dataset"]["seed"],
     log:
         R / "logs/check_results.log",
     benchmark:
@@ -24,6 +16,14 @@ rule check_results:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        code=code_of("check_results"),
+        results=str(R),
+        networks=NETWORKS,
+        controls=CONTROLS,
+        songs=list(SONGS),
+        deconvolution=config["deconvolution"],
+        seed=config["dataset"]["seed"],
     message:
         "Check the results"
     script:
@@ -38,11 +38,6 @@ rule build_listening_page:
         correlations=expand(rules.correlate_attributes.output[0], network=NETWORKS),
     output:
         directory(R / "listening"),
-    params:
-        code=code_of("build_listening_page"),
-        results=str(R),
-        networks=NETWORKS,
-        songs=list(SONGS),
     log:
         R / "logs/build_listening_page.log",
     benchmark:
@@ -50,6 +45,11 @@ rule build_listening_page:
     resources:
         mem_mb=3000,
         runtime=60,
+    params:
+        code=code_of("build_listening_page"),
+        results=str(R),
+        networks=NETWORKS,
+        songs=list(SONGS),
     message:
         "Build the page to listen on"
     script:

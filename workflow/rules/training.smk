@@ -4,13 +4,6 @@ rule train_network:
     output:
         weights=R / "networks/{network}/weights.safetensors",
         history=R / "networks/{network}/history.csv",
-    params:
-        code=code_of("train_network"),
-        architecture=lambda w: variant_of(w.network),
-        schedule=lambda w: schedule_of(w.network),
-        stft=config["stft"],
-        seed=lambda w: seed_of(w.network),
-        checkpoints=lambda w: str(R / "networks" / w.network / "checkpoints"),
     log:
         R / "logs/train_network/{network}.log",
     benchmark:
@@ -19,6 +12,13 @@ rule train_network:
     resources:
         mem_mb=6000,
         runtime=720,
+    params:
+        code=code_of("train_network"),
+        architecture=lambda w: variant_of(w.network),
+        schedule=lambda w: schedule_of(w.network),
+        stft=config["stft"],
+        seed=lambda w: seed_of(w.network),
+        checkpoints=lambda w: str(R / "networks" / w.network / "checkpoints"),
     message:
         "Train {wildcards.network}"
     script:
@@ -31,9 +31,6 @@ rule evaluate_network:
         segments=rules.write_segments.output[0],
     output:
         R / "networks/{network}/evaluation.json",
-    params:
-        code=code_of("evaluate_network"),
-        architecture=lambda w: variant_of(w.network),
     log:
         R / "logs/evaluate_network/{network}.log",
     benchmark:
@@ -42,6 +39,9 @@ rule evaluate_network:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        code=code_of("evaluate_network"),
+        architecture=lambda w: variant_of(w.network),
     message:
         "Evaluate {wildcards.network} on the test clips, beside a trivial baseline"
     script:
@@ -59,13 +59,13 @@ rule draw_learning_curve:
             labels={"network": "{network}", "figure": "learning curve"},
         ),
         pdf=R / "figures/{network}/learning_curve.pdf",
-    params:
-        code=code_of("draw_learning_curve"),
     log:
         R / "logs/draw_learning_curve/{network}.log",
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("draw_learning_curve"),
     message:
         "Draw the learning curve of {wildcards.network}"
     script:
@@ -83,13 +83,13 @@ rule draw_confusion:
             labels={"network": "{network}", "figure": "confusion"},
         ),
         pdf=R / "figures/{network}/confusion.pdf",
-    params:
-        code=code_of("draw_confusion"),
     log:
         R / "logs/draw_confusion/{network}.log",
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=code_of("draw_confusion"),
     message:
         "Draw the confusion matrix of {wildcards.network}"
     script:
