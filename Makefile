@@ -17,8 +17,8 @@ help:  ## Say what can be done
 
 run: .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for another one)
 	@echo "Running the experiment in $(or $(CONFIG),config/config.yaml) on $(CORES) cores."
-	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") --quiet host
-	@$(BIN)/python -m snakemake --cores 1 $(if $(CONFIG),--configfile "$(CONFIG)") --quiet all -- show_results
+	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") \
+		--quiet host reason -- all show_results
 
 test: .venv/test.stamp  ## Run all tests
 	$(BIN)/python -m pytest

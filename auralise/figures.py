@@ -21,7 +21,8 @@ LOWEST = 43.0  # Hz, lower end of log-frequency axes: the second bin of 2015's t
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
 SHEET_TICKS = (100, 500, 2000)
 
-sns.set_theme(context="paper", style="ticks", palette="colorblind")
+sns.set_theme(context="paper", style="ticks", palette="colorblind", rc={"figure.dpi": 200})
+SHEET_DPI = 130  # about one pixel of the sheet for one of the picture
 
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:
@@ -30,7 +31,7 @@ def save_figure(figure: Figure, *paths: str | Path) -> None:
         with whole_file(path) as partial:
             # Dates in the file would make equal figures differ.
             metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
-            figure.savefig(partial, dpi=200, bbox_inches="tight", metadata=metadata)
+            figure.savefig(partial, dpi=figure.dpi, metadata=metadata)
     plt.close(figure)
 
 
@@ -172,6 +173,7 @@ def draw_sheet(
         figsize=(width, sheet_height + 2.2),
         height_ratios=(1.3, sheet_height),
         layout="constrained",
+        dpi=SHEET_DPI,
     )
     style = {"origin": "lower", "cmap": "magma", "vmin": -DYNAMIC_RANGE, "vmax": 0}
     top.imshow(

@@ -26,6 +26,13 @@ SMALL = {
 }
 
 
+def pytest_collection_modifyitems(items):
+    """One process runs all of these tests, since they share one run of the workflow."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("workflow"))
+
+
 class Project:
     """A copy of the project and how to run it."""
 

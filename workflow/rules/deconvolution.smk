@@ -8,7 +8,6 @@ rule deconvolve_song:
         R / "logs/deconvolve_song/{network}/{song}.log",
     benchmark:
         R / "benchmarks/deconvolve_song/{network}/{song}.tsv"
-    threads: 2
     resources:
         mem_mb=3000,
         runtime=30,
