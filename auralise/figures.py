@@ -273,7 +273,7 @@ def draw_attributes(summary: pd.DataFrame) -> Figure:
             )
         axis.set(title=f"only the {attribute} differs", xlabel="layer")
         axis.set_xticks(sorted(rows["layer"].unique()))
-    axes[0, 0].set_ylabel("mean correlation of maps (Pearson's r)")
+    axes[0, 0].set_ylabel("correlation of maps (Pearson's r)")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     sns.despine(figure)
