@@ -3,6 +3,9 @@
 import logging
 import os
 import struct
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,8 @@ from auralise.files import whole_file
 from auralise.songs import AUDIO_SUFFIXES
 
 log = logging.getLogger(__name__)
+
+BLOCK = 2**20  # frames of a sound file read at a time
 
 SILENCE = 1e-5  # -100 dB below full scale, under one step of 16-bit audio
 
@@ -100,6 +105,25 @@ class Stft:
         )
         return spectrum.reshape(*batch.shape[:-1], *spectrum.shape[-2:]).numpy()
 
+    def analyse_frames(self, samples: np.ndarray, first: int, stop: int) -> np.ndarray:
+        """Some frames of the spectrum that `analyse` makes of a signal, from its part alone.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n_samples,)
+            The whole signal; may be mapped from a file.
+        first, stop : int
+            Frames, as in ``analyse(samples)[:, first:stop]``.
+
+        Returns
+        -------
+        ndarray, complex64, shape (n_bins, stop - first)
+        """
+        start = max(0, first - self._reach)
+        end = (stop - 1 + self._reach) * self.hop_length
+        part = self.analyse(samples[start * self.hop_length : end])
+        return part[:, first - start : stop - start]
+
     def synthesise(self, spectrum: np.ndarray, n_samples: int) -> np.ndarray:
         """Signal whose spectrum is nearest, in the least-squares sense, to `spectrum`.
 
@@ -124,6 +148,42 @@ class Stft:
         )
         return samples.reshape(*batch.shape[:-2], n_samples).numpy()
 
+    def synthesise_blocks(
+        self, spectra: Iterable[np.ndarray], n_samples: int
+    ) -> Iterator[np.ndarray]:
+        """What `synthesise` makes of a spectrum, block by block.
+
+        Parameters
+        ----------
+        spectra : iterable of ndarray, complex, each of shape (..., n_bins, any)
+            The spectrum's frames in their order; `n_frames` of `n_samples` in all.
+        n_samples : int
+            Length of the signal (samples).
+
+        Yields
+        ------
+        ndarray, float32, shape (..., any)
+            `n_samples` in all.
+        """
+        n_frames, hop = self.n_frames(n_samples), self.hop_length
+        pending, first, seen, done = None, 0, 0, 0
+        for spectrum in spectra:
+            seen += spectrum.shape[-1]
+            pending = spectrum if pending is None else np.concatenate([pending, spectrum], axis=-1)
+            # Samples that a frame still to come reaches have to wait for it.
+            ready = n_samples if seen == n_frames else (seen - self._reach) * hop
+            if ready <= done:
+                continue
+            yield self.synthesise(pending, ready - first * hop)[..., done - first * hop :]
+            done = ready
+            kept = max(first, seen - 2 * self._reach)
+            pending, first = pending[..., kept - first :], kept
+
+    @property
+    def _reach(self) -> int:
+        """Frames from a frame's centre to the end of its window, rounded up."""
+        return -(-(self.n_fft // 2) // self.hop_length)
+
 
 def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
     """Read a sound file as mono samples at the given rate.
@@ -145,44 +205,80 @@ def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
     AudioError
         The file is missing, empty, truncated, not audio, silent, or holds NaN or infinity.
     """
-    path = Path(path)
+    return np.concatenate(list(_read_blocks(Path(path), sample_rate)))
+
+
+@contextmanager
+def map_audio(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
+    """As `read_audio`, for a file of any length: its samples lie on disk and are mapped.
+
+    Parameters
+    ----------
+    path : str or Path
+    sample_rate : int
+        Rate of the samples (Hz).
+
+    Yields
+    ------
+    ndarray, float32, shape (n_samples,)
+        Its temporary file is gone when the context closes.
+
+    Raises
+    ------
+    AudioError
+        As `read_audio`.
+    """
+    with tempfile.TemporaryFile() as file:
+        for block in _read_blocks(Path(path), sample_rate):
+            file.write(block.tobytes())
+        file.flush()
+        yield np.memmap(file, np.float32, "c")
+
+
+def _read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
+    """Mono samples at the given rate, some seconds at a time; checks as `read_audio` says."""
     if not path.is_file():
         raise AudioError(f"{path}: no such file")
     if path.stat().st_size == 0:
         raise AudioError(f"{path}: the file is empty (0 bytes); replace or remove it")
+    n_read, n_bad, peak = 0, 0, 0.0
     try:
         with soundfile.SoundFile(path) as file:
             declared = file.frames
-            frames = file.read(dtype="float32", always_2d=True)
-            native_rate = file.samplerate
+            resampler = None
+            if file.samplerate != sample_rate:
+                resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1)
+            while len(frames := file.read(BLOCK, dtype="float32", always_2d=True)):
+                n_read += len(frames)
+                n_bad += int(np.count_nonzero(~np.isfinite(frames).all(axis=1)))
+                samples = frames.mean(axis=1)
+                peak = max(peak, float(np.abs(samples).max()))
+                yield samples if resampler is None else resampler.resample_chunk(samples)
     except soundfile.LibsndfileError as error:
         raise AudioError(
             f"{path}: cannot be read as audio ({error.error_string.rstrip('. ')}); "
             f"expected one of {', '.join(AUDIO_SUFFIXES)}; replace, convert or remove it"
         ) from None
     missing = _missing_bytes(path)
-    if missing or 0 < len(frames) < declared:
-        what = f"{missing} bytes" if missing else f"{declared - len(frames)} samples"
+    if missing or 0 < n_read < declared:
+        what = f"{missing} bytes" if missing else f"{declared - n_read} samples"
         raise AudioError(
             f"{path}: truncated, {what} fewer than its header declares; "
             "copy it again from where it came, or remove it"
         )
-    if len(frames) == 0:
+    if n_read == 0:
         raise AudioError(f"{path}: holds no samples; replace or remove it")
-    if not np.isfinite(frames).all():
-        bad = np.count_nonzero(~np.isfinite(frames).all(axis=1))
+    if n_bad:
         raise AudioError(
-            f"{path}: {bad} of {len(frames)} samples are NaN or infinite; export it again"
+            f"{path}: {n_bad} of {n_read} samples are NaN or infinite; export it again"
         )
-    samples = frames.mean(axis=1)
-    if np.abs(samples).max() < SILENCE:
+    if peak < SILENCE:
         raise AudioError(
             f"{path}: silent (peak below {20 * np.log10(SILENCE):.0f} dB), "
             "there is nothing to explain; remove it"
         )
-    if native_rate != sample_rate:
-        samples = soxr.resample(samples, native_rate, sample_rate)
-    return samples
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def read_excerpt(path: str | Path, sample_rate: int, start: float, duration: float) -> np.ndarray:
@@ -245,6 +341,29 @@ def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int) -> None
         log.warning("%s: peak %+.1f dB above full scale is clipped", path, 20 * np.log10(peak))
     with whole_file(path) as partial:
         soundfile.write(partial, np.clip(samples, -1, 1), sample_rate, subtype="PCM_16")
+
+
+@contextmanager
+def create_audio(path: str | Path, sample_rate: int) -> Iterator[soundfile.SoundFile]:
+    """A new mono sound file of 16-bit PCM, to be written block by block.
+
+    Parameters
+    ----------
+    path : str or Path
+        Appears only when the context closes without an error; its ending chooses the format.
+    sample_rate : int
+        In Hz.
+
+    Yields
+    ------
+    soundfile.SoundFile
+        Clips what is outside [-1, 1].
+    """
+    with (
+        whole_file(path) as partial,
+        soundfile.SoundFile(partial, "w", sample_rate, 1, subtype="PCM_16") as file,
+    ):
+        yield file
 
 
 def _missing_bytes(path: Path) -> int:

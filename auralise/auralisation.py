@@ -1,15 +1,19 @@
 """Deconvolved maps → sound, by the original's spectrum (Choi 2015, code)."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from auralise.audio import Stft, write_audio
+from auralise.audio import Stft, create_audio, write_audio
 from auralise.maps import Maps
 
 MODES = ("mask", "rectified", "phase")
 LOUDNESS = ("peak", "relative")
+
+FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
 
 PEAK = 10 ** (-1 / 20)  # 1 dB of headroom
 
@@ -82,19 +86,40 @@ def set_loudness(sounds: np.ndarray, original: np.ndarray, loudness: str = "peak
     ndarray, float32, shape (n_features, n_samples)
         Silent sounds stay silent.
     """
+    peaks = np.abs(sounds).max(axis=-1)
+    gains = loudness_gains(peaks, _levels(sounds), float(_levels(original)), loudness)
+    return (sounds * gains[:, None]).astype(np.float32)
+
+
+def loudness_gains(
+    peaks: np.ndarray, levels: np.ndarray, original_level: float, loudness: str = "peak"
+) -> np.ndarray:
+    """Gains by which `set_loudness` multiplies the sounds of one layer.
+
+    Parameters
+    ----------
+    peaks, levels : ndarray, shape (n_features,)
+        Largest absolute value and RMS of each sound.
+    original_level : float
+        RMS of what was explained.
+    loudness : {'peak', 'relative'}
+
+    Returns
+    -------
+    ndarray, shape (n_features,)
+    """
     if loudness not in LOUDNESS:
         raise ValueError(f"loudness must be one of {LOUDNESS}, got {loudness!r}")
-    peaks = np.abs(sounds).max(axis=-1, keepdims=True)
-    # The levels of deep maps reach 1e-9, whose squares float32 would round away.
-    levels = np.sqrt(np.mean(np.square(sounds, dtype=np.float64), axis=-1))
     if not levels.any():
-        return np.zeros_like(sounds)
+        return np.zeros_like(peaks)
     if loudness == "peak":
-        gains = np.divide(PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
-    else:
-        level = np.sqrt(np.mean(np.square(original, dtype=np.float64)))
-        gains = min(level / levels.max(), PEAK / peaks.max())
-    return (sounds * gains).astype(np.float32)
+        return np.divide(PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+    return np.full(len(levels), min(original_level / levels.max(), PEAK / peaks.max()))
+
+
+def _levels(sounds: np.ndarray) -> np.ndarray:
+    # The levels of deep maps reach 1e-9, whose squares float32 would round away.
+    return np.sqrt(np.mean(np.square(sounds, dtype=np.float64), axis=-1))
 
 
 def write_auralisations(
@@ -112,6 +137,8 @@ def write_auralisations(
         As `masked_spectrum` and `set_loudness`.
     """
     folder = Path(folder)
+    if maps.frames_at_once < maps.n_frames:
+        return _write_block_by_block(folder, maps, mode, loudness)
     rate = maps.stft.sample_rate
     spectrum = maps.spectrum
     original = maps.stft.synthesise(spectrum, maps.n_samples)
@@ -123,6 +150,104 @@ def write_auralisations(
             write_audio(folder / sound_name(layer, feature), samples, rate)
 
 
+def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) -> None:
+    """As `write_auralisations`, with no more in memory than a block of one layer's features.
+
+    Everything is read twice, because a gain is known only at the end of the song.
+    """
+    rate = maps.stft.sample_rate
+    with create_audio(folder / "original.wav", rate) as file:
+        energy = 0.0
+        for block in _original_blocks(maps):
+            file.write(block)
+            energy += np.square(block, dtype=np.float64).sum()
+    level = float(np.sqrt(energy / maps.n_samples))
+    for layer in tqdm(maps.layers, "auralise", unit="layer"):
+        features = maps.features(layer)
+        batches = [
+            slice(first, first + FEATURES_AT_ONCE)
+            for first in range(0, len(features), FEATURES_AT_ONCE)
+        ]
+        measured = [_peaks_and_levels(maps, layer, rows, mode) for rows in batches]
+        peaks, levels = (np.concatenate(values) for values in zip(*measured, strict=True))
+        gains = loudness_gains(peaks, levels, level, loudness)
+        for rows in batches:
+            with ExitStack() as stack:
+                files = [
+                    stack.enter_context(create_audio(folder / sound_name(layer, feature), rate))
+                    for feature in features[rows]
+                ]
+                for sounds in _sound_blocks(maps, layer, rows, mode):
+                    scaled = (sounds * gains[rows, None]).astype(np.float32)
+                    for file, samples in zip(files, scaled, strict=True):
+                        file.write(samples)
+
+
+def _blocks(maps: Maps) -> Iterator[slice]:
+    """Frames that are stored together."""
+    for first in range(0, maps.n_frames, maps.frames_at_once):
+        yield slice(first, min(first + maps.frames_at_once, maps.n_frames))
+
+
+def _original_blocks(maps: Maps) -> Iterator[np.ndarray]:
+    spectra = (maps.spectrum_of(frames) for frames in _blocks(maps))
+    return maps.stft.synthesise_blocks(spectra, maps.n_samples)
+
+
+def _sound_blocks(maps: Maps, layer: int, rows: slice, mode: str) -> Iterator[np.ndarray]:
+    spectra = (
+        masked_spectrum(maps.spectrum_of(frames), maps.deconvolved(layer, rows, frames), mode)
+        for frames in _blocks(maps)
+    )
+    return maps.stft.synthesise_blocks(spectra, maps.n_samples)
+
+
+def _peaks_and_levels(
+    maps: Maps, layer: int, rows: slice, mode: str
+) -> tuple[np.ndarray, np.ndarray]:
+    peaks, energies = np.float32(0), np.float64(0)
+    for sounds in _sound_blocks(maps, layer, rows, mode):
+        peaks = np.maximum(peaks, np.abs(sounds).max(axis=-1))
+        energies = energies + np.square(sounds, dtype=np.float64).sum(axis=-1)
+    return np.asarray(peaks), np.sqrt(energies / maps.n_samples)
+
+
 def sound_name(layer: int, feature: int) -> str:
     """Name of a feature's sound in its song's folder; layers from 1, features from 0."""
     return f"layer{layer}/feature{feature:02d}.wav"
+
+
+def onto_stft(maps: np.ndarray, filterbank: np.ndarray) -> np.ndarray:
+    """Maps of a network that sees mel bands, on the STFT's grid, where they can be heard.
+
+    Every STFT bin gets the mean of the bands that reach it, weighted by how much each takes of
+    it: the transpose of the filterbank, with rows that sum to one.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (n_features, n_mels, n_frames)
+        Deconvolved maps on the bands; signed.
+    filterbank : ndarray, shape (n_mels, n_bins)
+        Weights, none negative, such as ``librosa.filters.mel(sr=…, n_fft=…, n_mels=…)``.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_features, n_bins, n_frames)
+        Zero in bins that no band reaches.
+
+    Raises
+    ------
+    ValueError
+        The shapes do not fit, or a weight is negative.
+    """
+    maps, filterbank = np.asarray(maps, np.float32), np.asarray(filterbank, np.float32)
+    if maps.ndim != 3 or filterbank.ndim != 2 or maps.shape[1] != len(filterbank):
+        raise ValueError(
+            f"maps of shape {maps.shape} and a filterbank of shape {filterbank.shape}; expected "
+            "(n_features, n_mels, n_frames) and (n_mels, n_bins)"
+        )
+    if filterbank.min(initial=0) < 0:
+        raise ValueError(f"a filterbank with negative weights, down to {filterbank.min():g}")
+    total = filterbank.sum(axis=0)
+    weights = np.divide(filterbank, total, out=np.zeros_like(filterbank), where=total > 0)
+    return weights.T @ maps

@@ -1,7 +1,8 @@
-"""Whole files or none, and what identifies their content."""
+"""Whole files and folders or none, and what identifies their content."""
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,38 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """Fill a folder beside `path` and rename it on success, in place of what was there.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name; the folder that it is in is made if it is missing.
+
+    Yields
+    ------
+    Path
+        An empty folder, beside `path`. When the block raises, it is removed and `path` is left
+        as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    former = path.with_name(f".former-{os.getpid()}-{path.name}")
+    partial.mkdir()
+    try:
+        yield partial
+        if path.exists():
+            os.replace(path, former)
+        os.replace(partial, path)
+    finally:
+        if former.exists() and not path.exists():
+            os.replace(former, path)
+        for leftover in (partial, former):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def sha256_of_file(path: str | Path) -> str:

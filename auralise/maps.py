@@ -1,7 +1,7 @@
 """The HDF5 file of one song's deconvolved maps."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,14 +49,125 @@ def write_maps(
     config : mapping
         The settings that shaped the maps, kept as JSON.
     """
-    layers = list(range(1, net.n_layers + 1) if layers is None else layers)
-    chosen = {
-        layer: [f for f in range(net.n_features[layer - 1]) if features is None or f in features]
-        for layer in layers
-    }
+    chosen = choose_features(net, layers, features)
     spectrum = stft.analyse(samples)
     magnitude = np.abs(spectrum)
     feature_maps = net.feature_maps(magnitude)
+    with create_maps(
+        path,
+        stft,
+        len(samples),
+        chosen,
+        song=song,
+        network=network,
+        weights_sha256=weights_sha256,
+        config=config,
+    ) as writer:
+        writer.write_spectrum(spectrum)
+        for layer, maps in net.deconvolve_all(magnitude, list(chosen), chosen):
+            writer.write_maps(layer, maps)
+            activations = feature_maps[layer - 1][chosen[layer]].astype(np.float64)
+            writer.write_activations(
+                layer,
+                energy=np.square(activations).sum(axis=(1, 2)),
+                peak=activations.max(axis=(1, 2)),
+                live=np.asarray(activations.any(axis=(1, 2))),
+            )
+
+
+def choose_features(
+    net: Deconvnet, layers: Iterable[int] | None = None, features: Iterable[int] | None = None
+) -> dict[int, list[int]]:
+    """Features of each layer, from layers and features as `write_maps` takes them."""
+    layers = list(range(1, net.n_layers + 1) if layers is None else layers)
+    wanted = None if features is None else set(features)
+    return {
+        layer: [f for f in range(net.n_features[layer - 1]) if wanted is None or f in wanted]
+        for layer in layers
+    }
+
+
+@dataclass(frozen=True)
+class MapsWriter:
+    """A file of maps in the making: all frames at once, or some after the others.
+
+    Attributes
+    ----------
+    file : h5py.File
+    """
+
+    file: h5py.File
+
+    def write_spectrum(self, spectrum: np.ndarray, first: int = 0) -> None:
+        """Write the song's STFT, complex64, shape (n_bins, n_frames), from frame `first` on."""
+        self.file["stft"][:, first : first + spectrum.shape[1]] = spectrum
+
+    def write_maps(self, layer: int, maps: np.ndarray, first: int = 0) -> None:
+        """Write maps, float32, shape (n_features, n_bins, n_frames), from frame `first` on.
+
+        Whole chunks are written once; parts of one would be compressed again each time.
+        """
+        self.file[f"layer{layer}/deconvolved"][:, :, first : first + maps.shape[2]] = maps
+
+    def write_activations(
+        self, layer: int, energy: np.ndarray, peak: np.ndarray, live: np.ndarray
+    ) -> None:
+        """Write what a layer's feature maps came to over the song, each of shape (n_features,).
+
+        Parameters
+        ----------
+        layer : int
+        energy : ndarray
+            Sum of the squared activations.
+        peak : ndarray
+            Largest activation.
+        live : ndarray of bool
+            Whether the feature fired at all.
+        """
+        group = self.file[f"layer{layer}"]
+        for name, values in {
+            "activation_energy": energy.astype(np.float32),
+            "activation_peak": peak.astype(np.float32),
+            "live": live,
+        }.items():
+            _attach(group.create_dataset(name, data=values), group["feature"])
+
+
+@contextmanager
+def create_maps(
+    path: str | Path,
+    stft: Stft,
+    n_samples: int,
+    chosen: Mapping[int, Sequence[int]],
+    frames_at_once: int | None = None,
+    *,
+    song: str,
+    network: str,
+    weights_sha256: str,
+    config: Mapping,
+) -> Iterator[MapsWriter]:
+    """A new file of maps, to be filled while the context is open.
+
+    Parameters
+    ----------
+    path : str or Path
+        Appears only when the context closes without an error.
+    stft : Stft
+    n_samples : int
+        Length of the song (samples).
+    chosen : mapping of int to sequence of int
+        Features of each layer.
+    frames_at_once : int, optional
+        Frames in a chunk; those of the whole song by default.
+    song, network, weights_sha256, config
+        As `write_maps`.
+
+    Yields
+    ------
+    MapsWriter
+    """
+    n_frames = stft.n_frames(n_samples)
+    frames_at_once = min(frames_at_once or n_frames, n_frames)
     with whole_file(path) as partial, h5py.File(partial, "w", track_order=True) as file:
         file.attrs.update(
             format=FORMAT,
@@ -68,34 +179,33 @@ def write_maps(
             sample_rate=stft.sample_rate,
             n_fft=stft.n_fft,
             hop_length=stft.hop_length,
-            n_samples=len(samples),
+            n_samples=n_samples,
         )
         frequency = _scale(file, "frequency", stft.frequencies, "Hz")
-        time = _scale(file, "time", stft.times(magnitude.shape[1]), "s")
-        _attach(file.create_dataset("stft", data=spectrum), frequency, time)
-        for layer, maps in net.deconvolve_all(magnitude, layers, chosen):
+        time = _scale(file, "time", stft.times(n_frames), "s")
+        size = (stft.n_bins, n_frames)
+        spectrum = file.create_dataset(
+            "stft",
+            size,
+            np.complex64,
+            chunks=None if frames_at_once == n_frames else (stft.n_bins, frames_at_once),
+        )
+        _attach(spectrum, frequency, time)
+        for layer, features in chosen.items():
             group = file.create_group(f"layer{layer}", track_order=True)
-            feature = _scale(group, "feature", np.asarray(chosen[layer]), "")
+            feature = _scale(group, "feature", np.asarray(features, dtype=np.int64), "")
             dataset = group.create_dataset(
                 "deconvolved",
-                data=maps,
-                chunks=(1, *maps.shape[1:]),
+                (len(features), *size),
+                np.float32,
+                chunks=(1, stft.n_bins, frames_at_once),
                 compression="gzip",
                 compression_opts=1,
                 shuffle=True,
                 fletcher32=True,
             )
             _attach(dataset, feature, frequency, time)
-            activations = feature_maps[layer - 1][chosen[layer]].astype(np.float64)
-            energy = np.square(activations).sum(axis=(1, 2))
-            peak = activations.max(axis=(1, 2))
-            live = activations.any(axis=(1, 2))
-            for name, values in {
-                "activation_energy": energy.astype(np.float32),
-                "activation_peak": peak.astype(np.float32),
-                "live": live,
-            }.items():
-                _attach(group.create_dataset(name, data=values), feature)
+        yield MapsWriter(file)
 
 
 def _scale(group: h5py.Group, name: str, values: np.ndarray, units: str) -> h5py.Dataset:
@@ -136,9 +246,24 @@ class Maps:
         return json.loads(self.file.attrs["config"])
 
     @property
+    def n_frames(self) -> int:
+        """Length of the song (frames)."""
+        return self.file["stft"].shape[1]
+
+    @property
+    def frames_at_once(self) -> int:
+        """Frames that are stored together; `n_frames` for a song explained in one piece."""
+        chunks = self.file["stft"].chunks
+        return self.n_frames if chunks is None else chunks[1]
+
+    @property
     def spectrum(self) -> np.ndarray:
         """The song's STFT, complex64, shape (n_bins, n_frames)."""
-        return self.file["stft"][:]
+        return self.spectrum_of(slice(None))
+
+    def spectrum_of(self, frames: slice) -> np.ndarray:
+        """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""
+        return self.file["stft"][:, frames]
 
     def features(self, layer: int) -> np.ndarray:
         """Which features of `layer` the file holds, counted from 0."""
@@ -152,8 +277,10 @@ class Maps:
         """Sum of the squared activations, float32, shape (n_features,)."""
         return self._of(layer, "activation_energy")[:]
 
-    def deconvolved(self, layer: int, rows: slice = slice(None)) -> np.ndarray:
-        """Maps, float32, shape (n_features, n_bins, n_frames).
+    def deconvolved(
+        self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
+    ) -> np.ndarray:
+        """Maps, float32, shape (n_features, n_bins, n_frames); some of them, or of their frames.
 
         Raises
         ------
@@ -161,7 +288,7 @@ class Maps:
             The stored checksum does not fit the data.
         """
         try:
-            return self._of(layer, "deconvolved")[rows]
+            return self._of(layer, "deconvolved")[rows, :, frames]
         except OSError as error:
             raise MapsError(
                 f"{self.file.filename}: the maps of layer {layer} are damaged ({error}); "

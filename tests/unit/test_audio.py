@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from auralise.audio import Stft, read_audio, read_excerpt, write_audio
+from auralise.audio import Stft, create_audio, map_audio, read_audio, read_excerpt, write_audio
 from auralise.errors import AudioError, SettingsError
 from tests.conftest import sine
 
@@ -33,6 +33,30 @@ class TestStft:
         peak = np.abs(stft.analyse(sine(1000))).mean(axis=1).argmax()
         assert stft.frequencies[peak] == pytest.approx(1000, abs=11025 / 512 / 2)
         assert stft.times(3)[2] == pytest.approx(512 / 11025)
+
+
+class TestStftBlockByBlock:
+    @pytest.mark.parametrize("grid", [(512, 256), (512, 100), (64, 32)])
+    @pytest.mark.parametrize("n_samples", [4001, 5120])
+    def test_some_frames_are_those_of_the_whole(self, song, grid, n_samples):
+        stft, samples = Stft(11025, *grid), song[:n_samples]
+        whole = stft.analyse(samples)
+        n_frames = whole.shape[1]
+        for first, stop in ((0, 3), (0, n_frames), (5, 11), (n_frames - 2, n_frames)):
+            found = stft.analyse_frames(samples, first, stop)
+            np.testing.assert_allclose(found, whole[:, first:stop], atol=1e-5)
+
+    @pytest.mark.parametrize("grid", [(512, 256), (512, 100)])
+    @pytest.mark.parametrize("size", [1, 3, 16, 1000])
+    def test_blocks_join_to_the_whole_signal(self, song, grid, size):
+        stft, samples = Stft(11025, *grid), np.stack([song[:8001], song[8001:16002]])
+        # Not the spectrum of any signal, so that every frame's share counts.
+        spectrum = stft.analyse(samples) * np.random.default_rng(0).uniform(-1, 1, (257, 1))
+        spectrum[..., ::2] = 0
+        blocks = (spectrum[..., i : i + size] for i in range(0, spectrum.shape[-1], size))
+        joined = np.concatenate(list(stft.synthesise_blocks(blocks, 8001)), axis=-1)
+        assert joined.shape == (2, 8001)
+        np.testing.assert_allclose(joined, stft.synthesise(spectrum, 8001), atol=1e-6)
 
 
 class TestReadAudio:
@@ -102,6 +126,18 @@ class TestReadAudio:
             read_audio(write_sound("a.wav", np.zeros(0)), 11025)
 
 
+@pytest.mark.parametrize("rate", [11025, 22050])
+def test_mapped_samples_are_those_that_are_read(write_sound, monkeypatch, rate):
+    path = write_sound("tone.wav", sine(440, 2.0, 22050), 22050)
+    expected = read_audio(path, rate)
+    monkeypatch.setattr("auralise.audio.BLOCK", 1000)
+    with map_audio(path, rate) as samples:
+        assert isinstance(samples, np.memmap)
+        np.testing.assert_allclose(samples, expected, atol=1e-6)
+    with pytest.raises(AudioError, match="no such file"), map_audio("missing.wav", rate):
+        pass
+
+
 class TestReadExcerpt:
     def test_begins_where_it_is_told(self, write_sound):
         samples = np.concatenate([np.full(11025, 0.5), np.full(11025, 0.25)]).astype(np.float32)
@@ -139,6 +175,21 @@ class TestWriteAudio:
         with pytest.raises(TypeError):
             write_audio(tmp_path / "a.wav", sine(), "fast")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_written_in_blocks_appears_only_when_it_is_whole(tmp_path):
+    tone = sine(440)
+    with create_audio(tmp_path / "a.wav", 11025) as file:
+        file.write(tone[:5000])
+        file.write(4 * tone[5000:])
+        assert not (tmp_path / "a.wav").exists()
+    samples, _ = soundfile.read(tmp_path / "a.wav")
+    expected = np.concatenate([tone[:5000], np.clip(4 * tone[5000:], -1, 1)])
+    np.testing.assert_allclose(samples, expected, atol=2**-14)
+    with pytest.raises(RuntimeError), create_audio(tmp_path / "b.wav", 11025) as file:
+        file.write(tone)
+        raise RuntimeError
+    assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
 
 
 def test_another_transform_has_its_own_grid():

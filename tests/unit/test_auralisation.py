@@ -1,5 +1,6 @@
 """Maps become sound by the original's spectrum."""
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -8,6 +9,7 @@ from auralise.auralisation import (
     PEAK,
     auralise,
     masked_spectrum,
+    onto_stft,
     set_loudness,
     sound_name,
     write_auralisations,
@@ -89,3 +91,38 @@ def test_writes_one_sound_per_map(tmp_path, small_network, stft, song):
         sound, _ = soundfile.read(tmp_path / "sounds" / sound_name(3, feature))
         assert len(sound) == len(song)
         assert bool(sound.any()) == is_live
+
+
+class TestOntoStft:
+    # Three bands over six bins; none reaches the first, two share the fourth.
+    filterbank = np.array([[0, 2, 1, 0, 0, 0], [0, 0, 0, 3, 1, 0], [0, 0, 0, 1, 1, 0.5]])
+
+    def test_ones_stay_ones_where_a_band_reaches(self):
+        found = onto_stft(np.ones((2, 3, 4)), self.filterbank)
+        assert found.shape == (2, 6, 4)
+        assert found.dtype == np.float32
+        assert not found[:, 0].any()
+        np.testing.assert_allclose(found[:, 1:], 1, rtol=1e-6)
+
+    def test_a_bin_is_the_weighted_mean_of_its_bands(self):
+        maps = np.array([[[1.0], [2.0], [-2.0]]])
+        found = onto_stft(maps, self.filterbank)[0, :, 0]
+        np.testing.assert_allclose(found, [0, 1, 1, (3 * 2 - 1 * 2) / 4, 0, -2], atol=1e-6)
+
+    def test_mel_maps_of_ones_give_the_song_within_the_bands(self, stft, song, spectrum):
+        filterbank = librosa.filters.mel(sr=11025, n_fft=512, n_mels=40, fmax=5000)
+        maps = onto_stft(np.ones((1, 40, spectrum.shape[1])), filterbank)
+        reached = filterbank.any(axis=0)
+        assert 0 < np.count_nonzero(~reached) < 40
+        sound = auralise(spectrum, maps, stft, len(song))[0]
+        expected = stft.synthesise(spectrum * reached[:, None], len(song))
+        np.testing.assert_allclose(sound, expected, atol=1e-5)
+
+    @pytest.mark.parametrize("shape", [(2, 4, 5), (3, 5)])
+    def test_shapes_that_do_not_fit_are_refused(self, shape):
+        with pytest.raises(ValueError, match="expected"):
+            onto_stft(np.ones(shape), self.filterbank)
+
+    def test_negative_weights_are_refused(self):
+        with pytest.raises(ValueError, match="negative"):
+            onto_stft(np.ones((2, 3, 5)), -self.filterbank)

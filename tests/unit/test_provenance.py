@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from auralise import provenance
-from auralise.files import sha256_of_file, whole_file
+from auralise.files import sha256_of_file, whole_file, whole_folder
 
 
 @pytest.fixture
@@ -65,3 +65,18 @@ def test_whole_file_appears_only_when_it_is_whole(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert sha256_of_file(path) == hashlib.sha256(b"whole").hexdigest()
+
+
+def test_whole_folder_takes_the_place_of_the_former_one(tmp_path):
+    folder = tmp_path / "a" / "sounds"
+    with whole_folder(folder) as partial:
+        (partial / "old.txt").write_text("old")
+        assert not folder.exists()
+    with pytest.raises(RuntimeError), whole_folder(folder) as partial:
+        (partial / "half.txt").write_text("half")
+        raise RuntimeError
+    assert [p.name for p in folder.parent.rglob("*.txt")] == ["old.txt"]
+    with whole_folder(folder) as partial:
+        (partial / "new.txt").write_text("new")
+    assert [p.name for p in folder.parent.rglob("*.txt")] == ["new.txt"]
+    assert [p.name for p in folder.parent.iterdir()] == ["sounds"]

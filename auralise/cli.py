@@ -1,0 +1,403 @@
+"""The command line: explain one's own network on one's own songs."""
+
+import argparse
+import logging
+import re
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import auralise
+from auralise.errors import AuraliseError, SettingsError
+from auralise.songs import find_songs
+
+if TYPE_CHECKING:
+    from auralise.deconvnet import Deconvnet
+    from auralise.explanation import Explanation
+
+# Spelt out, because importing them takes torch, and --help must not wait for it.
+PRECISIONS = ("float32", "bfloat16")
+MODES = ("mask", "rectified", "phase")
+LOUDNESS = ("peak", "relative")
+
+DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+DESCRIPTION = """\
+Hear what each feature of a trained convolutional network listens to in your songs.
+
+Every feature of every layer is walked back to the spectrogram (deconvolution); what it lets
+through of the song becomes a sound. Songs may have any length.
+"""
+
+EPILOG = """\
+example:
+  auralise explain blues.wav metal.mp3 --weights network.pt --out explained --layers 1,3-5
+
+  writes, for each of the two songs,
+    explained/blues.h5                       every map: /layer1/deconvolved, /layer3/…
+    explained/blues/original.wav             the song as the network sees it: mono, 11,025 Hz
+    explained/blues/layer3/feature00.wav     what feature 0 of layer 3 lets through
+
+how to read it:
+  Play original.wav, then the features of a layer: a feature that keeps only the drums listens to
+  onsets, one that keeps only the bass to low frequencies. Layers are counted from 1 at the input,
+  features from 0. A feature is 'dead' on a song if it never fired there: its sound is silent.
+  Compare with an untrained network before you believe that something was learned. The maps,
+  (feature, frequency, time), open in any HDF5 reader:
+  xarray.open_dataset("explained/blues.h5", group="layer3").
+
+network:
+  PyTorch state dict or safetensors, Keras .h5 or .keras, Lasagne .npz, or auralise's own. A file
+  without an architecture is taken as convolution, ReLU, max-pooling 2×2 in every layer; is yours
+  another, use Python: read_weights(path, network=module). The network's input is the magnitude
+  spectrogram that --sample-rate, --n-fft and --hop-length describe: give those it was trained
+  with. For mel or CQT inputs see the README.
+
+exit status:
+  0 all songs are explained; 1 some could not be, the table says which; 2 none was, or the
+  command is mistaken. Results appear when they are whole, in place of earlier ones.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Mistakes in one line, like all others."""
+
+    def error(self, message: str):
+        self.exit(FAILED, f"auralise: error: {message}; see {self.prog} --help\n")
+
+
+def parse_ranges(text: str) -> list[int]:
+    """Numbers from ``1,3-5``: sorted, each once.
+
+    Raises
+    ------
+    SettingsError
+        Something else than numbers and ascending ranges, separated by commas.
+    """
+    numbers: set[int] = set()
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part, re.ASCII)
+        if found is None:
+            raise SettingsError(
+                f"{part.strip()!r} in {text!r} is neither a number nor a range; "
+                "expected something like 1,3-5"
+            )
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise SettingsError(f"the range {part.strip()} in {text!r} runs backwards")
+        numbers.update(range(first, last + 1))
+    return sorted(numbers)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = _Parser(
+        prog="auralise", description="Hear what a convolutional network for music has learned."
+    )
+    parser.add_argument("--version", action="version", version=f"auralise {auralise.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    explain = commands.add_parser(
+        "explain",
+        help="explain a network of your own on songs of your own",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = explain.add_argument
+    add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
+    add("--weights", type=Path, required=True, metavar="FILE", help="the trained network")
+    add("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    what = explain.add_argument_group("what to explain")
+    add = what.add_argument
+    add("--layers", type=_ranges, metavar="1,3-5", help="counted from 1 (default: all)")
+    add("--features", type=_ranges, metavar="0-63", help="counted from 0 (default: all)")
+    seen = explain.add_argument_group("what the network sees")
+    add = seen.add_argument
+    add("--sample-rate", type=_count, default=11025, metavar="HZ", help="(default: %(default)s)")
+    add("--n-fft", type=_count, default=512, metavar="N", help="samples (default: %(default)s)")
+    add(
+        "--hop-length",
+        type=_count,
+        default=256,
+        metavar="N",
+        help="samples between frames (default: %(default)s)",
+    )
+    add(
+        "--no-biases",
+        dest="biases",
+        action="store_false",
+        help="ignore the biases of convolutions, as in 2015 (default: the network as it is)",
+    )
+    how = explain.add_argument_group("how")
+    add = how.add_argument
+    add(
+        "--window",
+        type=_seconds,
+        default=4.0,
+        metavar="SECONDS",
+        help="longer songs are explained in overlapping windows of this length, cross-faded; "
+        "memory grows with it (default: %(default)s)",
+    )
+    add(
+        "--mode",
+        choices=MODES,
+        default="mask",
+        help="song × map; song × its positive part; or the positive part with the song's phase "
+        "(default: %(default)s)",
+    )
+    add(
+        "--loudness",
+        choices=LOUDNESS,
+        default="peak",
+        help="every sound as loud as can be, or a layer's sounds in proportion to each other "
+        "(default: %(default)s)",
+    )
+    add(
+        "--precision",
+        choices=PRECISIONS,
+        default="float32",
+        help="bfloat16 is faster where the processor has it, within 1 %% (default: %(default)s)",
+    )
+    add("--device", default="cpu", help="where torch computes: cpu, cuda (default: %(default)s)")
+    return parser
+
+
+def _ranges(text: str) -> list[int]:
+    try:
+        return parse_ranges(text)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A song that could not be explained, and why."""
+
+    song: str
+    reason: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
+    # Ends through the stack, so that what is half-written is removed.
+    former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        return _explain(options)
+    except AuraliseError as error:
+        print(f"auralise: error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("auralise: interrupted; songs that were done stay", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _explain(options: argparse.Namespace) -> int:
+    songs = name_songs(options.songs)
+    _prepare_folder(options.out)
+
+    from soundfile import LibsndfileError
+
+    from auralise.audio import Stft, map_audio
+    from auralise.explanation import explain_song, require_replaceable
+    from auralise.files import sha256_of_file
+
+    for song in songs:
+        require_replaceable(options.out / song)
+
+    stft = Stft(options.sample_rate, options.n_fft, options.hop_length)
+    net = _open_network(options)
+    check_choice(net.n_features, options.layers, options.features)
+    facts = {
+        "network": options.weights.stem,
+        "weights_sha256": sha256_of_file(options.weights),
+        "window": options.window,
+        "mode": options.mode,
+        "loudness": options.loudness,
+        "config": {
+            "layers": options.layers,
+            "features": options.features,
+            "precision": options.precision,
+            "biases": options.biases,
+        },
+    }
+    done: list[Explanation] = []
+    failures: list[Failure] = []
+    for number, (song, path) in enumerate(songs.items(), start=1):
+        print(f"song {number} of {len(songs)}: {path}", file=sys.stderr)
+        try:
+            with map_audio(path, stft.sample_rate) as samples:
+                explanation = explain_song(
+                    samples,
+                    net,
+                    stft,
+                    options.out,
+                    options.layers,
+                    options.features,
+                    song=song,
+                    **facts,
+                )
+            done.append(explanation)
+        except AuraliseError as error:
+            print(f"auralise: error: {error}", file=sys.stderr)
+            failures.append(Failure(song, str(error)))
+        except (OSError, LibsndfileError) as error:
+            raise SettingsError(f"{path}: not explained into {options.out} ({error})") from None
+    print(summary(done, failures))
+    if not failures:
+        return DONE
+    return SOME_FAILED if done else FAILED
+
+
+def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
+    """Songs by the name of their results, from sound files and folders of them.
+
+    Raises
+    ------
+    SettingsError
+        A folder holds no song, or two songs would share their results.
+    """
+    songs: dict[str, Path] = {}
+    for given in paths:
+        for path in find_songs(given).values() if given.is_dir() else [given]:
+            other = songs.setdefault(path.stem, path)
+            if other.absolute() != path.absolute():
+                raise SettingsError(
+                    f"{other} and {path} would both be written to '{path.stem}'; rename one, or "
+                    "explain them into two folders"
+                )
+    return songs
+
+
+def check_choice(
+    n_features: Sequence[int],
+    layers: Sequence[int] | None = None,
+    features: Sequence[int] | None = None,
+) -> None:
+    """Refuse layers and features that the network has not.
+
+    A feature may be missing in some of the layers, but not in all, and every layer must have
+    one of those asked for.
+
+    Parameters
+    ----------
+    n_features : sequence of int
+        Of each layer of the network.
+    layers, features : sequence of int, optional
+        Asked for; all by default.
+
+    Raises
+    ------
+    SettingsError
+    """
+    n_layers = len(n_features)
+    for layer in layers or []:
+        if not 1 <= layer <= n_layers:
+            raise SettingsError(
+                f"--layers: no layer {layer}; the network has layers 1 to {n_layers}"
+            )
+    has = {layer: n_features[layer - 1] for layer in layers or range(1, n_layers + 1)}
+    sizes = ", ".join(f"layer {layer} has features 0 to {n - 1}" for layer, n in has.items())
+    for feature in features or []:
+        if feature >= max(has.values()):
+            raise SettingsError(f"--features: no feature {feature}; {sizes}")
+    for layer, n in has.items():
+        if features is not None and min(features) >= n:
+            raise SettingsError(
+                f"--features: none of them is in layer {layer}, which has features 0 to {n - 1}; "
+                "choose others, or leave the layer out with --layers"
+            )
+
+
+def _open_network(options: argparse.Namespace) -> "Deconvnet":
+    import torch
+
+    from auralise.deconvnet import Deconvnet
+    from auralise.weights import read_weights
+
+    try:
+        torch.empty(0, device=options.device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise SettingsError(
+            f"--device: torch has no {options.device!r} here ({reason}); expected cpu, or cuda "
+            "where there is a GPU"
+        ) from None
+    return Deconvnet(
+        read_weights(options.weights, options.biases), options.device, options.precision
+    )
+
+
+def _prepare_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"--out: {out} cannot be a folder for the results ({error.strerror})"
+        ) from None
+
+
+def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> str:
+    """The table at the end: one row per layer of a song, one line per song that failed."""
+    lines = []
+    if done:
+        rows: list[tuple[str, ...]] = [
+            ("song", "length", "took", "layer", "features", "live", "dead", "sounds in")
+        ]
+        for explanation in done:
+            first: tuple[str, ...] = (
+                explanation.sounds.name,
+                f"{explanation.duration:.1f} s",
+                f"{explanation.seconds:.1f} s",
+            )
+            for found in explanation.layers:
+                numbers = (found.layer, found.n_features, found.n_live, found.n_dead)
+                where = explanation.sounds / f"layer{found.layer}"
+                rows.append((*first, *map(str, numbers), str(where)))
+                first = ("", "", "")
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            left, *right, last = row
+            cells = [left.ljust(widths[0])]
+            cells += [cell.rjust(w) for cell, w in zip(right, widths[1:-1], strict=True)]
+            lines.append("  ".join([*cells, last]).rstrip())
+        lines += ["", f"maps: {', '.join(str(explanation.maps) for explanation in done)}"]
+    lines += [f"not explained: {failure.song} ({failure.reason})" for failure in failures]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

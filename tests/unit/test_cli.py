@@ -1,0 +1,248 @@
+"""The command line, as a newcomer meets it."""
+
+import re
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from auralise import auralisation, cli
+from auralise.cli import check_choice, main, parse_ranges
+from auralise.deconvnet import PRECISIONS
+from auralise.errors import SettingsError
+from auralise.networks import Architecture, build_network
+from auralise.weights import write_weights
+
+RATE = 4000
+GRID = ["--sample-rate", str(RATE), "--n-fft", "64", "--hop-length", "32"]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Two layers, of three and five features."""
+    folder = tmp_path_factory.mktemp("weights")
+    architecture = Architecture(
+        kernels=((3, 3),) * 2, features=(3, 5), dropout=(0.0,) * 2, dense=(4,)
+    )
+    torch.manual_seed(0)
+    network = build_network(architecture, 33, 32, 2).eval()
+    path = folder / "tiny.safetensors"
+    write_weights(path, network, architecture, n_bins=33, n_frames=32, classes=["a", "b"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def state_dict(tmp_path_factory):
+    path = tmp_path_factory.mktemp("state") / "net.pt"
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Conv2d(2, 4, 3))
+    torch.save(net.state_dict(), path)
+    return path
+
+
+@pytest.fixture
+def sound(write_sound):
+    def make(name="blues.wav", seconds=1.0, **options):
+        samples = np.random.default_rng(0).uniform(-0.4, 0.4, round(seconds * RATE))
+        return write_sound(name, samples, RATE, **options)
+
+    return make
+
+
+def explain(*arguments):
+    return main(["explain", *map(str, arguments), *GRID])
+
+
+def files_in(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def test_layout_and_summary(tmp_path, sound, weights, capsys):
+    out = tmp_path / "out"
+    songs = sound("blues.wav"), sound("metal.flac", 1.5)
+    assert explain(*songs, "--weights", weights, "--out", out, "--window", "0.5") == 0
+    assert files_in(out) == sorted(
+        file
+        for song in ("blues", "metal")
+        for file in [
+            f"{song}.h5",
+            f"{song}/original.wav",
+            *(f"{song}/layer1/feature{feature:02d}.wav" for feature in range(3)),
+            *(f"{song}/layer2/feature{feature:02d}.wav" for feature in range(5)),
+        ]
+    )
+    assert len(soundfile.read(out / "metal/layer2/feature04.wav")[0]) == 1.5 * RATE
+    with h5py.File(out / "blues.h5") as file:
+        assert file.attrs["song"] == "blues"
+        assert file.attrs["network"] == "tiny"
+        assert re.fullmatch("[0-9a-f]{64}", file.attrs["weights_sha256"])
+        live = [int(file[f"layer{layer}/live"][:].sum()) for layer in (1, 2)]
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split() == "song length took layer features live dead sounds in".split()
+    first, second = table[1].split(), table[2].split()
+    assert first[:3] == ["blues", "1.0", "s"]
+    assert first[5:] == ["1", "3", str(live[0]), str(3 - live[0]), str(out / "blues/layer1")]
+    assert second == ["2", "5", str(live[1]), str(5 - live[1]), str(out / "blues/layer2")]
+    assert str(out / "metal.h5") in table[-1]
+
+
+def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path, sound, weights):
+    out = tmp_path / "out"
+    common = (sound(), "--weights", weights, "--out", out)
+    assert explain(*common) == 0
+    assert explain(*common, "--layers", "2", "--features", "1,3-4") == 0
+    assert files_in(out) == [
+        "blues.h5",
+        *(f"blues/layer2/feature{feature:02d}.wav" for feature in (1, 3, 4)),
+        "blues/original.wav",
+    ]
+
+
+def test_a_state_dict_a_folder_and_every_option(tmp_path, sound, state_dict):
+    sound("songs/a.wav")
+    sound("songs/b.ogg")
+    options = "--mode rectified --loudness relative --precision bfloat16 --no-biases --device cpu"
+    arguments = (tmp_path / "songs", "--weights", state_dict, "--out", tmp_path / "out")
+    assert explain(*arguments, *options.split()) == 0
+    with h5py.File(tmp_path / "out/b.h5") as file:
+        assert '"biases": false' in file.attrs["config"]
+        assert '"precision": "bfloat16"' in file.attrs["config"]
+
+
+def test_a_bad_song_does_not_stop_the_others(tmp_path, sound, weights, capsys):
+    bad = tmp_path / "bad.wav"
+    bad.write_bytes(b"no sound")
+    out = tmp_path / "out"
+    assert explain(bad, sound(), "--weights", weights, "--out", out) == 1
+    printed = capsys.readouterr()
+    assert f"auralise: error: {bad}: cannot be read as audio" in printed.err
+    assert "not explained: bad (" in printed.out
+    assert sorted(p.name for p in out.iterdir()) == ["blues", "blues.h5"]
+
+
+def test_no_song_done_is_status_2(tmp_path, weights, capsys):
+    missing = tmp_path / "missing.wav"
+    assert explain(missing, "--weights", weights, "--out", tmp_path / "out") == 2
+    assert f"auralise: error: {missing}: no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--layers", "1,3"], "--layers: no layer 3; the network has layers 1 to 2"),
+        (["--layers", "0"], "--layers: no layer 0; the network has layers 1 to 2"),
+        (["--features", "0-5"], "no feature 5; layer 1 has features 0 to 2, layer 2 has features"),
+        (["--features", "4"], "none of them is in layer 1, which has features 0 to 2"),
+        (["--device", "abacus"], "--device: torch has no 'abacus' here"),
+        (["--hop-length", "64"], "hop_length = 64: expected at most half of"),
+    ],
+)
+def test_what_the_network_has_not_is_told(tmp_path, sound, weights, capsys, options, message):
+    arguments = map(str, (sound(), "--weights", weights, "--out", tmp_path / "out"))
+    assert main(["explain", *arguments, *GRID, *options]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("auralise: error: ")
+    assert message in error
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--layers", "1,x"], "argument --layers: 'x' in '1,x' is neither a number nor a range"),
+        (["--features", "5-3"], "the range 5-3 in '5-3' runs backwards"),
+        (["--window", "-1"], "expected seconds, more than 0, got '-1'"),
+        (["--window", "nan"], "expected seconds, more than 0, got 'nan'"),
+        (["--n-fft", "0"], "expected a whole number above 0, got '0'"),
+        (["--mode", "loud"], "invalid choice: 'loud'"),
+        (["--colour", "red"], "unrecognized arguments"),
+    ],
+)
+def test_options_that_make_no_sense(tmp_path, capsys, options, message):
+    with pytest.raises(SystemExit) as status:
+        explain("a.wav", "--weights", "w", "--out", tmp_path, *options)
+    assert status.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("auralise: error: ")
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_weights_file_that_is_none(tmp_path, sound, capsys):
+    assert explain(sound(), "--weights", tmp_path / "w.pt", "--out", tmp_path / "out") == 2
+    assert "w.pt: no such file; expected safetensors" in capsys.readouterr().err
+
+
+def test_an_out_that_is_a_file_or_holds_something_else(tmp_path, sound, weights, capsys):
+    song = sound("song.wav")
+    assert explain(song, "--weights", weights, "--out", song) == 2
+    assert "cannot be a folder for the results" in capsys.readouterr().err
+    (tmp_path / "song").mkdir()
+    (tmp_path / "song/diary.txt").write_text("mine")
+    assert explain(song, "--weights", weights, "--out", tmp_path) == 2
+    assert "holds something else ('diary.txt')" in capsys.readouterr().err
+    assert (tmp_path / "song/diary.txt").read_text() == "mine"
+
+
+def test_songs_of_one_name_are_refused(tmp_path, sound, weights, capsys):
+    songs = sound("a/song.wav"), sound("b/song.wav")
+    assert explain(*songs, "--weights", weights, "--out", tmp_path / "out") == 2
+    assert "would both be written to 'song'" in capsys.readouterr().err
+
+
+def test_an_interruption_leaves_nothing_half_written(tmp_path, sound, weights, capsys, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("auralise.explanation.write_auralisations", interrupt)
+    assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_full_disk_is_told(tmp_path, sound, weights, capsys, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("auralise.explanation.write_auralisations", fail)
+    assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_help_shows_an_example_without_importing_torch():
+    code = (
+        "import sys; from auralise.cli import main\n"
+        "try: main(['explain', '--help'])\n"
+        "finally: assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "auralise explain blues.wav metal.mp3 --weights network.pt" in result.stdout
+    assert "how to read it" in result.stdout
+    for option in ("--layers 1,3-5", "--features 0-63", "--window", "--no-biases", "--device"):
+        assert option in result.stdout
+
+
+def test_choices_are_those_of_the_library():
+    assert tuple(PRECISIONS) == cli.PRECISIONS
+    assert (auralisation.MODES, auralisation.LOUDNESS) == (cli.MODES, cli.LOUDNESS)
+
+
+def test_ranges():
+    assert parse_ranges("1,3-5") == [1, 3, 4, 5]
+    assert parse_ranges(" 4 , 2-3,3 ") == [2, 3, 4]
+    for wrong in ("", "1,", "-1", "1-", "a-b", "1.5", "1 2", "²"):
+        with pytest.raises(SettingsError, match="neither a number nor a range"):
+            parse_ranges(wrong)
+
+
+def test_a_feature_may_be_missing_in_some_layers():
+    check_choice([4, 64])
+    check_choice([4, 64], None, list(range(64)))
+    with pytest.raises(SettingsError, match="no feature 64"):
+        check_choice([4, 64], None, [0, 64])
