@@ -116,7 +116,7 @@ class Segments(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def read(self, rows: Sequence[int]) -> np.ndarray:
+    def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Magnitudes of some segments, float32, shape ``(len(rows), n_bins, n_frames)``."""
         with h5py.File(self.path, "r") as file:
             magnitude = file[self.split]["magnitude"]

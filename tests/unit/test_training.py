@@ -10,8 +10,9 @@ import torch
 
 import auralise.training as training
 from auralise.datasets.segments import Segments
+from auralise.evaluation import evaluate_network
 from auralise.networks import Architecture
-from auralise.training import Schedule, evaluate_network, initial_network, train_network
+from auralise.training import Schedule, initial_network, train_network
 
 ARCHITECTURE = Architecture(
     kernels=((3, 3),) * 2, features=(4, 4), dropout=(0.0, 0.25), dense=(8,), scaling="log"
