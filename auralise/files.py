@@ -25,8 +25,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays last because soundfile and matplotlib choose the format by it.
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    # One name for all attempts, so that the next one takes away what a killed one left. The
+    # ending stays last because soundfile and matplotlib choose the format by it.
+    partial = path.with_name(f".partial-{path.name}")
+    partial.unlink(missing_ok=True)
     try:
         yield partial
         with partial.open("rb") as written:
@@ -53,8 +55,10 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    former = path.with_name(f".former-{os.getpid()}-{path.name}")
+    partial = path.with_name(f".partial-{path.name}")
+    former = path.with_name(f".former-{path.name}")
+    for leftover in (partial, former):
+        shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial

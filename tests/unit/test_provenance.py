@@ -80,3 +80,13 @@ def test_whole_folder_takes_the_place_of_the_former_one(tmp_path):
         (partial / "new.txt").write_text("new")
     assert [p.name for p in folder.parent.rglob("*.txt")] == ["new.txt"]
     assert [p.name for p in folder.parent.iterdir()] == ["sounds"]
+
+
+def test_what_a_killed_attempt_left_is_taken_away(tmp_path):
+    with whole_file(tmp_path / "a.txt") as partial:
+        leftover = partial
+        partial.write_text("whole")
+    leftover.write_text("half of a killed attempt")
+    with whole_file(tmp_path / "a.txt") as partial:
+        partial.write_text("again")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 
@@ -30,6 +31,7 @@ def test_a_dry_run_for_slurm_plans_every_job(project, plugin):
         timeout=300,
     )
     assert done.returncode == 0, done.stdout
-    jobs = done.stdout.split("\n[")
-    trained = [job for job in jobs if "Train square-0" in job]
-    assert trained and "mem_mb=6000" in trained[0] and "runtime=720" in trained[0]
+    planned = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
+    assert planned["train_network"] == "2"
+    assert planned["deconvolve_song"] == "4"
+    assert planned["check_results"] == "1"

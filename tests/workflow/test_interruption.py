@@ -9,11 +9,19 @@ import pytest
 
 from auralise.files import sha256_of_file
 
+TARGETS = (
+    "networks/square-0/weights.safetensors",
+    "networks/square-0/history.csv",
+    "deconvolution/square-0/chord.h5",
+    "auralisation/square-0/chord",
+    "attributes/square-0/correlation.csv",
+)
+
 
 def kill_when(project, config, condition, seconds=120):
     """Start a run, kill all of it when `condition` holds, and release its lock."""
     process = subprocess.Popen(
-        project.command("--configfile", config),
+        project.command("--configfile", config, "--", *(f"results/again/{t}" for t in TARGETS)),
         cwd=project.folder,
         env=project.environment,
         stdout=subprocess.DEVNULL,
@@ -49,7 +57,7 @@ def test_killed_in_training_and_in_writing_maps(project, again):
     kill_when(project, config, lambda: any(maps.glob("square-0/*")))
     assert (results / weights).is_file()
 
-    done = project.run(config=config)
+    done = project.run(*(f"results/again/{target}" for target in TARGETS), config=config)
     assert done.returncode == 0, done.stdout
     for name in (
         weights,
