@@ -18,7 +18,7 @@ TARGETS = (
 )
 
 
-def kill_when(project, config, condition, seconds=120):
+def kill_when(project, config, condition, seconds=300):
     """Start a run, kill all of it when `condition` holds, and release its lock."""
     process = subprocess.Popen(
         project.command("--configfile", config, "--", *(f"results/again/{t}" for t in TARGETS)),
