@@ -60,7 +60,7 @@ def visit(browser, folder):
 
     def open_page(address="", at=folder, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         listen_to(page)
