@@ -3,7 +3,8 @@
 import pandas as pd
 from _job import job
 
-from auralise.figures import draw_attributes, save_figure
+from auralise.figures.attributes import draw_attributes
+from auralise.figures.style import save_figure
 
 with job(snakemake):
     save_figure(draw_attributes(pd.read_csv(snakemake.input[0])), *snakemake.output)

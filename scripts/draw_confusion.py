@@ -5,7 +5,8 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.figures import draw_confusion, save_figure
+from auralise.figures.networks import draw_confusion
+from auralise.figures.style import save_figure
 
 with job(snakemake):
     evaluation = json.loads(Path(snakemake.input[0]).read_text())

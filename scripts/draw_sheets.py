@@ -4,7 +4,8 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.figures import draw_sheet, save_figure
+from auralise.figures.sheets import draw_sheet
+from auralise.figures.style import save_figure
 from auralise.maps import open_maps
 
 with job(snakemake), open_maps(snakemake.input[0]) as maps:

@@ -4,8 +4,9 @@ from _job import job, prepare_torch
 
 from auralise.datasets.segments import Segments
 from auralise.files import whole_file
+from auralise.fitting import Schedule
 from auralise.networks import Architecture
-from auralise.training import Schedule, train_network
+from auralise.training import train_network
 from auralise.weights import write_weights
 
 with job(snakemake):

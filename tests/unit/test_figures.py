@@ -5,15 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auralise.figures import (
-    DYNAMIC_RANGE,
-    draw_attributes,
-    draw_confusion,
-    draw_learning_curve,
-    draw_sheet,
-    log_frequency_picture,
-    save_figure,
-)
+from auralise.figures.attributes import draw_attributes
+from auralise.figures.networks import draw_confusion, draw_learning_curve
+from auralise.figures.sheets import draw_sheet
+from auralise.figures.style import DYNAMIC_RANGE, log_frequency_picture, save_figure
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,9 @@ import pytest
 import yaml
 
 from auralise.errors import SettingsError
+from auralise.fitting import OPTIMISERS, Schedule
 from auralise.networks import Architecture
 from auralise.settings import complete_settings
-from auralise.training import OPTIMISERS, Schedule
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+import auralise.fitting as fitting
 import auralise.training as training
 from auralise.datasets.segments import Segments
 from auralise.evaluation import evaluate_network
+from auralise.fitting import Schedule
 from auralise.networks import Architecture
-from auralise.training import Schedule, initial_network, train_network
+from auralise.training import initial_network, train_network
 
 ARCHITECTURE = Architecture(
     kernels=((3, 3),) * 2, features=(4, 4), dropout=(0.0, 0.25), dense=(8,), scaling="log"
@@ -71,17 +73,17 @@ def test_an_interrupted_training_ends_in_the_same_weights(segments, tmp_path, mo
     class Killed(BaseException):
         pass
 
-    original = training._Training.on_train_epoch_start
+    original = fitting._Fitting.on_train_epoch_start
 
     def kill_in_third_epoch(self):
         original(self)
         if self.current_epoch == 2:
             raise Killed
 
-    monkeypatch.setattr(training._Training, "on_train_epoch_start", kill_in_third_epoch)
+    monkeypatch.setattr(fitting._Fitting, "on_train_epoch_start", kill_in_third_epoch)
     with pytest.raises(Killed):
         train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "cut")
-    monkeypatch.setattr(training._Training, "on_train_epoch_start", original)
+    monkeypatch.setattr(fitting._Fitting, "on_train_epoch_start", original)
     assert (tmp_path / "cut/last.ckpt").is_file()
     resumed, resumed_history = train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "cut")
     np.testing.assert_array_equal(weights_of(resumed), weights_of(whole))

@@ -1,0 +1,1 @@
+"""Tables and maps → pictures: each function draws one figure and returns it."""

@@ -1,0 +1,74 @@
+"""What all figures share: sizes, colours, axes and files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from auralise.files import whole_file
+
+COLUMN, PAGE = 3.5, 7.2  # inches, widths of a paper's column and page
+DYNAMIC_RANGE = 60.0  # dB shown below each picture's maximum
+LOWEST = 43.0  # Hz, lower end of log-frequency axes: the second bin of 2015's transform
+TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
+
+sns.set_theme(context="paper", style="ticks", palette="colorblind", rc={"figure.dpi": 200})
+
+
+def save_figure(figure: Figure, *paths: str | Path) -> None:
+    """Write a figure under each name, whole; the ending chooses the format."""
+    for path in paths:
+        with whole_file(path) as partial:
+            # Dates in the file would make equal figures differ.
+            metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
+            figure.savefig(partial, dpi=figure.dpi, metadata=metadata)
+    plt.close(figure)
+
+
+def log_frequency_picture(
+    magnitude: np.ndarray, frequencies: np.ndarray, n_rows: int = 96
+) -> np.ndarray:
+    """Level over time and log frequency, as a picture.
+
+    Parameters
+    ----------
+    magnitude : ndarray, shape (..., n_bins, n_frames)
+        Not negative.
+    frequencies : ndarray, shape (n_bins,)
+        In Hz, ascending.
+    n_rows : int
+
+    Returns
+    -------
+    ndarray, shape (..., n_rows, n_frames)
+        In dB below the maximum of each picture, from 0 down to -`DYNAMIC_RANGE`; the lowest
+        frequency, `LOWEST`, is row 0. All at the bottom where the picture is silent.
+    """
+    positions = np.interp(
+        np.geomspace(LOWEST, frequencies[-1], n_rows), frequencies, np.arange(len(frequencies))
+    )
+    below = np.minimum(positions.astype(int), len(frequencies) - 2)
+    weight = (positions - below)[:, None]
+    rows = magnitude[..., below, :] * (1 - weight) + magnitude[..., below + 1, :] * weight
+    peak = magnitude.max(axis=(-2, -1), keepdims=True)
+    floor = 10 ** (-DYNAMIC_RANGE / 20)
+    relative = np.divide(rows, peak, out=np.zeros_like(rows), where=peak > 0)
+    return 20 * np.log10(np.maximum(relative, floor))
+
+
+def frequency_rows(
+    frequencies: np.ndarray, n_rows: int, ticks: Sequence[int] = TICKS
+) -> tuple[list[float], list[str]]:
+    """Positions and labels of frequency ticks on a picture of `log_frequency_picture`."""
+    ticks = [tick for tick in ticks if LOWEST < tick < frequencies[-1]]
+    rows = np.interp(
+        np.log(ticks), np.log(np.geomspace(LOWEST, frequencies[-1], n_rows)), np.arange(n_rows)
+    )
+    return rows.tolist(), [f"{tick:g}" if tick < 1000 else f"{tick / 1000:g}k" for tick in ticks]

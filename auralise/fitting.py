@@ -1,0 +1,254 @@
+"""Fitting of any network with Lightning: resumable, repeatable, early stopping, best epoch."""
+
+import hashlib
+import json
+import logging
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "validation")
+
+OPTIMISERS = {
+    # As in 2015: rho .9, eps 1e-6.
+    "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-6),
+    "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate),
+}
+
+# Of a network on a batch: the loss to descend, and what else to report, as means over the batch.
+Loss = Callable[[nn.Module, Any], tuple[torch.Tensor, Mapping[str, float]]]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs : int
+        At most; 0 leaves the network untrained.
+    patience : int
+        Epochs without a better validation loss before training stops.
+    batch_size : int
+    optimiser : {'rmsprop', 'adam'}
+    learning_rate : float
+    accelerator : str
+        As Lightning names it: 'cpu', 'gpu', 'auto'.
+    """
+
+    epochs: int = 30
+    patience: int = 6
+    batch_size: int = 32
+    optimiser: str = "rmsprop"
+    learning_rate: float = 5e-4
+    accelerator: str = "auto"
+
+
+class EpochShuffle(Sampler):
+    """Rows in an order that depends on the seed and the epoch alone, so that a run resumes."""
+
+    def __init__(self, n_rows: int, seed: int):
+        self.n_rows, self.seed, self.epoch = n_rows, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(
+            np.random.default_rng([self.seed, self.epoch]).permutation(self.n_rows).tolist()
+        )
+
+
+class _Fitting(pl.LightningModule):
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        schedule: Schedule,
+        order: EpochShuffle,
+        fingerprint: str,
+    ):
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.schedule = schedule
+        self.order = order
+        self.fingerprint = fingerprint
+        self.history: list[dict] = []
+        self._sums: dict[str, dict[str, float]] = {split: {} for split in SPLITS}
+        self._counts = dict.fromkeys(SPLITS, 0)
+
+    def configure_optimizers(self):
+        schedule = self.schedule
+        return OPTIMISERS[schedule.optimiser](self.parameters(), schedule.learning_rate)
+
+    def _loss(self, batch, split: str) -> torch.Tensor:
+        loss, others = self.loss(self.network, batch)
+        size = len(batch[0])
+        sums = self._sums[split]
+        for name, value in {"loss": loss.item(), **others}.items():
+            sums[name] = sums.get(name, 0.0) + value * size
+        self._counts[split] += size
+        return loss
+
+    def _means(self, split: str) -> dict[str, float]:
+        # Plain numbers, which weights_only reads back.
+        return {
+            f"{split}_{name}": float(total / self._counts[split])
+            for name, total in self._sums[split].items()
+        }
+
+    def training_step(self, batch, number):
+        # Dropout draws by seed, epoch and batch, so that a resumed run draws the same.
+        rng = np.random.default_rng([self.order.seed, self.current_epoch, number])
+        torch.manual_seed(int(rng.integers(2**62)))
+        return self._loss(batch, "train")
+
+    def validation_step(self, batch, _):
+        self._loss(batch, "validation")
+
+    def on_train_epoch_start(self):
+        self._sums = {split: {} for split in SPLITS}
+        self._counts = dict.fromkeys(SPLITS, 0)
+
+    def on_validation_epoch_end(self):
+        self.log_dict(self._means("validation"), prog_bar=True)
+
+    def on_train_epoch_end(self):
+        row: dict = {"epoch": self.current_epoch}
+        for split in SPLITS:
+            row |= self._means(split)
+        self.history.append(row)
+
+    def on_save_checkpoint(self, checkpoint):
+        checkpoint["history"] = self.history
+        checkpoint["fingerprint"] = self.fingerprint
+
+    def on_load_checkpoint(self, checkpoint):
+        self.history = checkpoint["history"]
+        # Lightning fetches the first batch before it tells the sampler the epoch.
+        self.order.set_epoch(len(self.history))
+
+
+def fit(
+    network: nn.Module,
+    loss: Loss,
+    train: Dataset,
+    validation: Dataset,
+    schedule: Schedule,
+    seed: int,
+    checkpoints: str | Path,
+    fingerprint: str,
+) -> pd.DataFrame:
+    """Fit a network and leave it with the weights of its best epoch.
+
+    Interrupted, it goes on from its last whole epoch to the same weights. Same arguments and
+    number of threads: same weights.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Trained in place; left on the CPU, in evaluation mode.
+    loss : callable
+        Of the network and a batch: a scalar tensor to descend, and other values to report
+        by name, each a mean over the batch.
+    train, validation : torch.utils.data.Dataset
+        A batch of either is a sequence whose first entry has the length of the batch.
+    schedule : Schedule
+        Of at least one epoch.
+    seed : int
+        Of the order of the rows and of what the network draws.
+    checkpoints : str or Path
+        Folder for the state of an unfinished training; removed at the end.
+    fingerprint : str
+        Of everything that the result depends on, as `fingerprint_of` makes it: a training
+        that was started with another one is not resumed.
+
+    Returns
+    -------
+    DataFrame
+        One row per epoch: ``epoch``, ``train_loss``, ``validation_loss`` and the other
+        values under the same prefixes.
+    """
+    checkpoints = Path(checkpoints)
+    resume = _checkpoint_to_resume(checkpoints, fingerprint)
+    best = ModelCheckpoint(
+        checkpoints,
+        filename="best",
+        monitor="validation_loss",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    stop = EarlyStopping(
+        "validation_loss", patience=schedule.patience, check_on_train_epoch_end=True
+    )
+    with warnings.catch_warnings():
+        # Rows are read in the process itself; workers would only add start-up time.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*treespec.*")
+        trainer = pl.Trainer(
+            max_epochs=schedule.epochs,
+            accelerator=schedule.accelerator,
+            devices=1,
+            deterministic=True,
+            logger=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1,
+            enable_model_summary=False,
+            callbacks=[best, stop, TQDMProgressBar(refresh_rate=5)],
+        )
+        order = EpochShuffle(len(train), seed)
+        # Channels last: 1.5 times the segments per second of channels first.
+        network.train().to(memory_format=torch.channels_last)
+        fitting = _Fitting(network, loss, schedule, order, fingerprint)
+        trainer.fit(
+            fitting,
+            DataLoader(train, schedule.batch_size, sampler=order),
+            DataLoader(validation, schedule.batch_size),
+            ckpt_path=resume,
+            weights_only=True,
+        )
+    state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
+    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items()})
+    shutil.rmtree(checkpoints)
+    network.cpu().eval()
+    return pd.DataFrame(fitting.history)
+
+
+def fingerprint_of(*parts: Sequence | Mapping | str | int) -> str:
+    """SHA-256 of plain values, the same for the same values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _checkpoint_to_resume(checkpoints: Path, fingerprint: str) -> Path | None:
+    last = checkpoints / "last.ckpt"
+    if not last.is_file():
+        return None
+    try:
+        found = torch.load(last, map_location="cpu", weights_only=True).get("fingerprint")
+    except Exception as error:  # a file cut short fails in many ways
+        log.warning("%s: unreadable (%s), training starts anew", last, type(error).__name__)
+    else:
+        if found == fingerprint:
+            log.info("%s: training goes on from here", last)
+            return last
+        log.warning("%s: made with other settings or data, training starts anew", last)
+    shutil.rmtree(checkpoints)
+    return None
