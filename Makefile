@@ -34,8 +34,9 @@ format: .venv/test.stamp  ## Put the code into the house style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-benchmark: .venv/test.stamp  ## Measure the deconvolution beside its alternatives
+benchmark: .venv/test.stamp  ## Measure the deconvolution beside its alternatives, and writing
 	$(BIN)/python -m benchmarks.deconvolution
+	$(BIN)/python -m benchmarks.writing
 
 unlock:  ## Release the lock that a killed run left behind
 	$(BIN)/python -m snakemake --cores 1 $(if $(CONFIG),--configfile "$(CONFIG)") --unlock

@@ -105,7 +105,7 @@ class MapsWriter:
     def write_maps(self, layer: int, maps: np.ndarray, first: int = 0) -> None:
         """Write maps, float32, shape (n_features, n_bins, n_frames), from frame `first` on.
 
-        Whole chunks are written once; parts of one would be compressed again each time.
+        Whole chunks are written once; parts of one would be read and checked again each time.
         """
         self.file[f"layer{layer}/deconvolved"][:, :, first : first + maps.shape[2]] = maps
 
@@ -194,14 +194,13 @@ def create_maps(
         for layer, features in chosen.items():
             group = file.create_group(f"layer{layer}", track_order=True)
             feature = _scale(group, "feature", np.asarray(features, dtype=np.int64), "")
+            # Not compressed: gzip would spare two fifths of the disk and cost as much time as
+            # the deconvolution itself (benchmarks/writing.md); h5repack can do it afterwards.
             dataset = group.create_dataset(
                 "deconvolved",
                 (len(features), *size),
                 np.float32,
                 chunks=(1, stft.n_bins, frames_at_once),
-                compression="gzip",
-                compression_opts=1,
-                shuffle=True,
                 fletcher32=True,
             )
             _attach(dataset, feature, frequency, time)
