@@ -159,7 +159,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--precision",
         choices=PRECISIONS,
         default="float32",
-        help="bfloat16 is faster where the processor has it, within 1 %% (default: %(default)s)",
+        help="bfloat16 is faster where the processor has it, within 0.5 %% (default: %(default)s)",
     )
     add("--device", default="cpu", help="where torch computes: cpu, cuda (default: %(default)s)")
     return parser

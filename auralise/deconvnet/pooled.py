@@ -26,6 +26,7 @@ from auralise.deconvnet.steps import (
     Normalisation,
     Passing,
     Step,
+    dtypes_of,
     pair,
 )
 
@@ -274,15 +275,14 @@ class PooledNetwork:
     steps : sequence of Step
     layers : sequence of Layer
     dtype : torch.dtype
-        Of the signals and kernels on the way back.
+        Of the signals and kernels on the way back through the layers of `dtypes_of`.
     """
 
     def __init__(self, steps: Sequence[Step], layers: Sequence[Layer], dtype: torch.dtype):
         self.layers = layers
-        # The sums that make the maps stay in float32.
-        dtypes = [torch.float32] + [dtype] * (len(layers) - 1)
         self.stages = [
-            Stage(steps[layer.steps], dtype) for layer, dtype in zip(layers, dtypes, strict=True)
+            Stage(steps[layer.steps], own)
+            for layer, own in zip(layers, dtypes_of(layers, dtype), strict=True)
         ]
         self.poolings = [
             next(i for i in range(len(steps))[layer.steps] if isinstance(steps[i], MaxPooling))
