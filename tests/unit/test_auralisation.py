@@ -4,6 +4,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from auralise.auralisation import (
     PEAK,
@@ -126,3 +127,25 @@ class TestOntoStft:
     def test_negative_weights_are_refused(self):
         with pytest.raises(ValueError, match="negative"):
             onto_stft(np.ones((2, 3, 5)), -self.filterbank)
+
+
+def test_constant_q_maps_are_heard_through_its_own_inverse():
+    """The README's recipe: each tone is weighted by the map at its pitch."""
+    rate, frequencies = 22050, (261.6, 1046.5)
+    time = np.arange(2 * rate) / rate
+    loud, soft = (np.sin(2 * np.pi * f * time) for f in frequencies)
+    samples = (loud + 0.5 * soft).astype(np.float32)
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1, bias=False), torch.nn.ReLU())
+    torch.nn.init.ones_(network[0].weight)
+
+    cqt = librosa.cqt(samples, sr=rate, hop_length=128)
+    maps = Deconvnet(network).deconvolve(np.abs(cqt), layer=1)
+    sound = librosa.icqt(cqt * maps[0], sr=rate, hop_length=128, length=len(samples))
+
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
+    levels = [spectrum[round(f * 2) - 3 : round(f * 2) + 4].max() for f in frequencies]
+    # Semitones above C1: 36 and 60.
+    weights = maps[0, [36, 60], maps.shape[2] // 2]
+    expected = 2 * weights[0] / weights[1]
+    assert expected > 4
+    assert 20 * np.log10(levels[0] / levels[1]) == pytest.approx(20 * np.log10(expected), abs=1)
