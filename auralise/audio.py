@@ -237,6 +237,34 @@ def map_audio(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
 
 def _read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
     """Mono samples at the given rate, some seconds at a time; checks as `read_audio` says."""
+    resampler = None
+    for frames, own_rate in read_frames(path):
+        if resampler is None and own_rate != sample_rate:
+            resampler = soxr.ResampleStream(own_rate, sample_rate, 1)
+        samples = frames.mean(axis=1)
+        yield samples if resampler is None else resampler.resample_chunk(samples)
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def read_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """Decode a sound file some seconds at a time, at its own rate and with all its channels.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    frames : ndarray, float32, shape (any, n_channels)
+    sample_rate : int
+        The file's own (Hz).
+
+    Raises
+    ------
+    AudioError
+        As `read_audio`: at once, or at the end for what only shows when all is read.
+    """
     if not path.is_file():
         raise AudioError(f"{path}: no such file")
     if path.stat().st_size == 0:
@@ -244,16 +272,14 @@ def _read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
     n_read, n_bad, peak = 0, 0, 0.0
     try:
         with soundfile.SoundFile(path) as file:
+            if file.format == "RAW":
+                raise soundfile.LibsndfileError(1)  # what libsndfile makes of any '.au'
             declared = file.frames
-            resampler = None
-            if file.samplerate != sample_rate:
-                resampler = soxr.ResampleStream(file.samplerate, sample_rate, 1)
             while len(frames := file.read(BLOCK, dtype="float32", always_2d=True)):
                 n_read += len(frames)
                 n_bad += int(np.count_nonzero(~np.isfinite(frames).all(axis=1)))
-                samples = frames.mean(axis=1)
-                peak = max(peak, float(np.abs(samples).max()))
-                yield samples if resampler is None else resampler.resample_chunk(samples)
+                peak = max(peak, float(np.abs(frames.mean(axis=1)).max()))
+                yield frames, file.samplerate
     except soundfile.LibsndfileError as error:
         raise AudioError(
             f"{path}: cannot be read as audio ({error.error_string.rstrip('. ')}); "
@@ -277,8 +303,6 @@ def _read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
             f"{path}: silent (peak below {20 * np.log10(SILENCE):.0f} dB), "
             "there is nothing to explain; remove it"
         )
-    if resampler is not None:
-        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def read_excerpt(path: str | Path, sample_rate: int, start: float, duration: float) -> np.ndarray:

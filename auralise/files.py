@@ -3,7 +3,7 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,6 +36,70 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+class Journal:
+    """What of an unfinished file has been written for good.
+
+    Attributes
+    ----------
+    done : set of str
+        Names of the parts that are written.
+    """
+
+    def __init__(self, path: Path, file: Path, fingerprint: str):
+        self._path, self._file = path, file
+        self.done: set[str] = set()
+        if path.is_file() and file.is_file():
+            # A line without its end is one that a kill cut short.
+            found, *done = path.read_text(encoding="utf-8").split("\n")[:-1] or [""]
+            if found == fingerprint:
+                self.done = set(done)
+                self._lines = [fingerprint, *done]
+                return
+        for leftover in (path, file):
+            leftover.unlink(missing_ok=True)
+        self._lines = [fingerprint]
+
+    def note(self, names: Iterable[str] = ()) -> None:
+        """Say that these parts are written; true even if the machine stops right after."""
+        names = list(names)
+        with self._file.open("rb") as written:
+            os.fsync(written.fileno())
+        self.done |= set(names)
+        self._lines += names
+        with whole_file(self._path) as path:
+            path.write_text("".join(f"{line}\n" for line in self._lines), encoding="utf-8")
+
+
+@contextmanager
+def resumed_file(path: str | Path, fingerprint: str) -> Iterator[tuple[Path, Journal]]:
+    """As `whole_file`, for a file of many parts: what an interrupted attempt wrote is kept.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name.
+    fingerprint : str
+        Of everything that the content depends on; what was written under another one is
+        thrown away.
+
+    Yields
+    ------
+    partial : Path
+        The name to write to. If it exists, it holds the parts in ``journal.done``.
+    journal : Journal
+        To note what has been written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    lines = path.with_name(f".journal-{path.name}")
+    yield partial, Journal(lines, partial, fingerprint)
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    os.replace(partial, path)
+    lines.unlink(missing_ok=True)
 
 
 @contextmanager

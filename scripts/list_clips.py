@@ -4,20 +4,16 @@ import logging
 
 from _job import job
 
-from auralise.datasets.clips import examine_clips, find_clips, refuse_problems, split_clips
+from auralise.datasets.listing import list_clips
 from auralise.errors import SettingsError
 from auralise.files import whole_file
 
 with job(snakemake):
-    dataset = snakemake.params.dataset
     if not snakemake.input:
-        raise SettingsError("dataset.path: the data set 'folder' needs the path of a folder")
-    clips = examine_clips(
-        find_clips(snakemake.input[0]), snakemake.params.sample_rate, snakemake.threads
-    )
-    if dataset["on_problem"] == "stop":
-        refuse_problems(clips)
-    clips = split_clips(clips, tuple(dataset["split"]), dataset["seed"])
+        raise SettingsError(
+            f"dataset.path: the data set '{snakemake.params.dataset['name']}' needs a path"
+        )
+    clips = list_clips(snakemake.input[0], snakemake.params.dataset, snakemake.threads)
     with whole_file(snakemake.output[0]) as path:
         clips.to_csv(path, index=False)
     logging.info("%s", clips.groupby(["genre", "split"]).size().unstack(fill_value=0).to_string())

@@ -1,6 +1,7 @@
 """Transform the clips into the segments that the network sees."""
 
 import pandas as pd
+import torch
 from _job import job
 
 from auralise.audio import Stft
@@ -10,4 +11,5 @@ with job(snakemake):
     stft = dict(snakemake.params.stft)
     duration = stft.pop("duration")
     clips = pd.read_csv(snakemake.input.clips, keep_default_na=False)
-    write_segments(snakemake.output[0], clips, Stft(**stft), duration)
+    torch.set_num_threads(1)  # the threads transform a clip each
+    write_segments(snakemake.output[0], clips, Stft(**stft), duration, snakemake.threads)

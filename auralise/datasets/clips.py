@@ -1,18 +1,28 @@
 """The clips of a data set: a folder ``<class>/<clip>`` → one table, split by clip."""
 
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from auralise.audio import read_audio
+from auralise.audio import read_frames
 from auralise.errors import AudioError, SettingsError
 from auralise.songs import AUDIO_SUFFIXES
 
 SPLITS = ("train", "validation", "test")
+
+# What `examine_clips` says of a clip, beside its problem.
+FACTS = ("seconds", "sample_rate", "peak", "clipping", "sha256")
+
+KNOWN = "known: "  # begins the problems that a published list names
+
+FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit sound
 
 
 def find_clips(folder: str | Path) -> pd.DataFrame:
@@ -40,7 +50,9 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
     paths = sorted(
         path
         for path in folder.glob("*/*")
-        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+        if path.suffix.lower() in AUDIO_SUFFIXES
+        and not path.name.startswith(".")
+        and not path.parent.name.startswith(".")
     )
     clips = pd.DataFrame(
         {
@@ -65,44 +77,84 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
     return clips
 
 
-def examine_clips(clips: pd.DataFrame, sample_rate: int, n_threads: int = 1) -> pd.DataFrame:
-    """Decode every clip once and say what is wrong with it.
+def examine_clips(clips: pd.DataFrame, n_threads: int = 1) -> pd.DataFrame:
+    """Decode every clip once, at its own rate, and say what it is and what is wrong with it.
 
     Parameters
     ----------
     clips : DataFrame
         As `find_clips` returns it.
-    sample_rate : int
-        Rate at which the clips are compared (Hz).
     n_threads : int
 
     Returns
     -------
     DataFrame
-        `clips` with columns ``seconds``, ``sha256`` (of the decoded samples) and ``problem``:
-        empty, or what is wrong: unreadable, or a replica of an earlier clip.
+        `clips` with columns ``seconds``, ``sample_rate`` (Hz), ``peak``, ``clipping`` (share of
+        the samples at full scale), ``sha256`` (of the decoded samples) and ``problem``: empty,
+        or why the clip cannot be read. Of such a clip the numbers tell what could be decoded,
+        and it has no ``sha256``.
     """
-
-    def examine(path: str) -> tuple[float, str, str]:
-        try:
-            samples = read_audio(path, sample_rate)
-        except AudioError as error:
-            return 0.0, "", str(error).removeprefix(f"{path}: ")
-        return len(samples) / sample_rate, hashlib.sha256(samples.tobytes()).hexdigest(), ""
-
     with ThreadPoolExecutor(n_threads) as pool:
-        found = pool.map(examine, clips["path"])
+        found = pool.map(_examine, clips["path"])
         rows = list(tqdm(found, "examine clips", total=len(clips), unit="clip"))
-    table = clips.assign(
-        **dict(zip(("seconds", "sha256", "problem"), zip(*rows, strict=True), strict=True))
+    return clips.assign(
+        **{name: [row[name] for row in rows] for name in (*FACTS, "problem")},
     )
-    table["seconds"] = table["seconds"].round(3)
-    readable = table["problem"] == ""
-    first = table[readable].drop_duplicates("sha256").set_index("sha256")["clip"]
-    original = table["sha256"].map(first)
-    replica = readable & (original != table["clip"])
-    table.loc[replica, "problem"] = "replica of " + original[replica]
-    return table
+
+
+def _examine(path: str) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    n_frames, n_samples, n_full, peak, rate, problem = 0, 0, 0, 0.0, 0, ""
+    try:
+        for frames, rate in read_frames(Path(path)):  # noqa: B007 (read after the loop)
+            level = np.nan_to_num(np.abs(frames), posinf=0.0)
+            n_frames, n_samples = n_frames + len(frames), n_samples + frames.size
+            peak = max(peak, float(level.max()))
+            n_full += int(np.count_nonzero(level >= FULL_SCALE))
+            digest.update(frames.tobytes())
+    except AudioError as error:
+        problem = str(error).removeprefix(f"{path}: ")
+    return {
+        "seconds": round(n_frames / rate, 6) if rate else 0.0,
+        "sample_rate": rate,
+        "peak": round(peak, 6),
+        "clipping": round(n_full / n_samples, 6) if n_samples else 0.0,
+        "sha256": "" if problem else digest.hexdigest(),
+        "problem": problem,
+    }
+
+
+def mark_replicas(
+    clips: pd.DataFrame, split: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
+    """Name as a problem what has the same content as an earlier clip.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        As `examine_clips` returns it.
+    split : mapping of str to str
+        The published split of each clip, where there is one, to say which replicas would
+        carry content from one split into another.
+
+    Returns
+    -------
+    DataFrame
+        `clips` with ``problem`` filled in; of clips that share their content, only the first
+        that has no other problem stays without one.
+    """
+    clips = clips.copy()
+    sound = clips[clips["problem"] == ""]
+    for _, same in sound.groupby("sha256", sort=False):
+        first = same.iloc[0]
+        for row, clip in same.iloc[1:].iterrows():
+            where = [] if clip["genre"] == first["genre"] else ["in another class"]
+            splits = split.get(first["clip"]), split.get(clip["clip"])
+            if splits[0] != splits[1]:
+                where.append(f"across splits: {splits[0]} and {splits[1]}")
+            text = f"replica of {first['clip']}"
+            clips.loc[row, "problem"] = ", ".join([text, *where])
+    return clips
 
 
 def split_clips(
@@ -113,7 +165,7 @@ def split_clips(
     Parameters
     ----------
     clips : DataFrame
-        As `examine_clips` returns it; clips with a problem get no split.
+        As `mark_replicas` returns it; clips with a problem get no split.
     fractions : (float, float, float)
         Of each class, for training, validation and test.
     seed : int
@@ -144,16 +196,21 @@ def split_clips(
 
 
 def refuse_problems(clips: pd.DataFrame) -> None:
-    """Raise where a clip has a problem.
+    """Raise where a clip has a problem that is not known already.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        Problems that begin with `KNOWN` are those of published lists.
 
     Raises
     ------
     SettingsError
-        Lists the clips and what to do.
+        A table of the clips, and what to do.
     """
-    bad = clips[clips["problem"] != ""]
+    bad = clips[(clips["problem"] != "") & ~clips["problem"].str.startswith(KNOWN)]
     if len(bad):
-        lines = [f"  {row.path}: {row.problem}" for row in bad.itertuples()]
+        lines = [f"  {row.path or row.clip}: {row.problem}" for row in bad.itertuples()]
         raise SettingsError(
             f"{len(bad)} of {len(clips)} clips cannot be used; mend or remove them, or set "
             "dataset.on_problem: exclude\n" + "\n".join(lines)

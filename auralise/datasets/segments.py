@@ -1,6 +1,9 @@
 """Clips → the segments that the network sees, in one HDF5 file that is read row by row."""
 
-from collections.abc import Sequence
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,9 @@ from tqdm import tqdm
 
 from auralise.audio import Stft, read_audio
 from auralise.datasets.clips import SPLITS
-from auralise.files import whole_file
+from auralise.files import resumed_file
+
+NOTED_AT_A_TIME = 32  # clips between two notes of what is done
 
 
 def cut_segments(samples: np.ndarray, n_samples: int) -> np.ndarray:
@@ -36,8 +41,13 @@ def cut_segments(samples: np.ndarray, n_samples: int) -> np.ndarray:
     return samples[: n_segments * n_samples].reshape(n_segments, n_samples)
 
 
-def write_segments(path: str | Path, clips: pd.DataFrame, stft: Stft, duration: float) -> None:
+def write_segments(
+    path: str | Path, clips: pd.DataFrame, stft: Stft, duration: float, n_threads: int = 1
+) -> None:
     """Write the magnitudes of all segments of all clips that have a split.
+
+    The rows of a clip have their place before any is written, so clips can be transformed side
+    by side, and after an interruption only those are transformed that are not noted as done.
 
     Parameters
     ----------
@@ -46,35 +56,85 @@ def write_segments(path: str | Path, clips: pd.DataFrame, stft: Stft, duration: 
         ``(n_segments, n_bins, n_frames)``, ``label`` and ``clip``, numbers into the root
         attribute ``classes`` and the group's ``clips``.
     clips : DataFrame
-        With columns ``path``, ``clip``, ``genre`` and ``split``.
+        With columns ``path``, ``clip``, ``genre``, ``split``, ``seconds`` and ``sha256``.
     stft : Stft
     duration : float
         Length of a segment (s).
+    n_threads : int
+        Clips that are transformed at a time; does not change the result.
     """
-    classes = sorted(clips.loc[clips["split"] != "", "genre"].unique())
+    clips = clips[clips["split"] != ""].reset_index(drop=True)
+    n_segments = np.maximum(1, np.floor(clips["seconds"] / duration + 1e-6)).astype(int)
     n_samples = stft.n_samples(duration)
-    shape = (stft.n_bins, stft.n_frames(n_samples))
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    facts = clips[["clip", "genre", "split", "seconds", "sha256"]].to_csv()
+    described = f"{facts}{stft}{duration}"
+    fingerprint = hashlib.sha256(described.encode()).hexdigest()
+    with resumed_file(path, fingerprint) as (partial, journal):
+        if not partial.exists():
+            _lay_out(partial, clips, n_segments, stft, duration)
+            journal.note()
+        places = _places(partial, clips, n_segments)
+
+        def write(row: int) -> None:
+            samples = read_audio(clips["path"][row], stft.sample_rate)
+            # Resampling may round the length down by a sample.
+            missing = n_segments[row] * n_samples - len(samples)
+            segments = cut_segments(np.pad(samples, (0, max(0, missing))), n_samples)
+            spectra = np.abs(stft.analyse(segments[: n_segments[row]]))
+            os.pwrite(file.fileno(), spectra.tobytes(), places[row])
+
+        waiting = [row for row in clips.index if clips["clip"][row] not in journal.done]
+        with (
+            partial.open("r+b") as file,
+            ThreadPoolExecutor(n_threads) as pool,
+            tqdm(total=len(clips), initial=len(clips) - len(waiting), unit="clip") as progress,
+        ):
+            for rows in _batches(waiting):
+                for _ in pool.map(write, rows):
+                    progress.update()
+                journal.note(clips["clip"][rows])
+
+
+def _batches(rows: list[int]) -> Iterator[list[int]]:
+    """Rows in runs after each of which the disk is waited for."""
+    for start in range(0, len(rows), NOTED_AT_A_TIME):
+        yield rows[start : start + NOTED_AT_A_TIME]
+
+
+def _lay_out(
+    path: Path, clips: pd.DataFrame, n_segments: pd.Series, stft: Stft, duration: float
+) -> None:
+    """The whole file but for the magnitudes, whose space is taken and not filled."""
+    classes = sorted(clips["genre"].unique())
+    shape = (stft.n_bins, stft.n_frames(stft.n_samples(duration)))
+    space = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    space.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    space.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    with h5py.File(path, "w") as file:
         file.attrs.update(classes=classes, sample_rate=stft.sample_rate, duration=duration)
         for split in SPLITS:
             members = clips[clips["split"] == split]
+            numbers = np.repeat(np.arange(len(members)), n_segments[members.index])
+            labels = members["genre"].map(classes.index).to_numpy(np.int64)
             group = file.create_group(split)
-            magnitude = group.create_dataset(
-                "magnitude", (0, *shape), "f4", maxshape=(None, *shape), chunks=(1, *shape)
-            )
-            labels, origins = [], []
-            for number, clip in enumerate(
-                tqdm(members.itertuples(), split, total=len(members), unit="clip")
-            ):
-                samples = read_audio(clip.path, stft.sample_rate)
-                spectra = np.abs(stft.analyse(cut_segments(samples, n_samples)))
-                magnitude.resize(len(magnitude) + len(spectra), axis=0)
-                magnitude[-len(spectra) :] = spectra
-                labels += [classes.index(clip.genre)] * len(spectra)
-                origins += [number] * len(spectra)
-            group["label"] = np.asarray(labels, dtype=np.int64)
-            group["clip"] = np.asarray(origins, dtype=np.int64)
+            group.create_dataset("magnitude", (len(numbers), *shape), "f4", dcpl=space)
+            group["label"] = labels[numbers]
+            group["clip"] = numbers.astype(np.int64)
             group["clips"] = members["clip"].to_list()
+
+
+def _places(path: Path, clips: pd.DataFrame, n_segments: pd.Series) -> np.ndarray:
+    """Where in the file the rows of each clip begin (bytes)."""
+    places = np.zeros(len(clips), np.int64)
+    with h5py.File(path, "r") as file:
+        for split in SPLITS:
+            magnitude = file[split]["magnitude"]
+            members = clips.index[clips["split"] == split]
+            if len(members):
+                before = np.cumsum(n_segments[members]) - n_segments[members]
+                row_bytes = magnitude.dtype.itemsize * int(np.prod(magnitude.shape[1:]))
+                places[members] = magnitude.id.get_offset() + before * row_bytes
+    return places
 
 
 @dataclass(frozen=True)

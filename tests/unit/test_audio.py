@@ -89,8 +89,9 @@ class TestReadAudio:
         with pytest.raises(AudioError, match="empty.wav: the file is empty"):
             read_audio(path, 11025)
 
-    def test_refuses_what_is_not_audio(self, tmp_path):
-        path = tmp_path / "text.mp3"
+    @pytest.mark.parametrize("name", ["text.mp3", "text.au"])
+    def test_refuses_what_is_not_audio(self, tmp_path, name):
+        path = tmp_path / name
         path.write_text("Dear diary")
         with pytest.raises(AudioError, match="cannot be read as audio"):
             read_audio(path, 11025)

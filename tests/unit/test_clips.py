@@ -5,10 +5,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import auralise.datasets.segments as segments
+import auralise.files as files
 from auralise.audio import read_audio
-from auralise.datasets.clips import examine_clips, find_clips, refuse_problems, split_clips
+from auralise.datasets.clips import (
+    examine_clips,
+    find_clips,
+    mark_replicas,
+    refuse_problems,
+    split_clips,
+)
 from auralise.datasets.segments import Segments, cut_segments, write_segments
 from auralise.errors import SettingsError
+from auralise.files import sha256_of_file
 from tests.conftest import sine
 
 
@@ -21,6 +30,10 @@ def folder(tmp_path, write_sound):
                 f"set/{genre}/{genre}.{index:05d}.wav", sine(200 + 70 * index + number, 1.0)
             )
     return tmp_path / "set"
+
+
+def listed(folder, n_threads=1):
+    return mark_replicas(examine_clips(find_clips(folder), n_threads))
 
 
 class TestFind:
@@ -49,10 +62,23 @@ class TestFind:
 
 class TestExamine:
     def test_sound_clips_have_no_problem(self, folder):
-        clips = examine_clips(find_clips(folder), 11025)
+        clips = listed(folder)
         assert (clips["problem"] == "").all()
         assert (clips["seconds"] == 1.0).all()
+        assert (clips["sample_rate"] == 11025).all()
+        assert clips["peak"].between(0.49, 0.51).all()
+        assert (clips["clipping"] == 0).all()
         assert clips["sha256"].is_unique
+
+    def test_clips_keep_their_own_rate_and_tell_what_is_clipped(self, tmp_path, write_sound):
+        loud = np.clip(4 * sine(440, 1.0, 22050), -1, 1)
+        write_sound("set/dub/loud.wav", loud, 22050)
+        write_sound("set/ska/stereo.flac", np.column_stack([loud, 0 * loud]), 22050)
+        clips = examine_clips(find_clips(tmp_path / "set")).set_index("clip")
+        share = np.mean(np.abs(loud) >= 1)
+        assert clips.loc["loud", "clipping"] == pytest.approx(share, abs=1e-3)
+        assert clips.loc["stereo", "clipping"] == pytest.approx(share / 2, abs=1e-3)
+        assert (clips["sample_rate"] == 22050).all()
 
     def test_faults_are_found_and_named(self, folder):
         broken = folder / "dub/dub.00001.wav"
@@ -60,39 +86,46 @@ class TestExamine:
         (folder / "ska/ska.00002.wav").write_text("not audio")
         replica = folder / "ska/ska.00003.wav"
         replica.write_bytes((folder / "dub/dub.00003.wav").read_bytes())
-        problems = examine_clips(find_clips(folder), 11025, 2).set_index("clip")["problem"]
+        clips = listed(folder, 2).set_index("clip")
+        problems = clips["problem"]
         assert "truncated" in problems["dub.00001"]
+        assert 0 < clips.loc["dub.00001", "seconds"] < 0.5  # what could be decoded
         assert "cannot be read" in problems["ska.00002"]
-        assert problems["ska.00003"] == "replica of dub.00003"
+        assert problems["ska.00003"] == "replica of dub.00003, in another class"
         assert (problems != "").sum() == 3
+
+    def test_a_replica_of_a_clip_with_a_problem_is_the_first_of_its_content(self, folder):
+        clips = examine_clips(find_clips(folder))
+        clips.loc[:2, "sha256"] = "same"
+        clips.loc[0, "problem"] = "short"
+        assert mark_replicas(clips)["problem"].tolist()[:3] == ["short", "", "replica of dub.00001"]
 
     def test_problems_stop_with_a_list(self, folder):
         (folder / "ska/ska.00002.wav").write_text("not audio")
-        clips = examine_clips(find_clips(folder), 11025)
         with pytest.raises(SettingsError, match=r"1 of 10 clips cannot be used(.|\n)*ska.00002"):
-            refuse_problems(clips)
+            refuse_problems(listed(folder))
 
 
 class TestSplit:
     def test_every_class_is_split_by_the_fractions(self, folder):
-        clips = split_clips(examine_clips(find_clips(folder), 11025), (0.6, 0.2, 0.2), 0)
+        clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
         counts = clips.groupby(["genre", "split"]).size().unstack()
         assert counts.to_dict("index") == {
             genre: {"train": 3, "validation": 1, "test": 1} for genre in ("dub", "ska")
         }
 
     def test_the_seed_decides(self, folder):
-        clips = examine_clips(find_clips(folder), 11025)
+        clips = listed(folder)
         splits = [split_clips(clips, (0.6, 0.2, 0.2), seed)["split"].tolist() for seed in (0, 0, 1)]
         assert splits[0] == splits[1] != splits[2]
 
     def test_clips_with_a_problem_get_no_split(self, folder):
-        clips = examine_clips(find_clips(folder), 11025)
+        clips = listed(folder)
         clips.loc[2, "problem"] = "silent"
         assert split_clips(clips, (0.5, 0.25, 0.25), 0)["split"][2] == ""
 
     def test_too_few_clips_are_refused(self, folder):
-        clips = examine_clips(find_clips(folder), 11025)
+        clips = listed(folder)
         clips.loc[2:4, "problem"] = "silent"
         with pytest.raises(SettingsError, match="class 'dub' has 2 usable clips"):
             split_clips(clips, (0.6, 0.2, 0.2), 0)
@@ -100,14 +133,14 @@ class TestSplit:
 
 class TestSegments:
     def test_segments_follow_each_other_and_the_rest_is_dropped(self):
-        segments = cut_segments(np.arange(10), 4)
-        assert segments.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+        cut = cut_segments(np.arange(10), 4)
+        assert cut.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
     def test_a_short_clip_is_padded_to_one_segment(self):
         assert cut_segments(np.array([1, 2]), 4).tolist() == [[1, 2, 0, 0]]
 
     def test_segments_read_back_with_class_and_clip(self, folder, tmp_path, stft):
-        clips = split_clips(examine_clips(find_clips(folder), 11025), (0.6, 0.2, 0.2), 0)
+        clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
         path = tmp_path / "segments.h5"
         write_segments(path, clips, stft, 0.5)
         train = Segments.open(path, "train")
@@ -121,7 +154,7 @@ class TestSegments:
             np.testing.assert_array_equal(train.read([row])[0], np.abs(stft.analyse(cut)))
 
     def test_no_clip_is_in_two_splits(self, folder, tmp_path, stft):
-        clips = split_clips(examine_clips(find_clips(folder), 11025), (0.6, 0.2, 0.2), 0)
+        clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
         write_segments(tmp_path / "segments.h5", clips, stft, 0.5)
         with h5py.File(tmp_path / "segments.h5") as file:
             names = pd.Series(
@@ -129,3 +162,62 @@ class TestSegments:
             )
         assert names.is_unique
         assert len(names) == 10
+
+    def test_the_bytes_do_not_depend_on_the_threads(self, folder, tmp_path, stft):
+        clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
+        for n_threads in (1, 3):
+            write_segments(tmp_path / f"{n_threads}.h5", clips, stft, 0.3, n_threads)
+        assert sha256_of_file(tmp_path / "1.h5") == sha256_of_file(tmp_path / "3.h5")
+
+    def test_an_interrupted_writing_goes_on_and_ends_in_the_same_bytes(
+        self, folder, tmp_path, stft, monkeypatch
+    ):
+        clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
+        write_segments(tmp_path / "whole.h5", clips, stft, 0.3)
+        monkeypatch.setattr(segments, "NOTED_AT_A_TIME", 2)
+        read, killed_at = [], 7
+
+        def read_or_be_killed(path, sample_rate):
+            read.append(path)
+            if len(read) == killed_at:
+                raise KeyboardInterrupt
+            return read_audio(path, sample_rate)
+
+        monkeypatch.setattr(segments, "read_audio", read_or_be_killed)
+        path = tmp_path / "again.h5"
+        with pytest.raises(KeyboardInterrupt):
+            write_segments(path, clips, stft, 0.3)
+        assert not path.exists()
+        read.clear()
+        write_segments(path, clips, stft, 0.3)
+        assert len(read) == len(clips) - 6  # three batches of two were noted
+        assert sha256_of_file(path) == sha256_of_file(tmp_path / "whole.h5")
+        assert not list(tmp_path.glob(".*"))
+
+    def test_what_was_written_under_other_settings_is_not_gone_on_with(
+        self, folder, tmp_path, stft, monkeypatch
+    ):
+        clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
+        path = tmp_path / "segments.h5"
+        with monkeypatch.context() as patch:
+            patch.setattr(segments, "NOTED_AT_A_TIME", 1)
+            patch.setattr(files.Journal, "note", break_off(files.Journal.note, 4))
+            with pytest.raises(KeyboardInterrupt):
+                write_segments(path, clips, stft, 0.3)
+        assert list(tmp_path.glob(".journal*"))
+        write_segments(path, clips, stft, 0.5)
+        write_segments(tmp_path / "fresh.h5", clips, stft, 0.5)
+        assert sha256_of_file(path) == sha256_of_file(tmp_path / "fresh.h5")
+
+
+def break_off(function, at):
+    """The function, interrupted after its so-manyth call."""
+    calls = []
+
+    def called(*arguments):
+        function(*arguments)
+        calls.append(arguments)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+
+    return called

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
 from auralise.provenance import code_version
 from auralise.settings import complete_settings
@@ -56,6 +57,14 @@ wildcard_constraints:
 def code_of(rule_name):
     """Version of the library's code behind a rule: its change re-runs the rule."""
     return code_version(SCRIPTS / f"{rule_name}.py")
+
+
+def folder_of_clips():
+    """Where the clips are: rendered, unpacked from an archive, or the user's own folder."""
+    if config["dataset"]["name"] == "bands":
+        return rules.render_bands.output[0]
+    path = config["dataset"]["path"]
+    return rules.unpack_dataset.output[0] if is_archive(path) else path or []
 
 
 def variant_of(network):

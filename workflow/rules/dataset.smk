@@ -11,8 +11,8 @@ rule render_bands:
         runtime=30,
     params:
         code=code_of("render_bands"),
-        clips_per_class=config["dataset"]["clips_per_class"],
-        clip_duration=config["dataset"]["clip_duration"],
+        clips_per_class=config["dataset"]["clips_per_class"] or 40,
+        clip_duration=config["dataset"]["clip_duration"] or 8.0,
         seed=config["dataset"]["seed"],
     message:
         "Render the data set 'bands': {params.clips_per_class} clips of each genre"
@@ -20,11 +20,51 @@ rule render_bands:
         "../../scripts/render_bands.py"
 
 
+rule download_dataset:
+    output:
+        R / "download/dataset.tar",
+    log:
+        R / "logs/download_dataset.log",
+    resources:
+        mem_mb=1000,
+        runtime=720,
+    params:
+        code=code_of("download_dataset"),
+        url=config["dataset"]["path"],
+        checksum=config["dataset"]["checksum"],
+    message:
+        "Download {params.url}"
+    script:
+        "../../scripts/download_dataset.py"
+
+
+rule unpack_dataset:
+    input:
+        rules.download_dataset.output[0]
+        if is_url(config["dataset"]["path"])
+        else config["dataset"]["path"] or [],
+    output:
+        directory(R / "unpacked"),
+    log:
+        R / "logs/unpack_dataset.log",
+    benchmark:
+        R / "benchmarks/unpack_dataset.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        code=code_of("unpack_dataset"),
+        name=config["dataset"]["name"],
+        checksum=config["dataset"]["checksum"],
+    message:
+        "Unpack the sound files of {input}"
+    script:
+        "../../scripts/unpack_dataset.py"
+
+
 rule list_clips:
     input:
-        rules.render_bands.output[0]
-        if config["dataset"]["name"] == "bands"
-        else config["dataset"]["path"] or [],
+        folder_of_clips(),
     output:
         R / "clips.csv",
     log:
@@ -38,7 +78,6 @@ rule list_clips:
     params:
         code=code_of("list_clips"),
         dataset=config["dataset"],
-        sample_rate=config["stft"]["sample_rate"],
     message:
         "Examine the clips and split them into training, validation and test"
     script:
@@ -54,6 +93,7 @@ rule write_segments:
         R / "logs/write_segments.log",
     benchmark:
         R / "benchmarks/write_segments.tsv"
+    threads: 2
     resources:
         mem_mb=2000,
         runtime=60,

@@ -1,0 +1,64 @@
+"""The table of a data set's clips: found, examined, split."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from auralise.datasets.clips import (
+    examine_clips,
+    find_clips,
+    mark_replicas,
+    refuse_problems,
+    split_clips,
+)
+from auralise.datasets.gtzan.clips import (
+    find_gtzan_clips,
+    mark_gtzan_problems,
+    split_as_published,
+)
+from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION, published
+
+FRACTIONS = (0.6, 0.2, 0.2)  # of training, validation and test, where no split is published
+
+
+def list_clips(folder: str | Path, dataset: Mapping, n_threads: int = 1) -> pd.DataFrame:
+    """Every clip of a data set, what it is, what is wrong with it, and its split.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds the clips.
+    dataset : mapping
+        The settings ``name``, ``clips_per_class``, ``clip_duration``, ``split``, ``seed`` and
+        ``on_problem``.
+    n_threads : int
+        Does not change the result.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``clip``, ``path``, ``genre``, ``seconds``, ``sample_rate``, ``peak``,
+        ``clipping``, ``sha256``, ``problem`` and ``split``.
+
+    Raises
+    ------
+    SettingsError
+        A clip has a problem that is not known and problems are to stop; or the clips cannot
+        be split.
+    """
+    of_gtzan = dataset["name"] == "gtzan"
+    as_published = of_gtzan and dataset["split"] is None
+    clips = examine_clips(find_gtzan_clips(folder) if of_gtzan else find_clips(folder), n_threads)
+    if of_gtzan:
+        clips = mark_gtzan_problems(
+            clips,
+            dataset["clips_per_class"] or CLIPS_PER_GENRE,
+            dataset["clip_duration"] or DURATION,
+        )
+    clips = mark_replicas(clips, published().split if as_published else {})
+    if dataset["on_problem"] == "stop":
+        refuse_problems(clips)
+    if as_published:
+        return split_as_published(clips)
+    return split_clips(clips, tuple(dataset["split"] or FRACTIONS), dataset["seed"])

@@ -1,0 +1,140 @@
+"""Archives from anywhere: sounds come out, nothing else gets anywhere."""
+
+import io
+import tarfile
+
+import pytest
+
+from auralise.datasets.archives import (
+    ArchiveError,
+    is_archive,
+    is_url,
+    unpack_sounds,
+    verify_checksum,
+)
+from auralise.files import sha256_of_file
+
+
+@pytest.fixture
+def pack(tmp_path):
+    """Write an archive of members given as (name, bytes) or TarInfo."""
+
+    def write(*members, name="set.tar.gz", mode="w:gz"):
+        path = tmp_path / name
+        with tarfile.open(path, mode) as tar:
+            for member in members:
+                if isinstance(member, tarfile.TarInfo):
+                    tar.addfile(member)
+                else:
+                    info = tarfile.TarInfo(member[0])
+                    info.size = len(member[1])
+                    info.mode = 0o4777
+                    tar.addfile(info, io.BytesIO(member[1]))
+        return path
+
+    return write
+
+
+def special(name, kind, link=""):
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tar.xz", "w:xz"), ("a", "w:bz2")]
+)
+def test_sounds_come_out_and_other_files_do_not(pack, tmp_path, name, mode):
+    archive = pack(
+        ("genres/blues/blues.00000.au", b"sound"),
+        ("genres/blues/._blues.00000.au", b"AppleDouble"),
+        ("genres/.hidden/x.wav", b"hidden"),
+        ("genres/README", b"text"),
+        ("genres/rock/run.sh", b"#!/bin/sh"),
+        name=name,
+        mode=mode,
+    )
+    assert unpack_sounds(archive, tmp_path / "out") == 1
+    files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert [path.relative_to(tmp_path / "out").as_posix() for path in files] == [
+        "genres/blues/blues.00000.au"
+    ]
+    assert files[0].read_bytes() == b"sound"
+    assert not files[0].stat().st_mode & 0o7111  # rights are the user's own
+
+
+@pytest.mark.parametrize(
+    ("member", "words"),
+    [
+        (("/etc/evil.wav", b"x"), "outside"),
+        (("genres/../../evil.wav", b"x"), "outside"),
+        (("..\\evil.wav", b"x"), "outside"),
+        (special("genres/link.wav", tarfile.SYMTYPE, "/etc/passwd"), "is a link to /etc/passwd"),
+        (special("genres/hard.wav", tarfile.LNKTYPE, "../x"), "is a link"),
+        (special("genres/device.wav", tarfile.CHRTYPE), "neither a file nor a folder"),
+        (special("genres/pipe.wav", tarfile.FIFOTYPE), "neither a file nor a folder"),
+    ],
+)
+def test_a_dangerous_member_refuses_the_archive(pack, tmp_path, member, words):
+    archive = pack(("genres/a.wav", b"x"), member)
+    with pytest.raises(ArchiveError, match=words):
+        unpack_sounds(archive, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.rglob("evil*"))
+
+
+@pytest.mark.parametrize("bounds", [{"max_members": 2}, {"max_file_bytes": 9}, {"max_bytes": 25}])
+def test_sizes_are_bounded(pack, tmp_path, bounds):
+    archive = pack(*((f"a/{number}.wav", bytes(10)) for number in range(3)))
+    assert unpack_sounds(archive, tmp_path / "free") == 3
+    with pytest.raises(ArchiveError, match="too large|holds more than 2 members"):
+        unpack_sounds(archive, tmp_path / "bounded", **bounds)
+    assert not (tmp_path / "bounded").exists()
+
+
+def test_two_members_of_one_name_are_refused(pack, tmp_path):
+    with pytest.raises(ArchiveError, match="twice"):
+        unpack_sounds(pack(("a/x.wav", b"1"), ("a/./x.wav", b"2")), tmp_path / "out")
+
+
+def test_an_archive_cut_short_leaves_nothing(pack, tmp_path):
+    archive = pack(*((f"a/{number}.wav", bytes(range(256)) * 99) for number in range(9)))
+    content = archive.read_bytes()
+    for length in (0, 5, len(content) // 2, len(content) - 9):
+        archive.write_bytes(content[:length])
+        with pytest.raises(ArchiveError, match="damaged|holds no sound"):
+            unpack_sounds(archive, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_archive_or_holds_no_sound_is_refused(pack, tmp_path):
+    (tmp_path / "text.tar.gz").write_text("Dear diary")
+    with pytest.raises(ArchiveError, match="not a tar archive"):
+        unpack_sounds(tmp_path / "text.tar.gz", tmp_path / "out")
+    with pytest.raises(ArchiveError, match="no sound file"):
+        unpack_sounds(pack(("a/notes.txt", b"x")), tmp_path / "out")
+    with pytest.raises(ArchiveError, match="no such file"):
+        unpack_sounds(tmp_path / "nowhere.tar", tmp_path / "out")
+
+
+def test_a_checksum_of_the_settings_must_hold_and_a_published_one_warns(tmp_path, caplog):
+    path = tmp_path / "a.tar"
+    path.write_bytes(b"content")
+    right = sha256_of_file(path)
+    verify_checksum(path, f"sha256:{right.upper()}", {"sha256": "0"})
+    verify_checksum(path, None, {"md5": "0", "sha256": right})
+    assert not caplog.text
+    verify_checksum(path, None, {"md5": "0", "sha256": "0"})
+    assert "not the file once published" in caplog.text
+    with pytest.raises(ArchiveError, match=f"sha256 is {right}, expected 00"):
+        verify_checksum(path, "sha256:00")
+
+
+def test_paths_are_told_apart():
+    assert is_url("https://example.org/genres.tar.gz")
+    assert not is_url("/data/genres")
+    assert not is_url(None)
+    for path in ("https://example.org/x", "/data/Genres.TAR.GZ", "genres.tgz"):
+        assert is_archive(path)
+    assert not is_archive("/data/genres")
+    assert not is_archive(None)
