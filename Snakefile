@@ -26,6 +26,9 @@ rule all:
         rules.build_listening_page.output,
         rules.draw_attributes.output,
         expand(rules.draw_confusion.output.png, network=NETWORKS),
+        rules.draw_evaluations.output,
+        rules.draw_kernels.output,
+        rules.summarise_evaluations.output,
         expand(rules.draw_learning_curve.output.png, network=TRAINED),
         expand(rules.draw_sheets.output, network=NETWORKS, song=SONGS),
     message:

@@ -1,18 +1,30 @@
 """Evaluation of a network on the test clips, beside a trivial baseline."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
+
+# What `summarise_evaluations` gives the spread of.
+MEASURES = ("clip_accuracy", "segment_accuracy", "macro_f1", "calibration_error")
+
+SUMMARISED = (
+    "n_parameters",
+    "clip_accuracy",
+    "segment_accuracy",
+    "baseline_clip_accuracy",
+    "chance_accuracy",
+)
 
 
 @torch.inference_mode()
@@ -62,26 +74,185 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
     Returns
     -------
     dict
-        ``segment_accuracy``, ``clip_accuracy``, the same with ``baseline_`` before them,
+        ``segment_accuracy``, ``clip_accuracy`` (a clip's class is the most probable one by the
+        mean of its segments' probabilities), the same with ``baseline_`` before them,
         ``chance_accuracy`` (always the most frequent class of the training set), ``n_segments``,
-        ``n_clips``, ``classes`` and ``confusion`` (clips, row: true, column: predicted).
+        ``n_clips``, ``n_parameters``, ``classes`` and ``confusion`` (clips, row: true, column:
+        predicted); ``by_class``: precision, recall, F1 and number of clips of each class;
+        ``calibration`` of the clips, as `calibrate` returns it; ``intervals``: of each accuracy,
+        and of ``clip_accuracy_above_baseline``, as `bootstrap_intervals` returns them.
     """
     test = Segments.open(path, "test")
-    probabilities = predict(network, test)
     labels = _clip_labels(test)
-    predicted = clip_probabilities(probabilities, test).argmax(1)
+    probabilities = {"": predict(network, test), "baseline_": _baseline_probabilities(path)}
+    by_clip = {name: clip_probabilities(of, test) for name, of in probabilities.items()}
+    predicted = by_clip[""].argmax(1)
     most_frequent = np.bincount(Segments.open(path, "train").labels).argmax()
-    baseline = accuracies(_baseline_probabilities(path), test)
     return {
         "split": "test",
         "n_segments": len(test),
         "n_clips": len(labels),
-        **accuracies(probabilities, test),
-        **{f"baseline_{name}": value for name, value in baseline.items()},
+        "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
+        **{
+            f"{name}{measure}": value
+            for name, of in probabilities.items()
+            for measure, value in accuracies(of, test).items()
+        },
         "chance_accuracy": float((labels == most_frequent).mean()),
         "classes": list(test.classes),
         "confusion": confusion_matrix(labels, predicted, labels=range(len(test.classes))).tolist(),
+        "by_class": _by_class(labels, predicted, test.classes),
+        "calibration": calibrate(by_clip[""], labels),
+        "intervals": bootstrap_intervals(
+            {
+                f"{name}{measure}": hits
+                for name, of in probabilities.items()
+                for measure, hits in (
+                    ("segment_accuracy", _hits_by_clip(of.argmax(1) == test.labels, test.clips)),
+                    ("clip_accuracy", _hits_by_clip(by_clip[name].argmax(1) == labels)),
+                )
+            }
+        ),
     }
+
+
+def _by_class(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> dict:
+    measures = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(classes)), zero_division=0
+    )
+    names = ("precision", "recall", "f1", "n_clips")
+    return {
+        of_class: dict(zip(names, (float(p), float(r), float(f), int(n)), strict=True))
+        for of_class, p, r, f, n in zip(classes, *measures, strict=True)
+    }
+
+
+def calibrate(probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10) -> dict:
+    """Whether predictions are right as often as their probability says (Guo 2017, section 2).
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n, n_classes)
+    labels : ndarray of int, shape (n,)
+    n_bins : int
+        Of equal width, from 0 to 1.
+
+    Returns
+    -------
+    dict
+        ``confidence`` (mean probability of the predicted class), ``accuracy`` and ``count`` of
+        each bin that is not empty, and ``error``, the expected calibration error: the mean of
+        their absolute difference over the predictions.
+    """
+    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
+    numbers = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    table = pd.DataFrame({"confidence": confidence, "accuracy": right, "count": 1})
+    bins = table.groupby(numbers).agg({"confidence": "mean", "accuracy": "mean", "count": "sum"})
+    difference = (bins["confidence"] - bins["accuracy"]).abs()
+    error = float((difference * bins["count"]).sum() / len(labels))
+    return {**{name: column.tolist() for name, column in bins.items()}, "error": error}
+
+
+def _hits_by_clip(right: np.ndarray, clips: np.ndarray | None = None) -> np.ndarray:
+    """How many of a clip's predictions are right, and how many it has, shape (n_clips, 2)."""
+    clips = np.arange(len(right)) if clips is None else clips
+    return pd.Series(right).groupby(clips).agg(["sum", "count"]).to_numpy()
+
+
+def bootstrap_intervals(
+    hits: Mapping[str, np.ndarray], n_draws: int = 2000, level: float = 0.95, seed: int = 0
+) -> dict[str, list[float]]:
+    """How far accuracies would scatter with other test clips (Efron 1979, percentiles).
+
+    Clips are drawn with replacement, all segments of one together, since they are not
+    independent of each other. All measures see the same draws.
+
+    Parameters
+    ----------
+    hits : mapping of str to ndarray, shape (n_clips, 2)
+        By measure: how many of a clip's predictions are right, and how many it has.
+    n_draws : int
+    level : float
+    seed : int
+
+    Returns
+    -------
+    dict
+        Lower and upper end by measure, and of ``clip_accuracy_above_baseline``.
+    """
+    n_clips = len(next(iter(hits.values())))
+    drawn = np.random.default_rng(seed).integers(0, n_clips, (n_draws, n_clips))
+    sums = {name: of[drawn].sum(axis=1) for name, of in hits.items()}
+    shares = {name: of[:, 0] / of[:, 1] for name, of in sums.items()}
+    shares["clip_accuracy_above_baseline"] = (
+        shares["clip_accuracy"] - shares["baseline_clip_accuracy"]
+    )
+    ends = ((1 - level) / 2, (1 + level) / 2)
+    return {name: np.quantile(values, ends).tolist() for name, values in shares.items()}
+
+
+def summarise_evaluations(evaluations: Mapping[str, Mapping]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare the variants: mean and spread over the seeds, baseline and chance beside them.
+
+    Parameters
+    ----------
+    evaluations : mapping of str to mapping
+        By network, such as ``square-0``, as `evaluate_network` returns them.
+
+    Returns
+    -------
+    variants : DataFrame
+        ``variant``, ``n_networks``, ``n_parameters``, then of each of `MEASURES` its mean and,
+        with ``_std`` behind its name, its standard deviation over the seeds (missing for a
+        single one), ``clip_accuracy_low`` and ``…_high`` (ends of the interval over clips, mean
+        over the seeds), ``baseline_clip_accuracy`` and ``chance_accuracy``.
+    classes : DataFrame
+        ``variant``, ``class``, ``n_clips``, then ``precision``, ``recall`` and ``f1``, each with
+        its ``_std``.
+    """
+    rows, by_class = [], []
+    for network, evaluation in evaluations.items():
+        variant = network.rpartition("-")[0]
+        low, high = evaluation["intervals"]["clip_accuracy"]
+        of_classes = pd.DataFrame(evaluation["by_class"]).T.rename_axis("class").reset_index()
+        rows.append(
+            {
+                "variant": variant,
+                **{name: evaluation[name] for name in SUMMARISED},
+                "macro_f1": of_classes["f1"].mean(),
+                "calibration_error": evaluation["calibration"]["error"],
+                "clip_accuracy_low": low,
+                "clip_accuracy_high": high,
+            }
+        )
+        by_class.append(of_classes.assign(variant=variant))
+    networks, classes = pd.DataFrame(rows), pd.concat(by_class)
+    return (
+        _over_seeds(networks, ["variant"], MEASURES)
+        .assign(n_networks=networks.groupby("variant", sort=False).size())
+        .reset_index()[
+            [
+                "variant",
+                "n_networks",
+                "n_parameters",
+                *(name + suffix for name in MEASURES for suffix in ("", "_std")),
+                "clip_accuracy_low",
+                "clip_accuracy_high",
+                "baseline_clip_accuracy",
+                "chance_accuracy",
+            ]
+        ]
+        .astype({"n_parameters": int}),
+        _over_seeds(classes, ["variant", "class"], ("precision", "recall", "f1"))
+        .reset_index()
+        .astype({"n_clips": int}),
+    )
+
+
+def _over_seeds(table: pd.DataFrame, by: list[str], measures: Sequence[str]) -> pd.DataFrame:
+    groups = table.groupby(by, sort=False)
+    std = groups[list(measures)].std().add_suffix("_std")
+    return groups.mean().join(std)
 
 
 def _baseline_probabilities(path: str | Path) -> np.ndarray:

@@ -4,8 +4,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralise.errors import NetworkError
 
@@ -187,3 +189,22 @@ def build_network(
             classifier=nn.Sequential(*dense),
         )
     )
+
+
+def first_kernels(network: nn.Sequential) -> np.ndarray:
+    """Kernels of the first layer, with batch normalisation folded into them.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        As `build_network` builds it; normalisation is taken as in evaluation.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_features, n_bins, n_frames)
+    """
+    layer = network.get_submodule("convolutional.layer1").eval()
+    convolution = layer.get_submodule("convolution")
+    if hasattr(layer, "batch_norm"):
+        convolution = fuse_conv_bn_eval(convolution, layer.batch_norm)
+    return convolution.weight.detach().numpy()[:, 0]

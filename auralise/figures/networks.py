@@ -1,5 +1,7 @@
 """How a network was trained and what it knows."""
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -52,3 +54,152 @@ def draw_confusion(evaluation: dict, network: str) -> Figure:
         fontsize=8,
     )
     return figure
+
+
+def variant_colours(variants: Sequence[str]) -> dict[str, tuple[float, float, float] | str]:
+    """A colour for each variant; grey for the untrained."""
+    palette = sns.color_palette("colorblind")
+    trained = [variant for variant in variants if variant != "untrained"]
+    colours = {variant: palette[n % len(palette)] for n, variant in enumerate(trained)}
+    return colours | {"untrained": "0.55"}
+
+
+def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame) -> Figure:
+    """What the networks know of the test clips, variant by variant.
+
+    Parameters
+    ----------
+    evaluations : mapping of str to mapping
+        By network, as `auralise.evaluation.evaluate_network` returns them.
+    by_class : DataFrame
+        Second table of `auralise.evaluation.summarise_evaluations`.
+    """
+    variants = list(dict.fromkeys(map(_variant, evaluations)))
+    colours = variant_colours(variants)
+    figure, (accuracy, classes, calibration) = plt.subplots(
+        1, 3, figsize=(PAGE, 3.0), width_ratios=(1, 1.25, 1), layout="constrained"
+    )
+    for name, evaluation in evaluations.items():
+        variant = _variant(name)
+        row = variants.index(variant) + 0.12 * (int(name.rpartition("-")[2]) % 5 - 1)
+        accuracy.plot(
+            evaluation["intervals"]["clip_accuracy"], [row, row], color=colours[variant], lw=1
+        )
+        accuracy.plot(evaluation["clip_accuracy"], row, "o", color=colours[variant], ms=4)
+    for variant in variants:
+        bins = _pooled_bins(
+            of["calibration"] for name, of in evaluations.items() if _variant(name) == variant
+        )
+        style = {"color": colours[variant], "lw": 1, "marker": "o", "ms": 3.5}
+        calibration.plot(bins["confidence"], bins["accuracy"], **style)
+    baselines = [evaluation["baseline_clip_accuracy"] for evaluation in evaluations.values()]
+    chances = [evaluation["chance_accuracy"] for evaluation in evaluations.values()]
+    accuracy.axvline(np.mean(baselines), color="0.2", ls="--", lw=1, label="mean spectrum")
+    accuracy.axvline(np.mean(chances), color="0.2", ls=":", lw=1, label="chance")
+    accuracy.set_yticks(range(len(variants)), variants)
+    accuracy.set(xlim=(0, 1), xlabel="clip accuracy", title="with 95 % interval over clips")
+    for label, variant in zip(accuracy.get_yticklabels(), variants, strict=True):
+        label.set_color(colours[variant])  # the legend of the other panels
+    accuracy.invert_yaxis()
+    accuracy.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=7, frameon=False)
+
+    names = list(dict.fromkeys(by_class["class"]))
+    trained = [variant for variant in variants if variant != "untrained"]
+    for number, variant in enumerate(trained):
+        rows = by_class[by_class["variant"] == variant].set_index("class").loc[names]
+        y = np.arange(len(names)) + 0.6 * ((number + 0.5) / len(trained) - 0.5)
+        classes.hlines(y, rows["precision"], rows["recall"], color=colours[variant], lw=0.8)
+        for measure, marker, face in (("precision", "o", "white"), ("recall", "o", None)):
+            face = face or colours[variant]
+            classes.plot(rows[measure], y, marker, ms=4, mfc=face, mec=colours[variant], ls="")
+    for measure, face in (("precision", "white"), ("recall", "0.3")):
+        classes.plot([], [], "o", ms=4, mfc=face, mec="0.3", ls="", label=measure)
+    classes.set_yticks(range(len(names)), names)
+    classes.invert_yaxis()
+    classes.set(xlim=(-0.03, 1.03), xlabel="share of clips", title="by genre, mean over seeds")
+    classes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=7, frameon=False, ncols=2
+    )
+    calibration.plot([0, 1], [0, 1], color="0.6", lw=0.8, zorder=0)
+    calibration.set(
+        xlim=(0, 1),
+        ylim=(0, 1),
+        xlabel="probability given",
+        ylabel="share that is right",
+        title="calibration, all seeds",
+    )
+    calibration.set_aspect("equal")
+    for axis in (accuracy, calibration):
+        axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    sns.despine(figure)
+    return figure
+
+
+def _variant(network: str) -> str:
+    return network.rpartition("-")[0]
+
+
+def _pooled_bins(calibrations: Iterable[Mapping]) -> pd.DataFrame:
+    """Bins of several networks as one; those of fewer than five clips are left out."""
+    bins = pd.concat(
+        [
+            pd.DataFrame({name: of[name] for name in ("confidence", "accuracy", "count")})
+            for of in calibrations
+        ],
+        ignore_index=True,
+    )
+    weighted = bins[["confidence", "accuracy"]].mul(bins["count"], axis=0).join(bins["count"])
+    sums = weighted.groupby((bins["confidence"] * 10).astype(int)).sum()
+    return sums.div(sums["count"], axis=0)[sums["count"] >= 5]
+
+
+def draw_kernels(kernels: Mapping[str, np.ndarray]) -> Figure:
+    """First-layer kernels of the variants, each scaled to its own largest weight.
+
+    Parameters
+    ----------
+    kernels : mapping of str to ndarray, shape (n_features, n_bins, n_frames)
+        By network. Features run from left to right, from feature 0 at the upper left.
+    """
+    blocks = {name: _mosaic(of) for name, of in kernels.items()}
+    shapes = np.array([block.shape for block in blocks.values()])
+    heights = shapes[:, 0] / shapes[:, 1] * (PAGE - 0.2)
+    figure, axes = plt.subplots(
+        len(blocks),
+        1,
+        figsize=(PAGE, heights.sum() + 0.35 * len(blocks) + 0.35),
+        height_ratios=heights,
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, (name, block) in zip(axes[:, 0], blocks.items(), strict=True):
+        image = axis.imshow(
+            block, cmap="RdBu_r", vmin=-1, vmax=1, origin="lower", interpolation="nearest"
+        )
+        axis.set_axis_off()
+        n_bins, n_frames = kernels[name].shape[1:]
+        axis.set_title(
+            f"{name}: {n_bins} bins (upwards) × {n_frames} frames", fontsize=8, loc="left"
+        )
+    bar = figure.colorbar(
+        image, ax=axes[:, 0], location="bottom", shrink=0.3, aspect=40, pad=0.02, ticks=[-1, 0, 1]
+    )
+    bar.set_label("weight, relative to the kernel's largest", fontsize=7)
+    bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def _mosaic(kernels: np.ndarray) -> np.ndarray:
+    """Kernels side by side, with gaps of one pixel, in a block about ten times as wide as high."""
+    n_features, height, width = kernels.shape
+    n_columns = int(np.sqrt(10 * n_features * (height + 1) / (width + 1)))
+    n_rows = max(1, round(n_features / n_columns))
+    n_columns = -(-n_features // n_rows)
+    peak = np.abs(kernels).max(axis=(1, 2), keepdims=True)
+    scaled = np.divide(kernels, peak, out=np.zeros_like(kernels), where=peak > 0)
+    mosaic = np.full((n_rows * (height + 1) - 1, n_columns * (width + 1) - 1), np.nan)
+    for feature, kernel in enumerate(scaled):
+        row, column = divmod(feature, n_columns)
+        y, x = (n_rows - 1 - row) * (height + 1), column * (width + 1)
+        mosaic[y : y + height, x : x + width] = kernel
+    return mosaic

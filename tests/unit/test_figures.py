@@ -5,8 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auralise.evaluation import summarise_evaluations
 from auralise.figures.attributes import draw_attributes
-from auralise.figures.networks import draw_confusion, draw_learning_curve
+from auralise.figures.networks import (
+    draw_confusion,
+    draw_evaluations,
+    draw_kernels,
+    draw_learning_curve,
+)
 from auralise.figures.sheets import draw_sheet
 from auralise.figures.style import DYNAMIC_RANGE, log_frequency_picture, save_figure
 
@@ -109,3 +115,50 @@ def test_figures_are_written_whole_and_repeat_byte_for_byte(tmp_path):
         first = (tmp_path / f"a.{suffix}").read_bytes()
         assert first == (tmp_path / f"b.{suffix}").read_bytes()
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_evaluations_show_every_network_beside_the_baseline():
+    evaluations = {
+        name: {
+            "n_parameters": 1,
+            "clip_accuracy": accuracy,
+            "segment_accuracy": accuracy,
+            "baseline_clip_accuracy": 0.4,
+            "chance_accuracy": 0.1,
+            "by_class": {
+                genre: {"precision": 0.5, "recall": accuracy, "f1": 0.5, "n_clips": 9}
+                for genre in ("dub", "ska")
+            },
+            "calibration": {
+                "confidence": [0.3, 0.8],
+                "accuracy": [0.2, 1.0],
+                "count": [3, 6],
+                "error": 0.1,
+            },
+            "intervals": {"clip_accuracy": [accuracy - 0.1, accuracy + 0.1]},
+        }
+        for name, accuracy in {"wide-0": 0.5, "wide-1": 0.7, "untrained-0": 0.15}.items()
+    }
+    figure = draw_evaluations(evaluations, summarise_evaluations(evaluations)[1])
+    accuracy, classes, calibration = figure.axes
+    assert [label.get_text() for label in accuracy.get_yticklabels()] == ["wide", "untrained"]
+    drawn = [line.get_xdata()[0] for line in accuracy.lines if len(line.get_xdata()) == 1]
+    assert drawn == [0.5, 0.7, 0.15]
+    assert [label.get_text() for label in classes.get_yticklabels()] == ["dub", "ska"]
+    pooled = calibration.lines[0].get_xydata()
+    # Both networks' bins as one: six clips at .3, twelve at .8.
+    np.testing.assert_allclose(pooled, [[0.3, 0.2], [0.8, 1.0]])
+
+
+def test_kernels_are_drawn_one_by_one_in_their_order():
+    kernels = {
+        "square-0": np.random.default_rng(0).normal(size=(5, 3, 3)),
+        "time-0": np.zeros((64, 1, 9)),
+    }
+    kernels["time-0"][63, 0, 8] = -2
+    figure = draw_kernels(kernels)
+    square, time = (axis.images[0].get_array().filled(np.nan) for axis in figure.axes[:2])
+    first = kernels["square-0"][0] / np.abs(kernels["square-0"][0]).max()
+    np.testing.assert_allclose(square[-3:, :3], first)
+    assert time[0, np.isfinite(time[0])][-1] == -1  # the last kernel's last weight
+    assert np.nanmax(np.abs(square)) == 1

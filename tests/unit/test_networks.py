@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from auralise.errors import NetworkError
-from auralise.networks import Architecture, LogScaling, build_network
+from auralise.networks import Architecture, LogScaling, build_network, first_kernels
 
 
 def test_the_default_is_the_network_of_2015():
@@ -67,3 +67,23 @@ def test_impossible_networks_are_refused():
         Architecture(scaling="decibel")
     with pytest.raises(NetworkError, match="too small for 5 layers"):
         build_network(Architecture(), 257, 20, 10)
+
+
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_first_kernels_have_the_normalisation_folded_in(batch_norm):
+    """Seen from outside: the response to an impulse is the flipped kernel."""
+    torch.manual_seed(0)
+    architecture = Architecture(((5, 3),), (4,), (0.0,), batch_norm, dense=())
+    network = build_network(architecture, 32, 32, 2).eval()
+    layer = network.convolutional.layer1
+    if batch_norm:
+        torch.nn.init.uniform_(layer.batch_norm.running_var, 0.5, 4)
+        torch.nn.init.uniform_(layer.batch_norm.weight, -2, 2)
+    impulse = torch.zeros(1, 1, 11, 11)
+    impulse[0, 0, 5, 5] = 1
+    linear = torch.nn.Sequential(*[m for n, m in layer.named_children() if n in LINEAR])
+    response = (linear(impulse) - linear(0 * impulse))[0, :, 3:8, 4:7].flip(1, 2)
+    torch.testing.assert_close(torch.from_numpy(first_kernels(network)), response.detach())
+
+
+LINEAR = ("convolution", "batch_norm")

@@ -54,6 +54,17 @@ def test_learns_what_can_be_learned(segments, tmp_path):
     assert evaluation["baseline_clip_accuracy"] > 0.8
     assert evaluation["chance_accuracy"] == 0.5
     assert np.sum(evaluation["confusion"]) == evaluation["n_clips"] == 8
+    assert evaluation["n_parameters"] == sum(p.numel() for p in network.parameters())
+    counted = np.asarray(evaluation["confusion"])
+    for number, name in enumerate(("high", "low")):
+        of_class = evaluation["by_class"][name]
+        assert of_class["n_clips"] == 4
+        assert of_class["recall"] == counted[number, number] / 4
+        assert of_class["precision"] == counted[number, number] / counted[:, number].sum()
+    assert sum(evaluation["calibration"]["count"]) == 8
+    for name in ("clip_accuracy", "segment_accuracy", "baseline_clip_accuracy"):
+        low, high = evaluation["intervals"][name]
+        assert low <= evaluation[name] <= high
     json.dumps(evaluation)
     assert not (tmp_path / "c").exists()
 

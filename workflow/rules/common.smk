@@ -39,12 +39,14 @@ TRAINED = [
 ]
 CONTROLS = [f"untrained-{seed}" for seed in range(config["controls"]["untrained"])]
 NETWORKS = TRAINED + CONTROLS
+ONE_OF_EACH = [f"{variant}-{config['seeds'][0]}" for variant in config["networks"]]
+ONE_OF_EACH += CONTROLS[:1]
 
 WHERE_TO_LOOK = f"""
 Listen:   {R / 'listening/index.html'}    (open it in a browser)
 Look:     {R / 'figures'}
 Sounds:   {R / 'auralisation'}
-Numbers:  {R / 'attributes/summary.csv'}, {R / 'networks'}/*/evaluation.json
+Numbers:  {R / 'attributes/summary.csv'}, {R / 'networks/summary.csv'}
 Checks:   {R / 'checks.csv'}
 """
 

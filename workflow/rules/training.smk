@@ -94,3 +94,74 @@ rule draw_confusion:
         "Draw the confusion matrix of {wildcards.network}"
     script:
         "../../scripts/draw_confusion.py"
+
+
+rule summarise_evaluations:
+    input:
+        expand(rules.evaluate_network.output[0], network=NETWORKS),
+    output:
+        variants=R / "networks/summary.csv",
+        classes=R / "networks/classes.csv",
+    log:
+        R / "logs/summarise_evaluations.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("summarise_evaluations"),
+        networks=NETWORKS,
+    message:
+        "Compare the variants of the network"
+    script:
+        "../../scripts/summarise_evaluations.py"
+
+
+rule draw_evaluations:
+    input:
+        evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
+        classes=rules.summarise_evaluations.output.classes,
+    output:
+        png=report(
+            R / "figures/evaluations.png",
+            caption="../report/evaluations.rst",
+            category="Networks",
+            labels={"network": "all", "figure": "evaluations"},
+        ),
+        pdf=R / "figures/evaluations.pdf",
+    log:
+        R / "logs/draw_evaluations.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("draw_evaluations"),
+        networks=NETWORKS,
+    message:
+        "Draw accuracy, precision and recall, and calibration of the networks"
+    script:
+        "../../scripts/draw_evaluations.py"
+
+
+rule draw_kernels:
+    input:
+        expand(rules.train_network.output.weights, network=ONE_OF_EACH),
+    output:
+        png=report(
+            R / "figures/kernels.png",
+            caption="../report/kernels.rst",
+            category="Networks",
+            labels={"network": "one of each variant", "figure": "first kernels"},
+        ),
+        pdf=R / "figures/kernels.pdf",
+    log:
+        R / "logs/draw_kernels.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("draw_kernels"),
+        networks=ONE_OF_EACH,
+    message:
+        "Draw the first-layer kernels of the variants"
+    script:
+        "../../scripts/draw_kernels.py"

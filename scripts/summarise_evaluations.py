@@ -1,0 +1,16 @@
+"""Compare the variants of the network: mean and spread over the seeds."""
+
+import json
+from pathlib import Path
+
+from _job import job
+
+from auralise.evaluation import summarise_evaluations
+from auralise.files import whole_file
+
+with job(snakemake):
+    texts = [Path(path).read_text() for path in snakemake.input]
+    evaluations = dict(zip(snakemake.params.networks, map(json.loads, texts), strict=True))
+    for table, output in zip(summarise_evaluations(evaluations), snakemake.output, strict=True):
+        with whole_file(output) as path:
+            table.to_csv(path, index=False)
