@@ -26,6 +26,10 @@ OPTIMISERS = {
     # As in 2015: rho .9, eps 1e-6.
     "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-6),
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate),
+    # As Schlüter & Grill 2015 trained.
+    "nesterov": lambda parameters, rate: torch.optim.SGD(
+        parameters, rate, momentum=0.95, nesterov=True
+    ),
 }
 
 # Of a network on a batch: the loss to descend, and what else to report, as means over the batch.
@@ -43,8 +47,16 @@ class Schedule:
     patience : int
         Epochs without a better validation loss before training stops.
     batch_size : int
-    optimiser : {'rmsprop', 'adam'}
+    optimiser : {'rmsprop', 'adam', 'nesterov'}
     learning_rate : float
+        In the first epoch.
+    learning_rate_decay : float
+        Factor from one epoch to the next.
+    stall : int, optional
+        Epochs without a better validation loss before the learning rate is halved; never if
+        None.
+    batches : int, optional
+        Batches of an epoch, drawn anew for each; all rows if None.
     accelerator : str
         As Lightning names it: 'cpu', 'gpu', 'auto'.
     """
@@ -54,7 +66,22 @@ class Schedule:
     batch_size: int = 32
     optimiser: str = "rmsprop"
     learning_rate: float = 5e-4
+    learning_rate_decay: float = 1.0
+    stall: int | None = None
+    batches: int | None = None
     accelerator: str = "auto"
+
+    def rate(self, losses: Sequence[float]) -> float:
+        """Learning rate of the epoch after those of the given validation losses.
+
+        A function of the history alone, so that a resumed training has the same.
+        """
+        halvings, best, waited = 0, float("inf"), 0
+        for loss in losses:
+            best, waited = (loss, 0) if loss < best else (best, waited + 1)
+            if self.stall is not None and waited == self.stall:
+                halvings, waited = halvings + 1, 0
+        return self.learning_rate * self.learning_rate_decay ** len(losses) / 2**halvings
 
 
 class EpochShuffle(Sampler):
@@ -126,6 +153,9 @@ class _Fitting(pl.LightningModule):
     def on_train_epoch_start(self):
         self._sums = {split: {} for split in SPLITS}
         self._counts = dict.fromkeys(SPLITS, 0)
+        rate = self.schedule.rate([row["validation_loss"] for row in self.history])
+        for group in self.optimizers().param_groups:
+            group["lr"] = rate
 
     def on_validation_epoch_end(self):
         self.log_dict(self._means("validation"), prog_bar=True)
@@ -205,6 +235,7 @@ def fit(
         warnings.filterwarnings("ignore", ".*treespec.*")
         trainer = pl.Trainer(
             max_epochs=schedule.epochs,
+            limit_train_batches=1.0 if schedule.batches is None else schedule.batches,
             accelerator=schedule.accelerator,
             devices=1,
             deterministic=True,
