@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-import torch
 
 from auralise.errors import AudioError, SettingsError
 from auralise.files import whole_file
@@ -93,6 +92,8 @@ class Stft:
         -------
         ndarray, complex64, shape (..., n_bins, n_frames)
         """
+        import torch  # here, because most jobs transform nothing and it takes seconds to load
+
         batch = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
         spectrum = torch.stft(
             batch.reshape(-1, batch.shape[-1]),
@@ -137,6 +138,8 @@ class Stft:
         -------
         ndarray, float32, shape (..., n_samples)
         """
+        import torch
+
         batch = torch.from_numpy(np.ascontiguousarray(spectrum, dtype=np.complex64))
         samples = torch.istft(
             batch.reshape(-1, *batch.shape[-2:]),

@@ -5,22 +5,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 
 from auralise.audio import Stft
-from auralise.deconvnet import Deconvnet
 from auralise.errors import MapsError
 from auralise.files import whole_file
 from auralise.provenance import versions
+
+if TYPE_CHECKING:
+    # Whoever reads maps needs no network, and no torch.
+    from auralise.deconvnet import Deconvnet
 
 FORMAT = "auralise-maps/1"
 
 
 def write_maps(
     path: str | Path,
-    net: Deconvnet,
+    net: "Deconvnet",
     samples: np.ndarray,
     stft: Stft,
     layers: Iterable[int] | None = None,
@@ -76,7 +80,7 @@ def write_maps(
 
 
 def choose_features(
-    net: Deconvnet, layers: Iterable[int] | None = None, features: Iterable[int] | None = None
+    net: "Deconvnet", layers: Iterable[int] | None = None, features: Iterable[int] | None = None
 ) -> dict[int, list[int]]:
     """Features of each layer, from layers and features as `write_maps` takes them."""
     layers = list(range(1, net.n_layers + 1) if layers is None else layers)

@@ -3,6 +3,8 @@
 import ast
 import hashlib
 import platform
+from collections.abc import Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -50,9 +52,10 @@ def _modules_behind(script: Path) -> set[Path]:
         for file in _files_of(waiting.pop()):
             if file.suffix != ".py":
                 continue
-            for module in _imported(ast.parse(file.read_text(encoding="utf-8"))) - found:
-                found.add(module)
-                waiting.append(module)
+            names = _imported_names(file.read_text(encoding="utf-8"))
+            modules = {path for name in names if (path := _path_of(name)) is not None}
+            waiting += modules - found
+            found |= modules
     return found
 
 
@@ -63,14 +66,24 @@ def _files_of(module: Path) -> list[Path]:
     return [module]
 
 
-def _imported(tree: ast.AST) -> set[Path]:
+@cache
+def _imported_names(source: str) -> frozenset[str]:
+    """Names that may be modules, in the imports of Python code."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _nodes_that_run(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {path for name in names if (path := _path_of(name)) is not None}
+    return frozenset(names)
+
+
+def _nodes_that_run(tree: ast.AST) -> Iterator[ast.AST]:
+    """All but those under ``if TYPE_CHECKING:``."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from _nodes_that_run(node)
 
 
 def _path_of(name: str) -> Path | None:
