@@ -4,6 +4,8 @@ import hashlib
 import json
 import logging
 import shutil
+import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,8 +59,10 @@ class Schedule:
         None.
     batches : int, optional
         Batches of an epoch, drawn anew for each; all rows if None.
-    accelerator : str
-        As Lightning names it: 'cpu', 'gpu', 'auto'.
+    accelerator, devices, precision : str or int
+        As Lightning names them: 'cpu', 'gpu', 'auto'; how many, or 'auto' for all; '32-true',
+        '16-mixed', 'bf16-mixed'. Each device takes batches of its own, and all but the first
+        are served by processes that end in `fit`.
     """
 
     epochs: int = 30
@@ -70,6 +74,8 @@ class Schedule:
     stall: int | None = None
     batches: int | None = None
     accelerator: str = "auto"
+    devices: int | str = 1
+    precision: str = "32-true"
 
     def rate(self, losses: Sequence[float]) -> float:
         """Learning rate of the epoch after those of the given validation losses.
@@ -85,21 +91,24 @@ class Schedule:
 
 
 class EpochShuffle(Sampler):
-    """Rows in an order that depends on the seed and the epoch alone, so that a run resumes."""
+    """Rows in an order that depends on the seed and the epoch alone, so that a run resumes.
 
-    def __init__(self, n_rows: int, seed: int):
+    Of several devices, each has its share of them, all of one size.
+    """
+
+    def __init__(self, n_rows: int, seed: int, device: int = 0, n_devices: int = 1):
         self.n_rows, self.seed, self.epoch = n_rows, seed, 0
+        self.device, self.n_devices = device, n_devices
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.n_rows
+        return self.n_rows // self.n_devices
 
     def __iter__(self) -> Iterator[int]:
-        return iter(
-            np.random.default_rng([self.seed, self.epoch]).permutation(self.n_rows).tolist()
-        )
+        rows = np.random.default_rng([self.seed, self.epoch]).permutation(self.n_rows)
+        return iter(rows[self.device :: self.n_devices][: len(self)].tolist())
 
 
 class _Fitting(pl.LightningModule):
@@ -120,6 +129,12 @@ class _Fitting(pl.LightningModule):
         self.history: list[dict] = []
         self._sums: dict[str, dict[str, float]] = {split: {} for split in SPLITS}
         self._counts = dict.fromkeys(SPLITS, 0)
+        self._rows, self._seconds, self._since = 0, 0.0, None
+
+    @property
+    def rows_per_second(self) -> float:
+        """Of training, reading included, on this device in this process."""
+        return self._rows / self._seconds if self._seconds else float("nan")
 
     def configure_optimizers(self):
         schedule = self.schedule
@@ -135,17 +150,32 @@ class _Fitting(pl.LightningModule):
         return loss
 
     def _means(self, split: str) -> dict[str, float]:
+        sums = list(self._sums[split].values())
+        totals = self._over_devices([*sums, self._counts[split]])
         # Plain numbers, which weights_only reads back.
         return {
-            f"{split}_{name}": float(total / self._counts[split])
-            for name, total in self._sums[split].items()
+            f"{split}_{name}": float(total / totals[-1])
+            for name, total in zip(self._sums[split], totals, strict=False)
         }
+
+    def _over_devices(self, values: list[float]) -> list[float]:
+        if self.trainer.world_size == 1:
+            return values
+        local = torch.tensor(values, device=self.device)
+        return self.trainer.strategy.reduce(local, reduce_op="sum").tolist()
 
     def training_step(self, batch, number):
         # Dropout draws by seed, epoch and batch, so that a resumed run draws the same.
         rng = np.random.default_rng([self.order.seed, self.current_epoch, number])
         torch.manual_seed(int(rng.integers(2**62)))
         return self._loss(batch, "train")
+
+    def on_train_batch_end(self, outputs, batch, number):
+        now = time.perf_counter()
+        if number > 0:  # the first waits for more than itself
+            self._rows += len(batch[0])
+            self._seconds += now - self._since
+        self._since = now
 
     def validation_step(self, batch, _):
         self._loss(batch, "validation")
@@ -214,7 +244,8 @@ def fit(
     -------
     DataFrame
         One row per epoch: ``epoch``, ``train_loss``, ``validation_loss`` and the other
-        values under the same prefixes.
+        values under the same prefixes. Its ``attrs`` say how fast it was trained,
+        ``rows_per_second``, and on what ``device``.
     """
     checkpoints = Path(checkpoints)
     resume = _checkpoint_to_resume(checkpoints, fingerprint)
@@ -237,30 +268,40 @@ def fit(
             max_epochs=schedule.epochs,
             limit_train_batches=1.0 if schedule.batches is None else schedule.batches,
             accelerator=schedule.accelerator,
-            devices=1,
+            devices=schedule.devices,
+            precision=schedule.precision,
             deterministic=True,
+            use_distributed_sampler=False,
             logger=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
             enable_model_summary=False,
             callbacks=[best, stop, TQDMProgressBar(refresh_rate=5)],
         )
-        order = EpochShuffle(len(train), seed)
+        device, n_devices = trainer.global_rank, trainer.world_size
+        order = EpochShuffle(len(train), seed, device, n_devices)
         # Channels last: 1.5 times the segments per second of channels first.
         network.train().to(memory_format=torch.channels_last)
         fitting = _Fitting(network, loss, schedule, order, fingerprint)
         trainer.fit(
             fitting,
             DataLoader(train, schedule.batch_size, sampler=order),
-            DataLoader(validation, schedule.batch_size),
+            DataLoader(
+                validation, schedule.batch_size, sampler=range(device, len(validation), n_devices)
+            ),
             ckpt_path=resume,
             weights_only=True,
         )
+    if not trainer.is_global_zero:
+        sys.exit(0)  # Lightning ran this script once more for each further device
+    device = str(trainer.strategy.root_device)
     state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
     network.load_state_dict({k.removeprefix("network."): v for k, v in state.items()})
     shutil.rmtree(checkpoints)
     network.cpu().eval()
-    return pd.DataFrame(fitting.history)
+    history = pd.DataFrame(fitting.history)
+    history.attrs |= {"rows_per_second": fitting.rows_per_second, "device": device}
+    return history
 
 
 def fingerprint_of(*parts: Sequence | Mapping | str | int) -> str:

@@ -1,6 +1,6 @@
 """Training of the genre network on a file of segments."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -8,10 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.files import sha256_of_file
 from auralise.fitting import SPLITS, Schedule, fingerprint_of, fit
 from auralise.networks import Architecture, build_network
+from auralise.speed import convolution_rate
 
 
 def train_network(
@@ -20,6 +22,7 @@ def train_network(
     schedule: Schedule,
     seed: int,
     checkpoints: str | Path,
+    augmentation: Augmentation | None = None,
 ) -> tuple[nn.Sequential, pd.DataFrame]:
     """Train the network on a file of segments and return its best epoch.
 
@@ -36,6 +39,8 @@ def train_network(
         Of the first weights, the order of the segments and dropout.
     checkpoints : str or Path
         Folder for the state of an unfinished training; removed at the end.
+    augmentation : Augmentation, optional
+        Of the training segments; what it draws depends on the seed, epoch and batch alone.
 
     Returns
     -------
@@ -43,27 +48,80 @@ def train_network(
         With the weights of the lowest validation loss; the first weights for 0 epochs.
     history : DataFrame
         One row per epoch: ``epoch``, ``train_loss``, ``train_accuracy``, ``validation_loss``,
-        ``validation_accuracy``; losses in nats.
+        ``validation_accuracy``; losses in nats. Its ``attrs`` hold ``rows_per_second``.
     """
     train, validation = (Segments.open(segments, split) for split in SPLITS)
     network = initial_network(architecture, train, seed)
     if schedule.epochs == 0:
         values = [f"{split}_{value}" for split in SPLITS for value in ("loss", "accuracy")]
         return network, pd.DataFrame(columns=["epoch", *values])
+    augmentation = augmentation or Augmentation()
     fingerprint = fingerprint_of(
-        sha256_of_file(segments), asdict(architecture), asdict(schedule), seed
+        sha256_of_file(segments),
+        asdict(architecture),
+        asdict(schedule),
+        asdict(augmentation),
+        seed,
     )
     history = fit(
-        network, _cross_entropy, train, validation, schedule, seed, checkpoints, fingerprint
+        network,
+        _CrossEntropy(augmentation),
+        train,
+        validation,
+        schedule,
+        seed,
+        checkpoints,
+        fingerprint,
     )
     return network, history
 
 
-def _cross_entropy(network: nn.Module, batch) -> tuple[torch.Tensor, dict[str, float]]:
-    magnitudes, labels = batch
-    scores = network(magnitudes)
-    hits = (scores.argmax(1) == labels).float().mean().item()
-    return F.cross_entropy(scores, labels), {"accuracy": hits}
+def measure_speed(
+    network: nn.Module, segments: Segments, schedule: Schedule, history: pd.DataFrame
+) -> dict:
+    """How fast a network was trained, beside what the processor's convolutions would allow.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        As `train_network` returns it.
+    segments : Segments
+    schedule : Schedule
+    history : DataFrame
+        As `train_network` returns it, in the same process.
+
+    Returns
+    -------
+    dict
+        ``threads`` and, of a network that was trained, ``device``, ``segments_per_second``,
+        ``convolution_segments_per_second`` (see `auralise.speed.convolution_rate`; in float32)
+        and ``times_slower``, their ratio.
+    """
+    speed: dict = {"threads": torch.get_num_threads()}
+    if not history.attrs:
+        return speed
+    network.to(history.attrs["device"])
+    rate = convolution_rate(network, segments.shape, schedule.batch_size)
+    network.cpu()
+    return speed | {
+        "device": history.attrs["device"],
+        "segments_per_second": history.attrs["rows_per_second"],
+        "convolution_segments_per_second": rate,
+        "times_slower": rate / history.attrs["rows_per_second"],
+    }
+
+
+@dataclass(frozen=True)
+class _CrossEntropy:
+    augmentation: Augmentation
+
+    def __call__(self, network: nn.Module, batch) -> tuple[torch.Tensor, dict[str, float]]:
+        magnitudes, labels = batch
+        if network.training:
+            magnitudes = self.augmentation(magnitudes)
+        scores = network(magnitudes)
+        hits = (scores.argmax(1) == labels).float().mean().item()
+        return F.cross_entropy(scores, labels), {"accuracy": hits}
 
 
 def initial_network(architecture: Architecture, segments: Segments, seed: int) -> nn.Sequential:

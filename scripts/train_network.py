@@ -1,27 +1,37 @@
 """Train one network, or leave a control untrained."""
 
+import json
+
 from _job import job, prepare_torch
 
+from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.files import whole_file
 from auralise.fitting import Schedule
 from auralise.networks import Architecture
-from auralise.training import train_network
+from auralise.training import measure_speed, train_network
 from auralise.weights import write_weights
 
 with job(snakemake):
     prepare_torch(snakemake)
     architecture = Architecture.from_settings(snakemake.params.architecture)
+    settings = dict(snakemake.params.schedule)
+    augmentation = Augmentation(**settings.pop("augmentation"))
+    schedule = Schedule(**settings)
     network, history = train_network(
         snakemake.input.segments,
         architecture,
-        Schedule(**snakemake.params.schedule),
+        schedule,
         snakemake.params.seed,
         snakemake.params.checkpoints,
+        augmentation,
     )
     segments = Segments.open(snakemake.input.segments, "train")
     with whole_file(snakemake.output.history) as path:
         history.to_csv(path, index=False)
+    speed = measure_speed(network, segments, schedule, history)
+    with whole_file(snakemake.output.speed) as path:
+        path.write_text(json.dumps(speed, indent=1) + "\n")
     write_weights(
         snakemake.output.weights,
         network,

@@ -10,11 +10,12 @@ import torch
 
 import auralise.fitting as fitting
 import auralise.training as training
+from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.evaluation import evaluate_network
-from auralise.fitting import Schedule
+from auralise.fitting import EpochShuffle, Schedule
 from auralise.networks import Architecture
-from auralise.training import initial_network, train_network
+from auralise.training import initial_network, measure_speed, train_network
 
 ARCHITECTURE = Architecture(
     kernels=((3, 3),) * 2, features=(4, 4), dropout=(0.0, 0.25), dense=(8,), scaling="log"
@@ -140,3 +141,57 @@ def test_dropout_is_at_work_in_training_and_not_after(segments, tmp_path):
         trained, _ = train_network(segments, ARCHITECTURE, Schedule(1), 0, tmp_path / "c")
     assert any(dropped)
     assert not trained.training
+
+
+AUGMENTATION = Augmentation(gain=3, pitch_shift=1, time_stretch=0.1, time_mask=0.2)
+
+
+def test_augmentation_changes_the_training_and_repeats_itself(segments, tmp_path):
+    plain, first, again = (
+        weights_of(
+            train_network(segments, ARCHITECTURE, Schedule(2), 0, tmp_path / "c", augmentation)[0]
+        )
+        for augmentation in (None, AUGMENTATION, AUGMENTATION)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(plain - first).max() > 1e-4
+
+
+def test_an_interrupted_training_with_augmentation_ends_in_the_same_weights(
+    segments, tmp_path, monkeypatch
+):
+    arguments = (segments, ARCHITECTURE, SCHEDULE, 0)
+    whole, _ = train_network(*arguments, tmp_path / "whole", AUGMENTATION)
+    original = fitting._Fitting.on_train_epoch_start
+
+    def interrupt_in_third_epoch(self):
+        original(self)
+        if self.current_epoch == 2:
+            raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting._Fitting, "on_train_epoch_start", interrupt_in_third_epoch)
+        with pytest.raises(SystemExit):
+            train_network(*arguments, tmp_path / "cut", AUGMENTATION)
+    resumed, _ = train_network(*arguments, tmp_path / "cut", AUGMENTATION)
+    np.testing.assert_array_equal(weights_of(resumed), weights_of(whole))
+
+
+def test_speed_is_told_beside_that_of_the_convolutions(segments, tmp_path):
+    network, history = train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "c")
+    speed = measure_speed(network, Segments.open(segments, "train"), SCHEDULE, history)
+    assert speed["device"] == "cpu"
+    assert 0 < speed["segments_per_second"] < speed["convolution_segments_per_second"]
+    ratio = speed["convolution_segments_per_second"] / speed["segments_per_second"]
+    assert speed["times_slower"] == ratio
+    untrained = train_network(segments, ARCHITECTURE, Schedule(epochs=0), 0, tmp_path / "c")
+    assert list(measure_speed(*untrained[:1], None, SCHEDULE, untrained[1])) == ["threads"]
+
+
+def test_devices_share_the_rows_of_an_epoch():
+    whole = set(EpochShuffle(11, 3))
+    shares = [list(EpochShuffle(11, 3, device, 3)) for device in range(3)]
+    assert [len(share) for share in shares] == [3, 3, 3]
+    rows = {row for share in shares for row in share}
+    assert len(rows) == 9
+    assert rows <= whole

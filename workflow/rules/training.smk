@@ -4,6 +4,7 @@ rule train_network:
     output:
         weights=R / "networks/{network}/weights.safetensors",
         history=R / "networks/{network}/history.csv",
+        speed=R / "networks/{network}/speed.json",
     log:
         R / "logs/train_network/{network}.log",
     benchmark:
