@@ -45,7 +45,7 @@ def check_results(
     DataFrame
         Columns ``check``, ``subject``, ``passed``, ``found``, ``expected``.
     """
-    rows = [_check_control(results, controls)]
+    rows = [_check_control(results, controls), _check_splits(results / "clips.csv")]
     rng = np.random.default_rng(seed)
     for network in networks:
         path = results / "networks" / network / "weights.safetensors"
@@ -97,6 +97,14 @@ def _check_control(results: Path, controls: Sequence[str]) -> Row:
     ]
     passed = len(controls) > 0 and len(found) == len(controls)
     return ("untrained control is there", "networks", passed, f"{len(found)}", f"{len(controls)}")
+
+
+def _check_splits(path: Path) -> Row:
+    used = pd.read_csv(path, keep_default_na=False).query("split != ''")
+    n_splits = used.groupby("sha256")["split"].nunique()
+    crossing = int((n_splits > 1).sum())
+    text = f"{crossing} of {len(n_splits)}"
+    return ("no content is in two splits", path.name, crossing == 0, text, "none")
 
 
 def _check_maps(maps: Maps, net: Deconvnet, deconvolution: Mapping, subject: str) -> Iterator[Row]:

@@ -25,6 +25,8 @@ def whole(tmp_path_factory, small_network, small_architecture, song):
     net = Deconvnet(small_network)
     config = {"architecture": small_architecture.to_settings(), "deconvolution": EVERYTHING}
     tables = []
+    clips = {"clip": ["a", "b", "c"], "sha256": ["1", "2", "1"], "split": ["train", "test", ""]}
+    pd.DataFrame(clips).to_csv(results / "clips.csv", index=False)
     for network in ("square-0", "untrained-0"):
         write_weights(
             results / f"networks/{network}/weights.safetensors",
@@ -113,6 +115,12 @@ def test_a_dead_feature_with_a_map_is_found(results):
         values[values.argmax()] = False
         live[:] = values
     assert failed(check(results)) == {"dead features have zero maps"}
+
+
+def test_a_replica_in_another_split_is_found(results):
+    clips = pd.read_csv(results / "clips.csv", keep_default_na=False)
+    clips.assign(split=["train", "test", "test"]).to_csv(results / "clips.csv", index=False)
+    assert failed(check(results)) == {"no content is in two splits"}
 
 
 def test_a_correlation_out_of_range_is_found(results):

@@ -25,6 +25,9 @@ def test_everything_is_there(results):
             assert (results / f"figures/{network}/sheets/{song}/layer5.png").is_file()
     assert (results / "figures/square-0/learning_curve.pdf").is_file()
     assert (results / "figures/attributes.png").is_file()
+    for figure in ("evaluations", "kernels"):
+        assert (results / f"figures/{figure}.png").is_file()
+        assert (results / f"figures/{figure}.pdf").is_file()
     assert (results / "listening/index.html").is_file()
     assert list((results / "logs").iterdir())
     assert list((results / "benchmarks").iterdir())
@@ -62,6 +65,18 @@ def test_the_tables_have_their_columns(results):
         "split",
     ]  # fmt: skip
     assert clips["split"].value_counts().to_dict() == {"train": 30, "validation": 10, "test": 10}
+
+
+def test_variants_are_compared(results):
+    variants = pd.read_csv(results / "networks/summary.csv").set_index("variant")
+    assert list(variants.index) == ["square", "untrained"]
+    evaluation = json.loads((results / "networks/square-0/evaluation.json").read_text())
+    assert variants.loc["square", "clip_accuracy"] == evaluation["clip_accuracy"]
+    classes = pd.read_csv(results / "networks/classes.csv")
+    assert classes["n_clips"].sum() == 2 * 10
+    speed = json.loads((results / "networks/square-0/speed.json").read_text())
+    assert speed["segments_per_second"] > 0
+    assert speed["convolution_segments_per_second"] > 0
 
 
 def test_the_evaluation_stands_beside_a_baseline(results):

@@ -1,5 +1,6 @@
 rule check_results:
     input:
+        clips=rules.list_clips.output[0],
         maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
