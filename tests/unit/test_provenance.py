@@ -96,3 +96,15 @@ def test_what_a_killed_attempt_left_is_taken_away(tmp_path):
     with whole_file(tmp_path / "a.txt") as partial:
         partial.write_text("again")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_facts_in_data_files_count_as_code(repository):
+    """What a data set's published facts say decides on clips as much as code does."""
+    from auralise.provenance import _files_of, _modules_behind
+
+    files = {
+        file.name
+        for module in _modules_behind(repository / "scripts/list_clips.py")
+        for file in _files_of(module)
+    }
+    assert {"facts.yaml", "listing.py", "clips.py"} <= files

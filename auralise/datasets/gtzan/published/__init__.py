@@ -29,7 +29,7 @@ SAMPLE_RATE = 22050  # Hz
 
 @dataclass(frozen=True)
 class Published:
-    """Facts of publications; the sources stand in ``published.yaml``.
+    """Facts of publications; the sources stand in ``facts.yaml``.
 
     Attributes
     ----------
@@ -54,8 +54,8 @@ class Published:
 
 @cache
 def published() -> Published:
-    """Read ``published.yaml``."""
-    text = resources.files(__package__).joinpath("published.yaml").read_text(encoding="utf-8")
+    """Read ``facts.yaml``."""
+    text = resources.files(__package__).joinpath("facts.yaml").read_text(encoding="utf-8")
     data = yaml.safe_load(text)
     split = {
         clip: name
