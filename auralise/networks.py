@@ -203,8 +203,9 @@ def first_kernels(network: nn.Sequential) -> np.ndarray:
     -------
     ndarray, float32, shape (n_features, n_bins, n_frames)
     """
-    layer = network.get_submodule("convolutional.layer1").eval()
-    convolution = layer.get_submodule("convolution")
-    if hasattr(layer, "batch_norm"):
-        convolution = fuse_conv_bn_eval(convolution, layer.batch_norm)
+    layer = dict(network.get_submodule("convolutional.layer1").eval().named_children())
+    convolution = layer["convolution"]
+    assert isinstance(convolution, nn.Conv2d)
+    if isinstance(norm := layer.get("batch_norm"), nn.BatchNorm2d):
+        convolution = fuse_conv_bn_eval(convolution, norm)
     return convolution.weight.detach().numpy()[:, 0]

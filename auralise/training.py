@@ -139,5 +139,6 @@ def initial_network(architecture: Architecture, segments: Segments, seed: int) -
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight, generator=generator)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return network.eval()

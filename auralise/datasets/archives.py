@@ -35,12 +35,12 @@ class ArchiveError(AuraliseError):
 
 def is_url(path: str | None) -> bool:
     """Whether a data set's path is an address, not a place on this machine."""
-    return bool(path) and path.lower().startswith(("http://", "https://"))
+    return path is not None and path.lower().startswith(("http://", "https://"))
 
 
 def is_archive(path: str | None) -> bool:
     """Whether a data set's path is an archive, at hand or to be fetched, not a folder."""
-    return bool(path) and (is_url(path) or path.lower().endswith(ARCHIVE_SUFFIXES))
+    return path is not None and (is_url(path) or path.lower().endswith(ARCHIVE_SUFFIXES))
 
 
 def unpack_sounds(

@@ -109,9 +109,8 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
         rows = by_class[by_class["variant"] == variant].set_index("class").loc[names]
         y = np.arange(len(names)) + 0.6 * ((number + 0.5) / len(trained) - 0.5)
         classes.hlines(y, rows["precision"], rows["recall"], color=colours[variant], lw=0.8)
-        for measure, marker, face in (("precision", "o", "white"), ("recall", "o", None)):
-            face = face or colours[variant]
-            classes.plot(rows[measure], y, marker, ms=4, mfc=face, mec=colours[variant], ls="")
+        for measure, face in (("precision", "white"), ("recall", colours[variant])):
+            classes.plot(rows[measure], y, "o", ms=4, mfc=face, mec=colours[variant], ls="")
     for measure, face in (("precision", "white"), ("recall", "0.3")):
         classes.plot([], [], "o", ms=4, mfc=face, mec="0.3", ls="", label=measure)
     classes.set_yticks(range(len(names)), names)
