@@ -25,6 +25,8 @@ rule all:
         R / "checks.csv",
         rules.build_listening_page.output,
         rules.draw_attributes.output,
+        rules.write_findings.output,
+        expand(rules.draw_features.output, network=TRAINED),
         expand(rules.draw_confusion.output.png, network=NETWORKS),
         rules.draw_evaluations.output,
         rules.draw_kernels.output,

@@ -1,21 +1,27 @@
-"""Model signals: one chord progression per key, instrument and chord type.
+"""Model signals: one chord progression per key, instrument and chord type, and drum patterns.
 
 The keys, instruments, chord types and voicings are those of the recordings published with
 Choi 2016; where those files hold two chord types of six voicings each, a signal here holds one
-type, its six voicings played twice.
+type, its six voicings played twice. The drum patterns have the names of the published ones; how
+those were played is not documented, so the beats are our own.
+
+A signal is described by its attributes. Beside those of 2016 it may vary in register, loudness,
+tempo and reverberation.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.signal import fftconvolve
 from tqdm import tqdm
 
-from auralise.audio import Stft, read_excerpt, write_audio
+from auralise.audio import write_audio
 from auralise.errors import SettingsError
-from auralise.instruments import PROGRAMS, Note, Part, normalise_level, render
+from auralise.files import whole_file
+from auralise.instruments import DRUMS, PROGRAMS, Note, Part, normalise_level, render
 
 # MIDI numbers of the sounding roots: Bb3 233 Hz, Eb3 156 Hz, A4 440 Hz, G5 784 Hz. The names
 # are the published ones, in which middle C is C3.
@@ -32,11 +38,59 @@ _SEVENTHS = {
     "diminished7": (0, 3, 6, 9),
 }
 
-ATTRIBUTES = ("key", "instrument", "chord")
+# One bar in sixteenths; X is a strong stroke, x a weak one.
+PATTERNS = {
+    "4beat": {
+        "closed_hat": "x...x...x...x...",
+        "kick": "X.......X.......",
+        "snare": "....X.......X...",
+    },
+    "8beat": {
+        "closed_hat": "x.x.x.x.x.x.x.x.",
+        "kick": "X.......X.X.....",
+        "snare": "....X.......X...",
+    },
+    "16beat": {
+        "closed_hat": "xxxxxxxxxxxxxxxx",
+        "kick": "X..X..X...X..X..",
+        "snare": "....X..x.x..X...",
+    },
+    "fills": {
+        "crash": "X...............",
+        "kick": "X...X...X...X...",
+        "snare": "XxXx............",
+        "high_tom": "....XxXx........",
+        "mid_tom": "........XxXx....",
+        "low_tom": "............XxXx",
+    },
+}
+VELOCITIES = {"X": 100, "x": 70}
 
 N_SLOTS = 12
+TEMPO = 3.0  # slots per second: twelve in four seconds
+SLOTS_PER_BEAT = 1.5  # 120 beats a minute at that tempo
 LEVEL_DB = -20.0
 FADE = 0.01  # s, of a sine's ends
+SEED_OF_REVERBERATION = 0
+
+# The factors of a design, as its settings call them: the attribute, and its levels by default.
+HARMONIC = {"keys": "key", "instruments": "instrument", "chords": "chord", "register": "register"}
+PERCUSSIVE = {"drums": "pattern"}
+COMMON = {"loudness": "loudness", "tempo": "tempo", "reverberation": "reverberation"}
+DEFAULTS: dict[str, tuple] = {
+    "register": (0,),
+    "drums": (),
+    "loudness": (LEVEL_DB,),
+    "tempo": (TEMPO,),
+    "reverberation": (0.0,),
+}
+# How a level stands in a signal's name.
+UNITS = {
+    "register": "{:+g}oct",
+    "loudness": "{:g}dB",
+    "tempo": "{:g}slots",
+    "reverberation": "{:g}s",
+}
 
 
 def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
@@ -77,72 +131,133 @@ def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
 
 CHORDS = _voicings()
 
+_KNOWN: Mapping[str, Sequence[str]] = {
+    "keys": tuple(KEYS),
+    "instruments": INSTRUMENTS,
+    "chords": tuple(CHORDS),
+    "drums": tuple(PATTERNS),
+}
 
-def signal_table(
-    keys: Sequence[str], instruments: Sequence[str], chords: Sequence[str]
-) -> pd.DataFrame:
-    """Every combination of the factors.
+
+def signal_table(design: Mapping[str, Sequence]) -> pd.DataFrame:
+    """Every combination of the levels of a design's factors.
+
+    Parameters
+    ----------
+    design : mapping of str to sequence
+        Levels of ``keys``, ``instruments``, ``chords``, ``register`` (octaves), ``drums``
+        (patterns), ``loudness`` (RMS in dB re full scale), ``tempo`` (slots per second) and
+        ``reverberation`` (time to decay by 60 dB, s). Keys, instruments and chords have no
+        default. Drums have a loudness, a tempo and a reverberation, but no register.
 
     Returns
     -------
     DataFrame
-        Columns ``signal`` (``KEY_INSTRUMENT_CHORD``), ``key``, ``instrument``, ``chord``.
+        Columns ``signal`` (``KEY_INSTRUMENT_CHORD`` or ``drums_PATTERN``, and the levels of the
+        other factors that have several), ``file``, and one per attribute, None where a signal
+        does not have it.
 
     Raises
     ------
     SettingsError
-        A name is unknown or stands twice.
+        A level is unknown or stands twice.
     """
-    known: Mapping[str, Sequence[str]] = {
-        "keys": tuple(KEYS),
-        "instruments": INSTRUMENTS,
-        "chords": tuple(CHORDS),
-    }
-    given = {"keys": keys, "instruments": instruments, "chords": chords}
-    for factor, names in given.items():
-        for name in names:
-            if name not in known[factor]:
+    design = DEFAULTS | {name: tuple(levels) for name, levels in design.items()}
+    for factor, levels in design.items():
+        for level in levels:
+            if level not in _KNOWN.get(factor, levels):
                 raise SettingsError(
-                    f"attributes.{factor}: {name!r} is unknown; expected some of "
-                    f"{', '.join(known[factor])}"
+                    f"attributes.{factor}: {level!r} is unknown; expected some of "
+                    f"{', '.join(_KNOWN[factor])}"
                 )
-        if len(set(names)) < len(names):
-            raise SettingsError(f"attributes.{factor}: a name stands twice in {list(names)}")
-    rows = [("_".join(row), *row) for row in itertools.product(keys, instruments, chords)]
-    return pd.DataFrame(rows, columns=["signal", "key", "instrument", "chord"])
+        if len(set(levels)) < len(levels):
+            raise SettingsError(f"attributes.{factor}: a level stands twice in {list(levels)}")
+    rows = [*_combinations(design, HARMONIC | COMMON), *_combinations(design, PERCUSSIVE | COMMON)]
+    attributes = (HARMONIC | PERCUSSIVE | COMMON).values()
+    table = pd.DataFrame(rows, columns=["signal", "file", *attributes], dtype=object)
+    return table.where(table.notna(), None)
 
 
-def compose_signal(key: str, chord: str, duration: float = 4.0) -> list[Note]:
-    """Notes of a model signal: twelve slots of equal length.
+def _combinations(design: Mapping[str, Sequence], factors: Mapping[str, str]) -> Iterator[dict]:
+    for levels in itertools.product(*(design[setting] for setting in factors)):
+        row = dict(zip(factors.values(), levels, strict=True))
+        words = ["drums"] if "pattern" in row else []
+        for setting, attribute in factors.items():
+            if attribute not in UNITS:
+                words.append(row[attribute])
+            elif len(design[setting]) > 1:
+                words.append(UNITS[attribute].format(row[attribute]))
+        yield {"signal": "_".join(words), "file": "_".join(words) + ".wav"} | row
+
+
+def compose_signal(
+    key: str, chord: str, duration: float = 4.0, tempo: float = TEMPO, register: int = 0
+) -> list[Note]:
+    """Notes of a model signal: the voicings of a chord type, one per slot.
 
     Parameters
     ----------
     key : str
         One of `KEYS`.
     chord : str
-        One of `CHORDS`.
+        One of `CHORDS`; after its twelve voicings it begins anew.
     duration : float
         Of the whole signal (s).
+    tempo : float
+        Slots per second.
+    register : int
+        Octaves by which all is shifted.
     """
-    slot = duration / N_SLOTS
+    slot = 1 / tempo
+    n_slots = int(np.ceil(duration * tempo - 1e-6))
     return [
-        Note(number * slot, slot, KEYS[key] + step, 90)
-        for number, steps in enumerate(CHORDS[chord])
-        for step in steps
+        Note(number * slot, slot, KEYS[key] + 12 * register + step, 90)
+        for number in range(n_slots)
+        for step in CHORDS[chord][number % N_SLOTS]
     ]
 
 
-def render_signal(
-    key: str, instrument: str, chord: str, duration: float, sample_rate: int
-) -> np.ndarray:
-    """Sound of a model signal at an RMS level of -20 dB.
+def compose_drums(pattern: str, duration: float = 4.0, tempo: float = TEMPO) -> list[Note]:
+    """Strokes of a drum pattern, its bar repeated.
 
     Parameters
     ----------
-    key, chord
-        As `compose_signal`.
-    instrument : str
-        One of `INSTRUMENTS`; 'sine' is synthesised, the others are played by the soundfont.
+    pattern : str
+        One of `PATTERNS`.
+    duration : float
+        Of the whole signal (s).
+    tempo : float
+        Slots per second, of which `SLOTS_PER_BEAT` make a beat.
+    """
+    sixteenth = SLOTS_PER_BEAT / 4 / tempo
+    n_steps = int(np.ceil(duration / sixteenth - 1e-6))
+    return [
+        Note(number * sixteenth, sixteenth, DRUMS[drum], VELOCITIES[stroke])
+        for number in range(n_steps)
+        for drum, bar in PATTERNS[pattern].items()
+        if (stroke := bar[number % len(bar)]) != "."
+    ]
+
+
+def compose(signal: Mapping[Hashable, object], duration: float) -> list[Note]:
+    """Notes of a row of `signal_table`."""
+    tempo = float(signal["tempo"])
+    if signal["pattern"] is not None:
+        return compose_drums(signal["pattern"], duration, tempo)
+    return compose_signal(signal["key"], signal["chord"], duration, tempo, int(signal["register"]))
+
+
+def render_signal(
+    signal: Mapping[Hashable, object], duration: float, sample_rate: int
+) -> np.ndarray:
+    """Sound of a model signal.
+
+    Parameters
+    ----------
+    signal : mapping
+        A row of `signal_table`. The instrument 'sine' is synthesised, the others and the drums
+        are played by the soundfont. The loudness is an RMS level, not reached where a peak
+        would clip.
     duration : float
         In s.
     sample_rate : int
@@ -152,12 +267,15 @@ def render_signal(
     -------
     ndarray, float32, shape (round(duration * sample_rate),)
     """
-    notes = compose_signal(key, chord, duration)
-    if instrument == "sine":
+    notes = compose(signal, duration)
+    if signal["instrument"] == "sine":
         samples = _sines(notes, duration, sample_rate)
     else:
-        samples = render([Part(PROGRAMS[instrument], tuple(notes))], duration, sample_rate)
-    return normalise_level(samples, LEVEL_DB)
+        is_drum = signal["pattern"] is not None
+        program = 0 if is_drum else PROGRAMS[signal["instrument"]]
+        samples = render([Part(program, tuple(notes), is_drum)], duration, sample_rate)
+    samples = reverberate(samples, float(signal["reverberation"]), sample_rate)
+    return normalise_level(samples, float(signal["loudness"]))
 
 
 def _sines(notes: Sequence[Note], duration: float, sample_rate: int) -> np.ndarray:
@@ -166,6 +284,8 @@ def _sines(notes: Sequence[Note], duration: float, sample_rate: int) -> np.ndarr
         first = round(note.start * sample_rate)
         time = np.arange(min(round(note.duration * sample_rate), len(samples) - first))
         frequency = 440 * 2 ** ((note.pitch - 69) / 12)
+        if frequency >= sample_rate / 2:
+            continue  # it would sound as another note
         ends = np.minimum(time, time[::-1]) / (FADE * sample_rate)
         samples[first : first + len(time)] += np.sin(
             2 * np.pi * frequency / sample_rate * time
@@ -173,10 +293,41 @@ def _sines(notes: Sequence[Note], duration: float, sample_rate: int) -> np.ndarr
     return samples.astype(np.float32)
 
 
+def reverberate(samples: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
+    """A signal in a synthetic room: itself, and a tail of noise that decays exponentially.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+    seconds : float
+        Time in which the tail decays by 60 dB; 0 for no room. The noise is the same for all
+        signals, and its impulse response has as much energy as the direct sound.
+    sample_rate : int
+        In Hz.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_samples,)
+        What sounds after the end is cut off.
+
+    References
+    ----------
+    The model is that of Moorer 1979, "About this reverberation business".
+    """
+    n_tail = round(seconds * sample_rate)
+    if n_tail == 0:
+        return samples
+    noise = np.random.default_rng(SEED_OF_REVERBERATION).standard_normal(n_tail)
+    response = noise * 10 ** (-3 * np.arange(n_tail) / n_tail)
+    response /= np.linalg.norm(response)
+    response[0] += 1
+    return fftconvolve(samples, response)[: len(samples)].astype(np.float32)
+
+
 def write_signals(
     folder: str | Path, signals: pd.DataFrame, duration: float, sample_rate: int
 ) -> None:
-    """Write every signal as ``<signal>.wav``, and its notes as ``<signal>.notes.csv``.
+    """Write every signal, its notes as ``<signal>.notes.csv``, and the table as ``signals.csv``.
 
     Parameters
     ----------
@@ -189,24 +340,10 @@ def write_signals(
         In Hz.
     """
     folder = Path(folder)
-    for row in tqdm(list(signals.itertuples()), "render signals", unit="signal"):
-        samples = render_signal(row.key, row.instrument, row.chord, duration, sample_rate)
-        write_audio(folder / f"{row.signal}.wav", samples, sample_rate)
-        notes = pd.DataFrame(compose_signal(row.key, row.chord, duration))
-        notes.to_csv(folder / f"{row.signal}.notes.csv", index=False)
-
-
-def read_signals(
-    folder: str | Path, signals: pd.DataFrame, stft: Stft, duration: float
-) -> np.ndarray:
-    """Magnitudes of all signals, float32, shape ``(n_signals, n_bins, n_frames)``."""
-    return np.stack(
-        [
-            np.abs(
-                stft.analyse(
-                    read_excerpt(Path(folder) / f"{name}.wav", stft.sample_rate, 0, duration)
-                )
-            )
-            for name in signals["signal"]
-        ]
-    )
+    for signal in tqdm(signals.to_dict("records"), "render signals", unit="signal"):
+        samples = render_signal(signal, duration, sample_rate)
+        write_audio(folder / signal["file"], samples, sample_rate)
+        notes = pd.DataFrame(compose(signal, duration))
+        notes.to_csv(folder / f"{signal['signal']}.notes.csv", index=False)
+    with whole_file(folder / "signals.csv") as path:
+        signals.to_csv(path, index=False)

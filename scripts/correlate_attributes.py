@@ -1,30 +1,33 @@
-"""Correlate the maps of one network over pairs of model signals."""
+"""Correlate what a network makes of the signals over pairs that differ in one attribute."""
 
-import pandas as pd
+from pathlib import Path
+
 from _job import job, prepare_torch
 
 from auralise.audio import Stft
-from auralise.correlation import correlate_attributes, pairs_by_attribute
+from auralise.correlation import Representations, correlate_attributes
 from auralise.deconvnet import Deconvnet
+from auralise.designs import Magnitudes, pairs_by_attribute, read_design
 from auralise.files import whole_file
-from auralise.model_signals import ATTRIBUTES, read_signals
 from auralise.networks import Architecture
+from auralise.representations import DECONVOLVED, Computed, Stored
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):
     prepare_torch(snakemake)
-    params = snakemake.params
-    signals = pd.read_csv(snakemake.input.signals)
-    stft = dict(params.stft)
-    duration = stft.pop("duration")
-    magnitudes = read_signals(snakemake.input.sounds, signals, Stft(**stft), duration)
-    architecture = Architecture.from_settings(params.architecture)
-    network = read_expected_network(snakemake.input.weights, architecture, params.biases)
-    table = correlate_attributes(
-        Deconvnet(network),
-        magnitudes,
-        pairs_by_attribute(signals, ATTRIBUTES),
-        snakemake.wildcards.network,
-    )
+    params, inputs = snakemake.params, snakemake.input
+    signals = read_design(inputs.signals)
+    compared: Representations
+    if inputs.maps and params.compare in DECONVOLVED:
+        paths = [Path(inputs.maps) / f"{name}.h5" for name in signals["signal"]]
+        compared = Stored(paths, params.compare, params.mode)
+    else:
+        stft = dict(params.stft)
+        duration = stft.pop("duration")
+        architecture = Architecture.from_settings(params.architecture)
+        network = read_expected_network(inputs.weights, architecture, params.biases)
+        magnitudes = Magnitudes(inputs.sounds, signals, Stft(**stft), duration)
+        compared = Computed(Deconvnet(network), magnitudes, params.compare, params.mode)
+    table = correlate_attributes(compared, pairs_by_attribute(signals), snakemake.wildcards.network)
     with whole_file(snakemake.output[0]) as path:
         table.to_csv(path, index=False)

@@ -7,7 +7,6 @@ from _job import job
 from auralise.model_signals import signal_table, write_signals
 
 with job(snakemake):
-    attributes, stft = snakemake.params.attributes, snakemake.params.stft
-    signals = signal_table(attributes["keys"], attributes["instruments"], attributes["chords"])
-    write_signals(Path(snakemake.output.sounds), signals, stft["duration"], stft["sample_rate"])
-    signals.to_csv(snakemake.output.table, index=False)
+    stft = snakemake.params.stft
+    signals = signal_table(snakemake.params.design)
+    write_signals(Path(snakemake.output[0]), signals, stft["duration"], stft["sample_rate"])

@@ -3,10 +3,14 @@
 import pandas as pd
 from _job import job
 
-from auralise.correlation import summarise_correlation
+from auralise.comparison import summarise_correlation, summarise_variants
 from auralise.files import whole_file
 
 with job(snakemake):
     table = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
-    with whole_file(snakemake.output[0]) as path:
-        summarise_correlation(table).to_csv(path, index=False)
+    for summarise, output in (
+        (summarise_correlation, snakemake.output.networks),
+        (summarise_variants, snakemake.output.variants),
+    ):
+        with whole_file(output) as path:
+            summarise(table).to_csv(path, index=False)

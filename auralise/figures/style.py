@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
@@ -30,6 +31,27 @@ def save_figure(figure: Figure, *paths: str | Path) -> None:
             metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
             figure.savefig(partial, dpi=figure.dpi, metadata=metadata)
     plt.close(figure)
+
+
+def save_captioned(
+    figure: Figure, paths: Sequence[str | Path], caption: str, table: pd.DataFrame
+) -> None:
+    """Write a figure with its caption (``.txt``) and the table behind it (``.csv``).
+
+    Parameters
+    ----------
+    figure : Figure
+    paths : sequence of str or Path
+        The ending of each says what it gets.
+    caption : str
+    table : DataFrame
+    """
+    by_ending = {Path(path).suffix: path for path in paths}
+    with whole_file(by_ending.pop(".txt")) as partial:
+        partial.write_text(caption, encoding="utf-8")
+    with whole_file(by_ending.pop(".csv")) as partial:
+        table.to_csv(partial, index=False)
+    save_figure(figure, *by_ending.values())
 
 
 def log_frequency_picture(

@@ -10,9 +10,11 @@ import pytest
 from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
 from auralise.checks import CheckError, check_results, refuse_failures
-from auralise.correlation import correlate_attributes, summarise_correlation
+from auralise.comparison import summarise_correlation
+from auralise.correlation import correlate_attributes
 from auralise.deconvnet import Deconvnet
 from auralise.maps import open_maps, write_maps
+from auralise.representations import Computed
 from auralise.weights import write_weights
 
 EVERYTHING = {"layers": None, "features": None, "biases": True}
@@ -42,7 +44,8 @@ def whole(tmp_path_factory, small_network, small_architecture, song):
         with open_maps(path) as maps:
             write_auralisations(results / f"auralisation/{network}/song", maps)
         magnitudes = np.random.default_rng(0).uniform(size=(2, 32, 24)).astype(np.float32)
-        table = correlate_attributes(net, magnitudes, {"key": np.array([[0, 1]])}, network)
+        pairs = {"key": np.array([[0, 1]])}
+        table = correlate_attributes(Computed(net, magnitudes), pairs, network)
         (results / f"attributes/{network}").mkdir(parents=True)
         table.to_csv(results / f"attributes/{network}/correlation.csv", index=False)
         tables.append(table)

@@ -1,4 +1,7 @@
-"""Pairwise correlation of maps when one attribute changes."""
+"""Pairwise correlation of what a network makes of signals when one attribute changes."""
+
+import itertools
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -6,148 +9,277 @@ import pytest
 import torch
 from torch import nn
 
+from auralise.audio import Stft
 from auralise.correlation import (
     correlate_attributes,
-    correlate_inputs,
-    correlation_matrices,
+    correlation_matrix,
     mean_over_pairs,
-    pairs_by_attribute,
-    summarise_correlation,
+    standardise,
 )
 from auralise.deconvnet import Deconvnet
-from auralise.errors import SettingsError
-
-ATTRIBUTES = ("key", "instrument")
-
-
-@pytest.fixture
-def signals():
-    return pd.DataFrame(
-        {"key": ["C", "C", "D", "D"], "instrument": ["sine", "piano", "sine", "piano"]}
-    )
+from auralise.designs import Magnitudes, pairs_by_attribute
+from auralise.representations import Computed, Inputs, Stored, deconvolve_signals
 
 
-def test_pairs_differ_in_one_attribute_alone(signals):
-    pairs = pairs_by_attribute(signals, ATTRIBUTES)
-    assert pairs["key"].tolist() == [[0, 2], [1, 3]]
-    assert pairs["instrument"].tolist() == [[0, 1], [2, 3]]
+@dataclass
+class Given:
+    """Representations that are given: ``{layer: (n_signals, n_features, n_values)}``."""
+
+    values: dict[int, np.ndarray]
+
+    @property
+    def n_signals(self):
+        return len(next(iter(self.values.values())))
+
+    @property
+    def n_features(self):
+        return {layer: values.shape[1] for layer, values in self.values.items()}
+
+    @property
+    def size(self):
+        return max(values[0, 0].size for values in self.values.values())
+
+    def of(self, row, features):
+        for layer, chosen in features.items():
+            yield layer, self.values[layer][row, chosen]
 
 
-def test_missing_combinations_leave_fewer_pairs(signals):
-    pairs = pairs_by_attribute(signals.iloc[:3].reset_index(), ATTRIBUTES)
-    assert pairs["key"].tolist() == [[0, 2]]
-    assert pairs["instrument"].tolist() == [[0, 1]]
+def matrix_of(maps):
+    """Maps ``(n_signals, ...)`` of one feature, as `correlate_attributes` treats them."""
+    return correlation_matrix(torch.cat([standardise(signal[None]) for signal in maps]))
 
 
-def test_two_signals_alike_are_refused(signals):
-    twice = pd.concat([signals, signals.iloc[:1]], ignore_index=True)
-    with pytest.raises(SettingsError, match="same attributes"):
-        pairs_by_attribute(twice, ATTRIBUTES)
+class TestCorrelation:
+    def test_it_is_pearsons(self):
+        rng = np.random.default_rng(0)
+        maps = rng.normal(size=(4, 30, 40)).astype(np.float32)
+        maps[1] += maps[0]
+        expected = np.corrcoef(maps.reshape(4, -1).astype(np.float64))
+        np.testing.assert_allclose(matrix_of(maps), expected, atol=1e-4)
+
+    def test_half_precision_moves_it_by_less_than_1e_4(self):
+        """Maps of real size, as sparse as those of deep layers, and nearly the same."""
+        rng = np.random.default_rng(1)
+        maps = np.zeros((6, 257, 173), np.float32)
+        for number in range(6):
+            places = rng.random((257, 173)) < 0.02
+            maps[number, places] = rng.lognormal(sigma=3, size=places.sum())
+        maps[3:] = maps[:3] * rng.normal(1, 0.01, maps[:3].shape)
+        expected = np.corrcoef(maps.reshape(6, -1).astype(np.float64))
+        found = matrix_of(maps)
+        assert np.abs(found - expected).max() < 1e-4
+        assert expected[0, 3] > 0.99
+
+    def test_neither_scale_nor_offset_matters(self):
+        maps = np.random.default_rng(0).normal(size=(3, 50, 60)).astype(np.float32)
+        scales = np.array([1e-25, 1, 1e20], np.float32)[:, None, None]
+        np.testing.assert_allclose(matrix_of(maps * scales), matrix_of(maps), atol=1e-4)
+        np.testing.assert_allclose(matrix_of(maps + 5), matrix_of(maps), atol=1e-4)
+
+    def test_constant_maps_have_none(self):
+        maps = np.random.default_rng(0).normal(size=(3, 5, 6)).astype(np.float32)
+        maps[1] = 0.1
+        matrix = matrix_of(maps)
+        assert np.isnan(matrix[1]).all()
+        mean, count = mean_over_pairs(matrix, np.array([[0, 1], [0, 2]]))
+        assert (mean, count) == (pytest.approx(matrix[0, 2]), 1)
+
+    def test_products_in_blocks_add_up(self, monkeypatch):
+        maps = np.random.default_rng(0).normal(size=(3, 50, 60)).astype(np.float32)
+        whole = matrix_of(maps)
+        monkeypatch.setattr("auralise.correlation.BLOCK", 4 * 3 * 700)
+        np.testing.assert_allclose(matrix_of(maps), whole, atol=1e-6)
+
+    def test_mean_over_pairs_by_hand(self):
+        matrix = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, -0.4], [0.2, -0.4, 1.0]])
+        mean, count = mean_over_pairs(matrix, np.array([[0, 1], [1, 2]]))
+        assert (mean, count) == (pytest.approx((0.5 - 0.4) / 2), 2)
+
+    def test_an_experiment_by_hand(self):
+        """Two different unit vectors of three values have r = -1/2, two equal ones r = 1.
+
+        C sine and D sine look alike to the feature, everything else looks different; so over
+        the key the mean is (1 - 1/2) / 2, over the instrument (-1/2 - 1/2) / 2.
+        """
+        signals = pd.DataFrame(
+            {"key": ["C", "C", "D", "D"], "instrument": ["sine", "piano", "sine", "piano"]}
+        )
+        seen = np.eye(3, dtype=np.float32)[[0, 1, 0, 2]][:, None]
+        never = np.zeros_like(seen)
+        table = correlate_attributes(
+            Given({1: np.concatenate([seen, never], axis=1)}), pairs_by_attribute(signals), "n"
+        )
+        expected = pd.DataFrame(
+            {
+                "network": "n",
+                "layer": 1,
+                "feature": [0, 1, 0, 1],
+                "attribute": ["key", "key", "instrument", "instrument"],
+                "correlation": [0.25, np.nan, -0.5, np.nan],
+                "n_pairs": [2, 0, 2, 0],
+                "live": [True, False, True, False],
+            }
+        )
+        pd.testing.assert_frame_equal(table, expected, atol=1e-3)
 
 
-def test_correlation_is_pearsons(signals):
-    maps = np.random.default_rng(0).normal(size=(4, 2, 5, 6)).astype(np.float32)
-    found = correlation_matrices(maps)
-    for feature in range(2):
-        expected = np.corrcoef(maps[:, feature].reshape(4, -1))
-        np.testing.assert_allclose(found[feature], expected, atol=1e-6)
+@pytest.fixture(scope="module")
+def planted():
+    """Two layers that see all of 16 bins. In layer 2, feature 0 sees onsets, 1 passes one band.
 
-
-def test_tiny_maps_correlate_as_large_ones():
-    maps = np.random.default_rng(0).normal(size=(3, 1, 50, 60)).astype(np.float32)
-    np.testing.assert_allclose(
-        correlation_matrices(maps * 1e-12), correlation_matrices(maps), atol=1e-5
-    )
-
-
-def test_constant_maps_have_no_correlation():
-    maps = np.random.default_rng(0).normal(size=(3, 1, 5, 6)).astype(np.float32)
-    maps[1] = 0.1
-    matrices = correlation_matrices(maps)
-    assert np.isnan(matrices[0, 1, :]).all()
-    means, counts = mean_over_pairs(matrices, np.array([[0, 1], [0, 2]]))
-    assert counts[0] == 1
-    assert means[0] == pytest.approx(matrices[0, 0, 2])
-
-
-def test_mean_over_pairs_computed_by_hand():
-    matrix = np.array([[[1.0, 0.5, 0.2], [0.5, 1.0, -0.4], [0.2, -0.4, 1.0]]])
-    means, counts = mean_over_pairs(matrix, np.array([[0, 1], [1, 2]]))
-    assert means[0] == pytest.approx((0.5 - 0.4) / 2)
-    assert counts[0] == 2
-
-
-@pytest.fixture
-def onset_and_band_net():
-    """Feature 0 sees only changes over time, feature 1 passes everything, feature 2 is dead."""
-    convolution = nn.Conv2d(1, 3, 3, padding=1)
+    A band is cut out by shifting: layer 1 drops bins 0 to 7, layer 2 what then is above 3;
+    so bins 8 to 11 remain. Feature 2 never fires.
+    """
+    first = nn.Conv2d(1, 2, (17, 3), padding=(8, 1))
+    second = nn.Conv2d(2, 3, (25, 1), padding=(12, 0))
     with torch.no_grad():
-        convolution.weight.zero_()
-        convolution.weight[0, 0, 1] = torch.tensor([-1.0, 1.0, 0.0])
-        convolution.weight[1, 0, 1, 1] = 1
-        convolution.weight[2] = -1
-        convolution.bias.zero_()
-    return Deconvnet(nn.Sequential(convolution, nn.ReLU(), nn.MaxPool2d(2)))
+        for parameter in (*first.parameters(), *second.parameters()):
+            parameter.zero_()
+        first.weight[0, 0, 8] = torch.tensor([-1.0, 1.0, 0.0])
+        first.weight[1, 0, 16, 1] = 1  # from the bin eight above
+        second.weight[0, 0, 12] = 1
+        second.weight[1, 1, 0] = 1  # from the bin twelve below
+        second.weight[2] = -1
+    return Deconvnet(nn.Sequential(first, nn.ReLU(), second, nn.ReLU()))
 
 
-def test_a_planted_onset_detector_is_found_invariant_to_the_key(onset_and_band_net):
-    # A click hits all bins at one time; a key is a bin that sounds throughout.
-    magnitudes = np.full((4, 16, 32), 0.0, np.float32)
-    for row, (key, instrument) in enumerate([(3, 1), (3, 2), (9, 1), (9, 2)]):
-        magnitudes[row, key] = instrument
-        magnitudes[row, :, 8::10] += 5
-    signals = pd.DataFrame({"key": [3, 3, 9, 9], "instrument": [1, 2, 1, 2]})
-    pairs = pairs_by_attribute(signals, ATTRIBUTES)
-    table = correlate_attributes(onset_and_band_net, magnitudes, pairs, "planted")
-    by_key = table[table["attribute"] == "key"].set_index("feature")["correlation"]
-    assert by_key[0] > 0.98
-    assert by_key[0] > by_key[1]
-    dead = table[table["feature"] == 2]
-    assert not dead["live"].any()
-    assert dead["correlation"].isna().all()
-    assert (dead["n_pairs"] == 0).all()
+@pytest.fixture(scope="module")
+def planted_signals():
+    """A key is a bin that sounds throughout; an instrument says when all bins are struck."""
+    cells = list(itertools.product((2, 5, 9, 10), (10, 11, 12)))
+    magnitudes = np.zeros((len(cells), 16, 48), np.float32)
+    for row, (key, period) in enumerate(cells):
+        magnitudes[row, key] = 5
+        magnitudes[row, :, 4::period] += 5
+    return pd.DataFrame(cells, columns=["key", "instrument"]).astype(str), magnitudes
 
 
-def test_batches_of_features_do_not_change_the_result(small_network, monkeypatch):
-    magnitudes = np.random.default_rng(0).uniform(size=(4, 64, 48)).astype(np.float32)
-    pairs = {"key": np.array([[0, 1], [2, 3]])}
-    net = Deconvnet(small_network)
-    whole = correlate_attributes(net, magnitudes, pairs, "n")
-    monkeypatch.setattr("auralise.correlation.WORKING_MEMORY", 1)
-    one_by_one = correlate_attributes(net, magnitudes, pairs, "n")
-    pd.testing.assert_frame_equal(whole, one_by_one, atol=1e-5)
+class TestPlantedKernels:
+    def test_the_onset_detector_is_invariant_to_the_key_and_the_band_is_not(
+        self, planted, planted_signals
+    ):
+        signals, magnitudes = planted_signals
+        pairs = pairs_by_attribute(signals)
+        table = correlate_attributes(Computed(planted, magnitudes), pairs, "planted")
+        r = table[table["layer"] == 2].pivot(
+            index="feature", columns="attribute", values="correlation"
+        )
+        assert r.loc[0, "key"] > 0.95  # struck at the same times, whatever the key
+        assert r.loc[0, "instrument"] < 0.3
+        assert r.loc[1, "key"] < 0.7  # lets a key through or not
+        assert r.loc[1, "key"] < r.loc[0, "key"] - 0.3
+        by_band = correlate_attributes(Inputs(magnitudes), pairs, "input")
+        assert by_band.set_index("attribute").loc["key", "correlation"] < r.loc[0, "key"]
+
+    def test_a_feature_that_never_fires_is_dead(self, planted, planted_signals):
+        signals, magnitudes = planted_signals
+        pairs = pairs_by_attribute(signals)
+        table = correlate_attributes(Computed(planted, magnitudes), pairs, "planted")
+        dead = table[(table["layer"] == 2) & (table["feature"] == 2)]
+        assert len(dead) == 2
+        assert not dead["live"].any()
+        assert dead["correlation"].isna().all()
+        assert (dead["n_pairs"] == 0).all()
+
+    def test_shuffled_labels_have_no_effect(self, planted, planted_signals):
+        """The key matters less than the instrument to the onset detector; to shuffled, neither."""
+        signals, magnitudes = planted_signals
+        maps = np.stack([planted.deconvolve(m, 2, [0])[0] for m in magnitudes])
+        matrix = matrix_of(maps)
+
+        def contrast(labels):
+            pairs = pairs_by_attribute(labels)
+            return np.subtract(
+                *(mean_over_pairs(matrix, pairs[name])[0] for name in ("key", "instrument"))
+            )
+
+        rng = np.random.default_rng(0)
+        shuffled = [
+            contrast(signals.iloc[rng.permutation(len(signals))].reset_index(drop=True))
+            for _ in range(400)
+        ]
+        assert abs(np.mean(shuffled)) < 4 * np.std(shuffled) / np.sqrt(400)
+        assert contrast(signals) > np.max(shuffled)
 
 
-def test_the_input_is_its_own_baseline():
-    magnitudes = np.random.default_rng(0).uniform(size=(2, 8, 9)).astype(np.float32)
-    table = correlate_inputs(magnitudes, {"key": np.array([[0, 1]])})
-    expected = np.corrcoef(magnitudes.reshape(2, -1))[0, 1]
-    assert table["correlation"].item() == pytest.approx(expected, abs=1e-6)
-    assert table[["network", "layer"]].values.tolist() == [["input", 0]]
+@pytest.fixture(scope="module")
+def net(small_network):
+    return Deconvnet(small_network)
 
 
-def test_summary_leaves_out_and_counts_dead_features():
-    table = pd.DataFrame(
-        {
-            "network": "n",
-            "layer": 1,
-            "feature": range(4),
-            "attribute": "key",
-            "correlation": [0.2, 0.4, 0.6, np.nan],
-            "n_pairs": [2, 2, 2, 0],
-            "live": [True, True, True, False],
-        }
+@pytest.fixture(scope="module")
+def magnitudes():
+    return np.random.default_rng(0).uniform(size=(4, 64, 48)).astype(np.float32)
+
+
+PAIRS = {"key": np.array([[0, 1], [2, 3]]), "chord": np.array([[0, 2], [1, 3]])}
+
+
+class TestRepresentations:
+    def test_every_feature_of_every_layer_has_a_row_for_each_attribute(self, net, magnitudes):
+        table = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
+        assert len(table) == (4 + 5 + 6) * 2
+        assert not table.duplicated(["layer", "feature", "attribute"]).any()
+
+    def test_maps_are_those_of_the_deconvnet(self, net, magnitudes):
+        table = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
+        maps = np.stack([net.deconvolve(m, 3, [4])[0] for m in magnitudes]).reshape(4, -1)
+        r = np.corrcoef(maps.astype(np.float64))
+        row = table.query("layer == 3 and feature == 4 and attribute == 'chord'")
+        assert row["correlation"].item() == pytest.approx((r[0, 2] + r[1, 3]) / 2, abs=1e-3)
+
+    @pytest.mark.parametrize(
+        ("compare", "mode", "expected"),
+        [
+            ("auralised", "mask", lambda m, d, f: m * np.abs(d)),
+            ("auralised", "rectified", lambda m, d, f: m * np.maximum(d, 0)),
+            ("auralised", "phase", lambda m, d, f: np.maximum(d, 0)),
+            ("feature_maps", "mask", lambda m, d, f: f),
+            ("activations", "mask", lambda m, d, f: f.mean(axis=0)),
+        ],
     )
-    row = summarise_correlation(table).iloc[0]
-    assert row["mean"] == pytest.approx(0.4)
-    assert row["std"] == pytest.approx(0.2)
-    assert row["ci_low"] < 0.4 < row["ci_high"]
-    assert (row["n_features"], row["n_live"]) == (4, 3)
+    def test_other_representations(self, net, magnitudes, compare, mode, expected):
+        represented = Computed(net, magnitudes, compare, mode)
+        for layer, values in represented.of(2, {1: [0, 3], 3: [5]}):
+            chosen = {1: [0, 3], 3: [5]}[layer]
+            maps = net.deconvolve(magnitudes[2], layer, chosen)
+            feature_maps = net.feature_maps(magnitudes[2])[layer - 1][chosen]
+            for found, d, f in zip(values, maps, feature_maps, strict=True):
+                wanted = expected(magnitudes[2], d, f)
+                np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max())
 
+    def test_the_baseline_is_the_input(self, magnitudes):
+        table = correlate_attributes(Inputs(magnitudes), PAIRS, "input")
+        r = np.corrcoef(magnitudes.reshape(4, -1))
+        by_attribute = table.set_index("attribute")["correlation"]
+        assert by_attribute["key"] == pytest.approx((r[0, 1] + r[2, 3]) / 2, abs=1e-4)
+        assert set(table["layer"]) == {0}
+        over_time = correlate_attributes(Inputs(magnitudes, "activations"), PAIRS, "input")
+        r = np.corrcoef(magnitudes.mean(axis=1))
+        assert over_time["correlation"][0] == pytest.approx((r[0, 1] + r[2, 3]) / 2, abs=1e-3)
 
-def test_summary_of_a_single_feature_has_no_interval():
-    magnitudes = np.eye(4, dtype=np.float32).reshape(2, 2, 4)
-    table = correlate_inputs(magnitudes, {"key": np.array([[0, 1]])})
-    row = summarise_correlation(table).iloc[0]
-    assert np.isnan(row["std"])
-    assert np.isnan(row["ci_low"])
+    def test_memory_decides_batches_and_not_results(self, net, magnitudes, monkeypatch):
+        """At one byte, each feature is a batch of its own and lies on disk."""
+        whole = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
+        monkeypatch.setattr("auralise.correlation.WORKING_MEMORY", 1)
+        one_by_one = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
+        pd.testing.assert_frame_equal(whole, one_by_one, atol=1e-4)
+
+    @pytest.mark.parametrize(("compare", "mode"), [("maps", "mask"), ("auralised", "rectified")])
+    def test_streamed_and_stored_maps_give_the_same(
+        self, net, song, write_sound, tmp_path, compare, mode, monkeypatch
+    ):
+        stft = Stft(11025, n_fft=128, hop_length=64)
+        signals = pd.DataFrame({"signal": list("abcd")}).assign(file=lambda t: t["signal"] + ".wav")
+        for number, name in enumerate(signals["file"]):
+            write_sound(name, np.roll(song, 3000 * number)[:5000])
+        deconvolve_signals(
+            tmp_path / "maps", net, tmp_path, signals, stft, 0.4,
+            network="n", weights_sha256="", config={},
+        )  # fmt: skip
+        paths = [tmp_path / f"maps/{name}.h5" for name in signals["signal"]]
+        monkeypatch.setattr("auralise.correlation.WORKING_MEMORY", 2 * 4 * 65 * 69 * 8)
+        stored = correlate_attributes(Stored(paths, compare, mode), PAIRS, "n")
+        magnitudes = Magnitudes(tmp_path, signals, stft, 0.4)
+        streamed = correlate_attributes(Computed(net, magnitudes, compare, mode), PAIRS, "n")
+        pd.testing.assert_frame_equal(stored, streamed, atol=1e-4)

@@ -5,8 +5,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auralise.comparison import (
+    compare_with_controls,
+    find_thresholds,
+    name_features,
+    summarise_correlation,
+    summarise_variants,
+)
 from auralise.evaluation import summarise_evaluations
-from auralise.figures.attributes import draw_attributes
+from auralise.figures.attributes import (
+    draw_attributes,
+    draw_comparison,
+    draw_distribution,
+    draw_features,
+)
 from auralise.figures.networks import (
     draw_confusion,
     draw_evaluations,
@@ -14,7 +26,12 @@ from auralise.figures.networks import (
     draw_learning_curve,
 )
 from auralise.figures.sheets import draw_sheet
-from auralise.figures.style import DYNAMIC_RANGE, log_frequency_picture, save_figure
+from auralise.figures.style import (
+    DYNAMIC_RANGE,
+    log_frequency_picture,
+    save_captioned,
+    save_figure,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -89,21 +106,113 @@ def test_the_confusion_matrix_stands_beside_baseline_and_chance():
     assert "baseline 50%" in axis.get_title()
 
 
-def test_attributes_show_every_network_and_the_input():
-    rows = [
-        (network, layer, attribute, 0.1 * layer, 0.05, 0.1 * layer - 0.02, 0.1 * layer + 0.02, 4, 4)
-        for network in ("square-0", "untrained-0")
+@pytest.fixture
+def correlations():
+    """Two trained and two untrained networks of two layers, and the input."""
+    rng = np.random.default_rng(0)
+    parts = [
+        pd.DataFrame(
+            {
+                "network": network,
+                "layer": layer,
+                "feature": range(24),
+                "attribute": attribute,
+                "correlation": rng.normal(0.7 if network[0] == "s" else 0.4, 0.05, 24),
+                "n_pairs": 2,
+                "live": True,
+            }
+        )
+        for network in ("square-0", "square-1", "untrained-0", "untrained-1")
         for layer in (1, 2)
         for attribute in ("key", "chord")
-    ] + [("input", 0, a, 0.5, np.nan, np.nan, np.nan, 1, 1) for a in ("key", "chord")]
-    names = ["network", "layer", "attribute", "mean", "std", "ci_low", "ci_high"]
-    figure = draw_attributes(pd.DataFrame(rows, columns=[*names, "n_features", "n_live"]))
-    assert [axis.get_title() for axis in figure.axes] == [
-        "only the key differs",
-        "only the chord differs",
     ]
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["square-0", "untrained-0", "the input itself"]
+    baseline = pd.DataFrame(
+        {
+            "network": "input",
+            "layer": 0,
+            "feature": 0,
+            "attribute": ["key", "chord"],
+            "correlation": 0.5,
+            "n_pairs": 2,
+            "live": True,
+        }
+    )
+    return pd.concat([*parts, baseline], ignore_index=True)
+
+
+class TestAttributes:
+    TITLES = ["only the key differs", "only the chord differs"]
+
+    def test_means_by_layer_stand_beside_untrained_and_input(self, correlations):
+        variants, summary = summarise_variants(correlations), summarise_correlation(correlations)
+        figure = draw_attributes(variants, summary)
+        assert [axis.get_title() for axis in figure.axes] == self.TITLES
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert labels == ["square", "untrained", "the input itself"]
+        line = next(line for line in figure.axes[0].lines if line.get_label() == "square")
+        rows = variants[(variants["variant"] == "square") & (variants["attribute"] == "key")]
+        np.testing.assert_allclose(line.get_ydata(), rows["mean"])
+
+    def test_distributions_show_live_features_alone(self, correlations):
+        correlations.loc[correlations["feature"] == 3, ["correlation", "live"]] = [9.0, False]
+        figure = draw_distribution(correlations)
+        assert [axis.get_title() for axis in figure.axes] == self.TITLES
+        assert figure.axes[0].get_ylim()[1] < 2
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert labels == ["square", "untrained", "the input itself"]
+
+    def test_differences_are_filled_where_they_are_clear(self, correlations):
+        comparison = compare_with_controls(correlations, ["square"])
+        comparison.loc[0, "p_features_adjusted"] = 0.5
+        figure = draw_comparison(comparison)
+        points = figure.axes[0].collections[-1]
+        faces = points.get_facecolor()[:, :3]
+        np.testing.assert_allclose(faces[0], 1)
+        assert (faces[1] < 1).any()
+        labels = [axis.get_ylabel() for axis in figure.axes]
+        assert {"trained − untrained (r)", "Cliff's delta"} <= set(labels)
+
+    def test_features_are_sorted_and_marked(self, correlations):
+        thresholds = find_thresholds(correlations)
+        features = name_features(correlations, thresholds, ["square"])
+        figure = draw_features(features[features["network"] == "square-0"], thresholds)
+        axis = figure.axes[0]
+        image = axis.images[0].get_array()
+        assert image.shape == (24, 2)
+        assert (np.diff(image.mean(axis=1)) <= 1e-12).all()
+        marks = [text.get_text() for text in axis.texts]
+        assert marks.count("+") > 40
+        assert len(axis.get_yticklabels()) == 24
+
+    def test_a_layer_of_dead_features_is_empty(self, correlations):
+        dead = correlations["network"].eq("square-0") & correlations["layer"].eq(2)
+        correlations.loc[dead, ["correlation", "live"]] = [np.nan, False]
+        thresholds = find_thresholds(correlations)
+        features = name_features(correlations, thresholds, ["square"])
+        figure = draw_features(features[features["network"] == "square-0"], thresholds)
+        assert not figure.axes[1].images
+        assert figure.axes[0].images
+
+    def test_eight_attributes_take_two_rows_of_panels(self, correlations):
+        names = ["key", "chord", "tempo", "loudness", "register"]
+        base = correlations[correlations["attribute"] == "key"]
+        table = pd.concat([base.assign(attribute=name) for name in names], ignore_index=True)
+        figure = draw_attributes(summarise_variants(table), summarise_correlation(table))
+        shown = [axis for axis in figure.axes if axis.axison]
+        assert [axis.get_title() for axis in shown] == [f"only the {n} differs" for n in names]
+        comparison = draw_comparison(compare_with_controls(table, ["square"]))
+        assert len([axis for axis in comparison.axes if axis.axison]) == 10
+
+
+def test_a_figure_has_its_caption_and_its_table_beside_it(tmp_path):
+    figure, axis = plt.subplots()
+    axis.plot([1, 2])
+    paths = [tmp_path / f"f.{ending}" for ending in ("png", "pdf", "csv", "txt")]
+    save_captioned(figure, paths, "What is shown.\n", pd.DataFrame({"a": [1]}))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["f.csv", "f.pdf", "f.png", "f.txt"]
+    assert (tmp_path / "f.txt").read_text() == "What is shown.\n"
+    assert (tmp_path / "f.csv").read_text() == "a\n1\n"
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_figures_are_written_whole_and_repeat_byte_for_byte(tmp_path):

@@ -35,7 +35,6 @@ def test_a_module_changes_the_rules_that_use_it(package, repository):
     assert changed_by(package, repository, "correlation.py") == {
         "correlate_attributes",
         "correlate_inputs",
-        "summarise_correlation",
     }
 
 

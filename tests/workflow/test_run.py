@@ -1,11 +1,13 @@
 """One small experiment from nothing to the page, and what runs again after a change."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
 
 from auralise.maps import open_maps
+from tests.workflow.conftest import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +26,13 @@ def test_everything_is_there(results):
             assert len(list(sounds.glob("layer*/feature*.wav"))) == 5 * 4
             assert (results / f"figures/{network}/sheets/{song}/layer5.png").is_file()
     assert (results / "figures/square-0/learning_curve.pdf").is_file()
-    assert (results / "figures/attributes.png").is_file()
     for figure in ("evaluations", "kernels"):
         assert (results / f"figures/{figure}.png").is_file()
         assert (results / f"figures/{figure}.pdf").is_file()
+    for figure in ("attributes", "attributes_distribution", "square-0/attributes"):
+        for ending in ("png", "pdf", "csv", "txt"):
+            assert (results / f"figures/{figure}.{ending}").is_file()
+    assert (results / "attributes/features.html").is_file()
     assert (results / "listening/index.html").is_file()
     assert list((results / "logs").iterdir())
     assert list((results / "benchmarks").iterdir())
@@ -59,6 +64,14 @@ def test_the_tables_have_their_columns(results):
     assert len(correlation) == 5 * 4 * 3
     summary = pd.read_csv(results / "attributes/summary.csv")
     assert set(summary["network"]) == {"square-0", "untrained-0", "input"}
+    design = pd.read_csv(results / "attributes/design.csv")
+    assert design["n_pairs"].tolist() == [4, 4, 4]
+    comparison = pd.read_csv(results / "attributes/comparison.csv")
+    assert len(comparison) == 5 * 3
+    features = pd.read_csv(results / "attributes/features.csv")
+    assert len(features) == 2 * 5 * 4
+    for sound in features["sound of it's Größe"]:
+        assert (results / sound).is_file()
     clips = pd.read_csv(results / "clips.csv", keep_default_na=False)
     assert list(clips) == [
         "clip", "path", "genre", "seconds", "sample_rate", "peak", "clipping", "sha256", "problem",
@@ -77,6 +90,42 @@ def test_variants_are_compared(results):
     speed = json.loads((results / "networks/square-0/speed.json").read_text())
     assert speed["segments_per_second"] > 0
     assert speed["convolution_segments_per_second"] > 0
+
+
+def test_the_findings_say_what_they_rest_on(results):
+    text = (results / "attributes/README.md").read_text(encoding="utf-8")
+    assert "8 signals, pairs: 4 in key, 4 in instrument, 4 in chord" in text
+    assert "1 trained against 1 untrained" in text
+
+
+def test_signals_from_a_folder_and_stored_maps_give_the_same(project, results):
+    """The rendered signals, read back by their names; the maps kept, then compared."""
+    folder = project.folder / "recordings"
+    folder.mkdir()
+    for path in (results / "attributes/signals").glob("*.wav"):
+        shutil.copy(path, folder)
+    other = project.folder / "results/recorded"
+    shutil.copytree(results / "networks", other / "networks")
+    attributes = {"source": "directory", "path": "recordings", "keep_maps": True}
+    config = project.configure("recorded", experiment="recorded", attributes=attributes)
+    target = "attributes/square-0/correlation.csv"
+    rules = ("list_signals", "deconvolve_signals", "correlate_attributes")
+    # `--allowed-rules` keeps the workflow from training the network that was copied.
+    done = project.run(f"results/recorded/{target}", "--allowed-rules", *rules, config=config)
+    assert done.returncode == 0, done.stdout
+    assert len(list((other / "attributes/square-0/maps").glob("*.h5"))) == 8
+    index = ["layer", "feature", "attribute"]
+    tables = [pd.read_csv(folder / target).set_index(index) for folder in (other, results)]
+    tables = [table.sort_index()["correlation"] for table in tables]
+    pd.testing.assert_series_equal(*tables, atol=1e-4)
+
+
+def test_what_is_compared_leaves_signals_and_networks_alone(project):
+    attributes = SMALL["attributes"] | {"compare": "activations"}
+    planned = project.planned(project.configure("activations", attributes=attributes))
+    assert planned["correlate_attributes"] == 2
+    assert planned["write_findings"] == 1
+    assert not {"render_signals", "list_signals", "train_network"} & planned.keys()
 
 
 def test_the_evaluation_stands_beside_a_baseline(results):
@@ -132,6 +181,7 @@ def test_a_new_song_adds_its_own_jobs(project, song):
     ("module", "rules"),
     [
         ("correlation.py", {"correlate_attributes", "correlate_inputs", "summarise_correlation"}),
+        ("findings.py", {"draw_attributes", "draw_features", "write_findings"}),
         ("auralisation.py", {"auralise_song"}),
         ("datasets/segments.py", {"write_segments"}),
     ],

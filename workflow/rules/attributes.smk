@@ -1,7 +1,30 @@
+ATTRIBUTES = config["attributes"]
+DESIGN = {
+    name: ATTRIBUTES[name]
+    for name in (
+        "keys",
+        "instruments",
+        "chords",
+        "register",
+        "drums",
+        "loudness",
+        "tempo",
+        "reverberation",
+    )
+}
+# The untrained networks have the architecture of the first variant.
+CONTROLLED = [next(iter(config["networks"]))]
+
+
+def figure_files(stem, caption, labels):
+    """A figure for the report, and beside it the same as PDF, its caption and its table."""
+    png = report(f"{stem}.png", caption=caption, category="Attributes", labels=labels)
+    return [png, *multiext(str(stem), ".pdf", ".csv", ".txt")]
+
+
 rule render_signals:
     output:
-        table=R / "attributes/signals.csv",
-        sounds=directory(R / "attributes/signals"),
+        directory(R / "attributes/signals"),
     log:
         R / "logs/render_signals.log",
     benchmark:
@@ -11,19 +34,73 @@ rule render_signals:
         runtime=30,
     params:
         code=code_of("render_signals"),
-        attributes=config["attributes"],
+        design=DESIGN,
         stft=config["stft"],
     message:
-        "Render the model signals, key × instrument × chord"
+        "Render the model signals"
     script:
         "../../scripts/render_signals.py"
 
 
+SOUNDS = (
+    rules.render_signals.output[0]
+    if ATTRIBUTES["source"] == "rendered"
+    else ATTRIBUTES["path"] or []
+)
+
+
+rule list_signals:
+    input:
+        SOUNDS,
+    output:
+        signals=R / "attributes/signals.csv",
+        design=R / "attributes/design.csv",
+    log:
+        R / "logs/list_signals.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("list_signals"),
+        pattern=lambda _: ATTRIBUTES["pattern"],  # its braces are no wildcards
+    message:
+        "List the signals, and which pairs differ in one attribute alone"
+    script:
+        "../../scripts/list_signals.py"
+
+
+rule deconvolve_signals:
+    input:
+        signals=rules.list_signals.output.signals,
+        sounds=SOUNDS,
+        weights=rules.train_network.output.weights,
+    output:
+        directory(R / "attributes/{network}/maps"),
+    log:
+        R / "logs/deconvolve_signals/{network}.log",
+    benchmark:
+        R / "benchmarks/deconvolve_signals/{network}.tsv"
+    threads: 2
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        code=code_of("deconvolve_signals"),
+        architecture=lambda w: variant_of(w.network),
+        stft=config["stft"],
+        biases=config["deconvolution"]["biases"],
+    message:
+        "Deconvolve every feature of {wildcards.network} on every signal"
+    script:
+        "../../scripts/deconvolve_signals.py"
+
+
 rule correlate_attributes:
     input:
-        signals=rules.render_signals.output.table,
-        sounds=rules.render_signals.output.sounds,
+        signals=rules.list_signals.output.signals,
+        sounds=SOUNDS,
         weights=rules.train_network.output.weights,
+        maps=rules.deconvolve_signals.output[0] if ATTRIBUTES["keep_maps"] else [],
     output:
         R / "attributes/{network}/correlation.csv",
     log:
@@ -39,38 +116,51 @@ rule correlate_attributes:
         architecture=lambda w: variant_of(w.network),
         stft=config["stft"],
         biases=config["deconvolution"]["biases"],
+        compare=ATTRIBUTES["compare"],
+        mode=(
+            config["auralisation"]["mode"]
+            if ATTRIBUTES["compare"] == "auralised"
+            else "mask"
+        ),
     message:
-        "Correlate the maps of {wildcards.network} over pairs of model signals"
+        "Correlate the {params.compare} of {wildcards.network} over pairs of signals"
     script:
         "../../scripts/correlate_attributes.py"
 
 
 rule correlate_inputs:
     input:
-        signals=rules.render_signals.output.table,
-        sounds=rules.render_signals.output.sounds,
+        signals=rules.list_signals.output.signals,
+        sounds=SOUNDS,
     output:
         R / "attributes/input/correlation.csv",
     log:
         R / "logs/correlate_inputs.log",
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=30,
     params:
         code=code_of("correlate_inputs"),
         stft=config["stft"],
+        compare=ATTRIBUTES["compare"],
     message:
-        "Correlate the model signals themselves, as the baseline"
+        "Correlate the signals themselves, as the baseline"
     script:
         "../../scripts/correlate_inputs.py"
 
 
+CORRELATIONS = [
+    *expand(rules.correlate_attributes.output[0], network=NETWORKS),
+    rules.correlate_inputs.output[0],
+]
+
+
 rule summarise_correlation:
     input:
-        expand(rules.correlate_attributes.output[0], network=NETWORKS),
-        rules.correlate_inputs.output[0],
+        CORRELATIONS,
     output:
-        R / "attributes/summary.csv",
+        networks=R / "attributes/summary.csv",
+        variants=R / "attributes/variants.csv",
     log:
         R / "logs/summarise_correlation.log",
     resources:
@@ -84,17 +174,54 @@ rule summarise_correlation:
         "../../scripts/summarise_correlation.py"
 
 
+rule compare_networks:
+    input:
+        CORRELATIONS,
+    output:
+        comparison=R / "attributes/comparison.csv",
+        thresholds=R / "attributes/thresholds.csv",
+        features=R / "attributes/features.csv",
+        names=R / "attributes/names.csv",
+    log:
+        R / "logs/compare_networks.log",
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code_of("compare_networks"),
+        controlled=CONTROLLED,
+        songs=list(SONGS),
+        layers=config["deconvolution"]["layers"],
+        features=config["deconvolution"]["features"],
+    message:
+        "Compare trained with untrained networks"
+    script:
+        "../../scripts/compare_networks.py"
+
+
 rule draw_attributes:
     input:
-        rules.summarise_correlation.output[0],
+        correlations=CORRELATIONS,
+        design=rules.list_signals.output.design,
+        summary=rules.summarise_correlation.output.networks,
+        variants=rules.summarise_correlation.output.variants,
+        comparison=rules.compare_networks.output.comparison,
     output:
-        png=report(
-            R / "figures/attributes.png",
-            caption="../report/attributes.rst",
-            category="Attributes",
-            labels={"figure": "correlation by layer"},
+        by_layer=figure_files(
+            R / "figures/attributes",
+            "../report/attributes.rst",
+            {"figure": "correlation by layer"},
         ),
-        pdf=R / "figures/attributes.pdf",
+        distribution=figure_files(
+            R / "figures/attributes_distribution",
+            "../report/attributes_distribution.rst",
+            {"figure": "distribution over features"},
+        ),
+        comparison=figure_files(
+            R / "figures/attributes_comparison",
+            "../report/attributes_comparison.rst",
+            {"figure": "trained against untrained"},
+        ),
     log:
         R / "logs/draw_attributes.log",
     resources:
@@ -102,7 +229,59 @@ rule draw_attributes:
         runtime=10,
     params:
         code=code_of("draw_attributes"),
+        compare=ATTRIBUTES["compare"],
     message:
         "Draw the attribute experiment"
     script:
         "../../scripts/draw_attributes.py"
+
+
+rule draw_features:
+    input:
+        design=rules.list_signals.output.design,
+        features=rules.compare_networks.output.features,
+        thresholds=rules.compare_networks.output.thresholds,
+    output:
+        figure_files(
+            R / "figures/{network}/attributes",
+            "../report/attributes_features.rst",
+            {"network": "{network}", "figure": "features by attribute"},
+        ),
+    log:
+        R / "logs/draw_features/{network}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("draw_features"),
+        compare=ATTRIBUTES["compare"],
+    message:
+        "Draw what each feature of {wildcards.network} keeps"
+    script:
+        "../../scripts/draw_features.py"
+
+
+rule write_findings:
+    input:
+        design=rules.list_signals.output.design,
+        variants=rules.summarise_correlation.output.variants,
+        comparison=rules.compare_networks.output.comparison,
+        features=rules.compare_networks.output.features,
+        names=rules.compare_networks.output.names,
+    output:
+        findings=R / "attributes/README.md",
+        features=R / "attributes/features.html",
+    log:
+        R / "logs/write_findings.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("write_findings"),
+        experiment=config["experiment"],
+        compare=ATTRIBUTES["compare"],
+        songs=list(SONGS),
+    message:
+        "Say in words what the attribute experiment found"
+    script:
+        "../../scripts/write_findings.py"

@@ -1,0 +1,316 @@
+"""Designs: sounds that differ in known attributes, and which pairs of them differ in one alone."""
+
+import logging
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from auralise.audio import Stft, read_excerpt
+from auralise.errors import SettingsError
+from auralise.songs import AUDIO_SUFFIXES
+
+log = logging.getLogger(__name__)
+
+TABLE = "signals.csv"
+NAMES = ("signal", "file")  # columns of a table of signals that are no attributes
+
+FIELD = re.compile(r"\{([A-Za-z]\w*)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
+
+
+def find_signals(folder: str | Path, patterns: Sequence[str]) -> pd.DataFrame:
+    """Sound files of a folder and their attributes.
+
+    A table ``signals.csv`` in the folder says which they are: a column ``file``, and one per
+    attribute, blank where a signal does not have it. Without one, the file names do.
+
+    Parameters
+    ----------
+    folder : str or Path
+    patterns : sequence of str
+        How file names are made up, such as ``{key}_{instrument}_{chord}.wav``; the first that
+        fits a name counts, and any ending of a sound file will do. A field may say what it
+        looks like, as a regular expression: ``{key:[A-G]b?[0-9]}``. Where a name can be read in
+        several ways, because a level holds what separates the fields, the reading counts whose
+        rarest level is found in the most files.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``signal``, ``file`` and one per attribute, all text, empty where a signal does
+        not have the attribute.
+
+    Raises
+    ------
+    SettingsError
+        No folder, no file that fits, an impossible pattern, a file of the table that is not
+        there, or a name whose readings are equally good.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise SettingsError(
+            f"attributes.path: {folder} is not a folder; expected one that holds the signals"
+        )
+    if (folder / TABLE).is_file():
+        return _read_table(folder / TABLE)
+    names = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
+    )
+    found = read_names(names, patterns)
+    unread = [name for name in names if name not in found]
+    if not found:
+        raise SettingsError(
+            f"attributes.path: none of the {len(names)} sound files in {folder} fits "
+            f"{' or '.join(patterns)}; correct attributes.pattern, or put a table {TABLE} with a "
+            "column 'file' and one per attribute beside them"
+        )
+    if unread:
+        log.warning(
+            "%s: %d of %d sound files do not fit %s and take no part: %s",
+            folder,
+            len(unread),
+            len(names),
+            " or ".join(patterns),
+            ", ".join(unread),
+        )
+    rows = [{"signal": Path(name).stem, "file": name} | levels for name, levels in found.items()]
+    return pd.DataFrame(rows).fillna("")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if "file" not in table:
+        raise SettingsError(f"{path}: no column 'file'; found {', '.join(table)}")
+    missing = [name for name in table["file"] if not (path.parent / name).is_file()]
+    if missing:
+        raise SettingsError(
+            f"{path}: {len(missing)} of {len(table)} files are not there: {', '.join(missing)}; "
+            "copy them into the folder or take them out of the table"
+        )
+    attributes = [name for name in table if name not in NAMES]
+    signal = table["file"].map(lambda name: Path(name).stem)
+    return pd.concat([signal.rename("signal"), table[["file", *attributes]]], axis=1)
+
+
+def read_names(names: Sequence[str], patterns: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Levels of each attribute in the file names that fit one of the patterns.
+
+    Parameters and errors are those of `find_signals`.
+    """
+    parsed = [_parse_pattern(pattern) for pattern in patterns]
+    readings: dict[str, list[dict[str, str]]] = {}
+    for name in names:
+        of_pattern = (list(_readings(Path(name).stem, parts)) for parts in parsed)
+        if fitting := next((found for found in of_pattern if found), None):
+            readings[name] = fitting
+    support = Counter(
+        level
+        for possible in readings.values()
+        for level in {item for reading in possible for item in reading.items()}
+    )
+    chosen = {}
+    for name, possible in readings.items():
+        rarest = [min(support[item] for item in reading.items()) for reading in possible]
+        best = [
+            reading for reading, count in zip(possible, rarest, strict=True) if count == max(rarest)
+        ]
+        if len(best) > 1:
+            raise SettingsError(
+                f"attributes.pattern: {name} can be read as {best[0]} and as {best[1]}; say what "
+                "a field looks like, such as {instrument:acoustic_guitar|piano}"
+            )
+        chosen[name] = best[0]
+    return chosen
+
+
+def _parse_pattern(pattern: str) -> list[str | tuple[str, re.Pattern]]:
+    stem = pattern
+    for suffix in AUDIO_SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    parts: list[str | tuple[str, re.Pattern]] = []
+    end = 0
+    for field in FIELD.finditer(stem):
+        parts.append(stem[end : field.start()])
+        try:
+            parts.append((field[1], re.compile(field[2] or ".+")))
+        except re.error as error:
+            raise SettingsError(f"attributes.pattern: {field[0]} in {pattern!r}: {error}") from None
+        end = field.end()
+    parts.append(stem[end:])
+    names = [part[0] for part in parts if isinstance(part, tuple)]
+    literals = "".join(part for part in parts if isinstance(part, str))
+    if not names or len(set(names)) < len(names) or set(names) & set(NAMES) or "{" in literals:
+        raise SettingsError(
+            f"attributes.pattern: {pattern!r}; expected a file name with different attributes in "
+            "braces, such as {key}_{instrument}_{chord}.wav"
+        )
+    return parts
+
+
+def _readings(text: str, parts: Sequence[str | tuple[str, re.Pattern]]) -> Iterator[dict[str, str]]:
+    """Every way in which a text can be made up of the parts."""
+    if not parts:
+        if not text:
+            yield {}
+        return
+    head, *rest = parts
+    if isinstance(head, str):
+        if text.startswith(head):
+            yield from _readings(text[len(head) :], rest)
+        return
+    name, expression = head
+    for end in range(1, len(text) + 1):
+        if expression.fullmatch(text[:end]):
+            for others in _readings(text[end:], rest):
+                yield {name: text[:end]} | others
+
+
+def read_design(path: str | Path) -> pd.DataFrame:
+    """A table of signals as a rule wrote it; every level is text, empty where there is none."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def pairs_by_attribute(
+    signals: pd.DataFrame, attributes: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Pairs of signals that differ in exactly one attribute.
+
+    Only signals that have the same attributes are paired: a drum pattern has no key.
+
+    Parameters
+    ----------
+    signals : DataFrame
+        One row per signal, one column per attribute, empty where a signal does not have it.
+    attributes : sequence of str, optional
+        Columns of `signals` that describe them; by default all but the names.
+
+    Returns
+    -------
+    dict of str to ndarray of int, shape (n_pairs, 2)
+        Row numbers of each pair, the lower first, by the attribute in which they differ;
+        attributes without a pair are left out.
+
+    Raises
+    ------
+    SettingsError
+        Two signals are alike in every attribute, or no two differ in one alone.
+    """
+    attributes = list(attributes or attributes_of(signals))
+    codes = np.stack([pd.factorize(signals[name])[0] for name in attributes])
+    has = np.stack([_has(signals, name) for name in attributes])
+    first, second = np.triu_indices(len(signals), k=1)
+    differs = codes[:, first] != codes[:, second]
+    n_differences = differs.sum(axis=0)
+    if (n_differences == 0).any():
+        pair = first[n_differences == 0][0], second[n_differences == 0][0]
+        row = signals.iloc[pair[0]]
+        which = " and ".join(str(signals["file"].iloc[i]) for i in pair) if "file" in row else "two"
+        raise SettingsError(
+            f"signals {which} have the same attributes, {dict(row[attributes])}; "
+            "each needs a combination of its own"
+        )
+    alone = (n_differences == 1) & (has[:, first] == has[:, second]).all(axis=0)
+    pairs = {
+        name: np.column_stack([first, second])[alone & differs[number]]
+        for number, name in enumerate(attributes)
+    }
+    found = {name: rows for name, rows in pairs.items() if len(rows)}
+    if not found:
+        raise SettingsError(
+            f"among {len(signals)} signals no two differ in one of {', '.join(attributes)} alone; "
+            "expected at least two levels of one of them with the others alike"
+        )
+    return found
+
+
+def attributes_of(signals: pd.DataFrame) -> list[str]:
+    """Columns of a table of signals that are attributes."""
+    return [name for name in signals if name not in NAMES]
+
+
+def _has(signals: pd.DataFrame, attribute: str) -> np.ndarray:
+    values = signals[attribute]
+    return (values.notna() & (values != "")).to_numpy()
+
+
+def describe_design(signals: pd.DataFrame) -> pd.DataFrame:
+    """What a design crosses, how many pairs that makes, and what is missing.
+
+    Parameters
+    ----------
+    signals : DataFrame
+        As `pairs_by_attribute` takes it.
+
+    Returns
+    -------
+    DataFrame
+        One row per kind of signals (those that have the same attributes) and attribute that
+        varies within it: ``kind``, ``attribute``, ``n_levels``, ``levels``, ``n_pairs``,
+        ``n_pairs_complete`` (were no cell missing), ``n_signals``, ``n_cells`` (combinations of
+        the kind's levels) and ``n_missing`` of them.
+    """
+    attributes = attributes_of(signals)
+    has = np.stack([_has(signals, name) for name in attributes], axis=1)
+    rows = []
+    for kind in dict.fromkeys(map(tuple, has.tolist())):
+        of_kind = signals[(has == np.array(kind)).all(axis=1)]
+        levels = {
+            name: list(dict.fromkeys(of_kind[name].astype(str)))
+            for name, is_there in zip(attributes, kind, strict=True)
+            if is_there
+        }
+        varying = {name: values for name, values in levels.items() if len(values) > 1}
+        try:
+            pairs = pairs_by_attribute(of_kind, attributes)
+        except SettingsError:  # a single signal, or none that differ in one attribute alone
+            pairs = {}
+        n_cells = math.prod(len(values) for values in levels.values())
+        for name, values in varying.items():
+            rows.append(
+                {
+                    "kind": " x ".join(varying),
+                    "attribute": name,
+                    "n_levels": len(values),
+                    "levels": ", ".join(values),
+                    "n_pairs": len(pairs.get(name, ())),
+                    "n_pairs_complete": n_cells * (len(values) - 1) // 2,
+                    "n_signals": len(of_kind),
+                    "n_cells": n_cells,
+                    "n_missing": n_cells - len(of_kind),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+class Magnitudes(Sequence):
+    """Magnitudes of the signals of a design, each read when it is asked for.
+
+    Parameters
+    ----------
+    folder : str or Path
+    signals : DataFrame
+        Its column ``file`` names the files.
+    stft : Stft
+    duration : float
+        Of each signal (s): a longer file is cut, a shorter one padded with silence.
+    """
+
+    def __init__(self, folder: str | Path, signals: pd.DataFrame, stft: Stft, duration: float):
+        self.paths = [Path(folder) / name for name in signals["file"]]
+        self.stft, self.duration = stft, duration
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row):
+        """Magnitude of a signal, float32, shape ``(n_bins, n_frames)``."""
+        path = self.paths[row]
+        return np.abs(
+            self.stft.analyse(read_excerpt(path, self.stft.sample_rate, 0, self.duration))
+        )

@@ -1,0 +1,195 @@
+"""What is compared of a feature between two signals: its maps, or something else of it.
+
+maps : the deconvolved maps, signed.
+auralised : the magnitude of the auralised spectra, in the mode in which songs are auralised.
+feature_maps : the feature maps after the layer's pooling, as coarse as the layer sees.
+activations : the feature maps' mean over frequency, one value per pooled frame: when a feature
+    fires, wherever. In the deepest layers these are few values, and r is rough.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from auralise.audio import Stft, read_excerpt
+from auralise.auralisation import masked_spectrum
+from auralise.deconvnet import Deconvnet
+from auralise.designs import Magnitudes
+from auralise.maps import open_maps, write_maps
+
+DECONVOLVED = ("maps", "auralised")
+COMPARED = (*DECONVOLVED, "feature_maps", "activations")
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Made by the network whenever it is asked for, and not kept.
+
+    Attributes
+    ----------
+    net : Deconvnet
+    magnitudes : sequence of ndarray, each of shape (n_bins, n_frames)
+    compare : str
+        One of `COMPARED`.
+    mode : str
+        Of the auralisation, as `auralise.auralisation.masked_spectrum` has it.
+    """
+
+    net: Deconvnet
+    magnitudes: Sequence[np.ndarray]
+    compare: str = "maps"
+    mode: str = "mask"
+
+    @property
+    def n_signals(self) -> int:
+        return len(self.magnitudes)
+
+    @property
+    def n_features(self) -> dict[int, int]:
+        return dict(enumerate(self.net.n_features, start=1))
+
+    @property
+    def size(self) -> int:
+        return self.magnitudes[0].size
+
+    def of(
+        self, row: int, features: Mapping[int, Sequence[int]]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """As `auralise.correlation.Representations.of`."""
+        magnitude = self.magnitudes[row]
+        if self.compare in DECONVOLVED:
+            for layer, maps in self.net.deconvolve_all(magnitude, features, features):
+                yield layer, _heard(magnitude, maps, self.compare, self.mode)
+        else:
+            found = self.net.feature_maps(magnitude)
+            for layer, chosen in features.items():
+                maps = found[layer - 1][list(chosen)]
+                yield layer, maps if self.compare == "feature_maps" else maps.mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Read from files of deconvolved maps, one per signal.
+
+    Attributes
+    ----------
+    paths : sequence of Path
+        As `deconvolve_signals` wrote them.
+    compare : {'maps', 'auralised'}
+    mode : str
+        As in `Computed`.
+    """
+
+    paths: Sequence[Path]
+    compare: str = "maps"
+    mode: str = "mask"
+
+    @property
+    def n_signals(self) -> int:
+        return len(self.paths)
+
+    @property
+    def n_features(self) -> dict[int, int]:
+        with open_maps(self.paths[0]) as maps:
+            return {layer: len(maps.features(layer)) for layer in maps.layers}
+
+    @property
+    def size(self) -> int:
+        with open_maps(self.paths[0]) as maps:
+            return maps.stft.n_bins * maps.n_frames
+
+    def of(
+        self, row: int, features: Mapping[int, Sequence[int]]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """As `auralise.correlation.Representations.of`."""
+        with open_maps(self.paths[row]) as file:
+            magnitude = np.abs(file.spectrum)
+            for layer, chosen in features.items():
+                first, last = min(chosen), max(chosen)
+                maps = file.deconvolved(layer, slice(first, last + 1))
+                maps = maps[[feature - first for feature in chosen]]
+                yield layer, _heard(magnitude, maps, self.compare, self.mode)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The signals themselves, as the one feature of a layer 0: the baseline of every layer.
+
+    Attributes
+    ----------
+    magnitudes : sequence of ndarray, each of shape (n_bins, n_frames)
+    compare : str
+        For 'activations' the mean over frequency, else the whole magnitude.
+    """
+
+    magnitudes: Sequence[np.ndarray]
+    compare: str = "maps"
+
+    @property
+    def n_signals(self) -> int:
+        return len(self.magnitudes)
+
+    @property
+    def n_features(self) -> dict[int, int]:
+        return {0: 1}
+
+    @property
+    def size(self) -> int:
+        return self.magnitudes[0].size
+
+    def of(
+        self, row: int, features: Mapping[int, Sequence[int]]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """As `auralise.correlation.Representations.of`."""
+        magnitude = self.magnitudes[row][None]
+        yield 0, magnitude.mean(axis=1) if self.compare == "activations" else magnitude
+
+
+def _heard(magnitude: np.ndarray, maps: np.ndarray, compare: str, mode: str) -> np.ndarray:
+    """Maps, or the magnitudes of the spectra that they make of a sound of that magnitude."""
+    return maps if compare == "maps" else np.abs(masked_spectrum(magnitude, maps, mode))
+
+
+def deconvolve_signals(
+    folder: str | Path,
+    net: Deconvnet,
+    sounds: str | Path,
+    signals: pd.DataFrame,
+    stft: Stft,
+    duration: float,
+    *,
+    network: str,
+    weights_sha256: str,
+    config: Mapping,
+) -> None:
+    """Deconvolve every feature on every signal and write the maps, a file for each signal.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Gets ``<signal>.h5`` as `auralise.maps.write_maps` writes it: 57 MB for 320
+        features of 257 × 173 pixels.
+    net : Deconvnet
+    sounds, signals, stft, duration
+        As `auralise.designs.Magnitudes` takes them.
+    network, weights_sha256, config
+        As `auralise.maps.write_maps`.
+    """
+    paths = Magnitudes(sounds, signals, stft, duration).paths
+    for name, sound in zip(
+        tqdm(signals["signal"], "deconvolve", unit="signal"), paths, strict=True
+    ):
+        write_maps(
+            Path(folder) / f"{name}.h5",
+            net,
+            read_excerpt(sound, stft.sample_rate, 0, duration),
+            stft,
+            song=name,
+            network=network,
+            weights_sha256=weights_sha256,
+            config=config,
+        )

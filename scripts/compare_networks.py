@@ -1,0 +1,28 @@
+"""Compare trained with untrained networks: layer by layer, and feature by feature."""
+
+import pandas as pd
+from _job import job
+
+from auralise.comparison import (
+    compare_with_controls,
+    count_names,
+    find_thresholds,
+    name_features,
+)
+from auralise.feature_page import link_sounds
+from auralise.files import whole_file
+
+with job(snakemake):
+    params = snakemake.params
+    table = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
+    thresholds = find_thresholds(table)
+    features = name_features(table, thresholds, params.controlled)
+    tables = {
+        "comparison": compare_with_controls(table, params.controlled),
+        "thresholds": thresholds,
+        "names": count_names(features),
+        "features": link_sounds(features, params.songs, params.layers, params.features),
+    }
+    for name, content in tables.items():
+        with whole_file(snakemake.output[name]) as path:
+            content.to_csv(path, index=False)

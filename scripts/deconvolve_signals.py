@@ -1,0 +1,31 @@
+"""Deconvolve every feature of a network on every signal, and keep the maps."""
+
+from _job import job, prepare_torch
+
+from auralise.audio import Stft
+from auralise.deconvnet import Deconvnet
+from auralise.designs import read_design
+from auralise.files import sha256_of_file, whole_folder
+from auralise.networks import Architecture
+from auralise.representations import deconvolve_signals
+from auralise.weights.expected import read_expected_network
+
+with job(snakemake):
+    prepare_torch(snakemake)
+    params, weights = snakemake.params, snakemake.input.weights
+    stft = dict(params.stft)
+    duration = stft.pop("duration")
+    architecture = Architecture.from_settings(params.architecture)
+    network = read_expected_network(weights, architecture, params.biases)
+    with whole_folder(snakemake.output[0]) as folder:
+        deconvolve_signals(
+            folder,
+            Deconvnet(network),
+            snakemake.input.sounds,
+            read_design(snakemake.input.signals),
+            Stft(**stft),
+            duration,
+            network=snakemake.wildcards.network,
+            weights_sha256=sha256_of_file(weights),
+            config={"architecture": params.architecture, "stft": params.stft},
+        )

@@ -1,0 +1,18 @@
+"""Say in words what the attribute experiment found and how sure it is."""
+
+import pandas as pd
+from _job import job
+
+from auralise.feature_page import write_feature_page
+from auralise.files import whole_file
+from auralise.findings import write_findings
+
+with job(snakemake):
+    inputs, params = snakemake.input, snakemake.params
+    names = ("design", "variants", "comparison", "features", "names")
+    tables = {name: pd.read_csv(inputs[name]) for name in names}
+    with whole_file(snakemake.output.findings) as path:
+        text = write_findings(params.experiment, params.compare, **tables)
+        path.write_text(text, encoding="utf-8")
+    with whole_file(snakemake.output.features) as path:
+        path.write_text(write_feature_page(tables["features"], params.songs), encoding="utf-8")
