@@ -168,11 +168,7 @@ def correlate_attributes(
                     for attribute, chosen in pairs.items():
                         mean, count = mean_over_pairs(matrix, chosen)
                         rows.append((network, layer, feature, attribute, mean, count, count > 0))
-    table = pd.DataFrame(rows, columns=COLUMNS)
-    attributes = pd.Categorical(table["attribute"], list(pairs))
-    return table.iloc[np.lexsort([table["feature"], attributes.codes, table["layer"]])].reset_index(
-        drop=True
-    )
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _empty(*shape: int) -> torch.Tensor:

@@ -67,7 +67,7 @@ def _describe_networks(variants: pd.DataFrame) -> str:
     for variant, rows in variants[variants["variant"] != INPUT].groupby("variant", sort=False):
         first = rows[rows["attribute"] == rows["attribute"].iloc[0]]
         n = int(first["n_networks"].iloc[0])
-        what = {UNTRAINED: "untrained", INPUT: ""}.get(str(variant), f"'{variant}', trained")
+        what = "untrained" if variant == UNTRAINED else f"'{variant}', trained"
         live = " + ".join(f"{row.n_live}" for row in first.itertuples())
         parts.append(
             f"{n} network{'s' * (n != 1)} {what}, live features by layer {live} of "
@@ -157,6 +157,7 @@ def write_findings(
         "that what the features show stays the same when that attribute alone changes.",
         "## Protocol",
         describe_protocol(design, compare),
+        "\n".join(f"- {row.attribute}: {row.levels}" for row in design.itertuples()),
         _describe_networks(variants),
         "## Findings",
         *_found(comparison, variants),

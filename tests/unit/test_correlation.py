@@ -113,11 +113,11 @@ class TestCorrelation:
             {
                 "network": "n",
                 "layer": 1,
-                "feature": [0, 1, 0, 1],
-                "attribute": ["key", "key", "instrument", "instrument"],
-                "correlation": [0.25, np.nan, -0.5, np.nan],
-                "n_pairs": [2, 0, 2, 0],
-                "live": [True, False, True, False],
+                "feature": [0, 0, 1, 1],
+                "attribute": ["key", "instrument"] * 2,
+                "correlation": [0.25, -0.5, np.nan, np.nan],
+                "n_pairs": [2, 2, 0, 0],
+                "live": [True, True, False, False],
             }
         )
         pd.testing.assert_frame_equal(table, expected, atol=1e-3)

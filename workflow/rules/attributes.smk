@@ -137,7 +137,7 @@ rule correlate_inputs:
     log:
         R / "logs/correlate_inputs.log",
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
         runtime=30,
     params:
         code=code_of("correlate_inputs"),
