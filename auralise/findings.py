@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from auralise.comparison import INPUT, UNTRAINED
+from auralise.comparison import INPUT, UNTRAINED, variant_of
 
 ALPHA = 0.05
 MOST_NAMES = 12  # in the table of names
@@ -63,17 +63,25 @@ def describe_protocol(design: pd.DataFrame, compare: str) -> str:
 
 
 def _describe_networks(variants: pd.DataFrame) -> str:
+    """How many networks, and how many of their features are live, layer by layer."""
     parts = []
     for variant, rows in variants[variants["variant"] != INPUT].groupby("variant", sort=False):
-        first = rows[rows["attribute"] == rows["attribute"].iloc[0]]
-        n = int(first["n_networks"].iloc[0])
+        n = int(rows["n_networks"].iloc[0])
         what = "untrained" if variant == UNTRAINED else f"'{variant}', trained"
-        live = " + ".join(f"{row.n_live}" for row in first.itertuples())
+        live = rows.groupby("layer")["n_live"].agg(["min", "max"])
+        spans = [
+            f"{low}" if low == high else f"{low}–{high}"
+            for low, high in live.itertuples(index=False)
+        ]
+        n_features = rows.drop_duplicates("layer")["n_features"].sum()
         parts.append(
-            f"{n} network{'s' * (n != 1)} {what}, live features by layer {live} of "
-            f"{first['n_features'].sum()}"
+            f"{n} network{'s' * (n != 1)} {what}, live features by layer {', '.join(spans)}, of "
+            f"{n_features} in all"
         )
-    return "; ".join(parts) + ". Dead features, which fired on no pair, are left out."
+    return (
+        "; ".join(parts) + ". Features that fired on no pair are dead and left out (a range: "
+        "live for the pairs of one attribute, dead for those of another)."
+    )
 
 
 def caption_attributes(variants: pd.DataFrame, design: pd.DataFrame, compare: str) -> str:
@@ -162,7 +170,7 @@ def write_findings(
         "## Findings",
         *_found(comparison, variants),
         "## How sure this is",
-        "\n".join(f"- {line}" for line in _sureness(comparison, design)),
+        "\n".join(f"- {line}" for line in _sureness(comparison, features, design)),
         "## Layer by layer",
         _table(comparison, variants),
         "## Features with a name",
@@ -227,7 +235,9 @@ def _against_input(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
     return f"Read against the input, {' and '.join(parts)}."
 
 
-def _sureness(comparison: pd.DataFrame, design: pd.DataFrame) -> Iterator[str]:
+def _sureness(
+    comparison: pd.DataFrame, features: pd.DataFrame, design: pd.DataFrame
+) -> Iterator[str]:
     yield (
         "'Higher' and 'lower' are the verdicts of a permutation test over features, at a "
         "false-discovery rate of 5 % over all layers and attributes of a variant, where the "
@@ -239,9 +249,9 @@ def _sureness(comparison: pd.DataFrame, design: pd.DataFrame) -> Iterator[str]:
         "Signals share notes and instruments, so pairs are not independent either; the intervals "
         "are over networks and features, not over signals: other signals may give other numbers."
     )
-    dead = comparison.drop_duplicates(["variant", "layer"])
-    n_dead = int((dead["n_features"] - dead["n_live"]).sum())
-    yield f"{n_dead} of {int(dead['n_features'].sum())} trained features are dead and left out."
+    trained = features[features["network"].map(variant_of) != UNTRAINED]
+    n_dead = int((~trained["live"]).sum())
+    yield f"{n_dead} of {len(trained)} trained features fired on no pair at all and are left out."
     if (design["n_missing"] > 0).any():
         yield "Cells of the design are missing (design.csv): the attributes are not balanced."
     yield (

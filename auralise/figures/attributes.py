@@ -228,20 +228,21 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
         image = axis.imshow(
             values, cmap="cividis", vmin=low, vmax=high, aspect="auto", interpolation="nearest"
         )
-        middle = (low + high) / 2
-        for column, attribute in enumerate(attributes):
-            below, above = bounds.loc[(layer, attribute), ["low", "high"]]
-            for row, value in enumerate(values[:, column]):
-                mark = "+" if value > above else "−" if value < below else ""
-                colour = "white" if value < middle else "black"
-                axis.text(
-                    column, row, mark, color=colour, size=SMALL, ha="center", va="center_baseline"
-                )
+        bounds_of_layer = bounds.loc[layer].loc[attributes]
+        for marker, is_unusual in (
+            ("+", values > bounds_of_layer["high"].to_numpy()),
+            ("_", values < bounds_of_layer["low"].to_numpy()),
+        ):
+            row, column = np.nonzero(is_unusual)
+            colours = np.where(values[row, column] < (low + high) / 2, "white", "black")
+            axis.scatter(column, row, s=14, c=colours, marker=marker, linewidth=0.9, label=marker)
         axis.set_xticks(range(len(attributes)), attributes, rotation=90, size=8)
         axis.set_yticks(
             range(0, len(rows), every), rows["feature"].iloc[::every].astype(str), size=SMALL
         )
         axis.tick_params(length=0, pad=2)
+        # Hundreds of labels would take the layout seconds; `wspace` leaves them their space.
+        axis.yaxis.set_in_layout(axis is axes[0, 0])
         # Layers with fewer live features end sooner, and their rows are as high.
         axis.set_ylim(n_rows - 0.5, -0.5)
         sns.despine(ax=axis, left=True, bottom=True)
@@ -252,6 +253,7 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
                 )
             )
     axes[0, 0].set_ylabel("feature")
+    figure.get_layout_engine().set(wspace=0.15)
     if image is not None:
         bar = figure.colorbar(image, ax=axes[0], location="bottom", shrink=0.4, aspect=40)
         bar.set_label("mean correlation (r)")

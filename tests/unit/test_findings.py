@@ -141,8 +141,8 @@ class TestFindings:
         text = write_findings("e", "activations", **tables_of(experiment(2), design))
         assert "6 signals, pairs: 6 in key, 3 in chord" in text
         assert "activations over time" in text
-        assert "live features by layer 47 + 48 of 96" in text
-        assert "1 of 96 trained features are dead" in text
+        assert "live features by layer 47, 48, of 96 in all" in text
+        assert "1 of 96 trained features fired on no pair at all" in text
 
     def test_every_number_of_the_table_is_there(self, design):
         tables = tables_of(experiment(2), design)
@@ -188,7 +188,9 @@ def test_captions_say_protocol_counts_and_intervals(design):
         assert "6 signals, pairs: 6 in key, 3 in chord" in caption
         assert caption.endswith(".\n")
     assert "95 % bootstrap interval" in captions[0]
-    assert "2 networks 'square', trained, live features by layer 47 + 48 of 96" in captions[1]
+    assert (
+        "2 networks 'square', trained, live features by layer 47, 48, of 96 in all" in captions[1]
+    )
     assert "(2 trained against 2 untrained)" in captions[2]
     assert "the 47 live features of 48" in captions[3]
     assert "untrained features by layer: 48, 48" in captions[3]
