@@ -12,6 +12,7 @@ tempo and reverberation.
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -239,7 +240,7 @@ def compose_drums(pattern: str, duration: float = 4.0, tempo: float = TEMPO) -> 
     ]
 
 
-def compose(signal: Mapping[Hashable, object], duration: float) -> list[Note]:
+def compose(signal: Mapping[Hashable, Any], duration: float) -> list[Note]:
     """Notes of a row of `signal_table`."""
     tempo = float(signal["tempo"])
     if signal["pattern"] is not None:
@@ -247,9 +248,7 @@ def compose(signal: Mapping[Hashable, object], duration: float) -> list[Note]:
     return compose_signal(signal["key"], signal["chord"], duration, tempo, int(signal["register"]))
 
 
-def render_signal(
-    signal: Mapping[Hashable, object], duration: float, sample_rate: int
-) -> np.ndarray:
+def render_signal(signal: Mapping[Hashable, Any], duration: float, sample_rate: int) -> np.ndarray:
     """Sound of a model signal.
 
     Parameters

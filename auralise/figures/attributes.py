@@ -8,6 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from auralise.comparison import INPUT, UNTRAINED, variant_of
 from auralise.figures.style import PAGE
@@ -212,7 +213,11 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     height = min(9.0, 1.3 + ROW * n_rows)
     every = max(1, int(np.ceil(n_rows * ROW / (height - 1.3) - 1e-9)))
     figure, axes = plt.subplots(
-        1, len(layers), figsize=(PAGE, max(2.5, height)), layout="constrained", squeeze=False
+        1,
+        len(layers),
+        figsize=(PAGE, max(2.5, height)),
+        layout=ConstrainedLayoutEngine(wspace=0.15),
+        squeeze=False,
     )
     bounds = thresholds.set_index(["layer", "attribute"])
     low, high = live[attributes].min(axis=None), live[attributes].max(axis=None)
@@ -253,7 +258,6 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
                 )
             )
     axes[0, 0].set_ylabel("feature")
-    figure.get_layout_engine().set(wspace=0.15)
     if image is not None:
         bar = figure.colorbar(image, ax=axes[0], location="bottom", shrink=0.4, aspect=40)
         bar.set_label("mean correlation (r)")
