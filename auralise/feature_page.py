@@ -61,13 +61,13 @@ def write_feature_page(features: pd.DataFrame, songs: Sequence[str]) -> str:
     table = shown.drop(columns=["live", *(f"sound of {song}" for song in songs)])
     for song in songs:
         table[html.escape(song)] = [
-            _player(row, song, path)
+            _links(row, song, path)
             for row, path in zip(
                 shown.to_dict("records"), shown[f"sound of {song}"].fillna(""), strict=True
             )
         ]
     table["name"] = table["name"].fillna("").map(html.escape)
-    body = table.to_html(index=False, escape=False, border=0, float_format="{:.2f}".format)
+    body = table.to_html(index=False, escape=False, border=0, float_format="{:z.2f}".format)
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -75,25 +75,26 @@ def write_feature_page(features: pd.DataFrame, songs: Sequence[str]) -> str:
 <style>
 body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2em; }}
 td, th {{ padding: 0.1em 0.8em 0.1em 0; text-align: left; white-space: nowrap; }}
-thead th {{ position: sticky; top: 0; background: Canvas; }}
-audio {{ height: 1.8em; vertical-align: middle; }}
+thead th {{ position: sticky; top: 4em; background: Canvas; }}
+iframe {{ position: sticky; top: 0; width: 100%; height: 4em; border: 0; background: Canvas; }}
 :root {{ color-scheme: light dark; }}
 </style>
 <h1>Features by attribute</h1>
 <p>Mean correlation when one attribute alone changes. Invariant: above the 95th percentile of
-the untrained features of the layer; sensitive: below the 5th. The number behind a player leads to
-the listening page.</p>
+the untrained features of the layer; sensitive: below the 5th. <i>hear</i> plays a sound here,
+<i>see</i> leads to the listening page.</p>
+<iframe name="player" title="player" allow="autoplay"></iframe>
 {body}
 </html>
 """
 
 
-def _player(row: Mapping, song: str, path: str) -> str:
+def _links(row: Mapping, song: str, path: str) -> str:
     if not path:
         return ""
     place = "/".join(quote(str(row[name]), safe="") for name in ("layer", "feature"))
     address = f"{quote(row['network'], safe='')}/{quote(song, safe='')}/{place}"
     return (
-        f'<audio controls preload="none" src="../{quote(path)}"></audio> '
-        f'<a href="../listening/index.html#{address}">{row["layer"]}-{row["feature"]}</a>'
+        f'<a href="../{quote(path)}" target="player">hear</a> '
+        f'<a href="../listening/index.html#{address}">see</a>'
     )

@@ -212,7 +212,8 @@ class TestFeaturePage:
     def test_the_page_plays_them_and_leads_to_the_listening_page(self, design):
         features = tables_of(experiment(1), design)["features"]
         page = write_feature_page(features, ["a song"])
-        assert 'src="../auralisation/square-0/a%20song/layer1/feature00.wav"' in page
+        sound = "../auralisation/square-0/a%20song/layer1/feature00.wav"
+        assert f'<a href="{sound}" target="player">' in page
         assert 'href="../listening/index.html#square-0/a%20song/1/0"' in page
         body = page.split("<tbody>")[1]
         assert body.count("<tr>") == features["live"].sum()

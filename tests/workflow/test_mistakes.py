@@ -98,6 +98,14 @@ def test_a_data_set_without_its_path(project):
     refused(project.run("results/pathless/clips.csv", config=config), "dataset.path")
 
 
+def test_signals_from_a_folder_without_its_path(project):
+    config = project.configure(
+        "unsigned", experiment="unsigned", attributes={"source": "directory"}
+    )
+    done = project.run("results/unsigned/attributes/signals.csv", config=config)
+    refused(done, "attributes.path", "needs the path of a folder")
+
+
 def test_weights_that_do_not_fit_the_settings(project):
     """As after copying weights of another experiment into place."""
     results = project.folder / "results"
