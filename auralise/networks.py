@@ -30,6 +30,10 @@ class LogScaling(nn.Module):
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
         return torch.log1p(self.gain * magnitude)
 
+    def inverse(self, scaled: torch.Tensor) -> torch.Tensor:
+        """The magnitude of a scaled one; what lies below zero stands for silence."""
+        return torch.expm1(scaled.clamp(min=0)) / self.gain
+
     def extra_repr(self) -> str:
         return f"gain={self.gain:g}"
 
@@ -209,3 +213,42 @@ def first_kernels(network: nn.Sequential) -> np.ndarray:
     if isinstance(norm := layer.get("batch_norm"), nn.BatchNorm2d):
         convolution = fuse_conv_bn_eval(convolution, norm)
     return convolution.weight.detach().numpy()[:, 0]
+
+
+def stages_of(network: nn.Sequential) -> nn.Sequential:
+    """A classifier of `build_network` as one chain of what can be inverted.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``scaling`` (if not linear), ``layer1``, ``layer2``, …, ``dense1``, ``dense2``, …, and
+        ``output``, the class scores. The modules are the network's own.
+    """
+    stages = OrderedDict(network.get_submodule("convolutional").named_children())
+    dense: list[list[nn.Module]] = [[]]
+    for module in network.get_submodule("classifier"):
+        dense[-1].append(module)
+        if isinstance(module, nn.ReLU):
+            dense.append([])
+    *hidden, output = (nn.Sequential(*modules) for modules in dense)
+    stages |= {f"dense{number}": part for number, part in enumerate(hidden, start=1)}
+    stages["output"] = output
+    return nn.Sequential(stages)
+
+
+def feature_shapes(stages: nn.Sequential, n_bins: int, n_frames: int) -> dict[str, tuple[int, ...]]:
+    """Shape of the features of every stage, without a batch, by its name.
+
+    Parameters
+    ----------
+    stages : torch.nn.Sequential
+    n_bins, n_frames : int
+        Size of the input.
+    """
+    shapes = {}
+    x = torch.zeros(1, 1, n_bins, n_frames, device=next(stages.parameters()).device)
+    with torch.no_grad():
+        for name, stage in stages.named_children():
+            x = stage(x)
+            shapes[name] = tuple(x.shape[1:])
+    return shapes

@@ -64,14 +64,21 @@ def read_lasagne(path: str | Path, archive: zipfile.ZipFile) -> nn.Sequential:
     WeightsError
         Arrays missing, cut short, or in an order that is not Lasagne's.
     """
-    arrays = _arrays_in_order(path, archive)
+    arrays = read_arrays(path, archive)
     found = _convolutions(path, arrays)
     if [tuple(item.weight.shape) for item in found] == SVDNET_SHAPES:
         return _svdnet(path, found, arrays)
     return assume_2015(path, found, "If the network is another one, save it from PyTorch.")
 
 
-def _arrays_in_order(path: str | Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    """Arrays by name, in the order of their numbers.
+
+    Raises
+    ------
+    WeightsError
+        Members with other names, numbers left out, or content that is no array of numbers.
+    """
     numbered: dict[int, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         match = re.fullmatch(r"(?:arr_|param_?)(\d+)\.npy", info.filename)
@@ -93,12 +100,12 @@ def _arrays_in_order(path: str | Path, archive: zipfile.ZipFile) -> dict[str, np
         )
     require_size(path, "its arrays", sum(info.file_size for info in numbered.values()))
     return {
-        name.removesuffix(".npy"): _array(path, name, zips.member(path, archive, name))
+        name.removesuffix(".npy"): parse_array(path, name, zips.member(path, archive, name))
         for name in (numbered[number].filename for number in range(len(numbered)))
     }
 
 
-def _array(path: str | Path, name: str, content: bytes) -> np.ndarray:
+def parse_array(path: str | Path, name: str, content: bytes) -> np.ndarray:
     """One ``.npy``; its header is checked first, because numpy reserves what it claims."""
     stream = io.BytesIO(content)
     try:

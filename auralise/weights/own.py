@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import safetensors.torch
@@ -51,19 +51,25 @@ def write_weights(
         The network is not what `architecture`, the sizes and the classes describe, or holds
         values that are not finite.
     """
-    facts = {key: _as_text(value) for key, value in metadata.items()} | {
+    facts = {key: as_text(value) for key, value in metadata.items()} | {
         "format": FORMAT,
         "architecture": json.dumps(architecture.to_settings(), sort_keys=True),
         "n_bins": str(n_bins),
         "n_frames": str(n_frames),
         "classes": json.dumps(list(classes), ensure_ascii=False),
     }
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
-    }
+    tensors = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     remedy = "Pass the architecture, n_bins, n_frames and classes that the network was built with."
     fill(path, _untrained(architecture, n_bins, n_frames, len(classes)), tensors, remedy)
-    content = _with_metadata(safetensors.torch.save(tensors), facts)
+    write_tensors(path, tensors, facts)
+
+
+def write_tensors(
+    path: str | Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]
+) -> None:
+    """Write safetensors whole; equal tensors and facts give equal bytes."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    content = _with_metadata(safetensors.torch.save(tensors), dict(facts))
     with whole_file(path) as partial:
         partial.write_bytes(content)
 
@@ -131,7 +137,8 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
         ) from None
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A fact as metadata hold it: text as it is, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 

@@ -201,13 +201,13 @@ def compose_clip(genre: str, rng: np.random.Generator, duration: float) -> list[
     if ensemble.bass:
         notes = _play_bass(plan, bars, BASS_LINES[_pick(style.bass_lines, rng)], rng)
         gain_db = rng.uniform(*style.bass_gain_db)
-        parts.append(_seat(_pick(ensemble.bass, rng), notes, gain_db, rng))
+        parts.append(seat(_pick(ensemble.bass, rng), notes, gain_db, rng))
     for player in ensemble.players:
         notes = _play_chords(plan, bars, player, FIGURES[_pick(player.figures, rng)], rng)
-        parts.append(_seat(_pick(player.instruments, rng), notes, player.gain_db, rng))
+        parts.append(seat(_pick(player.instruments, rng), notes, player.gain_db, rng))
     lead = ensemble.leads[rng.integers(len(ensemble.leads))]
-    notes = _play_lead(plan, bars, lead, rng)
-    parts.append(_seat(_pick(lead.instruments, rng), notes, lead.gain_db, rng))
+    notes = play_lead(plan, bars, lead, rng)
+    parts.append(seat(_pick(lead.instruments, rng), notes, lead.gain_db, rng))
     return [replace(part, notes=_cut(part.notes, duration)) for part in parts]
 
 
@@ -263,7 +263,7 @@ def _pick(names: str, rng: np.random.Generator) -> str:
     return choices[rng.integers(len(choices))]
 
 
-def _seat(instrument: str, notes: Sequence[Note], gain_db: float, rng: np.random.Generator) -> Part:
+def seat(instrument: str, notes: Sequence[Note], gain_db: float, rng: np.random.Generator) -> Part:
     """A part for an instrument, at a level near `gain_db` whatever the instrument's own."""
     gain_db += PLAYED_LEVEL_DB - NATIVE_LEVEL_DB[instrument] + rng.uniform(-2, 2)
     return Part(PROGRAMS[instrument], notes, gain_db=float(gain_db))
@@ -389,7 +389,7 @@ def _voice(chord: Chord, symbol: str, low: int) -> list[int]:
     return [_voice(chord, "C", low)[place] + 12 * octave]
 
 
-def _play_lead(plan: Plan, bars: range, lead: Lead, rng: np.random.Generator) -> list[Note]:
+def play_lead(plan: Plan, bars: range, lead: Lead, rng: np.random.Generator) -> list[Note]:
     """A melody: three motifs, a bar each, in the form a b a c, that walk along the scale."""
     motifs = []
     for _ in range(3):

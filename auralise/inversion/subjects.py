@@ -1,0 +1,136 @@
+"""What is to be inverted: a classifier taken apart, and the way from sound to picture and back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import librosa
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from auralise.audio import Stft
+from auralise.errors import SettingsError
+from auralise.mel import BANDS, STFT, LogMel
+from auralise.networks import LogScaling, stages_of
+from auralise.svdnet import PICTURE
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A classifier whose layers can be inverted.
+
+    A *picture* is what its first layer sees: a normalised log-mel spectrogram, or a scaled
+    magnitude.
+
+    Attributes
+    ----------
+    stages : torch.nn.Sequential
+        Its layers by name, the output last; takes pictures ``(batch, 1, n_bins, n_frames)``.
+    scaling : torch.nn.Module
+        From the excerpts of its data set to pictures.
+    stft : Stft
+    picture : (int, int)
+        Bins and frames.
+    frequencies : ndarray, shape (n_bins,)
+        Of the picture's bins (Hz).
+    see : callable
+        From magnitudes ``(n_stft_bins, n_frames)`` to a picture ``(n_bins, n_frames)``.
+    unsee : callable
+        The way back, as near as it can be.
+    classes : tuple of str
+        One per score of the output; a single one stands for yes.
+    """
+
+    stages: nn.Sequential
+    scaling: nn.Module
+    stft: Stft
+    picture: tuple[int, int]
+    frequencies: np.ndarray
+    see: Callable[[Tensor], Tensor]
+    unsee: Callable[[Tensor], Tensor]
+    classes: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that can be inverted, from the input on."""
+        return tuple(name for name, _ in self.stages.named_children())[:-1]
+
+    def front(self, layer: str) -> nn.Sequential:
+        """The stages from the picture to a layer's features.
+
+        Raises
+        ------
+        SettingsError
+            There is no such layer.
+        """
+        if layer not in self.layers:
+            raise SettingsError(
+                f"no layer '{layer}' to invert; the classifier has {', '.join(self.layers)}"
+            )
+        return self.stages[: self.layers.index(layer) + 1]
+
+    @torch.inference_mode()
+    def predict(self, pictures: Tensor) -> Tensor:
+        """Probabilities of the classes, shape ``(batch, n_classes)``."""
+        scores = self.stages(pictures)
+        return torch.sigmoid(scores) if len(self.classes) == 1 else torch.softmax(scores, 1)
+
+    def describe(self, picture: Tensor) -> str:
+        """The prediction for one picture in words, such as ``sing 0.93``."""
+        probabilities = self.predict(picture[None, None])[0]
+        best = int(probabilities.argmax())
+        return f"{self.classes[best]} {probabilities[best]:.2f}"
+
+
+def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
+    """SVDNet, whose pictures are normalised log-mel spectrograms."""
+    return Subject(
+        stages=network,
+        scaling=nn.Identity(),
+        stft=STFT,
+        picture=PICTURE,
+        frequencies=BANDS.edges[1:-1],
+        see=front_end,
+        unsee=lambda picture: spread_bands(front_end.mel_magnitude(picture), front_end.filterbank),
+        classes=("sing",),
+    )
+
+
+def genre_subject(
+    network: nn.Sequential, stft: Stft, n_frames: int, classes: Sequence[str]
+) -> Subject:
+    """A genre network, whose pictures are magnitudes as it scales them."""
+    stages = stages_of(network)
+    scaling = nn.Identity()
+    if isinstance(stages[0], LogScaling):
+        scaling, stages = stages[0], stages[1:]
+    return Subject(
+        stages=stages,
+        scaling=scaling,
+        stft=stft,
+        picture=(stft.n_bins, n_frames),
+        frequencies=stft.frequencies,
+        see=scaling,
+        unsee=getattr(scaling, "inverse", lambda picture: picture.clamp(min=0)),
+        classes=tuple(classes),
+    )
+
+
+def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
+    """The magnitudes, none negative, whose bands come nearest in the least-squares sense.
+
+    Parameters
+    ----------
+    mel_magnitude : Tensor, shape (n_bands, n_frames)
+    filterbank : Tensor, shape (n_bands, n_bins)
+
+    Returns
+    -------
+    Tensor, float32, shape (n_bins, n_frames)
+        Zero where no band reaches.
+    """
+    used = filterbank.any(0)
+    found = librosa.util.nnls(filterbank[:, used].double().numpy(), mel_magnitude.double().numpy())
+    magnitude = torch.zeros(filterbank.shape[1], mel_magnitude.shape[1])
+    magnitude[used] = torch.from_numpy(found).float()
+    return magnitude

@@ -1,0 +1,189 @@
+"""Training of inverters on the excerpts of a data set."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from auralise.datasets.segments import Segments
+from auralise.files import sha256_of_file
+from auralise.fitting import SPLITS, Schedule, fingerprint_of, fit
+from auralise.inversion.subjects import Subject
+from auralise.inverters import Design, design_for, initial_inverter
+from auralise.networks import feature_shapes
+
+KEPT = 2**29  # bytes of features up to which they are computed once and kept
+SCALES = (1, 2, 4, 8)  # bins and frames over which the spectral term averages
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What an inverter is trained to make small.
+
+    The mean squared error of the picture, as published, and weights of what is added to it.
+
+    Attributes
+    ----------
+    l2 : float
+        Of the squares of all weights but biases and normalisation.
+    features : float
+        Of `feature_error`: the inversion should look the same to the layer it comes from.
+    spectral : float
+        Of `spectral_error`, which asks for the right amount of detail on several scales.
+    """
+
+    l2: float = 1e-4
+    features: float = 0.0
+    spectral: float = 0.0
+
+
+def feature_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean squared error of features, relative to their mean square."""
+    return F.mse_loss(found, wanted) / wanted.square().mean().clamp(min=1e-12)
+
+
+def spectral_error(found: Tensor, wanted: Tensor) -> Tensor:
+    """Mean over `SCALES` of the mean absolute difference of pictures averaged over that scale.
+
+    Parameters
+    ----------
+    found, wanted : Tensor, shape (batch, 1, n_bins, n_frames)
+    """
+    differences = [
+        (F.avg_pool2d(found, scale) - F.avg_pool2d(wanted, scale)).abs().mean()
+        for scale in SCALES
+        if scale <= min(found.shape[-2:])
+    ]
+    return torch.stack(differences).mean()
+
+
+def weight_penalty(network: nn.Module) -> Tensor:
+    """Sum of the squares of all weights but biases and those of normalisation."""
+    return torch.stack([p.square().sum() for p in network.parameters() if p.ndim > 1]).sum()
+
+
+class _Excerpts(Dataset):
+    """Pictures of a split and, where they fit into memory, their features."""
+
+    def __init__(self, segments: Segments, scaling: nn.Module, front: nn.Module, n_rows: int):
+        self.segments, self.scaling, self.n_rows = segments, scaling, n_rows
+        self.features: Tensor | None = None
+        size = prod(feature_shapes(front, *segments.shape)[_last(front)])
+        if 4 * size * n_rows <= KEPT:
+            batches = np.array_split(np.arange(n_rows), -(-n_rows // 32))
+            with torch.inference_mode():
+                parts = [
+                    front(self.pictures(rows))
+                    for rows in tqdm(batches, f"features {segments.split}", unit="batch")
+                ]
+            self.features = torch.cat(parts).clone()
+
+    def pictures(self, rows) -> Tensor:
+        with torch.no_grad():
+            return self.scaling(torch.from_numpy(self.segments.read(rows))[:, None])
+
+    def __len__(self) -> int:
+        return self.n_rows
+
+    def __getitems__(self, rows):
+        if self.features is None:
+            return [(picture,) for picture in self.pictures(rows)]
+        return list(zip(self.pictures(rows), self.features[rows], strict=True))
+
+
+def _last(stages: nn.Sequential) -> str:
+    return list(dict(stages.named_children()))[-1]
+
+
+def train_inverter(
+    subject: Subject,
+    layer: str,
+    segments: str | Path,
+    objective: Objective,
+    schedule: Schedule,
+    seed: int,
+    checkpoints: str | Path,
+) -> tuple[Design, nn.Sequential, pd.DataFrame]:
+    """Train the inverter of one layer and return its best epoch.
+
+    Interrupted, it goes on from its last whole epoch to the same weights.
+
+    Parameters
+    ----------
+    subject : Subject
+        Its weights stay as they are.
+    layer : str
+    segments : str or Path
+        Excerpts of its data set, as `auralise.datasets.segments` lays them out.
+    objective : Objective
+    schedule : Schedule
+    seed : int
+        Of the first weights and the order of the excerpts.
+    checkpoints : str or Path
+        Folder for the state of an unfinished training; removed at the end.
+
+    Returns
+    -------
+    design : Design
+    network : torch.nn.Sequential
+        With the weights of the lowest validation loss.
+    history : DataFrame
+        One row per epoch: ``epoch``, and for train and validation ``loss`` and ``error``, the
+        mean squared error of the picture alone.
+
+    Raises
+    ------
+    SettingsError
+        The classifier has no such layer.
+    """
+    front = subject.front(layer).eval().requires_grad_(False)
+    design = design_for(layer, feature_shapes(front, *subject.picture)[layer], subject.picture)
+    network = initial_inverter(design, seed)
+
+    def loss(network: nn.Module, batch) -> tuple[Tensor, dict[str, float]]:
+        pictures, *kept = batch
+        front.to(pictures.device)
+        with torch.no_grad():
+            features = kept[0] if kept else front(pictures)
+        found = network(features)
+        error = F.mse_loss(found, pictures)
+        total = error + objective.l2 * weight_penalty(network)
+        if objective.features:
+            total = total + objective.features * feature_error(front(found), features)
+        if objective.spectral:
+            total = total + objective.spectral * spectral_error(found, pictures)
+        return total, {"error": error.item()}
+
+    fingerprint = fingerprint_of(
+        sha256_of_file(segments),
+        weights_digest(front),
+        asdict(design),
+        asdict(objective),
+        asdict(schedule),
+        seed,
+    )
+    data = []
+    for split in SPLITS:
+        part = Segments.open(segments, split)
+        # Batch normalisation cannot train on a last batch of one.
+        lone = split == "train" and len(part) % schedule.batch_size == 1
+        data.append(_Excerpts(part, subject.scaling, front, len(part) - lone))
+    history = fit(network, loss, *data, schedule, seed, checkpoints, fingerprint)
+    return design, network, history
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 of all weights, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

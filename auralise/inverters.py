@@ -1,0 +1,244 @@
+"""Up-convolutional networks that turn a layer's features back into its input.
+
+A `Design` is written as Mishra 2018 tables it, block by block: ``FC256`` a dense layer, ``C64`` a
+convolution 3×3, ``U32`` a transposed convolution 4×4 of stride 2. Every block ends in batch
+normalisation and an ELU, the last one too, so that no picture goes below -1.
+"""
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from auralise.errors import NetworkError
+
+GRID = (4, 4)  # into which the published networks fold their last dense layer
+EPSILON = 1e-4  # of batch normalisation, Lasagne's
+EDGE = 0.2  # octaves of size that convolutions and poolings may cut off at the edges
+
+# Mishra 2018, code: for SVDNet, by layer.
+PUBLISHED = {
+    "conv1": "C64 C1",
+    "conv2": "C32 C32 C32 C1",
+    "mp3": "C32 C32 C32 C32 U16 U1",
+    "conv4": "C128 C128 C128 U64 U1",
+    "conv5": "C64 C64 C64 U32 U1",
+    "mp6": "C64 U32 U16 U8 U1",
+    "fc7": "FC256 U64 C64 U32 C32 U16 C16 U8 C8 U1",
+    "fc8": "FC64 FC256 U64 C64 U32 C32 U16 C16 U8 C8 U1",
+}
+
+
+@dataclass(frozen=True)
+class Design:
+    """An inverter's structure.
+
+    Attributes
+    ----------
+    blocks : tuple of str
+        ``FC…`` first, then ``C…`` and ``U…``, each with its number of features.
+    shape : tuple of int
+        Of the features to invert: ``(n_units,)`` or ``(n_features, n_bins, n_frames)``.
+    picture : (int, int)
+        Bins and frames of the result.
+    grid : (int, int)
+        Bins and frames into which the last dense block is folded.
+    """
+
+    blocks: tuple[str, ...]
+    shape: tuple[int, ...]
+    picture: tuple[int, int]
+    grid: tuple[int, int] = GRID
+
+    @property
+    def is_dense(self) -> bool:
+        return self.blocks[0].startswith("FC")
+
+
+def design_for(layer: str, shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
+    """The published inverter of one of SVDNet's layers; for any other layer, a derived one.
+
+    Parameters
+    ----------
+    layer : str
+        Its name.
+    shape : tuple of int
+        Of its features: ``(n_units,)`` or ``(n_features, n_bins, n_frames)``.
+    picture : (int, int)
+        Bins and frames of the picture.
+    """
+    if layer in PUBLISHED:
+        return Design(tuple(PUBLISHED[layer].split()), shape, picture)
+    return derive_design(shape, picture)
+
+
+def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
+    """An inverter for any layer, by the rule behind most of the published ones.
+
+    As many doublings as lead from the layer's size to the picture's, each halving the features
+    down to a single one; before them three convolutions, or one where four doublings or more
+    follow. A dense layer is unfolded first, by a dense block of 16 features on a grid from
+    which five doublings lead to the picture, with a convolution behind each doubling.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the layer's features: ``(n_units,)`` or ``(n_features, n_bins, n_frames)``.
+    picture : (int, int)
+        Bins and frames of the picture.
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    NetworkError
+        The layer is larger than the picture, or has no size.
+    """
+    if len(shape) == 1:
+        n_doublings = min(5, *(side.bit_length() - 1 for side in picture))
+        grid = (picture[0] >> n_doublings, picture[1] >> n_doublings)
+        blocks = [f"FC{16 * grid[0] * grid[1]}"]
+        for number in range(n_doublings - 1):
+            n_features = max(1, 64 >> number)
+            blocks += [f"U{n_features}", f"C{n_features}"]
+        return Design((*blocks, "U1"), shape, picture, grid)
+    n_features, *size = shape
+    ratios = [whole / part for whole, part in zip(picture, size, strict=True) if part]
+    if len(ratios) < 2 or min(ratios) < 1:
+        raise NetworkError(
+            f"a layer of {size[0]} bins × {size[1]} frames cannot be inverted to a picture of "
+            f"{picture[0]} × {picture[1]}; expected a layer with a size, no larger than the picture"
+        )
+    n_doublings = max(0, math.ceil(math.log2(min(ratios)) - EDGE))
+    blocks = [f"C{n_features}"] * (3 if n_doublings < 4 else 1)
+    last = "C1" if n_doublings == 0 else "U1"
+    halves = [f"U{max(1, n_features >> number)}" for number in range(1, n_doublings)]
+    return Design((*blocks, *halves, last), shape, picture)
+
+
+def build_inverter(design: Design) -> nn.Sequential:
+    """The network of a design, untrained.
+
+    Parameters
+    ----------
+    design : Design
+
+    Returns
+    -------
+    torch.nn.Sequential
+        ``block1``, ``block2``, … and ``fit``, which crops or zero-pads to the picture. Takes
+        ``(batch, *design.shape)``; gives ``(batch, 1, *design.picture)``.
+
+    Raises
+    ------
+    NetworkError
+        The blocks do not follow each other.
+    """
+    parts: OrderedDict[str, nn.Module] = OrderedDict()
+    n_inputs, *size = design.shape
+    doublings_left = sum(block.startswith("U") for block in design.blocks)
+    for number, block in enumerate(design.blocks, start=1):
+        kind, n_features = block.rstrip("0123456789"), int(block.lstrip("FCU"))
+        is_last = number == len(design.blocks)
+        # The last layer of a published inverter of a dense layer has a bias instead.
+        normalised = not (is_last and design.is_dense)
+        if kind == "FC":
+            following = design.blocks[number : number + 1]
+            unfold = design.grid if not following or not following[0].startswith("FC") else None
+            parts[f"block{number}"] = _dense_block(n_inputs, n_features, unfold)
+            n_inputs, size = (
+                (n_features, size)
+                if unfold is None
+                else (n_features // (unfold[0] * unfold[1]), list(unfold))
+            )
+            continue
+        if len(size) != 2:
+            raise NetworkError(
+                f"block {number}, {block}, needs features with bins and frames; "
+                f"expected FC blocks before it, got {' '.join(design.blocks)}"
+            )
+        if kind == "U":
+            doublings_left -= 1
+            extra = _lost_by_pooling(size, design.picture, doublings_left)
+            layer: nn.Module = nn.ConvTranspose2d(
+                n_inputs, n_features, 4, 2, 1, output_padding=extra, bias=not normalised
+            )
+            size = [2 * side + more for side, more in zip(size, extra, strict=True)]
+        else:
+            layer = nn.Conv2d(n_inputs, n_features, 3, padding=1, bias=not normalised)
+        parts[f"block{number}"] = _block(
+            layer, nn.BatchNorm2d(n_features, EPSILON) if normalised else None
+        )
+        n_inputs = n_features
+    parts["fit"] = Fit(design.picture)
+    return nn.Sequential(parts)
+
+
+def _lost_by_pooling(
+    size: list[int], picture: tuple[int, int], doublings_left: int
+) -> tuple[int, int]:
+    """Rows and columns, 0 or 1, that halving the picture's size so often had dropped here."""
+    wanted = [side >> doublings_left for side in picture]
+    return tuple(int(w == 2 * side + 1) for w, side in zip(wanted, size, strict=True))  # type: ignore[return-value]
+
+
+def _dense_block(n_inputs: int, n_units: int, unfold: tuple[int, int] | None) -> nn.Sequential:
+    block = _block(nn.Linear(n_inputs, n_units, bias=False), nn.BatchNorm1d(n_units, EPSILON))
+    if unfold is not None:
+        n_features, rest = divmod(n_units, unfold[0] * unfold[1])
+        if rest or not n_features:
+            raise NetworkError(
+                f"{n_units} units cannot be folded into {unfold[0]} bins × {unfold[1]} frames"
+            )
+        block.add_module("unfold", nn.Unflatten(1, (n_features, *unfold)))
+    return block
+
+
+def _block(layer: nn.Module, norm: nn.Module | None) -> nn.Sequential:
+    parts = OrderedDict(layer=layer)
+    if norm is not None:
+        parts["norm"] = norm
+    parts["elu"] = nn.ELU()
+    return nn.Sequential(parts)
+
+
+class Fit(nn.Module):
+    """Crop to the first bins and frames; where there are too few, zero-pad on both sides.
+
+    Parameters
+    ----------
+    picture : (int, int)
+        Bins and frames of the result.
+    """
+
+    def __init__(self, picture: tuple[int, int]):
+        super().__init__()
+        self.picture = picture
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[..., : self.picture[0], : self.picture[1]]
+        below, before = ((side - has) for side, has in zip(self.picture, x.shape[-2:], strict=True))
+        return F.pad(x, (before // 2, before - before // 2, below // 2, below - below // 2))
+
+
+def initial_inverter(design: Design, seed: int) -> nn.Sequential:
+    """The network of a design before training: He-normal weights, zero biases."""
+    network = build_inverter(design)
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            # Gain 1, as Lasagne's HeNormal has unless told otherwise.
+            nn.init.kaiming_normal_(module.weight, nonlinearity="linear", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return network.eval()
+
+
+def n_values(network: nn.Module) -> int:
+    """Numbers that a file of the network holds: weights, biases, and what normalises them."""
+    return sum(tensor.numel() for tensor in network.state_dict().values() if tensor.ndim)

@@ -1,0 +1,332 @@
+"""Singing voice detection: SVDNet's training and evaluation (Schlüter & Grill 2015)."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.ndimage import median_filter
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from auralise.datasets.jamendo import Spectra
+from auralise.datasets.segments import Segments
+from auralise.files import sha256_of_file
+from auralise.fitting import Schedule, fingerprint_of, fit
+from auralise.mel import FRAME_RATE, STFT, LogMel
+from auralise.svdnet import PICTURE, initial_svdnet, predict_frames
+
+TARGETS = (0.02, 0.98)  # of unsung and sung excerpts
+MEDIAN = 56  # frames, .8 s, of the filter over predictions
+THRESHOLDS = np.concatenate([[1e-5, 1e-4, 1e-3], np.arange(1, 100) / 100, [0.999, 0.9999, 0.99999]])
+N_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far training excerpts are varied, each by draws of its own.
+
+    Attributes
+    ----------
+    stretch, shift : float
+        Largest change of tempo and of frequency, as a share.
+    filter_db : float
+        Largest gain or loss of a random filter, a bell over frequency (dB).
+    """
+
+    stretch: float = 0.3
+    shift: float = 0.3
+    filter_db: float = 10.0
+
+    @property
+    def n_frames(self) -> int:
+        """Frames needed to make an excerpt of 115 at the slowest tempo."""
+        return int(PICTURE[1] / (1 - self.stretch))
+
+
+def warp(magnitude: Tensor, stretch: Tensor, shift: Tensor, n_bins: int, n_frames: int) -> Tensor:
+    """Change tempo and pitch of magnitudes by resampling their axes, around the middle in time.
+
+    Linear interpolation; bins from beyond the highest are zero.
+
+    Parameters
+    ----------
+    magnitude : Tensor, shape (batch, n_bins_in, n_frames_in)
+    stretch, shift : Tensor, shape (batch,)
+        Factors: 1.3 makes the excerpt last 1.3 times as long, and every frequency 1.3 times
+        as high.
+    n_bins, n_frames : int
+        Of the result.
+
+    Returns
+    -------
+    Tensor, shape (batch, n_bins, n_frames)
+    """
+    n_bins_in, n_frames_in = magnitude.shape[1:]
+    bins = torch.arange(n_bins, device=shift.device) / shift[:, None]
+    frames = torch.arange(n_frames, device=shift.device) - (n_frames - 1) / 2
+    frames = frames / stretch[:, None] + (n_frames_in - 1) / 2
+    # grid_sample counts from -1, the first, to 1, the last.
+    rows = bins * (2 / (n_bins_in - 1)) - 1
+    columns = frames * (2 / (n_frames_in - 1)) - 1
+    shape = (len(magnitude), n_bins, n_frames)
+    grid = torch.stack([columns[:, None].expand(shape), rows[:, :, None].expand(shape)], dim=-1)
+    return F.grid_sample(magnitude[:, None], grid, align_corners=True)[:, 0]
+
+
+def filter_response(centre: Tensor, width: Tensor, gain_db: Tensor, frequencies: Tensor) -> Tensor:
+    """Factors by frequency of bell-shaped filters.
+
+    Parameters
+    ----------
+    centre : Tensor, shape (batch,)
+        In Hz.
+    width : Tensor, shape (batch,)
+        Standard deviation of the bell (semitones above the centre, kept in Hz).
+    gain_db : Tensor, shape (batch,)
+        At the centre.
+    frequencies : Tensor, shape (n_bins,)
+        In Hz.
+
+    Returns
+    -------
+    Tensor, shape (batch, n_bins)
+    """
+    deviation = centre * (2 ** (width / 12) - 1)
+    bell = torch.exp(-0.5 * ((frequencies - centre[:, None]) / deviation[:, None]) ** 2)
+    return 10 ** (gain_db[:, None] * bell / 20)
+
+
+def augment(magnitude: Tensor, augmentation: Augmentation, n_bins: int) -> Tensor:
+    """Stretch, shift and filter every excerpt by draws from torch's generator.
+
+    Parameters
+    ----------
+    magnitude : Tensor, shape (batch, n_bins_in, n_frames_in)
+    augmentation : Augmentation
+    n_bins : int
+        Of the result.
+
+    Returns
+    -------
+    Tensor, shape (batch, n_bins, 115)
+    """
+
+    def between(low: float, high: float) -> Tensor:
+        return torch.empty(len(magnitude)).uniform_(low, high).to(magnitude.device)
+
+    # Drawn on the CPU, so that the draws are the same wherever the network is trained.
+    stretch = 1 + between(-augmentation.stretch, augmentation.stretch)
+    shift = 1 + between(-augmentation.shift, augmentation.shift)
+    # Centres evenly spaced in pitch from 150 Hz to 8 kHz, widths of 5 to 7 semitones.
+    centre = 150 * (8000 / 150) ** between(0, 1)
+    width = between(5, 7)
+    gain_db = between(-augmentation.filter_db, augmentation.filter_db)
+    frequencies = torch.from_numpy(STFT.frequencies[:n_bins]).to(magnitude)
+    warped = warp(magnitude, stretch, shift, n_bins, PICTURE[1])
+    return warped * filter_response(centre, width, gain_db, frequencies)[..., None]
+
+
+class _Validation(Dataset):
+    """Whole excerpts as they are, with their labels."""
+
+    def __init__(self, segments: Segments):
+        self.segments = segments
+
+    def __len__(self) -> int:
+        return len(self.segments)
+
+    def __getitems__(self, rows):
+        pictures = torch.from_numpy(self.segments.read(rows))
+        return list(zip(pictures, self.segments.labels[rows].astype(np.float32), strict=True))
+
+
+def train_svdnet(
+    spectra: str | Path,
+    excerpts: str | Path,
+    front_end: LogMel,
+    augmentation: Augmentation,
+    schedule: Schedule,
+    seed: int,
+    checkpoints: str | Path,
+) -> tuple[nn.Sequential, pd.DataFrame]:
+    """Train SVDNet and return its best epoch.
+
+    Interrupted, it goes on from its last whole epoch to the same weights.
+
+    Parameters
+    ----------
+    spectra, excerpts : str or Path
+        Files of `auralise.datasets.jamendo`: magnitudes to train on, and normalised excerpts
+        to validate with.
+    front_end : LogMel
+    augmentation : Augmentation
+    schedule : Schedule
+        Zero epochs leave the network untrained.
+    seed : int
+        Of the first weights, the order of the excerpts, augmentation and dropout.
+    checkpoints : str or Path
+        Folder for the state of an unfinished training; removed at the end.
+
+    Returns
+    -------
+    network : torch.nn.Sequential
+        With the weights of the lowest validation loss.
+    history : DataFrame
+        One row per epoch: ``epoch``, ``train_loss``, ``train_error``, ``validation_loss``,
+        ``validation_error``; losses in nats, errors as shares of the excerpts.
+    """
+    network = initial_svdnet(seed)
+    if schedule.epochs == 0:
+        values = [f"{split}_{value}" for split in ("train", "validation") for value in VALUES]
+        return network, pd.DataFrame(columns=["epoch", *values])
+    n_bins = front_end.n_bins_used
+
+    def loss(network: nn.Module, batch) -> tuple[Tensor, dict[str, float]]:
+        examples, labels = batch
+        if network.training:
+            front_end.to(examples.device)
+            examples = front_end(augment(examples, augmentation, n_bins))
+        scores = network(examples[:, None])[:, 0]
+        targets = TARGETS[0] + (TARGETS[1] - TARGETS[0]) * labels
+        error = ((scores > 0) != (labels > 0.5)).float().mean().item()
+        return F.binary_cross_entropy_with_logits(scores, targets), {"error": error}
+
+    fingerprint = fingerprint_of(
+        sha256_of_file(spectra),
+        sha256_of_file(excerpts),
+        asdict(augmentation),
+        asdict(schedule),
+        seed,
+    )
+    train = Spectra.open(spectra, "train", augmentation.n_frames)
+    validation = _Validation(Segments.open(excerpts, "validation"))
+    history = fit(network, loss, train, validation, schedule, seed, checkpoints, fingerprint)
+    return network, history
+
+
+VALUES = ("loss", "error")
+
+
+def predict_song(network: nn.Sequential, front_end: LogMel, magnitude: np.ndarray) -> np.ndarray:
+    """Probability of singing at every frame of a song.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        SVDNet.
+    front_end : LogMel
+    magnitude : ndarray, shape (n_bins, n_frames)
+
+    Returns
+    -------
+    ndarray, float32, shape (n_frames,)
+        Silence stands before and after the song, so that each frame is in the middle once.
+    """
+    around = PICTURE[1] // 2
+    padded = F.pad(torch.from_numpy(magnitude), (around, around))
+    return predict_frames(network, front_end(padded))
+
+
+def smooth(predictions: np.ndarray) -> np.ndarray:
+    """Predictions by frame under a median filter of 56 frames, as published."""
+    return median_filter(predictions, MEDIAN, mode="nearest")
+
+
+def count_outcomes(predictions: np.ndarray, sung: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """True positives, false positives, false negatives and true negatives.
+
+    Parameters
+    ----------
+    predictions : ndarray, shape (n_frames,)
+    sung : ndarray of bool, shape (n_frames,)
+    thresholds : ndarray, shape (n_thresholds,)
+        A prediction above it says that something is sung.
+
+    Returns
+    -------
+    ndarray of int, shape (n_thresholds, 4)
+    """
+    says = predictions > thresholds[:, None]
+    return np.stack(
+        [
+            (says & sung).sum(1),
+            (says & ~sung).sum(1),
+            (~says & sung).sum(1),
+            (~says & ~sung).sum(1),
+        ],
+        axis=1,
+    )
+
+
+def scores(outcomes: np.ndarray) -> dict[str, float]:
+    """Frame error, precision, recall and F1 of counted outcomes; NaN where nothing counts."""
+    hits, false_alarms, misses, rejections = (float(count) for count in outcomes)
+
+    def share(part: float, whole: float) -> float:
+        return part / whole if whole else float("nan")
+
+    return {
+        "error": share(false_alarms + misses, hits + false_alarms + misses + rejections),
+        "precision": share(hits, hits + false_alarms),
+        "recall": share(hits, hits + misses),
+        "f1": share(2 * hits, 2 * hits + false_alarms + misses),
+    }
+
+
+def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Path) -> dict:
+    """Frame-wise evaluation on the test songs, with the threshold that validation chose.
+
+    Predictions are smoothed; the threshold of the lowest error on the validation songs, all
+    frames taken together, decides (Schlüter & Grill 2015; without test-time augmentation).
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+    front_end : LogMel
+    spectra : str or Path
+
+    Returns
+    -------
+    dict
+        ``threshold``; ``error``, ``precision``, ``recall`` and ``f1`` over all frames;
+        ``error_ci``, a 95 % bootstrap interval over songs; ``chance_error``, of always saying
+        what is more frequent in training; ``n_songs``, ``n_frames`` and ``frame_rate``.
+    """
+    outcomes = {}
+    for split in ("validation", "test"):
+        source = Spectra.open(spectra, split, 1)
+        outcomes[split] = np.stack(
+            [
+                count_outcomes(
+                    smooth(predict_song(network, front_end, source.song(song))), sung, THRESHOLDS
+                )
+                for song, sung in zip(
+                    tqdm(source.songs, f"predict {split}", unit="song"), source.sung, strict=True
+                )
+            ]
+        )
+    wrong = outcomes["validation"][..., 1:3].sum((0, 2))
+    # Among equally good thresholds the middle one: the first would be an extreme.
+    equal = np.flatnonzero(wrong == wrong.min())
+    chosen = int(equal[len(equal) // 2])
+    by_song = outcomes["test"][:, chosen]
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(by_song), size=(N_RESAMPLES, len(by_song)))
+    resampled = by_song[draws].sum(1)
+    errors = resampled[:, 1:3].sum(1) / resampled.sum(1)
+    train = np.concatenate(Spectra.open(spectra, "train", 1).sung)
+    test = np.concatenate(source.sung)
+    return {
+        "split": "test",
+        "threshold": float(THRESHOLDS[chosen]),
+        **scores(by_song.sum(0)),
+        "error_ci": np.quantile(errors, [0.025, 0.975]).tolist(),
+        "chance_error": float((test != (train.mean() > 0.5)).mean()),
+        "n_songs": len(by_song),
+        "n_frames": len(test),
+        "frame_rate": FRAME_RATE,
+    }

@@ -1,0 +1,386 @@
+"""SVDNet, its inverters and its normalisation: files of our own, and Lasagne's as published.
+
+Published arrays hold frames first; here bins come first, so kernels are transposed, and dense
+weights on either side of a picture are sorted anew. Lasagne convolves in the strict sense, and its
+transposed convolution is that convolution's gradient: kernels of both are flipped for torch.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from auralise.errors import NetworkError
+from auralise.files import whole_file
+from auralise.inverters import GRID, PUBLISHED, Design, build_inverter
+from auralise.svdnet import LAYERS, N_PARAMETERS, PICTURE, SHAPES, build_svdnet
+from auralise.weights import zips
+from auralise.weights.common import fill, listing, refusal, require_finite, shape_text
+from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays
+from auralise.weights.own import as_text, read_safetensors, write_tensors
+
+SVDNET_FORMAT = "auralise-svdnet/1"
+INVERTER_FORMAT = "auralise-inverter/1"
+ANOTHER = "Give another file, or train one: see config/inversion.yaml."
+
+# Of SVDNet's file: each layer's weight as Lasagne stores it; a bias follows each.
+STORED = {
+    "conv1": (64, 1, 3, 3),
+    "conv2": (32, 64, 3, 3),
+    "conv4": (128, 32, 3, 3),
+    "conv5": (64, 128, 3, 3),
+    "fc7": (64 * 11 * 7, 256),
+    "fc8": (256, 64),
+    "fc9": (64, 1),
+}
+
+
+@dataclass(frozen=True)
+class Inverter:
+    """An inverter as its file tells it.
+
+    Attributes
+    ----------
+    layer : str
+        Whose features it inverts.
+    design : Design
+    network : torch.nn.Sequential
+        In evaluation mode.
+    classifier_sha256 : str, optional
+        Of the weights file of the classifier it was trained on; None where the file is silent.
+    """
+
+    layer: str
+    design: Design
+    network: nn.Sequential
+    classifier_sha256: str | None = None
+
+
+def write_svdnet(path: str | Path, network: nn.Sequential, **metadata: object) -> None:
+    """Write SVDNet's weights as safetensors, with further facts."""
+    facts = {key: as_text(value) for key, value in metadata.items()} | {"format": SVDNET_FORMAT}
+    write_tensors(path, network.state_dict(), facts)
+
+
+def read_svdnet(path: str | Path) -> nn.Sequential:
+    """SVDNet from a file of our own or a published ``.npz``.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    torch.nn.Sequential
+        As `auralise.svdnet.build_svdnet`, in evaluation mode.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, damaged or holds another network; the message says which array
+        does not fit.
+    """
+    if _is_npz(path):
+        tensors = _svdnet_tensors(path, _arrays(path))
+    else:
+        tensors, metadata = read_safetensors(path)
+        _require_format(path, metadata, SVDNET_FORMAT, "SVDNet")
+    with torch.device("meta"):
+        network = build_svdnet()
+    fill(path, network, tensors, ANOTHER)
+    return network.eval()
+
+
+def write_inverter(path: str | Path, inverter: Inverter, **metadata: object) -> None:
+    """Write an inverter as safetensors with its layer and design, and further facts."""
+    facts = {key: as_text(value) for key, value in metadata.items()} | {
+        "format": INVERTER_FORMAT,
+        "layer": inverter.layer,
+        "design": json.dumps(asdict(inverter.design), sort_keys=True),
+        "classifier_sha256": inverter.classifier_sha256 or "",
+    }
+    write_tensors(path, inverter.network.state_dict(), facts)
+
+
+def read_inverter(path: str | Path, layer: str | None = None) -> Inverter:
+    """An inverter from a file of our own or a published ``.npz``.
+
+    Number and size of its blocks, and with them the layer that it inverts, are read off the
+    file.
+
+    Parameters
+    ----------
+    path : str or Path
+    layer : str, optional
+        The layer it has to be for.
+
+    Returns
+    -------
+    Inverter
+
+    Raises
+    ------
+    WeightsError
+        The file is missing or damaged, holds no inverter, or one for another layer; the message
+        names it.
+    """
+    if _is_npz(path):
+        arrays = _arrays(path)
+        blocks = list(_blocks(path, arrays))
+        found, design = _recognise(path, blocks)
+        tensors = _inverter_tensors(path, arrays, blocks, design)
+        classifier = None
+    else:
+        tensors, metadata = read_safetensors(path)
+        _require_format(path, metadata, INVERTER_FORMAT, "an inverter")
+        found, design = _described(path, metadata)
+        classifier = metadata.get("classifier_sha256") or None
+    if layer is not None and found != layer:
+        raise refusal(path, f"it holds the inverter of '{found}'", f"that of '{layer}'", ANOTHER)
+    with torch.device("meta"):
+        network = build_inverter(design)
+    fill(path, network, tensors, ANOTHER)
+    if classifier is None and _is_npz(path):
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.eps = 0.0  # Lasagne's inv_std already holds it
+    return Inverter(found, design, network.eval(), classifier)
+
+
+def write_mean_std(path: str | Path, mean: np.ndarray, std: np.ndarray) -> None:
+    """Write the normalisation of SVDNet's bands as published: arrays ``mean`` and ``std``."""
+    with whole_file(path) as partial:
+        np.savez(partial, mean=mean, std=std)
+
+
+def read_mean_std(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of SVDNet's bands, each of shape ``(80,)``.
+
+    Raises
+    ------
+    WeightsError
+        Not an ``.npz`` of ``mean`` and ``std``, or not of 80 bands, finite, deviations above 0.
+    """
+    remedy = "Give the file that was saved when the classifier was trained."
+    if not _is_npz(path):
+        raise refusal(path, "no .npz archive", "arrays 'mean' and 'std' in an .npz", remedy)
+    with zips.open_zip(path) as archive:
+        mean, std = (
+            parse_array(path, f"{name}.npy", zips.member(path, archive, f"{name}.npy"))
+            for name in ("mean", "std")
+        )
+    for name, values in (("mean", mean), ("std", std)):
+        if values.shape != PICTURE[:1]:
+            raise refusal(path, f"'{name}' is {shape_text(values.shape)}", "80 bands", remedy)
+        require_finite(path, name, torch.from_numpy(values.astype(np.float64)))
+    if not (std > 0).all():
+        raise refusal(path, "'std' holds values that are not positive", "deviations", remedy)
+    return mean, std
+
+
+def _is_npz(path: str | Path) -> bool:
+    if not Path(path).is_file():
+        found = "a folder" if Path(path).is_dir() else "no such file"
+        raise refusal(path, found, "safetensors or an .npz", "Check the path.")
+    with Path(path).open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _arrays(path: str | Path) -> dict[str, np.ndarray]:
+    with zips.open_zip(path) as archive:
+        return read_arrays(path, archive)
+
+
+def _require_format(path: str | Path, metadata: dict[str, str], format: str, what: str) -> None:
+    if metadata.get("format") != format:
+        raise refusal(
+            path, f"its format is {metadata.get('format', 'not stated')}", f"{what}: '{format}'",
+            ANOTHER,
+        )  # fmt: skip
+
+
+def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """SVDNet's arrays under torch's names, bins first; each is held against its shape."""
+    shapes = [
+        (f"{layer}'s {what}", shape)
+        for layer, weight in STORED.items()
+        for what, shape in (
+            ("weight", weight),
+            ("bias", weight[:1] if len(weight) == 4 else weight[1:]),
+        )
+    ]
+    if len(arrays) != len(shapes):
+        size = sum(array.size for array in arrays.values())
+        raise refusal(
+            path,
+            f"{_guess(arrays)}: {len(arrays)} arrays with {size:,} values",
+            f"SVDNet: {len(shapes)} arrays with {N_PARAMETERS:,} values",
+            ANOTHER,
+        )
+    for (name, array), (what, shape) in zip(arrays.items(), shapes, strict=True):
+        if array.shape != shape:
+            raise refusal(
+                path,
+                f"{_guess(arrays)}: '{name}' is {shape_text(array.shape)}",
+                f"{what}, {shape_text(shape)}",
+                ANOTHER,
+            )
+    tensors = {}
+    values = iter(arrays.values())
+    for layer in STORED:
+        weight, bias = (_tensor(next(values)) for _ in range(2))
+        if layer.startswith("conv"):
+            name = f"{layer}.0"
+            weight = weight.flip(2, 3).transpose(2, 3)
+        else:
+            name = f"{layer}.{2 if layer == 'fc7' else 1}"
+            if layer == "fc7":
+                weight = weight.reshape(64, 11, 7, 256).transpose(1, 2).reshape(weight.shape)
+            weight = weight.T
+        tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
+    return tensors
+
+
+def _guess(arrays: dict[str, np.ndarray]) -> str:
+    """What a file of arrays seems to be, in a few words."""
+    try:
+        layer, _ = _recognise("", list(_blocks("", arrays)))
+    except Exception:
+        return "another network"
+    return f"the inverter of '{layer}'"
+
+
+@dataclass(frozen=True)
+class _Block:
+    kind: str
+    weight: str
+    vectors: list[str]
+    n_inputs: int
+    n_features: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.n_features}"
+
+
+def _blocks(path: str | Path, arrays: dict[str, np.ndarray]) -> Iterator[_Block]:
+    """Every weight of an inverter with the vectors that follow it: a bias, or beta, gamma, mean
+    and inv_std."""
+    names = list(arrays)
+    starts = [number for number, name in enumerate(names) if arrays[name].ndim > 1]
+    if not starts or starts[0] > 0:
+        raise refusal(path, f"'{names[0] if names else path}' is no weight", "a weight", SAVE_AGAIN)
+    for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
+        name, vectors = names[start], names[start + 1 : stop]
+        shape = arrays[name].shape
+        match shape:
+            case (n_inputs, n_features):
+                kind = "FC"
+            case (n_features, n_inputs, 3, 3):
+                kind = "C"
+            case (n_inputs, n_features, 4, 4):
+                kind = "U"
+            case _:
+                raise refusal(
+                    path, f"'{name}' is {shape_text(shape)}",
+                    "a dense weight, or kernels of 3×3 or 4×4", ANOTHER,
+                )  # fmt: skip
+        if len(vectors) not in (1, 4):
+            raise refusal(
+                path, f"'{name}' is followed by {len(vectors)} vectors",
+                "a bias, or the beta, gamma, mean and inv_std of a batch normalisation", SAVE_AGAIN,
+            )  # fmt: skip
+        for vector in vectors:
+            if arrays[vector].shape != (n_features,):
+                raise refusal(
+                    path, f"'{vector}' is {shape_text(arrays[vector].shape)}",
+                    f"{n_features}, one value per feature of '{name}'", SAVE_AGAIN,
+                )  # fmt: skip
+        yield _Block(kind, name, vectors, n_inputs, n_features)
+
+
+def _recognise(path: str | Path, blocks: list[_Block]) -> tuple[str, Design]:
+    """The layer that an inverter is for, by what it takes and how often it doubles."""
+
+    def traits(kinds: list[str], n_inputs: int) -> tuple[bool, int, int]:
+        return kinds[0] == "FC", n_inputs, kinds.count("U")
+
+    found = traits([block.kind for block in blocks], blocks[0].n_inputs)
+    for layer, text in PUBLISHED.items():
+        kinds = [block.rstrip("0123456789") for block in text.split()]
+        if traits(kinds, SHAPES[layer][0]) == found:
+            break
+    else:
+        raise refusal(
+            path,
+            f"no inverter of SVDNet: {' '.join(map(str, blocks))} on {blocks[0].n_inputs} inputs",
+            f"one for {listing(LAYERS, len(LAYERS))}",
+            ANOTHER,
+        )
+    return layer, Design(tuple(map(str, blocks)), SHAPES[layer], PICTURE, GRID)
+
+
+def _inverter_tensors(
+    path: str | Path, arrays: dict[str, np.ndarray], blocks: list[_Block], design: Design
+) -> dict[str, Tensor]:
+    """An inverter's arrays under torch's names, bins first."""
+    tensors = {}
+    for number, block in enumerate(blocks, start=1):
+        weight = _tensor(arrays[block.weight])
+        vectors = [_tensor(arrays[name]) for name in block.vectors]
+        if block.kind == "FC":
+            if number == len(blocks) or blocks[number].kind != "FC":
+                weight = _bins_first(path, block, weight, design.grid)
+                vectors = [_bins_first(path, block, vector, design.grid) for vector in vectors]
+            weight = weight.T
+        else:
+            weight = weight.flip(2, 3).transpose(2, 3)
+        tensors[f"block{number}.layer.weight"] = weight
+        if len(vectors) == 1:
+            tensors[f"block{number}.layer.bias"] = vectors[0]
+            continue
+        beta, gamma, mean, inv_std = vectors
+        if not (inv_std > 0).all():
+            raise refusal(
+                path, f"'{block.vectors[3]}' has values that are not positive",
+                "inv_std, the inverse standard deviations of a batch normalisation", SAVE_AGAIN,
+            )  # fmt: skip
+        tensors |= {
+            f"block{number}.norm.weight": gamma,
+            f"block{number}.norm.bias": beta,
+            f"block{number}.norm.running_mean": mean,
+            f"block{number}.norm.running_var": inv_std.double() ** -2,
+        }
+    return tensors
+
+
+def _bins_first(path: str | Path, block: _Block, values: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Units of a dense block that is folded into frames × bins, sorted as bins × frames."""
+    if values.shape[-1] % (grid[0] * grid[1]):
+        raise refusal(
+            path, f"'{block.weight}' has {values.shape[-1]} units",
+            f"a multiple of {grid[0] * grid[1]}, to be folded into {shape_text(grid)}", ANOTHER,
+        )  # fmt: skip
+    folded = values.reshape(*values.shape[:-1], -1, grid[1], grid[0])
+    return folded.transpose(-1, -2).reshape(values.shape)
+
+
+def _described(path: str | Path, metadata: dict[str, str]) -> tuple[str, Design]:
+    try:
+        facts = json.loads(metadata["design"])
+        design = Design(**{name: tuple(value) for name, value in facts.items()})
+        with torch.device("meta"):
+            build_inverter(design)
+        return metadata["layer"], design
+    except (KeyError, TypeError, ValueError, NetworkError, RuntimeError) as error:
+        raise refusal(
+            path, f"its metadata describe no inverter ({type(error).__name__}: {error})",
+            "a layer and a design", ANOTHER,
+        ) from None  # fmt: skip
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32))
