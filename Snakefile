@@ -16,23 +16,35 @@ include: "workflow/rules/training.smk"  # segments → networks
 include: "workflow/rules/deconvolution.smk"  # network × song → maps
 include: "workflow/rules/auralisation.smk"  # maps → sounds and sheets
 include: "workflow/rules/attributes.smk"  # network × model signals → correlations
+include: "workflow/rules/inversion.smk"  # classifiers → inverters → what layers have kept
 include: "workflow/rules/results.smk"  # checks and the page to listen on
+
+
+DECONVOLUTION = [
+    R / "checks.csv",
+    rules.build_listening_page.output,
+    rules.draw_attributes.output,
+    rules.write_findings.output,
+    expand(rules.draw_features.output, network=TRAINED),
+    expand(rules.draw_confusion.output.png, network=NETWORKS),
+    rules.draw_evaluations.output,
+    rules.draw_kernels.output,
+    rules.summarise_evaluations.output,
+    expand(rules.draw_learning_curve.output.png, network=TRAINED),
+    expand(rules.draw_sheets.output, network=NETWORKS, song=SONGS),
+]
+INVERSION = [
+    rules.summarise_inversion.output,
+    expand(rules.draw_errors.output, kind=KINDS),
+    expand(rules.draw_inversions.output, classifier=INVERTED),
+]
+METHODS = {"deconvolution": DECONVOLUTION, "inversion": INVERSION}
 
 
 rule all:
     default_target: True
     input:
-        R / "checks.csv",
-        rules.build_listening_page.output,
-        rules.draw_attributes.output,
-        rules.write_findings.output,
-        expand(rules.draw_features.output, network=TRAINED),
-        expand(rules.draw_confusion.output.png, network=NETWORKS),
-        rules.draw_evaluations.output,
-        rules.draw_kernels.output,
-        rules.summarise_evaluations.output,
-        expand(rules.draw_learning_curve.output.png, network=TRAINED),
-        expand(rules.draw_sheets.output, network=NETWORKS, song=SONGS),
+        [METHODS[method] for method in config["methods"]],
     message:
         "All results are in {R}"
 

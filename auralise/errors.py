@@ -23,3 +23,7 @@ class WeightsError(AuraliseError):
 
 class MapsError(AuraliseError):
     """A file of deconvolved maps that cannot be read."""
+
+
+class InversionError(AuraliseError):
+    """Inversions that cannot be made or read."""

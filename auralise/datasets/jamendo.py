@@ -75,6 +75,12 @@ def find_songs_with_labels(folder: str | Path) -> pd.DataFrame:
     return songs
 
 
+def find_test_songs(folder: str | Path) -> list[Path]:
+    """Sound files of the songs in the list ``test``, in its order."""
+    songs = find_songs_with_labels(folder)
+    return [Path(path) for path in songs.loc[songs["split"] == "test", "path"]]
+
+
 def read_passages(path: str | Path) -> list[Passage]:
     """Sung and unsung passages from a ``.lab`` file.
 

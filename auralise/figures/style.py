@@ -54,6 +54,28 @@ def save_captioned(
     save_figure(figure, *by_ending.values())
 
 
+def log_frequency_rows(values: np.ndarray, frequencies: np.ndarray, n_rows: int = 96) -> np.ndarray:
+    """Values of equally spaced bins, interpolated to `n_rows` log-spaced rows from `LOWEST` up.
+
+    Parameters
+    ----------
+    values : ndarray, shape (..., n_bins, n_frames)
+    frequencies : ndarray, shape (n_bins,)
+        In Hz, ascending.
+    n_rows : int
+
+    Returns
+    -------
+    ndarray, shape (..., n_rows, n_frames)
+    """
+    positions = np.interp(
+        np.geomspace(LOWEST, frequencies[-1], n_rows), frequencies, np.arange(len(frequencies))
+    )
+    below = np.minimum(positions.astype(int), len(frequencies) - 2)
+    weight = (positions - below)[:, None]
+    return values[..., below, :] * (1 - weight) + values[..., below + 1, :] * weight
+
+
 def log_frequency_picture(
     magnitude: np.ndarray, frequencies: np.ndarray, n_rows: int = 96
 ) -> np.ndarray:
@@ -73,12 +95,7 @@ def log_frequency_picture(
         In dB below the maximum of each picture, from 0 down to -`DYNAMIC_RANGE`; the lowest
         frequency, `LOWEST`, is row 0. All at the bottom where the picture is silent.
     """
-    positions = np.interp(
-        np.geomspace(LOWEST, frequencies[-1], n_rows), frequencies, np.arange(len(frequencies))
-    )
-    below = np.minimum(positions.astype(int), len(frequencies) - 2)
-    weight = (positions - below)[:, None]
-    rows = magnitude[..., below, :] * (1 - weight) + magnitude[..., below + 1, :] * weight
+    rows = log_frequency_rows(magnitude, frequencies, n_rows)
     peak = magnitude.max(axis=(-2, -1), keepdims=True)
     floor = 10 ** (-DYNAMIC_RANGE / 20)
     relative = np.divide(rows, peak, out=np.zeros_like(rows), where=peak > 0)

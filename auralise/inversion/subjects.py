@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import librosa
 import numpy as np
@@ -13,6 +14,8 @@ from auralise.errors import SettingsError
 from auralise.mel import BANDS, STFT, LogMel
 from auralise.networks import LogScaling, stages_of
 from auralise.svdnet import PICTURE
+from auralise.weights.own import is_network, read_network
+from auralise.weights.svdnet import read_mean_std, read_svdnet
 
 
 @dataclass(frozen=True)
@@ -134,3 +137,37 @@ def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
     magnitude = torch.zeros(filterbank.shape[1], mel_magnitude.shape[1])
     magnitude[used] = torch.from_numpy(found).float()
     return magnitude
+
+
+def read_subject(
+    weights: str | Path, mean_std: str | Path | None = None, stft: Stft | None = None
+) -> Subject:
+    """A classifier to be inverted, from its files.
+
+    Parameters
+    ----------
+    weights : str or Path
+        A genre network that auralise trained, or SVDNet, ours or as published.
+    mean_std : str or Path, optional
+        The normalisation of SVDNet's bands.
+    stft : Stft, optional
+        What a genre network sees.
+
+    Raises
+    ------
+    SettingsError
+        What this classifier needs beside its weights was not given.
+    WeightsError
+        A file cannot be read or does not fit.
+    """
+    if is_network(weights):
+        if stft is None:
+            raise SettingsError(
+                f"{weights}: a genre network, whose transform has to be known; expected SVDNet. "
+                "Invert genre networks in a workflow: inversion.genre_layers"
+            )
+        network, _, facts = read_network(weights)
+        return genre_subject(network, stft, facts["n_frames"], facts["classes"])
+    if mean_std is None:
+        raise SettingsError(f"{weights}: SVDNet needs the mean and deviation of its bands, too")
+    return svdnet_subject(read_svdnet(weights), LogMel(*read_mean_std(mean_std)))

@@ -115,6 +115,15 @@ def read_network(path: str | Path) -> tuple[nn.Sequential, Architecture, dict]:
     return network.eval(), architecture, facts
 
 
+def is_network(path: str | Path) -> bool:
+    """Whether a file is one that `write_weights` wrote."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError):
+        return False
+
+
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors by name, and the metadata (empty if there is none).
 

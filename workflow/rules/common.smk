@@ -43,11 +43,19 @@ ONE_OF_EACH = [f"{variant}-{config['seeds'][0]}" for variant in config["networks
 ONE_OF_EACH += CONTROLS[:1]
 
 WHERE_TO_LOOK = f"""
-Listen:   {R / 'listening/index.html'}    (open it in a browser)
 Look:     {R / 'figures'}
+"""
+if "deconvolution" in config["methods"]:
+    WHERE_TO_LOOK += f"""\
+Listen:   {R / 'listening/index.html'}    (open it in a browser)
 Sounds:   {R / 'auralisation'}
 Numbers:  {R / 'attributes/summary.csv'}, {R / 'networks/summary.csv'}
 Checks:   {R / 'checks.csv'}
+"""
+if "inversion" in config["methods"]:
+    WHERE_TO_LOOK += f"""\
+Inverted: {R / 'inversion/README.md'}    (what was found)
+          {R / 'inversion'}/*/songs/*/*.wav
 """
 
 
@@ -84,3 +92,18 @@ def schedule_of(network):
     """Settings of a network's training; a control trains for no epoch."""
     control = {"epochs": 0} if network in CONTROLS else {}
     return config["training"] | control
+
+
+def is_svdnet(classifier):
+    return classifier.split("-")[0] in ("svdnet", "svdnet_untrained")
+
+
+def svdnet_settings(svdnet):
+    """Settings of SVDNet's training; a control trains for no epoch."""
+    control = {"epochs": 0} if svdnet.startswith("svdnet_untrained") else {}
+    return config["inversion"]["svdnet"] | control
+
+
+def stft_of(classifier):
+    """Transform of a genre network, without the duration of its segments; SVDNet has its own."""
+    return {name: value for name, value in config["stft"].items() if name != "duration"}

@@ -1,0 +1,130 @@
+"""What layers have kept: errors by layer, and inputs above their inversions."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from auralise.figures.style import PAGE, frequency_rows, log_frequency_rows
+from auralise.inversion.songs import Inversions
+
+SCALES = ("common", "unit")
+TICKS = (100, 500, 2000)  # Hz
+N_COLUMNS = 4
+SPACES = {"input": "input space", "features": "feature space"}
+
+
+def draw_errors(errors: pd.DataFrame) -> Figure:
+    """NRE by layer in both spaces, trained beside untrained, with the mean picture as the floor.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        As `auralise.inversion.findings.summarise_errors` gives it, for classifiers with the same
+        layers. Bars are standard deviations over draws.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6), layout="constrained", sharex=True)
+    colours = sns.color_palette("colorblind")
+    layers = errors["layer"].drop_duplicates().tolist()
+    for axis, (space, title) in zip(axes, SPACES.items(), strict=True):
+        table = errors[errors["space"] == space]
+        for number, (name, rows) in enumerate(table.groupby("classifier", sort=False)):
+            control = bool(rows["control"].iloc[0])
+            places = [layers.index(layer) for layer in rows["layer"]]
+            colour = colours[number % len(colours)]
+            axis.errorbar(
+                places, rows["nre"], rows["nre_std"], label=name, color=colour, capsize=2,
+                marker="s" if control else "o", markersize=4, linestyle="--" if control else "-",
+            )  # fmt: skip
+            axis.plot(
+                places, rows["mean_picture"], color=colour, linewidth=0.8, linestyle=":",
+                label=f"mean picture, {name}" if space == "features" or not number else None,
+            )  # fmt: skip
+        if space == "input":
+            bound = table.groupby("layer", sort=False)["bound"].first()
+            axis.plot(
+                [layers.index(layer) for layer in bound.index], bound, color="0.5",
+                linewidth=0.8, linestyle="-.", label="bound of an ELU",
+            )  # fmt: skip
+        axis.set_xticks(range(len(layers)), layers, rotation=45 if len(layers) > 5 else 0)
+        axis.set(title=title, ylabel="NRE" if space == "input" else None)
+        axis.set_ylim(0, None)
+        axis.legend(fontsize=7, frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def draw_inversions(found: Inversions, scale: str = "common") -> Figure:
+    """The input on top, and below it what the inverter of each layer makes of its features.
+
+    Parameters
+    ----------
+    found : Inversions
+    scale : {'common', 'unit'}
+        ``common``: one scale of values, the input's, for all pictures. ``unit``: each picture
+        from 0, its lowest value, to 1, its highest, as published.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {SCALES}, got {scale!r}")
+    n_rows = 1 + -(-len(found.layers) // N_COLUMNS)
+    figure, axes = plt.subplots(
+        n_rows, N_COLUMNS, figsize=(PAGE, 1.5 * n_rows + 0.3), layout="constrained",
+        sharex=True, sharey=True, squeeze=False,
+    )  # fmt: skip
+    low, high = found.picture.min(), found.picture.max()
+    pictures = [(axes[0, 0], found.picture, f"input: {found.prediction}")]
+    for number, (layer, inversion) in enumerate(found.layers.items()):
+        axis = axes[1 + number // N_COLUMNS, number % N_COLUMNS]
+        pictures.append((axis, inversion, f"{layer}: {found.predictions[layer]}"))
+    for axis, picture, title in pictures:
+        if scale == "unit":
+            picture = (picture - picture.min()) / max(np.ptp(picture), 1e-12)
+        limits = (0, 1) if scale == "unit" else (low, high)
+        image = _show(axis, picture, found.frequencies, found.duration, limits)
+        axis.set_title(title, fontsize=8)
+    used = {axis for axis, *_ in pictures}
+    for axis in axes.flat:
+        axis.set_axis_off() if axis not in used else None
+    for axis in (axis for axis in axes[:, 0] if axis in used):
+        axis.set_ylabel("Hz")
+    for column in range(N_COLUMNS):
+        lowest = [axis for axis in axes[1:, column] if axis in used]
+        if lowest:
+            lowest[-1].set_xlabel("s")
+            lowest[-1].tick_params(labelbottom=True)
+    label = "value of the picture" if scale == "common" else "from lowest (0) to highest (1)"
+    figure.colorbar(image, ax=axes, label=label, shrink=0.7, aspect=30)
+    figure.suptitle(f"{found.song} from {found.time:.2f} s, {found.classifier}", fontsize=9)
+    return figure
+
+
+def _show(
+    axis: Axes,
+    picture: np.ndarray,
+    frequencies: np.ndarray,
+    duration: float,
+    limits: tuple[float, float],
+):
+    rows, ticks, labels = _rows(picture, frequencies)
+    axis.set_yticks(ticks, labels)
+    return axis.imshow(
+        rows, aspect="auto", origin="lower", cmap="magma", vmin=limits[0], vmax=limits[1],
+        extent=(0, duration, -0.5, len(rows) - 0.5), interpolation="nearest",
+    )  # fmt: skip
+
+
+def _rows(
+    picture: np.ndarray, frequencies: np.ndarray
+) -> tuple[np.ndarray, Sequence[float], Sequence[str]]:
+    """A picture's rows with ticks: bands as they are, bins of an STFT on a log axis."""
+    steps = np.diff(frequencies)
+    if not np.allclose(steps, steps[0]):
+        ticks = [tick for tick in TICKS if frequencies[0] < tick < frequencies[-1]]
+        places = np.interp(ticks, frequencies, np.arange(len(frequencies)))
+        return picture, places.tolist(), [f"{tick:g}" for tick in ticks]
+    rows = log_frequency_rows(picture, frequencies)
+    return rows, *frequency_rows(frequencies, len(rows), TICKS)

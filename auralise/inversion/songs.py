@@ -1,0 +1,249 @@
+"""One excerpt of a song, and what every layer has kept of it: pictures and sounds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import librosa
+import numpy as np
+import torch
+from torch import nn
+
+from auralise.audio import SILENCE, map_audio, write_audio
+from auralise.errors import AudioError, InversionError
+from auralise.files import whole_file
+from auralise.inversion.subjects import Subject
+
+PHASES = ("original", "griffin_lim")
+N_ITERATIONS = 32  # of Griffin & Lim
+DRAWN = (10.0, 20.0)  # s, between which an excerpt begins unless told (Mishra 2018, code)
+
+
+@dataclass(frozen=True)
+class Inversions:
+    """An excerpt as a classifier sees it, and as its layers' inverters give it back.
+
+    Attributes
+    ----------
+    song, classifier : str
+    time : float
+        Where the excerpt begins (s).
+    duration : float
+        From the first to the last frame (s).
+    prediction : str
+        Of the classifier for the picture.
+    predictions : dict of str to str
+        The same for each layer's inversion.
+    frequencies : ndarray, shape (n_bins,)
+        Of the picture's bins (Hz).
+    picture : ndarray, shape (n_bins, n_frames)
+    layers : dict of str to ndarray, shape (n_bins, n_frames)
+        Inversions by layer.
+    """
+
+    song: str
+    classifier: str
+    time: float
+    duration: float
+    prediction: str
+    predictions: dict[str, str]
+    frequencies: np.ndarray
+    picture: np.ndarray
+    layers: dict[str, np.ndarray]
+
+
+def draw_time(duration: float, excerpt: float, rng: np.random.Generator) -> float:
+    """Where an excerpt begins (s): between 10 and 20 s, or anywhere in a song too short for that.
+
+    Parameters
+    ----------
+    duration, excerpt : float
+        Of the song and of the excerpt (s).
+    rng : numpy.random.Generator
+    """
+    latest = max(0.0, duration - excerpt)
+    if latest < DRAWN[0]:
+        return float(rng.uniform(0, latest))
+    return float(rng.uniform(DRAWN[0], min(DRAWN[1], latest)))
+
+
+def read_picture(
+    path: str | Path, subject: Subject, time: float | None = None, seed: int = 0
+) -> tuple[float, np.ndarray]:
+    """The spectrum of an excerpt of a song, as long as a picture of the classifier.
+
+    Parameters
+    ----------
+    path : str or Path
+    subject : Subject
+    time : float, optional
+        Where it begins (s); drawn if None.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    time : float
+        Where it begins (s), on the grid of frames.
+    spectrum : ndarray, complex64, shape (n_stft_bins, n_frames)
+        Of the song around it: its ends are no ends of sound.
+
+    Raises
+    ------
+    AudioError
+        The file cannot be used, the song ends before the excerpt does, or the excerpt is
+        silent.
+    """
+    stft, n_frames = subject.stft, subject.picture[1]
+    excerpt = float(stft.times(n_frames)[-1])
+    with map_audio(path, stft.sample_rate) as samples:
+        duration = len(samples) / stft.sample_rate
+        if time is None:
+            time = draw_time(duration, excerpt, np.random.default_rng(seed))
+        first = round(time * stft.sample_rate / stft.hop_length)
+        if first + n_frames > stft.n_frames(len(samples)):
+            raise AudioError(
+                f"{path}: lasts {duration:.2f} s, but the excerpt goes from {time:g} s to "
+                f"{time + excerpt:.2f} s; choose an earlier time or a longer song"
+            )
+        start = first * stft.hop_length
+        if np.abs(samples[start : start + (n_frames - 1) * stft.hop_length]).max() < SILENCE:
+            raise AudioError(f"{path}: silent from {time:g} s on; choose another time")
+        spectrum = stft.analyse_frames(samples, first, first + n_frames)
+    return float(stft.times(first + 1)[-1]), spectrum
+
+
+def invert_song(
+    path: str | Path,
+    subject: Subject,
+    inverters: Mapping[str, nn.Module],
+    folder: str | Path,
+    *,
+    classifier: str,
+    time: float | None = None,
+    phase: str = "original",
+    seed: int = 0,
+) -> Inversions:
+    """Invert every layer on one excerpt of a song, and write what it looks and sounds like.
+
+    Parameters
+    ----------
+    path : str or Path
+    subject : Subject
+    inverters : mapping of str to torch.nn.Module
+        By layer.
+    folder : str or Path
+        Gets ``inversions.npz`` (see `read_inversions`); ``original.wav``, the excerpt;
+        ``input.wav``, what its picture alone keeps of it; and ``<layer>.wav``, all at one scale,
+        with clipping avoided by a common gain.
+    classifier : str
+        Its name.
+    time : float, optional
+        Where the excerpt begins (s); drawn if None.
+    phase : {'original', 'griffin_lim'}
+        Of the sounds: the song's own, or one found by Griffin & Lim.
+    seed : int
+        Of the drawn time.
+
+    Returns
+    -------
+    Inversions
+
+    Raises
+    ------
+    AudioError
+        As `read_picture`.
+    """
+    stft = subject.stft
+    time, spectrum = read_picture(path, subject, time, seed)
+    picture = subject.see(torch.from_numpy(np.abs(spectrum)))
+    layers: dict[str, torch.Tensor] = {}
+    with torch.inference_mode():
+        for layer, inverter in inverters.items():
+            features = subject.front(layer).eval()(picture[None, None])
+            layers[layer] = inverter.eval()(features)[0, 0]
+    found = Inversions(
+        song=Path(path).stem,
+        classifier=classifier,
+        time=time,
+        duration=float(stft.times(picture.shape[1])[-1]),
+        prediction=subject.describe(picture),
+        predictions={layer: subject.describe(inversion) for layer, inversion in layers.items()},
+        frequencies=subject.frequencies,
+        picture=picture.numpy(),
+        layers={layer: inversion.numpy() for layer, inversion in layers.items()},
+    )
+    n_samples = (spectrum.shape[1] - 1) * stft.hop_length
+    sounds = {"original": stft.synthesise(spectrum, n_samples)}
+    for name, seen in {"input": picture, **layers}.items():
+        magnitude = subject.unsee(seen).numpy()
+        sounds[name] = _sound(magnitude, spectrum, subject, n_samples, phase)
+    loudest = max(float(np.abs(sound).max()) for sound in sounds.values())
+    gain = 1 / max(1.0, loudest)
+    for name, sound in sounds.items():
+        write_audio(Path(folder) / f"{name}.wav", sound * gain, stft.sample_rate)
+    _write_inversions(Path(folder) / "inversions.npz", found)
+    return found
+
+
+def _sound(
+    magnitude: np.ndarray, spectrum: np.ndarray, subject: Subject, n_samples: int, phase: str
+) -> np.ndarray:
+    if phase == "original":
+        turned = magnitude * np.exp(1j * np.angle(spectrum))
+        return subject.stft.synthesise(turned, n_samples)
+    if phase == "griffin_lim":
+        return librosa.griffinlim(
+            magnitude,
+            n_iter=N_ITERATIONS,
+            hop_length=subject.stft.hop_length,
+            n_fft=subject.stft.n_fft,
+            pad_mode="constant",
+            length=n_samples,
+            random_state=0,
+        )
+    raise ValueError(f"phase must be one of {PHASES}, got {phase!r}")
+
+
+def _write_inversions(path: Path, found: Inversions) -> None:
+    facts = {
+        name: value
+        for name, value in asdict(found).items()
+        if name not in ("picture", "layers", "frequencies")
+    }
+    arrays = {f"layer_{layer}": inversion for layer, inversion in found.layers.items()}
+    with whole_file(path) as partial:
+        np.savez(
+            partial,
+            facts=np.array(json.dumps(facts)),
+            frequencies=found.frequencies,
+            picture=found.picture,
+            **arrays,
+        )
+
+
+def read_inversions(path: str | Path) -> Inversions:
+    """What `invert_song` wrote.
+
+    Raises
+    ------
+    InversionError
+        The file is missing or is not one of these.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Inversions(
+                **json.loads(str(file["facts"])),
+                frequencies=file["frequencies"],
+                picture=file["picture"],
+                layers={
+                    name.removeprefix("layer_"): file[name]
+                    for name in file.files
+                    if name.startswith("layer_")
+                },
+            )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InversionError(
+            f"{path}: no file of inversions ({error}); invert the song again"
+        ) from None

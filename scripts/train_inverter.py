@@ -1,0 +1,30 @@
+"""Train the inverter of one layer of one classifier."""
+
+from _job import job, prepare_torch
+
+from auralise.audio import Stft
+from auralise.files import sha256_of_file, whole_file
+from auralise.fitting import Schedule
+from auralise.inversion.subjects import read_subject
+from auralise.inversion.training import Objective, train_inverter
+from auralise.weights.svdnet import Inverter, write_inverter
+
+with job(snakemake):
+    prepare_torch(snakemake)
+    inputs, params, layer = snakemake.input, snakemake.params, snakemake.wildcards.layer
+    subject = read_subject(inputs.weights, inputs.get("mean_std"), Stft(**params.stft))
+    settings = dict(params.settings)
+    objective = Objective(**{name: settings.pop(name) for name in ("l2", "features", "spectral")})
+    design, network, history = train_inverter(
+        subject,
+        layer,
+        inputs.excerpts,
+        objective,
+        Schedule(optimiser="adam", **settings),
+        params.seed,
+        params.checkpoints,
+    )
+    with whole_file(snakemake.output.history) as path:
+        history.to_csv(path, index=False)
+    inverter = Inverter(layer, design, network, sha256_of_file(inputs.weights))
+    write_inverter(snakemake.output.weights, inverter, seed=params.seed, threads=snakemake.threads)
