@@ -1,5 +1,6 @@
-"""Measure what one layer has kept of test excerpts."""
+"""Measure what the layers of one classifier have kept of test excerpts."""
 
+import pandas as pd
 from _job import job, prepare_torch
 
 from auralise.audio import Stft
@@ -10,23 +11,24 @@ from auralise.weights.svdnet import read_inverter
 
 with job(snakemake):
     prepare_torch(snakemake)
-    inputs, params, names = snakemake.input, snakemake.params, dict(snakemake.wildcards)
+    inputs, params = snakemake.input, snakemake.params
     subject = read_subject(inputs.weights, inputs.get("mean_std"), Stft(**params.stft))
-    inverter = read_inverter(inputs.inverter, names["layer"]).network
-    found = reconstruct(
-        subject,
-        names["layer"],
-        inverter,
-        inputs.excerpts,
-        params.measure["excerpts"],
-        params.measure["draws"],
-    )
-    for measure, output in (
-        (normalised_errors, snakemake.output.errors),
-        (class_dependence, snakemake.output.dependence),
+    errors, dependence = [], []
+    for inverter in map(read_inverter, inputs.inverters):
+        found = reconstruct(
+            subject,
+            inverter.layer,
+            inverter.network,
+            inputs.excerpts,
+            params.measure["excerpts"],
+            params.measure["draws"],
+        )
+        names = {"classifier": snakemake.wildcards.classifier, "layer": inverter.layer}
+        errors.append(normalised_errors(found).assign(**names))
+        dependence.append(class_dependence(found).assign(**names))
+    for tables, output in (
+        (errors, snakemake.output.errors),
+        (dependence, snakemake.output.dependence),
     ):
         with whole_file(output) as path:
-            table = measure(found)
-            for place, (name, value) in enumerate(names.items()):
-                table.insert(place, name, value)
-            table.to_csv(path, index=False)
+            pd.concat(tables).set_index(["classifier", "layer"]).to_csv(path)

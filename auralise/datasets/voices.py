@@ -28,6 +28,8 @@ SINGING = Lead(" ".join(SINGERS), low=60, span=16, hold=1.0, gain_db=3.0)
 # Shortest and longest turn (s) of the singer, who also rests, and of the solo instrument.
 TURNS = {True: (2.5, 6.0), False: (1.5, 3.5)}
 BREATH = 0.4  # longest gap between notes that still counts as sung (s)
+# Level of the noise below that of the music (dB): rendered rests are silent as no recording is.
+NOISE_DB = (45.0, 60.0)
 FRACTIONS = (0.6, 0.2, 0.2)  # of the songs, for training, validation and test
 
 
@@ -151,8 +153,11 @@ def write_songs(
 
 def _write_song(folder: Path, seed: int, duration: float, index: int) -> str:
     parts, passages = compose_song(index, seed, duration)
-    level_db = np.random.default_rng([seed, index, 2]).uniform(*LEVEL_DB)
+    rng = np.random.default_rng([seed, index, 2])
+    level_db = rng.uniform(*LEVEL_DB)
     samples = normalise_level(render(parts, duration, SAMPLE_RATE), level_db)
+    noise_level = 10 ** ((level_db - rng.uniform(*NOISE_DB)) / 20)
+    samples = samples + noise_level * rng.standard_normal(len(samples), dtype=np.float32)
     name = f"voices.{index:05d}"
     write_audio(folder / "audio" / f"{name}.flac", samples, SAMPLE_RATE)
     write_passages(folder / "labels" / f"{name}.lab", passages)

@@ -27,33 +27,43 @@ def draw_errors(errors: pd.DataFrame) -> Figure:
         As `auralise.inversion.findings.summarise_errors` gives it, for classifiers with the same
         layers. Bars are standard deviations over draws.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.6), layout="constrained", sharex=True)
-    colours = sns.color_palette("colorblind")
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.9), layout="constrained", sharex=True)
+    palette = sns.color_palette("colorblind")
     layers = errors["layer"].drop_duplicates().tolist()
+    names = errors["classifier"].drop_duplicates().tolist()
     for axis, (space, title) in zip(axes, SPACES.items(), strict=True):
-        table = errors[errors["space"] == space]
-        for number, (name, rows) in enumerate(table.groupby("classifier", sort=False)):
+        table = errors[errors["space"] == space].assign(
+            place=lambda rows: rows["layer"].map(layers.index)
+        )
+        for number, name in enumerate(names):
+            rows = table[table["classifier"] == name]
             control = bool(rows["control"].iloc[0])
-            places = [layers.index(layer) for layer in rows["layer"]]
-            colour = colours[number % len(colours)]
+            # Side by side, so that bars do not hide each other.
+            places = rows["place"] + 0.12 * (number - (len(names) - 1) / 2)
             axis.errorbar(
-                places, rows["nre"], rows["nre_std"], label=name, color=colour, capsize=2,
-                marker="s" if control else "o", markersize=4, linestyle="--" if control else "-",
+                places, rows["nre"], rows["nre_std"], label=name, color=palette[number % 10],
+                capsize=2, marker="s" if control else "o", markersize=4, linewidth=1.2,
+                linestyle="--" if control else "-",
             )  # fmt: skip
-            axis.plot(
-                places, rows["mean_picture"], color=colour, linewidth=0.8, linestyle=":",
-                label=f"mean picture, {name}" if space == "features" or not number else None,
-            )  # fmt: skip
+            if space == "features" or number == 0:
+                axis.plot(
+                    places, rows["mean_picture"], linewidth=1, linestyle=":",
+                    color=palette[number % 10] if space == "features" else "0.2",
+                    label=None if space == "features" else "mean picture",
+                )  # fmt: skip
         if space == "input":
-            bound = table.groupby("layer", sort=False)["bound"].first()
+            bound = table.groupby("place")["bound"].first()
             axis.plot(
-                [layers.index(layer) for layer in bound.index], bound, color="0.5",
-                linewidth=0.8, linestyle="-.", label="bound of an ELU",
+                bound.index, bound, color="0.5", linewidth=1, linestyle="-.",
+                label="bound of a last ELU",
             )  # fmt: skip
-        axis.set_xticks(range(len(layers)), layers, rotation=45 if len(layers) > 5 else 0)
-        axis.set(title=title, ylabel="NRE" if space == "input" else None)
+        axis.set_xticks(range(len(layers)), layers)
+        axis.set(title=title, xlabel="layer", ylabel="NRE" if space == "input" else None)
         axis.set_ylim(0, None)
-        axis.legend(fontsize=7, frameon=False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False
+    )
     sns.despine(figure)
     return figure
 
@@ -70,15 +80,21 @@ def draw_inversions(found: Inversions, scale: str = "common") -> Figure:
     """
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {SCALES}, got {scale!r}")
-    n_rows = 1 + -(-len(found.layers) // N_COLUMNS)
+    n_columns = min(N_COLUMNS, max(2, len(found.layers)))
+    n_rows = 1 + -(-len(found.layers) // n_columns)
     figure, axes = plt.subplots(
-        n_rows, N_COLUMNS, figsize=(PAGE, 1.5 * n_rows + 0.3), layout="constrained",
-        sharex=True, sharey=True, squeeze=False,
-    )  # fmt: skip
+        n_rows,
+        n_columns,
+        figsize=(PAGE, 1.5 * n_rows + 0.3),
+        layout="constrained",
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+    )
     low, high = found.picture.min(), found.picture.max()
     pictures = [(axes[0, 0], found.picture, f"input: {found.prediction}")]
     for number, (layer, inversion) in enumerate(found.layers.items()):
-        axis = axes[1 + number // N_COLUMNS, number % N_COLUMNS]
+        axis = axes[1 + number // n_columns, number % n_columns]
         pictures.append((axis, inversion, f"{layer}: {found.predictions[layer]}"))
     for axis, picture, title in pictures:
         if scale == "unit":
@@ -91,7 +107,7 @@ def draw_inversions(found: Inversions, scale: str = "common") -> Figure:
         axis.set_axis_off() if axis not in used else None
     for axis in (axis for axis in axes[:, 0] if axis in used):
         axis.set_ylabel("Hz")
-    for column in range(N_COLUMNS):
+    for column in range(n_columns):
         lowest = [axis for axis in axes[1:, column] if axis in used]
         if lowest:
             lowest[-1].set_xlabel("s")

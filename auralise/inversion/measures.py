@@ -16,6 +16,7 @@ from auralise.inversion.subjects import Subject
 
 BATCH = 16
 N_RESAMPLES = 2000
+FEWEST_CLIPS = 4  # for an interval over clips
 SPACES = ("input", "features")
 # The lowest value of an ELU, in which every inverter ends.
 LOWEST = -1.0
@@ -213,7 +214,8 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
         ``contrast``, the similarity within classes less that between them;
         ``input_contrast``, the same of the pictures themselves; ``excess``, their difference:
         above 0, the layer tells classes apart more than the pictures do. With two classes also
-        ``nre_difference``, second less first. A value that cannot be had is NaN.
+        ``nre_difference``, second less first. A value that cannot be had is NaN, as is an
+        interval over fewer than `FEWEST_CLIPS` clips.
     """
     scale = found.scales["input"].mean()
     clips, numbers = np.unique(found.clips, return_inverse=True)
@@ -257,6 +259,8 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
     resampled = pd.DataFrame(
         [measure(np.bincount(draw, minlength=len(clips)).astype(float)) for draw in drawn]
     )
+    if len(clips) < FEWEST_CLIPS:
+        resampled[:] = np.nan
     return pd.DataFrame(
         {
             "measure": list(whole),

@@ -10,8 +10,11 @@ import pytest
 import soundfile
 import torch
 
-from auralise import auralisation, cli
-from auralise.cli import check_choice, main, parse_ranges
+from auralise import auralisation
+from auralise.cli import main
+from auralise.cli.arguments import parse_ranges
+from auralise.cli.explain import LOUDNESS, MODES, check_choice
+from auralise.cli.explain import PRECISIONS as CHOICES
 from auralise.deconvnet import PRECISIONS
 from auralise.errors import SettingsError
 from auralise.networks import Architecture, build_network
@@ -229,8 +232,8 @@ def test_help_shows_an_example_without_importing_torch():
 
 
 def test_choices_are_those_of_the_library():
-    assert tuple(PRECISIONS) == cli.PRECISIONS
-    assert (auralisation.MODES, auralisation.LOUDNESS) == (cli.MODES, cli.LOUDNESS)
+    assert tuple(PRECISIONS) == CHOICES
+    assert (auralisation.MODES, auralisation.LOUDNESS) == (MODES, LOUDNESS)
 
 
 def test_ranges():

@@ -206,23 +206,23 @@ rule train_inverter:
 rule measure_inversion:
     input:
         unpack(classifier_files),
-        inverter=rules.train_inverter.output.weights,
+        inverters=inverters_of,
     output:
-        errors=R / "inversion/{classifier}/{layer}/errors.csv",
-        dependence=R / "inversion/{classifier}/{layer}/dependence.csv",
+        errors=R / "inversion/{classifier}/errors.csv",
+        dependence=R / "inversion/{classifier}/dependence.csv",
     log:
-        R / "logs/measure_inversion/{classifier}/{layer}.log",
+        R / "logs/measure_inversion/{classifier}.log",
     benchmark:
-        R / "benchmarks/measure_inversion/{classifier}/{layer}.tsv"
+        R / "benchmarks/measure_inversion/{classifier}.tsv"
     resources:
         mem_mb=4000,
-        runtime=120,
+        runtime=240,
     params:
         code=code_of("measure_inversion"),
         measure=config["inversion"]["measure"],
         stft=lambda w: stft_of(w.classifier),
     message:
-        "Measure what {wildcards.layer} of {wildcards.classifier} has kept"
+        "Measure what the layers of {wildcards.classifier} have kept"
     script:
         "../../scripts/measure_inversion.py"
 

@@ -1,18 +1,23 @@
-"""The command line: explain one's own network on one's own songs."""
+"""``auralise explain``: one's own network on one's own songs."""
 
 import argparse
-import logging
-import re
-import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import auralise
+from auralise.cli.arguments import (
+    DONE,
+    FAILED,
+    SOME_FAILED,
+    count,
+    name_songs,
+    prepare_folder,
+    ranges,
+    seconds,
+)
 from auralise.errors import AuraliseError, SettingsError
-from auralise.songs import find_songs
 
 if TYPE_CHECKING:
     from auralise.deconvnet import Deconvnet
@@ -22,8 +27,6 @@ if TYPE_CHECKING:
 PRECISIONS = ("float32", "bfloat16")
 MODES = ("mask", "rectified", "phase")
 LOUDNESS = ("peak", "relative")
-
-DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 DESCRIPTION = """\
 Hear what each feature of a trained convolutional network listens to in your songs.
@@ -62,43 +65,8 @@ exit status:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Mistakes in one line, like all others."""
-
-    def error(self, message: str):
-        self.exit(FAILED, f"auralise: error: {message}; see {self.prog} --help\n")
-
-
-def parse_ranges(text: str) -> list[int]:
-    """Numbers from ``1,3-5``: sorted, each once.
-
-    Raises
-    ------
-    SettingsError
-        Something else than numbers and ascending ranges, separated by commas.
-    """
-    numbers: set[int] = set()
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part, re.ASCII)
-        if found is None:
-            raise SettingsError(
-                f"{part.strip()!r} in {text!r} is neither a number nor a range; "
-                "expected something like 1,3-5"
-            )
-        first, last = int(found[1]), int(found[2] or found[1])
-        if last < first:
-            raise SettingsError(f"the range {part.strip()} in {text!r} runs backwards")
-        numbers.update(range(first, last + 1))
-    return sorted(numbers)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
-    parser = _Parser(
-        prog="auralise", description="Hear what a convolutional network for music has learned."
-    )
-    parser.add_argument("--version", action="version", version=f"auralise {auralise.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def add_parser(commands: "argparse._SubParsersAction") -> None:
+    """Add the command to those of the command line."""
     explain = commands.add_parser(
         "explain",
         help="explain a network of your own on songs of your own",
@@ -112,15 +80,15 @@ def build_parser() -> argparse.ArgumentParser:
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     what = explain.add_argument_group("what to explain")
     add = what.add_argument
-    add("--layers", type=_ranges, metavar="1,3-5", help="counted from 1 (default: all)")
-    add("--features", type=_ranges, metavar="0-63", help="counted from 0 (default: all)")
+    add("--layers", type=ranges, metavar="1,3-5", help="counted from 1 (default: all)")
+    add("--features", type=ranges, metavar="0-63", help="counted from 0 (default: all)")
     seen = explain.add_argument_group("what the network sees")
     add = seen.add_argument
-    add("--sample-rate", type=_count, default=11025, metavar="HZ", help="(default: %(default)s)")
-    add("--n-fft", type=_count, default=512, metavar="N", help="samples (default: %(default)s)")
+    add("--sample-rate", type=count, default=11025, metavar="HZ", help="(default: %(default)s)")
+    add("--n-fft", type=count, default=512, metavar="N", help="samples (default: %(default)s)")
     add(
         "--hop-length",
-        type=_count,
+        type=count,
         default=256,
         metavar="N",
         help="samples between frames (default: %(default)s)",
@@ -135,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = how.add_argument
     add(
         "--window",
-        type=_seconds,
+        type=seconds,
         default=4.0,
         metavar="SECONDS",
         help="longer songs are explained in overlapping windows of this length, cross-faded; "
@@ -162,30 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="bfloat16 is faster where the processor has it, within 0.5 %% (default: %(default)s)",
     )
     add("--device", default="cpu", help="where torch computes: cpu, cuda (default: %(default)s)")
-    return parser
-
-
-def _ranges(text: str) -> list[int]:
-    try:
-        return parse_ranges(text)
-    except SettingsError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
-    return value
+    explain.set_defaults(run=run)
 
 
 @dataclass(frozen=True)
@@ -196,38 +141,10 @@ class Failure:
     reason: str
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        Those of the process by default.
-
-    Returns
-    -------
-    int
-        The exit status.
-    """
-    options = build_parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
-    # Ends through the stack, so that what is half-written is removed.
-    former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        return _explain(options)
-    except AuraliseError as error:
-        print(f"auralise: error: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("auralise: interrupted; songs that were done stay", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, former)
-
-
-def _explain(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
+    """Explain the songs, and print what was done."""
     songs = name_songs(options.songs)
-    _prepare_folder(options.out)
+    prepare_folder(options.out)
 
     from soundfile import LibsndfileError
 
@@ -280,26 +197,6 @@ def _explain(options: argparse.Namespace) -> int:
     if not failures:
         return DONE
     return SOME_FAILED if done else FAILED
-
-
-def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
-    """Songs by the name of their results, from sound files and folders of them.
-
-    Raises
-    ------
-    SettingsError
-        A folder holds no song, or two songs would share their results.
-    """
-    songs: dict[str, Path] = {}
-    for given in paths:
-        for path in find_songs(given).values() if given.is_dir() else [given]:
-            other = songs.setdefault(path.stem, path)
-            if other.absolute() != path.absolute():
-                raise SettingsError(
-                    f"{other} and {path} would both be written to '{path.stem}'; rename one, or "
-                    "explain them into two folders"
-                )
-    return songs
 
 
 def check_choice(
@@ -361,15 +258,6 @@ def _open_network(options: argparse.Namespace) -> "Deconvnet":
     )
 
 
-def _prepare_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"--out: {out} cannot be a folder for the results ({error.strerror})"
-        ) from None
-
-
 def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> str:
     """The table at the end: one row per layer of a song, one line per song that failed."""
     lines = []
@@ -397,7 +285,3 @@ def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> 
         lines += ["", f"maps: {', '.join(str(explanation.maps) for explanation in done)}"]
     lines += [f"not explained: {failure.song} ({failure.reason})" for failure in failures]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

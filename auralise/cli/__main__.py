@@ -1,0 +1,7 @@
+"""``python -m auralise.cli``, where the command ``auralise`` is not on the path."""
+
+import sys
+
+from auralise.cli import main
+
+sys.exit(main())

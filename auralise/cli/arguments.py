@@ -1,0 +1,93 @@
+"""What the commands share: their arguments, and what stands for a result."""
+
+import argparse
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from auralise.errors import SettingsError
+from auralise.songs import find_songs
+
+DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes in one line, like all others."""
+
+    def error(self, message: str):
+        self.exit(FAILED, f"auralise: error: {message}; see {self.prog} --help\n")
+
+
+def parse_ranges(text: str) -> list[int]:
+    """Numbers from ``1,3-5``: sorted, each once.
+
+    Raises
+    ------
+    SettingsError
+        Something else than numbers and ascending ranges, separated by commas.
+    """
+    numbers: set[int] = set()
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d{1,6})\s*(?:-\s*(\d{1,6})\s*)?", part, re.ASCII)
+        if found is None:
+            raise SettingsError(
+                f"{part.strip()!r} in {text!r} is neither a number nor a range; "
+                "expected something like 1,3-5"
+            )
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise SettingsError(f"the range {part.strip()} in {text!r} runs backwards")
+        numbers.update(range(first, last + 1))
+    return sorted(numbers)
+
+
+def ranges(text: str) -> list[int]:
+    try:
+        return parse_ranges(text)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    return value
+
+
+def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
+    """Songs by the name of their results, from sound files and folders of them.
+
+    Raises
+    ------
+    SettingsError
+        A folder holds no song, or two songs would share their results.
+    """
+    songs: dict[str, Path] = {}
+    for given in paths:
+        for path in find_songs(given).values() if given.is_dir() else [given]:
+            other = songs.setdefault(path.stem, path)
+            if other.absolute() != path.absolute():
+                raise SettingsError(
+                    f"{other} and {path} would both be written to '{path.stem}'; rename one, or "
+                    "explain them into two folders"
+                )
+    return songs
+
+
+def prepare_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"--out: {out} cannot be a folder for the results ({error.strerror})"
+        ) from None
