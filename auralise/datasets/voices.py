@@ -24,7 +24,7 @@ from auralise.files import whole_file
 from auralise.instruments import PROGRAMS, Note, Part, normalise_level, render
 
 SINGERS = ("choir", "voice", "synth_voice", "voice_lead")
-SINGING = Lead(" ".join(SINGERS), low=60, span=16, hold=1.0, gain_db=3.0)
+SINGING = Lead(" ".join(SINGERS), low=60, span=16, hold=1.0, gain_db=6.0)
 # Shortest and longest turn (s) of the singer, who also rests, and of the solo instrument.
 TURNS = {True: (2.5, 6.0), False: (1.5, 3.5)}
 BREATH = 0.4  # longest gap between notes that still counts as sung (s)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import librosa
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,8 @@ from auralise.networks import LogScaling, stages_of
 from auralise.svdnet import PICTURE
 from auralise.weights.own import is_network, read_network
 from auralise.weights.svdnet import read_mean_std, read_svdnet
+
+N_UPDATES = 300  # of `spread_bands`
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,10 @@ def genre_subject(
 def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
     """The magnitudes, none negative, whose bands come nearest in the least-squares sense.
 
+    Multiplicative updates (Lee & Seung 2001) from a flat spectrum: of the many solutions, one
+    that spreads a band's energy over its bins, where a solver that looks for corners would give
+    it to single bins, and clipped least squares (`librosa.util.nnls`) lose the faintest bands.
+
     Parameters
     ----------
     mel_magnitude : Tensor, shape (n_bands, n_frames)
@@ -133,9 +138,13 @@ def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
         Zero where no band reaches.
     """
     used = filterbank.any(0)
-    found = librosa.util.nnls(filterbank[:, used].double().numpy(), mel_magnitude.double().numpy())
+    bank = filterbank[:, used]
+    wanted = bank.T @ mel_magnitude
+    found = mel_magnitude.mean(0).expand(bank.shape[1], -1)
+    for _ in range(N_UPDATES):
+        found = found * wanted / (bank.T @ (bank @ found)).clamp(min=1e-30)
     magnitude = torch.zeros(filterbank.shape[1], mel_magnitude.shape[1])
-    magnitude[used] = torch.from_numpy(found).float()
+    magnitude[used] = found
     return magnitude
 
 

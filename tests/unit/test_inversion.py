@@ -1,0 +1,508 @@
+"""Inversion: training, errors as defined, class dependence, and one excerpt seen and heard."""
+
+import json
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from torch import nn
+
+from auralise.audio import Stft
+from auralise.errors import AudioError, InversionError, SettingsError
+from auralise.fitting import Schedule
+from auralise.inversion import findings, training
+from auralise.inversion.measures import (
+    Reconstructions,
+    class_dependence,
+    normalised_errors,
+    reconstruct,
+)
+from auralise.inversion.songs import draw_time, invert_song, read_inversions, read_picture
+from auralise.inversion.subjects import (
+    genre_subject,
+    read_subject,
+    spread_bands,
+    svdnet_subject,
+)
+from auralise.inversion.training import (
+    Objective,
+    feature_error,
+    spectral_error,
+    train_inverter,
+    weight_penalty,
+)
+from auralise.inverters import design_for, initial_inverter
+from auralise.mel import BANDS, STFT, LogMel
+from auralise.networks import Architecture, build_network
+from auralise.svdnet import LAYERS, SHAPES, initial_svdnet
+from auralise.weights import write_weights
+from auralise.weights.svdnet import write_mean_std, write_svdnet
+from tests.conftest import sine
+
+SCHEDULE = Schedule(
+    epochs=3, batch_size=32, optimiser="adam", learning_rate=0.01, accelerator="cpu"
+)
+ARCHITECTURE = Architecture(
+    kernels=((3, 3),) * 2, features=(4, 6), dropout=(0, 0.25), dense=(8,), scaling="log"
+)
+SMALL = Stft(sample_rate=8000, n_fft=62, hop_length=31)  # 32 bins
+
+
+@pytest.fixture(scope="module")
+def subject():
+    torch.manual_seed(0)
+    network = build_network(ARCHITECTURE, 32, 24, 2).eval()
+    return genre_subject(network, SMALL, 24, ("high", "low"))
+
+
+@pytest.fixture(scope="module")
+def segments(tmp_path_factory):
+    """Magnitudes of two classes that differ in where their energy lies."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("segments") / "segments.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["classes"] = ["high", "low"]
+        for split, n in (("train", 97), ("validation", 8), ("test", 16)):
+            labels = np.arange(n) % 2
+            magnitude = rng.uniform(0, 0.02, (n, 32, 24)).astype(np.float32)
+            magnitude[labels == 0, 16:] += rng.uniform(0.1, 0.4, (sum(labels == 0), 1, 24))
+            magnitude[labels == 1, :16] += rng.uniform(0.1, 0.4, (sum(labels == 1), 1, 24))
+            group = file.create_group(split)
+            group["magnitude"], group["label"] = magnitude, labels
+            group["clip"] = np.arange(n) // 2
+    return path
+
+
+def weights_of(network):
+    return torch.cat([value.flatten() for value in network.state_dict().values()]).numpy()
+
+
+class TestTraining:
+    def test_repeats_itself_by_its_seed(self, subject, segments, tmp_path):
+        first, again, other = (
+            weights_of(
+                train_inverter(
+                    subject, "layer2", segments, Objective(), SCHEDULE, seed, tmp_path / "c"
+                )[1]
+            )
+            for seed in (0, 0, 1)
+        )
+        np.testing.assert_array_equal(first, again)
+        assert np.abs(first - other).max() > 1e-3
+
+    def test_an_interrupted_training_ends_in_the_same_weights(
+        self, subject, segments, tmp_path, monkeypatch
+    ):
+        arguments = (subject, "layer2", segments, Objective(), SCHEDULE, 0)
+        _, whole, history = train_inverter(*arguments, tmp_path / "whole")
+
+        class Killed(BaseException):
+            pass
+
+        original, calls = training.weight_penalty, []
+
+        def kill_in_third_epoch(network):
+            calls.append(1)
+            if len(calls) == 2 * (4 + 1) + 2:
+                raise Killed
+            return original(network)
+
+        monkeypatch.setattr(training, "weight_penalty", kill_in_third_epoch)
+        with pytest.raises(Killed):
+            train_inverter(*arguments, tmp_path / "cut")
+        monkeypatch.setattr(training, "weight_penalty", original)
+        _, resumed, again = train_inverter(*arguments, tmp_path / "cut")
+        np.testing.assert_array_equal(weights_of(resumed), weights_of(whole))
+        np.testing.assert_array_equal(again, history)
+
+    def test_features_kept_or_made_anew_give_the_same(
+        self, subject, segments, tmp_path, monkeypatch
+    ):
+        arguments = (subject, "layer1", segments, Objective(), SCHEDULE, 0, tmp_path / "c")
+        _, kept, _ = train_inverter(*arguments)
+        monkeypatch.setattr(training, "KEPT", 0)
+        _, anew, _ = train_inverter(*arguments)
+        np.testing.assert_allclose(weights_of(anew), weights_of(kept), atol=1e-5)
+
+    @pytest.mark.parametrize("objective", [Objective(), Objective(features=0.1, spectral=0.5)])
+    def test_beats_the_mean_picture_and_leaves_the_classifier_alone(
+        self, subject, segments, tmp_path, objective
+    ):
+        before = weights_of(subject.stages)
+        schedule = Schedule(
+            epochs=6, batch_size=4, optimiser="adam", learning_rate=0.01, accelerator="cpu",
+            patience=6,
+        )  # fmt: skip
+        design, network, history = train_inverter(
+            subject, "layer1", segments, objective, schedule, 0, tmp_path / "c"
+        )
+        np.testing.assert_array_equal(weights_of(subject.stages), before)
+        assert design.blocks == ("C4", "C4", "C4", "U1")
+        errors = normalised_errors(reconstruct(subject, "layer1", network, segments, 8, 4))
+        errors = errors.set_index("space")
+        assert errors.loc["input", "nre"] < 0.9 * errors.loc["input", "mean_picture"]
+        assert history["train_error"].iloc[-1] < 0.7 * history["train_error"].iloc[0]
+
+    def test_an_unknown_layer_is_refused_with_those_there_are(self, subject, segments, tmp_path):
+        with pytest.raises(SettingsError, match="no layer 'layer3'.*layer1, layer2, dense1"):
+            train_inverter(subject, "layer3", segments, Objective(), SCHEDULE, 0, tmp_path)
+
+
+class TestTerms:
+    def test_the_penalty_is_of_weights_alone(self):
+        network = initial_inverter(design_for("mp6", SHAPES["mp6"], (80, 115)), 0)
+        expected = sum(
+            float(value.square().sum())
+            for name, value in network.state_dict().items()
+            if name.endswith("layer.weight")
+        )
+        assert weight_penalty(network).item() == pytest.approx(expected, rel=1e-5)
+
+    def test_the_feature_term_has_a_gradient_through_the_classifier(self):
+        front = svdnet_subject(initial_svdnet(0), LogMel()).front("fc8").requires_grad_(False)
+        wanted = front(torch.randn(1, 1, 80, 115))
+        found = torch.randn(1, 1, 80, 115, requires_grad=True)
+        error = feature_error(front(found), wanted)
+        error.backward()
+        step = 1e-3 * found.grad / found.grad.norm()
+        with torch.no_grad():
+            closer = feature_error(front(found - step), wanted)
+        slope = (error - closer).item() / 1e-3
+        assert slope == pytest.approx(found.grad.norm().item(), rel=0.05)
+
+    def test_the_spectral_term_equals_a_computation_by_hand(self):
+        rng = np.random.default_rng(0)
+        a, b = rng.standard_normal((2, 16, 8))
+        expected = np.mean(
+            [
+                np.abs((a - b).reshape(16 // n, n, 8 // n, n).mean((1, 3))).mean()
+                for n in (1, 2, 4, 8)
+            ]
+        )
+        found = spectral_error(torch.from_numpy(a)[None, None], torch.from_numpy(b)[None, None])
+        assert found.item() == pytest.approx(expected)
+
+
+class Halved(nn.Module):
+    """An inverter that gives back its features, halved."""
+
+    def forward(self, x):
+        return x / 2
+
+
+class TestErrors:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def identity(cls):
+        """A classifier whose first layer is its input."""
+        stages = nn.Sequential()
+        stages.add_module("same", nn.Identity())
+        stages.add_module("output", nn.Flatten())
+        network = svdnet_subject(stages, LogMel())
+        return network
+
+    def test_nre_equals_its_definition(self, identity, segments):
+        found = reconstruct(identity, "same", Halved(), segments, n_drawn=6, n_draws=3)
+        with h5py.File(segments) as file:
+            pictures = file["test/magnitude"][:].reshape(16, -1)
+        expected = []
+        for draw in found.draws:
+            x = found.pictures[draw]
+            assert all((pictures == row).all(1).any() for row in x)
+            pairs = [np.linalg.norm(x[i] - x[j]) for i in range(6) for j in range(i)]
+            distances = [np.linalg.norm(row - row / 2) for row in x]
+            expected.append(np.mean(distances) / np.mean(pairs))
+        table = normalised_errors(found).set_index("space")
+        for space in ("input", "features"):
+            assert table.loc[space, "nre"] == pytest.approx(np.mean(expected), rel=1e-4)
+            assert table.loc[space, "nre_std"] == pytest.approx(np.std(expected, ddof=1), rel=1e-2)
+
+    def test_the_mean_picture_is_that_of_the_training_set(self, identity, segments):
+        found = reconstruct(identity, "same", Halved(), segments, n_drawn=16, n_draws=1)
+        with h5py.File(segments) as file:
+            mean = file["train/magnitude"][:].mean(0).ravel()
+        expected = np.linalg.norm(found.pictures - mean, axis=1)
+        np.testing.assert_allclose(found.mean_distances["input"], expected, rtol=1e-4)
+
+    def test_no_elu_comes_nearer_than_the_bound(self, identity, tmp_path):
+        with h5py.File(tmp_path / "s.h5", "w") as file:
+            file.attrs["classes"] = ["a", "b"]
+            for split in ("train", "test"):
+                pictures = np.random.default_rng(0).normal(0, 2, (6, 8, 8)).astype(np.float32)
+                file[f"{split}/magnitude"] = pictures
+                file[f"{split}/label"] = file[f"{split}/clip"] = np.arange(6) % 2
+        found = reconstruct(identity, "same", nn.ELU(), tmp_path / "s.h5", 6, 1)
+        nearest = np.maximum(found.pictures, -1)
+        np.testing.assert_allclose(
+            found.bound, np.linalg.norm(found.pictures - nearest, axis=1), rtol=1e-5
+        )
+        assert (found.distances["input"] > found.bound).all()
+
+    def test_fewer_excerpts_than_asked_for_are_all_drawn(self, identity, segments):
+        found = reconstruct(identity, "same", Halved(), segments, n_drawn=99, n_draws=2)
+        assert found.draws.shape == (2, 16)
+
+
+def reconstructions(inversions, pictures, labels, clips):
+    n = len(labels)
+    return Reconstructions(
+        pictures=pictures,
+        inversions=inversions,
+        distances={"input": np.where(labels == 1, 0.5, 1.0)},
+        mean_distances={},
+        bound=np.zeros(n),
+        labels=labels,
+        clips=clips,
+        classes=("nosing", "sing"),
+        draws=np.arange(n)[None],
+        scales={"input": np.array([2.0])},
+    )
+
+
+class TestDependence:
+    LABELS = np.arange(40) % 2
+    CLIPS = np.arange(40) // 4
+
+    def table(self, inversions, pictures):
+        found = reconstructions(inversions, pictures, self.LABELS, self.CLIPS)
+        return class_dependence(found).set_index("measure")
+
+    def test_equals_a_loop_over_pairs(self):
+        rng = np.random.default_rng(0)
+        inversions, pictures = rng.standard_normal((2, 40, 30))
+        table = self.table(inversions, pictures)
+        r = np.corrcoef(inversions)
+        pairs = [(i, j) for i in range(40) for j in range(40) if self.CLIPS[i] != self.CLIPS[j]]
+        within = {
+            label: np.mean([r[i, j] for i, j in pairs if self.LABELS[i] == self.LABELS[j] == label])
+            for label in (0, 1)
+        }
+        both = np.mean([r[i, j] for i, j in pairs if self.LABELS[i] == self.LABELS[j]])
+        between = np.mean([r[i, j] for i, j in pairs if self.LABELS[i] != self.LABELS[j]])
+        assert table.loc["within_nosing", "value"] == pytest.approx(within[0])
+        assert table.loc["within_sing", "value"] == pytest.approx(within[1])
+        assert table.loc["between", "value"] == pytest.approx(between)
+        assert table.loc["contrast", "value"] == pytest.approx(both - between)
+        assert table.loc["nre_sing", "value"] == pytest.approx(0.25)
+        assert table.loc["nre_difference", "value"] == pytest.approx(-0.25)
+
+    def test_a_planted_dependence_is_found_and_none_is_invented(self):
+        rng = np.random.default_rng(1)
+        noise, pictures = rng.standard_normal((2, 40, 100))
+        planted = noise + 2 * rng.standard_normal((2, 100))[self.LABELS]
+        assert self.table(planted, pictures).loc["excess", "ci_low"] > 0.2
+        nothing = self.table(noise, pictures).loc["excess"]
+        assert nothing["ci_low"] < 0 < nothing["ci_high"]
+
+    def test_excerpts_of_one_clip_are_not_compared(self):
+        rng = np.random.default_rng(2)
+        by_clip = rng.standard_normal((10, 100))[self.CLIPS]  # alike within a clip, not a class
+        excess = self.table(by_clip, rng.standard_normal((40, 100))).loc["contrast"]
+        assert excess["ci_low"] < 0.02 and abs(excess["value"]) < 0.1
+
+    def test_too_few_clips_leave_the_interval_unknown(self):
+        rng = np.random.default_rng(3)
+        x = rng.standard_normal((6, 20))
+        found = reconstructions(x, x, np.arange(6) % 2, np.arange(6) // 2)
+        assert class_dependence(found)["ci_low"].isna().all()
+
+
+def errors_table(values, classifier="svdnet-0", control=False, mean=0.7):
+    return pd.DataFrame(
+        {
+            "classifier": classifier, "layer": list(values), "space": "input",
+            "nre": list(values.values()), "nre_std": 0.01, "mean_picture": mean,
+            "mean_picture_std": 0.01, "bound": 0.1, "n_excerpts": 60, "n_drawn": 32,
+            "n_draws": 10, "control": control,
+        }
+    )  # fmt: skip
+
+
+def dependence_table(excess, low, high):
+    names = [
+        "nre_nosing", "nre_sing", "nre_difference", "within_nosing", "within_sing", "between",
+        "contrast", "input_contrast", "excess",
+    ]  # fmt: skip
+    table = pd.DataFrame({"measure": names, "value": 0.1, "ci_low": -0.1, "ci_high": 0.2})
+    table.loc[8, ["value", "ci_low", "ci_high"]] = excess, low, high
+    return table.assign(n_clips=8, classifier="svdnet-0", layer="fc8")
+
+
+class TestFindings:
+    def test_rising_errors_are_said_to_rise(self):
+        text = findings.describe_errors(errors_table({"conv1": 0.1, "fc8": 0.6}), "svdnet-0")
+        assert "conv1 0.100 ± 0.010, fc8 0.600 ± 0.010" in text
+        assert "10 draws of 32 excerpts" in text
+        assert "rises with depth from each layer to the next" in text
+        assert "do not beat" not in text
+
+    def test_a_fall_and_a_useless_inverter_are_named(self):
+        table = errors_table({"conv1": 0.3, "conv2": 0.2, "fc8": 0.75})
+        text = findings.describe_errors(table, "svdnet-0")
+        assert "does not rise with depth everywhere: conv2 is 0.100 below conv1" in text
+        assert "The inverters of fc8 do not beat the mean picture" in text
+
+    def test_a_control_is_compared_layer_by_layer(self):
+        control = {"conv1": 0.101, "mp3": 0.2, "fc8": 0.4}
+        table = pd.concat(
+            [
+                errors_table({"conv1": 0.1, "mp3": 0.1, "fc8": 0.6}),
+                errors_table(control, "svdnet_untrained-0", True),
+            ]
+        )
+        text = findings.describe_control(table, "svdnet-0", "svdnet_untrained-0")
+        assert "conv1 0.101 (alike)" in text
+        assert "mp3 0.200 (less is lost by training)" in text
+        assert "fc8 0.400 (more is lost by training)" in text
+
+    @pytest.mark.parametrize(
+        ("values", "verdict"),
+        [
+            ((0.3, 0.1, 0.5), "So what fc8 keeps depends on the class"),
+            ((0.1, -0.1, 0.5), "it is not shown that what fc8 keeps depends"),
+            ((-0.3, -0.5, -0.1), "keeps less of the difference between classes"),
+            ((np.nan, np.nan, np.nan), "is unknown: too few test clips"),
+        ],
+    )
+    def test_the_verdict_follows_the_interval(self, values, verdict):
+        text = findings.describe_dependence(dependence_table(*values), "svdnet-0", "fc8")
+        assert verdict in text
+        assert "bootstrap over 8 test clips" in text
+
+    def test_all_findings_stand_under_the_name_of_their_classifier(self):
+        evaluation = {
+            "n_songs": 8, "n_frames": 6728, "error": 0.2, "error_ci": [0.15, 0.25],
+            "threshold": 0.4, "chance_error": 0.41, "precision": 0.9, "recall": 0.6, "f1": 0.7,
+        }  # fmt: skip
+        table = pd.concat(
+            [
+                errors_table({"fc8": 0.6}),
+                errors_table({"fc8": 0.5}, "svdnet_untrained-0", True),
+            ]
+        )
+        text = findings.write_findings(
+            table, dependence_table(0.3, 0.1, 0.5), {"svdnet-0": evaluation}
+        )
+        assert "## svdnet-0" in text and "## svdnet_untrained-0" not in text
+        assert "frame error is 20.0% [15.0%, 25.0%]" in text and "better than chance" in text
+        assert "fc8 0.500 (more is lost by training)" in text
+
+
+class TestBandsToBins:
+    def test_bands_of_what_is_spread_are_the_bands_again(self):
+        bank = torch.from_numpy(BANDS.filterbank(STFT.frequencies))
+        magnitude = 0.1 + torch.rand(513, 7)
+        spread = spread_bands(bank @ magnitude, bank)
+        assert spread.min() >= 0 and not spread[STFT.frequencies > 8000].any()
+        torch.testing.assert_close(bank @ spread, bank @ magnitude, atol=0, rtol=0.05)
+
+    def test_a_bands_energy_is_spread_over_its_bins(self):
+        bank = torch.from_numpy(BANDS.filterbank(STFT.frequencies))
+        spread = spread_bands(torch.ones(80, 1), bank)[:, 0]
+        inside = (STFT.frequencies > 200) & (STFT.frequencies < 7000)
+        assert spread[inside].min() > 0.5 and spread[inside].max() < 2
+
+
+class TestSongs:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def path(cls, tmp_path_factory):
+        path = tmp_path_factory.mktemp("song") / "a song.wav"
+        samples = sine(440, 3.0, 22050) + 0.01 * np.random.default_rng(0).standard_normal(66150)
+        soundfile.write(path, samples, 22050)
+        return path
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def svdnet(cls):
+        return svdnet_subject(initial_svdnet(0), LogMel(np.full(80, -3.0), np.full(80, 2.0)))
+
+    def test_the_excerpt_begins_where_it_is_told(self, path, svdnet):
+        time, spectrum = read_picture(path, svdnet, time=1.0)
+        samples, _ = soundfile.read(path, dtype="float32")
+        assert time == pytest.approx(1.0)
+        whole = STFT.analyse(samples)
+        np.testing.assert_allclose(spectrum, whole[:, 70:185], atol=1e-4)
+
+    def test_a_drawn_time_is_between_10_and_20_s_where_the_song_allows(self):
+        rng = np.random.default_rng(0)
+        long = [draw_time(200.0, 1.6, rng) for _ in range(50)]
+        assert 10 <= min(long) < 12 and 18 < max(long) <= 20
+        short = [draw_time(5.0, 1.6, rng) for _ in range(50)]
+        assert 0 <= min(short) and max(short) <= 3.4
+        assert draw_time(1.0, 1.6, rng) == 0
+
+    def test_an_excerpt_beyond_the_end_is_refused(self, path, svdnet):
+        with pytest.raises(AudioError, match=r"lasts 3.00 s, but the excerpt goes from 2 s to 3.6"):
+            read_picture(path, svdnet, time=2.0)
+
+    @pytest.mark.parametrize("phase", ["original", "griffin_lim"])
+    def test_every_layer_is_seen_and_heard(self, path, svdnet, tmp_path, phase):
+        inverters = {
+            layer: initial_inverter(design_for(layer, SHAPES[layer], (80, 115)), 0)
+            for layer in ("mp6", "fc8")
+        }
+        found = invert_song(
+            path, svdnet, inverters, tmp_path, classifier="svdnet", time=1.0, phase=phase
+        )
+        assert set(found.layers) == {"mp6", "fc8"}
+        again = read_inversions(tmp_path / "inversions.npz")
+        assert (again.song, again.time, again.prediction) == ("a song", 1.0, found.prediction)
+        np.testing.assert_array_equal(again.layers["fc8"], found.layers["fc8"])
+        for name in ("original", "input", "mp6", "fc8"):
+            samples, rate = soundfile.read(tmp_path / f"{name}.wav")
+            assert (rate, len(samples)) == (22050, 114 * 315)
+        assert found.prediction.startswith("sing 0.")
+
+    def test_what_the_bands_keep_of_a_tone_is_that_tone(self, path, svdnet, tmp_path):
+        invert_song(path, svdnet, {}, tmp_path, classifier="svdnet", time=1.0)
+        original, _ = soundfile.read(tmp_path / "original.wav")
+        kept, _ = soundfile.read(tmp_path / "input.wav")
+        spectra = [
+            np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) for sound in (original, kept)
+        ]
+        peaks = [np.argmax(spectrum) * 22050 / len(original) for spectrum in spectra]
+        assert peaks == pytest.approx([440, 440], abs=2)
+        assert np.std(kept) == pytest.approx(np.std(original), rel=0.2)
+
+    def test_a_foreign_file_of_inversions_is_refused(self, tmp_path):
+        np.savez(tmp_path / "x.npz", a=np.zeros(3))
+        with pytest.raises(InversionError, match="no file of inversions"):
+            read_inversions(tmp_path / "x.npz")
+
+
+class TestSubjects:
+    def test_magnitudes_come_back_from_a_genre_networks_pictures(self, subject):
+        magnitude = torch.rand(32, 24)
+        torch.testing.assert_close(subject.unsee(subject.see(magnitude)), magnitude)
+
+    def test_predictions_are_those_of_the_whole_network(self, subject):
+        torch.manual_seed(0)
+        network = build_network(ARCHITECTURE, 32, 24, 2).eval()
+        magnitude = torch.rand(3, 1, 32, 24)
+        with torch.inference_mode():
+            expected = torch.softmax(network(magnitude), 1)
+        found = subject.predict(subject.scaling(magnitude))
+        torch.testing.assert_close(found, expected)
+
+    def test_svdnet_is_read_with_its_normalisation(self, tmp_path):
+        write_svdnet(tmp_path / "w", initial_svdnet(0))
+        with pytest.raises(SettingsError, match="needs the mean and deviation"):
+            read_subject(tmp_path / "w")
+        write_mean_std(tmp_path / "m.npz", np.zeros(80), np.ones(80))
+        found = read_subject(tmp_path / "w", tmp_path / "m.npz")
+        assert found.layers == LAYERS
+
+    def test_a_genre_network_is_read_with_its_transform(self, tmp_path):
+        network = build_network(ARCHITECTURE, 32, 24, 2).eval()
+        write_weights(
+            tmp_path / "w", network, ARCHITECTURE, n_bins=32, n_frames=24, classes=["a", "b"]
+        )
+        with pytest.raises(SettingsError, match="a genre network.*expected SVDNet"):
+            read_subject(tmp_path / "w")
+        found = read_subject(tmp_path / "w", stft=SMALL)
+        assert (found.picture, found.classes) == ((32, 24), ("a", "b"))
+        assert json.dumps(found.layers) == '["layer1", "layer2", "dense1"]'
