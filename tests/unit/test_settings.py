@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from auralise.augmentation import Augmentation
 from auralise.errors import SettingsError
 from auralise.fitting import OPTIMISERS, Schedule
 from auralise.networks import Architecture
@@ -71,12 +72,13 @@ def test_what_is_given_is_not_changed(schema):
     assert given == {"training": {"epochs": 3}}
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml", "gtzan.yaml"])
 def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     settings = complete_settings(yaml.safe_load((repository / "config" / name).read_text()), schema)
     for variant in settings["networks"].values():
         Architecture.from_settings(variant)
     assert settings["training"]["optimiser"] in OPTIMISERS
+    Augmentation(**settings["training"].pop("augmentation"))
     Schedule(**settings["training"])
 
 
