@@ -50,7 +50,9 @@ class Server:
             handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
         sent = body[: len(body) // 2] if behaviour == "break" else body
-        handler.wfile.write(sent)
+        piece = 997 if behaviour == "short reads" else len(sent)
+        for first in range(0, len(sent), piece):
+            handler.wfile.write(sent[first : first + piece])
         if behaviour == "break":
             handler.wfile.flush()
             handler.connection.close()
@@ -89,7 +91,9 @@ def leftovers(path):
     return sorted(file.name for file in path.parent.glob(".partial*"))
 
 
-def test_a_file_comes_whole(server, path):
+@pytest.mark.parametrize("behaviour", ["", "short reads"])
+def test_a_file_comes_whole(server, path, behaviour):
+    server.behaviours = [behaviour]
     fetch(server, path, checksum=SHA256)
     assert path.read_bytes() == CONTENT
     assert not leftovers(path)
