@@ -38,17 +38,18 @@ def draw_errors(errors: pd.DataFrame) -> Figure:
         for number, name in enumerate(names):
             rows = table[table["classifier"] == name]
             control = bool(rows["control"].iloc[0])
+            colour = "0.45" if control else palette[number % len(palette)]
             # Side by side, so that bars do not hide each other.
             places = rows["place"] + 0.12 * (number - (len(names) - 1) / 2)
             axis.errorbar(
-                places, rows["nre"], rows["nre_std"], label=name, color=palette[number % 10],
+                places, rows["nre"], rows["nre_std"], label=name, color=colour,
                 capsize=2, marker="s" if control else "o", markersize=4, linewidth=1.2,
                 linestyle="--" if control else "-",
             )  # fmt: skip
             if space == "features" or number == 0:
                 axis.plot(
                     places, rows["mean_picture"], linewidth=1, linestyle=":",
-                    color=palette[number % 10] if space == "features" else "0.2",
+                    color=colour if space == "features" else "0.2",
                     label=None if space == "features" else "mean picture",
                 )  # fmt: skip
         if space == "input":
@@ -112,7 +113,7 @@ def draw_inversions(found: Inversions, scale: str = "common") -> Figure:
         if lowest:
             lowest[-1].set_xlabel("s")
             lowest[-1].tick_params(labelbottom=True)
-    label = "value of the picture" if scale == "common" else "from lowest (0) to highest (1)"
+    label = found.unit if scale == "common" else "from lowest (0) to highest (1)"
     figure.colorbar(image, ax=axes, label=label, shrink=0.7, aspect=30)
     figure.suptitle(f"{found.song} from {found.time:.2f} s, {found.classifier}", fontsize=9)
     return figure

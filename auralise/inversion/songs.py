@@ -35,6 +35,8 @@ class Inversions:
         Of the classifier for the picture.
     predictions : dict of str to str
         The same for each layer's inversion.
+    unit : str
+        What the pictures' values are.
     frequencies : ndarray, shape (n_bins,)
         Of the picture's bins (Hz).
     picture : ndarray, shape (n_bins, n_frames)
@@ -48,6 +50,7 @@ class Inversions:
     duration: float
     prediction: str
     predictions: dict[str, str]
+    unit: str
     frequencies: np.ndarray
     picture: np.ndarray
     layers: dict[str, np.ndarray]
@@ -170,6 +173,7 @@ def invert_song(
         duration=float(stft.times(picture.shape[1])[-1]),
         prediction=subject.describe(picture),
         predictions={layer: subject.describe(inversion) for layer, inversion in layers.items()},
+        unit=subject.unit,
         frequencies=subject.frequencies,
         picture=picture.numpy(),
         layers={layer: inversion.numpy() for layer, inversion in layers.items()},

@@ -43,6 +43,8 @@ class Subject:
         The way back, as near as it can be.
     classes : tuple of str
         One per score of the output; a single one stands for yes.
+    unit : str
+        What a picture's values are.
     """
 
     stages: nn.Sequential
@@ -53,6 +55,7 @@ class Subject:
     see: Callable[[Tensor], Tensor]
     unsee: Callable[[Tensor], Tensor]
     classes: tuple[str, ...]
+    unit: str
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -97,6 +100,7 @@ def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
         see=front_end,
         unsee=lambda picture: spread_bands(front_end.mel_magnitude(picture), front_end.filterbank),
         classes=("sing",),
+        unit="deviations from a band's mean",
     )
 
 
@@ -117,6 +121,7 @@ def genre_subject(
         see=scaling,
         unsee=getattr(scaling, "inverse", lambda picture: picture.clamp(min=0)),
         classes=tuple(classes),
+        unit="magnitude, as the network scales it",
     )
 
 

@@ -1,0 +1,105 @@
+"""The command ``auralise invert``, with the files as they were published."""
+
+import re
+
+import numpy as np
+import pytest
+import soundfile
+
+from auralise.cli import invert, main
+from auralise.figures.inversion import SCALES
+from auralise.files import sha256_of_file
+from auralise.inversion.songs import PHASES
+from auralise.inverters import derive_design, design_for, initial_inverter
+from auralise.svdnet import PICTURE, SHAPES, initial_svdnet
+from auralise.weights.svdnet import Inverter, write_inverter, write_mean_std, write_svdnet
+from tests.conftest import sine
+from tests.unit.test_weights_svdnet import inverter_arrays, save, svdnet_arrays
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save(tmp_path / "classifier.npz", svdnet_arrays())
+    for layer in ("mp6", "fc8"):
+        save(tmp_path / f"{layer}.npz", inverter_arrays(layer))
+    write_mean_std(tmp_path / "meanstd.npz", np.full(80, -3.0), np.full(80, 2.0))
+    noise = 0.01 * np.random.default_rng(0).standard_normal(66150)
+    soundfile.write(tmp_path / "song.wav", sine(440, 3.0, 22050) + noise, 22050)
+    return tmp_path
+
+
+def run(folder, *inverters, **others):
+    options = {"classifier": "classifier.npz", "meanstd": "meanstd.npz", "out": "out"} | others
+    arguments = ["invert", str(folder / "song.wav"), "--inverter"]
+    arguments += [str(folder / name) for name in inverters]
+    for name, value in options.items():
+        is_file = name in ("classifier", "meanstd", "out")
+        arguments += [f"--{name.replace('_', '-')}", str(folder / value) if is_file else str(value)]
+    return main(arguments)
+
+
+def test_published_files_give_pictures_and_sounds_by_layer(folder, capsys):
+    assert run(folder, "fc8.npz", "mp6.npz", time_index=1.0) == 0
+    written = {path.name for path in (folder / "out/song").iterdir()}
+    assert written == {
+        "song.png", "song.pdf", "original.wav", "input.wav", "mp6.wav", "fc8.wav", "inversions.npz",
+    }  # fmt: skip
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    assert lines[0] == "song, 1.63 s from 1.00 s on"
+    assert [line.split()[0] for line in lines[2:5]] == ["input", "mp6", "fc8"]
+    assert "sing 0." in lines[2]
+    assert "does not say which classifier it was trained on" in said.err
+
+
+def test_a_drawn_time_is_the_same_each_time(folder, capsys):
+    assert run(folder, "fc8.npz") == run(folder, "fc8.npz", out="again") == 0
+    first, again = ((folder / name / "song/fc8.wav").read_bytes() for name in ("out", "again"))
+    assert first == again
+
+
+@pytest.mark.parametrize(
+    ("inverters", "others", "message"),
+    [
+        (["fc8.npz"], {"time_index": 2.5}, "choose an earlier time or a longer song"),
+        (["fc8.npz", "fc8.npz"], {}, "are both for 'fc8'"),
+        (["classifier.npz"], {}, "no inverter of SVDNet"),
+        (["fc8.npz"], {"classifier": "mp6.npz"}, "the inverter of 'mp6'"),
+        (["fc8.npz"], {"meanstd": "fc8.npz"}, "without 'mean.npy'"),
+        (["other.safetensors"], {}, "was trained on another classifier"),
+        (["layer.safetensors"], {}, "the inverter of 'layer2', which .* has not"),
+    ],
+)
+def test_mistakes_are_answered_in_one_line(folder, capsys, inverters, others, message):
+    design = design_for("fc8", SHAPES["fc8"], PICTURE)
+    other = Inverter("fc8", design, initial_inverter(design, 0), "0" * 64)
+    write_inverter(folder / "other.safetensors", other)
+    design = derive_design((4, 40, 57), PICTURE)
+    layer = Inverter("layer2", design, initial_inverter(design, 0))
+    write_inverter(folder / "layer.safetensors", layer)
+    capsys.readouterr()
+    assert run(folder, *inverters, **others) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("auralise: error: ")
+    assert re.search(message, error)
+
+
+def test_our_own_files_are_matched(folder):
+    write_svdnet(folder / "own.safetensors", initial_svdnet(0))
+    design = design_for("fc8", SHAPES["fc8"], PICTURE)
+    digest = sha256_of_file(folder / "own.safetensors")
+    write_inverter(
+        folder / "fc8.safetensors", Inverter("fc8", design, initial_inverter(design, 0), digest)
+    )
+    assert run(folder, "fc8.safetensors", classifier="own.safetensors", scale="unit") == 0
+
+
+@pytest.mark.parametrize("text", ["-1", "later", "inf", "nan"])
+def test_a_time_that_is_none_is_refused(folder, capsys, text):
+    with pytest.raises(SystemExit):
+        run(folder, "fc8.npz", time_index=text)
+    assert "expected seconds, 0 or more" in capsys.readouterr().err
+
+
+def test_choices_are_those_of_the_library():
+    assert (invert.SCALES, invert.PHASES) == (SCALES, PHASES)

@@ -1,0 +1,86 @@
+"""Figures of inversion: what is drawn is what was given."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from auralise.figures.inversion import draw_errors, draw_inversions
+from auralise.inversion.songs import Inversions
+from auralise.mel import BANDS
+
+
+@pytest.fixture(autouse=True)
+def close():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def inversions():
+    rng = np.random.default_rng(0)
+    return Inversions(
+        song="song", classifier="svdnet-0", time=1.5, duration=1.63, prediction="sing 0.91",
+        predictions={"conv1": "sing 0.90", "fc8": "sing 0.40"}, unit="deviations",
+        frequencies=BANDS.edges[1:-1], picture=rng.normal(0, 2, (80, 115)),
+        layers={"conv1": rng.normal(0, 1, (80, 115)), "fc8": rng.normal(1, 0.1, (80, 115))},
+    )  # fmt: skip
+
+
+def pictures_of(figure):
+    return {axis.get_title(): axis.images[0] for axis in figure.axes if axis.images}
+
+
+def test_the_input_stands_above_its_inversions_with_predictions(inversions):
+    shown = pictures_of(draw_inversions(inversions))
+    assert list(shown) == ["input: sing 0.91", "conv1: sing 0.90", "fc8: sing 0.40"]
+    np.testing.assert_array_equal(shown["fc8: sing 0.40"].get_array(), inversions.layers["fc8"])
+    top, *below = (image.axes.get_position().y0 for image in shown.values())
+    assert all(top > place for place in below)
+
+
+def test_a_common_scale_is_the_inputs(inversions):
+    limits = {image.get_clim() for image in pictures_of(draw_inversions(inversions)).values()}
+    assert limits == {(inversions.picture.min(), inversions.picture.max())}
+
+
+def test_the_unit_scale_brings_each_picture_from_0_to_1(inversions):
+    for image in pictures_of(draw_inversions(inversions, "unit")).values():
+        shown = image.get_array()
+        assert (shown.min(), shown.max()) == pytest.approx((0, 1))
+        assert image.get_clim() == (0, 1)
+
+
+def test_bins_of_an_stft_are_drawn_on_a_log_axis(inversions):
+    frequencies = np.fft.rfftfreq(512, 1 / 11025)
+    picture = np.exp(-(((frequencies - 500) / 30) ** 2))[:, None].repeat(20, 1)
+    stft = replace(inversions, frequencies=frequencies, picture=picture, layers={"layer1": picture},
+                   predictions={"layer1": "jazz 0.5"})  # fmt: skip
+    image = next(iter(pictures_of(draw_inversions(stft)).values()))
+    brightest = image.get_array()[:, 0].argmax()
+    ticks = image.axes.get_yticks()
+    labels = [label.get_text() for label in image.axes.get_yticklabels()]
+    assert abs(brightest - ticks[labels.index("500")]) <= 1
+
+
+def test_every_classifiers_errors_are_drawn_beside_the_mean_picture():
+    rows = [
+        {
+            "classifier": name, "layer": layer, "space": space, "nre": nre + control / 10,
+            "nre_std": 0.01, "mean_picture": 0.7, "bound": 0.1, "control": bool(control),
+        }
+        for control, name in enumerate(("svdnet-0", "svdnet_untrained-0"))
+        for layer, nre in (("conv1", 0.2), ("fc8", 0.6))
+        for space in ("input", "features")
+    ]  # fmt: skip
+    figure = draw_errors(pd.DataFrame(rows))
+    axis = figure.axes[0]
+    drawn = {container.get_label(): container.lines[0] for container in axis.containers}
+    np.testing.assert_allclose(drawn["svdnet-0"].get_ydata().astype(float), [0.2, 0.6])
+    np.testing.assert_allclose(drawn["svdnet_untrained-0"].get_ydata().astype(float), [0.3, 0.7])
+    others = {line.get_label(): np.asarray(line.get_ydata(), float) for line in axis.lines}
+    np.testing.assert_allclose(others["mean picture"], 0.7)
+    np.testing.assert_allclose(others["bound of a last ELU"], 0.1)
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["conv1", "fc8"]
