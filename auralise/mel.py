@@ -34,8 +34,8 @@ class MelBands:
     @property
     def edges(self) -> np.ndarray:
         """Where bands begin, peak and end (Hz), shape ``(n_bands + 2,)``."""
-        mels = 1127 * np.log1p(np.array([self.lowest, self.highest]) / 700)
-        return 700 * np.expm1(np.linspace(*mels, self.n_bands + 2) / 1127)
+        first, last = 1127 * np.log1p(np.array([self.lowest, self.highest]) / 700)
+        return 700 * np.expm1(np.linspace(first, last, self.n_bands + 2) / 1127)
 
     def filterbank(self, frequencies: np.ndarray) -> np.ndarray:
         """Weights of every bin in every band.

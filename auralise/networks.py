@@ -226,7 +226,7 @@ def stages_of(network: nn.Sequential) -> nn.Sequential:
     """
     stages = OrderedDict(network.get_submodule("convolutional").named_children())
     dense: list[list[nn.Module]] = [[]]
-    for module in network.get_submodule("classifier"):
+    for module in network.get_submodule("classifier").children():
         dense[-1].append(module)
         if isinstance(module, nn.ReLU):
             dense.append([])

@@ -66,7 +66,8 @@ def initial_svdnet(seed: int) -> nn.Sequential:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.orthogonal_(module.weight, generator=generator)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return network.eval()
 
 

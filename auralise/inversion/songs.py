@@ -223,7 +223,7 @@ def _write_inversions(path: Path, found: Inversions) -> None:
             facts=np.array(json.dumps(facts)),
             frequencies=found.frequencies,
             picture=found.picture,
-            **arrays,
+            **arrays,  # type: ignore[arg-type]
         )
 
 

@@ -1,5 +1,6 @@
 """What is to be inverted: a classifier taken apart, and the way from sound to picture and back."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,8 @@ class Subject:
             raise SettingsError(
                 f"no layer '{layer}' to invert; the classifier has {', '.join(self.layers)}"
             )
-        return self.stages[: self.layers.index(layer) + 1]
+        stages = list(self.stages.named_children())
+        return nn.Sequential(OrderedDict(stages[: self.layers.index(layer) + 1]))
 
     @torch.inference_mode()
     def predict(self, pictures: Tensor) -> Tensor:
@@ -109,9 +111,10 @@ def genre_subject(
 ) -> Subject:
     """A genre network, whose pictures are magnitudes as it scales them."""
     stages = stages_of(network)
-    scaling = nn.Identity()
+    scaling: nn.Module = nn.Identity()
     if isinstance(stages[0], LogScaling):
-        scaling, stages = stages[0], stages[1:]
+        scaling, *_ = stages
+        stages = nn.Sequential(OrderedDict(list(stages.named_children())[1:]))
     return Subject(
         stages=stages,
         scaling=scaling,

@@ -73,10 +73,10 @@ def weight_penalty(network: nn.Module) -> Tensor:
 class _Excerpts(Dataset):
     """Pictures of a split and, where they fit into memory, their features."""
 
-    def __init__(self, segments: Segments, scaling: nn.Module, front: nn.Module, n_rows: int):
+    def __init__(self, segments: Segments, scaling: nn.Module, front: nn.Sequential, n_rows: int):
         self.segments, self.scaling, self.n_rows = segments, scaling, n_rows
         self.features: Tensor | None = None
-        size = prod(feature_shapes(front, *segments.shape)[_last(front)])
+        size = prod(list(feature_shapes(front, *segments.shape).values())[-1])
         if 4 * size * n_rows <= KEPT:
             batches = np.array_split(np.arange(n_rows), -(-n_rows // 32))
             with torch.inference_mode():
@@ -97,10 +97,6 @@ class _Excerpts(Dataset):
         if self.features is None:
             return [(picture,) for picture in self.pictures(rows)]
         return list(zip(self.pictures(rows), self.features[rows], strict=True))
-
-
-def _last(stages: nn.Sequential) -> str:
-    return list(dict(stages.named_children()))[-1]
 
 
 def train_inverter(
@@ -176,7 +172,8 @@ def train_inverter(
         # Batch normalisation cannot train on a last batch of one.
         lone = split == "train" and len(part) % schedule.batch_size == 1
         data.append(_Excerpts(part, subject.scaling, front, len(part) - lone))
-    history = fit(network, loss, *data, schedule, seed, checkpoints, fingerprint)
+    train, validation = data
+    history = fit(network, loss, train, validation, schedule, seed, checkpoints, fingerprint)
     return design, network, history
 
 

@@ -229,7 +229,7 @@ def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str
                 f"{what}, {shape_text(shape)}",
                 ANOTHER,
             )
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     values = iter(arrays.values())
     for layer in STORED:
         weight, bias = (_tensor(next(values)) for _ in range(2))
@@ -327,7 +327,7 @@ def _inverter_tensors(
     path: str | Path, arrays: dict[str, np.ndarray], blocks: list[_Block], design: Design
 ) -> dict[str, Tensor]:
     """An inverter's arrays under torch's names, bins first."""
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for number, block in enumerate(blocks, start=1):
         weight = _tensor(arrays[block.weight])
         vectors = [_tensor(arrays[name]) for name in block.vectors]
