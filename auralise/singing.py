@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from auralise.augmentation import resample_axes
 from auralise.datasets.jamendo import Spectra
 from auralise.datasets.segments import Segments
 from auralise.files import sha256_of_file
@@ -26,7 +27,7 @@ N_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Variation:
     """How far training excerpts are varied, each by draws of its own.
 
     Attributes
@@ -43,38 +44,31 @@ class Augmentation:
 
     @property
     def n_frames(self) -> int:
-        """Frames needed to make an excerpt of 115 at the slowest tempo."""
-        return int(PICTURE[1] / (1 - self.stretch))
+        """Frames needed to make an excerpt of 115 at the slowest tempo, an odd number."""
+        return int(PICTURE[1] / (1 - self.stretch)) // 2 * 2 + 1
 
 
-def warp(magnitude: Tensor, stretch: Tensor, shift: Tensor, n_bins: int, n_frames: int) -> Tensor:
-    """Change tempo and pitch of magnitudes by resampling their axes, around the middle in time.
-
-    Linear interpolation; bins from beyond the highest are zero.
+def warp(magnitude: Tensor, stretch: Tensor, shift: Tensor, n_bins: int) -> Tensor:
+    """Change tempo and pitch of magnitudes by resampling their axes, and cut out the middle.
 
     Parameters
     ----------
-    magnitude : Tensor, shape (batch, n_bins_in, n_frames_in)
+    magnitude : Tensor, shape (batch, n_bins_in, n_frames)
+        An odd number of frames, at least 115.
     stretch, shift : Tensor, shape (batch,)
         Factors: 1.3 makes the excerpt last 1.3 times as long, and every frequency 1.3 times
         as high.
-    n_bins, n_frames : int
+    n_bins : int
         Of the result.
 
     Returns
     -------
-    Tensor, shape (batch, n_bins, n_frames)
+    Tensor, shape (batch, n_bins, 115)
     """
-    n_bins_in, n_frames_in = magnitude.shape[1:]
-    bins = torch.arange(n_bins, device=shift.device) / shift[:, None]
-    frames = torch.arange(n_frames, device=shift.device) - (n_frames - 1) / 2
-    frames = frames / stretch[:, None] + (n_frames_in - 1) / 2
-    # grid_sample counts from -1, the first, to 1, the last.
-    rows = bins * (2 / (n_bins_in - 1)) - 1
-    columns = frames * (2 / (n_frames_in - 1)) - 1
-    shape = (len(magnitude), n_bins, n_frames)
-    grid = torch.stack([columns[:, None].expand(shape), rows[:, :, None].expand(shape)], dim=-1)
-    return F.grid_sample(magnitude[:, None], grid, align_corners=True)[:, 0]
+    middle = torch.full_like(stretch, 0.5)
+    warped = resample_axes(magnitude[:, None], shift, 1 / stretch, middle)[:, 0]
+    first = (magnitude.shape[-1] - PICTURE[1]) // 2
+    return warped[:, :n_bins, first : first + PICTURE[1]]
 
 
 def filter_response(centre: Tensor, width: Tensor, gain_db: Tensor, frequencies: Tensor) -> Tensor:
@@ -100,13 +94,13 @@ def filter_response(centre: Tensor, width: Tensor, gain_db: Tensor, frequencies:
     return 10 ** (gain_db[:, None] * bell / 20)
 
 
-def augment(magnitude: Tensor, augmentation: Augmentation, n_bins: int) -> Tensor:
+def vary(magnitude: Tensor, variation: Variation, n_bins: int) -> Tensor:
     """Stretch, shift and filter every excerpt by draws from torch's generator.
 
     Parameters
     ----------
     magnitude : Tensor, shape (batch, n_bins_in, n_frames_in)
-    augmentation : Augmentation
+    variation : Variation
     n_bins : int
         Of the result.
 
@@ -116,18 +110,18 @@ def augment(magnitude: Tensor, augmentation: Augmentation, n_bins: int) -> Tenso
     """
 
     def between(low: float, high: float) -> Tensor:
-        return torch.empty(len(magnitude)).uniform_(low, high).to(magnitude.device)
+        return low + (high - low) * torch.rand(len(magnitude))
 
     # Drawn on the CPU, so that the draws are the same wherever the network is trained.
-    stretch = 1 + between(-augmentation.stretch, augmentation.stretch)
-    shift = 1 + between(-augmentation.shift, augmentation.shift)
+    stretch = 1 + between(-variation.stretch, variation.stretch)
+    shift = 1 + between(-variation.shift, variation.shift)
     # Centres evenly spaced in pitch from 150 Hz to 8 kHz, widths of 5 to 7 semitones.
     centre = 150 * (8000 / 150) ** between(0, 1)
     width = between(5, 7)
-    gain_db = between(-augmentation.filter_db, augmentation.filter_db)
-    frequencies = torch.from_numpy(STFT.frequencies[:n_bins]).to(magnitude)
-    warped = warp(magnitude, stretch, shift, n_bins, PICTURE[1])
-    return warped * filter_response(centre, width, gain_db, frequencies)[..., None]
+    gain_db = between(-variation.filter_db, variation.filter_db)
+    frequencies = torch.from_numpy(STFT.frequencies[:n_bins]).float()
+    response = filter_response(centre, width, gain_db, frequencies)
+    return warp(magnitude, stretch, shift, n_bins) * response.to(magnitude)[..., None]
 
 
 class _Validation(Dataset):
@@ -148,7 +142,7 @@ def train_svdnet(
     spectra: str | Path,
     excerpts: str | Path,
     front_end: LogMel,
-    augmentation: Augmentation,
+    variation: Variation,
     schedule: Schedule,
     seed: int,
     checkpoints: str | Path,
@@ -163,7 +157,7 @@ def train_svdnet(
         Files of `auralise.datasets.jamendo`: magnitudes to train on, and normalised excerpts
         to validate with.
     front_end : LogMel
-    augmentation : Augmentation
+    variation : Variation
     schedule : Schedule
         Zero epochs leave the network untrained.
     seed : int
@@ -189,7 +183,7 @@ def train_svdnet(
         examples, labels = batch
         if network.training:
             front_end.to(examples.device)
-            examples = front_end(augment(examples, augmentation, n_bins))
+            examples = front_end(vary(examples, variation, n_bins))
         scores = network(examples[:, None])[:, 0]
         targets = TARGETS[0] + (TARGETS[1] - TARGETS[0]) * labels
         error = ((scores > 0) != (labels > 0.5)).float().mean().item()
@@ -198,11 +192,11 @@ def train_svdnet(
     fingerprint = fingerprint_of(
         sha256_of_file(spectra),
         sha256_of_file(excerpts),
-        asdict(augmentation),
+        asdict(variation),
         asdict(schedule),
         seed,
     )
-    train = Spectra.open(spectra, "train", augmentation.n_frames)
+    train = Spectra.open(spectra, "train", variation.n_frames)
     validation = _Validation(Segments.open(excerpts, "validation"))
     history = fit(network, loss, train, validation, schedule, seed, checkpoints, fingerprint)
     return network, history

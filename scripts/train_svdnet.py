@@ -5,20 +5,20 @@ from _job import job, prepare_torch
 from auralise.files import whole_file
 from auralise.fitting import Schedule
 from auralise.mel import LogMel
-from auralise.singing import Augmentation, train_svdnet
+from auralise.singing import Variation, train_svdnet
 from auralise.weights.svdnet import read_mean_std, write_svdnet
 
 with job(snakemake):
     prepare_torch(snakemake)
     inputs, settings = snakemake.input, dict(snakemake.params.settings)
-    augmentation = Augmentation(
+    variation = Variation(
         **{name: settings.pop(name) for name in ("stretch", "shift", "filter_db")}
     )
     network, history = train_svdnet(
         inputs.spectra,
         inputs.excerpts,
         LogMel(*read_mean_std(inputs.mean_std)),
-        augmentation,
+        variation,
         Schedule(optimiser="nesterov", **settings),
         snakemake.params.seed,
         snakemake.params.checkpoints,
