@@ -24,6 +24,11 @@ from auralise.findings import (
 )
 
 
+@pytest.fixture(autouse=True)
+def few_permutations(monkeypatch):
+    monkeypatch.setattr("auralise.comparison.N_PERMUTATIONS", 999)
+
+
 def row(**changes):
     return {
         "p_features_adjusted": 0.001,
