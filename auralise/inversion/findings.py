@@ -67,12 +67,10 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
 
 
 def describe_control(errors: pd.DataFrame, classifier: str, control: str) -> str:
-    """One sentence: the same for an untrained classifier, layer by layer."""
+    """Two sentences: the same for an untrained classifier, whose layers are the same."""
     table = errors[errors["space"] == "input"].set_index(["classifier", "layer"])
     parts = []
     for layer in table.loc[classifier].index:
-        if (control, layer) not in table.index:
-            continue
         own, other = table.loc[(classifier, layer)], table.loc[(control, layer)]
         spread = (own["nre_std"] ** 2 + other["nre_std"] ** 2) ** 0.5
         difference = own["nre"] - other["nre"]
@@ -84,8 +82,6 @@ def describe_control(errors: pd.DataFrame, classifier: str, control: str) -> str
             else "less is lost by training"
         )
         parts.append(f"{layer} {other['nre']:.3f} ({verdict})")
-    if not parts:
-        return f"No inverter was trained for the untrained {control}: nothing to compare with."
     return (
         f"The untrained {control}, whose inverters were trained in the same way: "
         f"{', '.join(parts)}. 'Alike' means less than two standard deviations apart; one network "
@@ -167,14 +163,19 @@ def write_findings(
     lines = ["# What the inversion found", ""]
     names = errors[["classifier", "control"]].drop_duplicates()
     controls = names[names["control"]]["classifier"].tolist()
+    by_name = {
+        name: rows["layer"].drop_duplicates().tolist()
+        for name, rows in errors.groupby("classifier")
+    }
     for classifier in names[~names["control"]]["classifier"]:
-        layers = errors[errors["classifier"] == classifier]["layer"].drop_duplicates().tolist()
+        layers = by_name[classifier]
         lines += [f"## {classifier}", ""]
         if classifier in evaluations:
             lines += [describe_evaluation(evaluations[classifier]), ""]
         lines += [describe_errors(errors, classifier), ""]
-        for control in _controls_of(classifier, controls):
-            lines += [describe_control(errors, classifier, control), ""]
+        for control in controls:
+            if by_name[control] == layers:
+                lines += [describe_control(errors, classifier, control), ""]
         lines += [describe_dependence(dependence, classifier, layers[-1]), ""]
     lines += [
         "NRE is the Euclidean distance from an excerpt to its inversion in units of the mean "
@@ -183,12 +184,6 @@ def write_findings(
         "",
     ]
     return "\n".join(lines)
-
-
-def _controls_of(classifier: str, controls: list[str]) -> list[str]:
-    """Controls of the same kind: SVDNets belong to SVDNet, other networks to the others."""
-    is_svdnet = classifier.startswith("svdnet")
-    return [name for name in controls if name.startswith("svdnet") == is_svdnet]
 
 
 def describe_evaluation(evaluation: dict) -> str:

@@ -217,54 +217,44 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
         ``nre_difference``, second less first. A value that cannot be had is NaN, as is an
         interval over fewer than `FEWEST_CLIPS` clips.
     """
-    scale = found.scales["input"].mean()
     clips, numbers = np.unique(found.clips, return_inverse=True)
     n_classes = len(found.classes)
-    cell = numbers * n_classes + found.labels
-    members = np.eye(len(clips) * n_classes)[cell]  # excerpts × (clip, class)
-    errors = members.T @ (found.distances["input"] / scale)
-    counts = members.sum(0)
-    similar = _similarities(found.inversions, members)
-    similar_input = _similarities(found.pictures, members)
-
-    def measure(weights: np.ndarray) -> dict[str, float]:
-        by_cell = np.repeat(weights, n_classes)
-        values = {}
-        for number, name in enumerate(found.classes):
-            own = np.arange(len(by_cell)) % n_classes == number
-            values[f"nre_{name}"] = _ratio((by_cell * errors)[own].sum(), (by_cell * counts)[own])
-        if n_classes == 2:
-            first, second = found.classes
-            values["nre_difference"] = values[f"nre_{second}"] - values[f"nre_{first}"]
-        pairs = np.outer(by_cell, by_cell)
-        # The similarity of a clip to itself says nothing, however often the clip is drawn.
-        same_clip = np.kron(np.eye(len(clips)), np.ones((n_classes, n_classes))) > 0
-        pairs[same_clip] = 0
-        label = np.arange(len(by_cell)) % n_classes
-        same_class = label[:, None] == label
-        for number, name in enumerate(found.classes):
-            own = same_class & (label == number)[:, None]
-            values[f"within_{name}"] = _mean_similarity(similar, counts, pairs * own)
-        values["between"] = _mean_similarity(similar, counts, pairs * ~same_class)
-        for name, matrix in (("contrast", similar), ("input_contrast", similar_input)):
-            values[name] = _mean_similarity(matrix, counts, pairs * same_class) - _mean_similarity(
-                matrix, counts, pairs * ~same_class
-            )
-        values["excess"] = values["contrast"] - values["input_contrast"]
-        return values
+    members = np.eye(len(clips) * n_classes)[numbers * n_classes + found.labels]
+    by_cell = members.sum(0).reshape(len(clips), n_classes)  # excerpts by clip and class
+    errors = members.T @ (found.distances["input"] / found.scales["input"].mean())
+    errors = errors.reshape(by_cell.shape)
+    counts = _by_clips(by_cell.ravel()[:, None] * by_cell.ravel(), by_cell.shape)
+    similar = _by_clips(_similarities(found.inversions, members), by_cell.shape)
+    similar_input = _by_clips(_similarities(found.pictures, members), by_cell.shape)
 
     rng = np.random.default_rng(seed)
-    whole = measure(np.ones(len(clips)))
     drawn = rng.integers(len(clips), size=(N_RESAMPLES, len(clips)))
-    resampled = pd.DataFrame(
-        [measure(np.bincount(draw, minlength=len(clips)).astype(float)) for draw in drawn]
+    # How often each clip counts: once in the first row, as often as it was drawn in the others.
+    weights = np.vstack(
+        [np.ones(len(clips)), *(np.bincount(draw, minlength=len(clips)) for draw in drawn)]
     )
+    values: dict[str, np.ndarray] = {}
+    for number, name in enumerate(found.classes):
+        values[f"nre_{name}"] = _ratio(weights @ errors[:, number], weights @ by_cell[:, number])
+    if n_classes == 2:
+        first, second = found.classes
+        values["nre_difference"] = values[f"nre_{second}"] - values[f"nre_{first}"]
+    for number, name in enumerate(found.classes):
+        values[f"within_{name}"] = _mean_of_pairs(similar[number], counts[number], weights)
+    *_, between = similar
+    values["between"] = _mean_of_pairs(between, counts[-1], weights)
+    for name, matrices in (("contrast", similar), ("input_contrast", similar_input)):
+        within = _mean_of_pairs(sum(matrices[:-1]), sum(counts[:-1]), weights)
+        values[name] = within - _mean_of_pairs(matrices[-1], counts[-1], weights)
+    values["excess"] = values["contrast"] - values["input_contrast"]
+
+    resampled = pd.DataFrame(values).iloc[1:]
     if len(clips) < FEWEST_CLIPS:
         resampled[:] = np.nan
     return pd.DataFrame(
         {
-            "measure": list(whole),
-            "value": list(whole.values()),
+            "measure": list(values),
+            "value": [value[0] for value in values.values()],
             "ci_low": resampled.quantile(0.025).to_numpy(),
             "ci_high": resampled.quantile(0.975).to_numpy(),
             "n_clips": len(clips),
@@ -273,7 +263,7 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
 
 
 def _similarities(points: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Sums of Pearson's r over the pairs of excerpts of every two cells."""
+    """Sums of Pearson's r over the pairs of excerpts of every two cells, of a clip and a class."""
     centred = points - points.mean(1, keepdims=True)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
     unit = np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > 0)
@@ -281,10 +271,23 @@ def _similarities(points: np.ndarray, members: np.ndarray) -> np.ndarray:
     return sums @ sums.T
 
 
-def _mean_similarity(sums: np.ndarray, counts: np.ndarray, pairs: np.ndarray) -> float:
-    return _ratio((sums * pairs).sum(), np.outer(counts, counts) * pairs)
+def _by_clips(cells: np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Sums over pairs of cells as sums over pairs of clips: within each class, then between.
+
+    What a clip has with itself is left out: excerpts of one clip are alike whatever the class.
+    """
+    pairs = cells.reshape(*shape, *shape)
+    within = [pairs[:, number, :, number] for number in range(shape[1])]
+    matrices = [*within, pairs.sum((1, 3)) - sum(within)]
+    return [matrix * ~np.eye(shape[0], dtype=bool) for matrix in matrices]
 
 
-def _ratio(total: float, counts: np.ndarray) -> float:
-    number = counts.sum()
-    return float(total / number) if number else float("nan")
+def _mean_of_pairs(sums: np.ndarray, counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means over pairs of clips, each clip counted as often as a row of weights says."""
+    total, number = (((weights @ matrix) * weights).sum(1) for matrix in (sums, counts))
+    return _ratio(total, number)
+
+
+def _ratio(total: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Means, NaN where there is nothing to average."""
+    return np.divide(total, number, out=np.full(len(total), np.nan), where=number > 0)
