@@ -133,8 +133,8 @@ class TestTraining:
     ):
         before = weights_of(subject.stages)
         schedule = Schedule(
-            epochs=6, batch_size=4, optimiser="adam", learning_rate=0.01, accelerator="cpu",
-            patience=6,
+            epochs=4, batch_size=4, optimiser="adam", learning_rate=0.01, accelerator="cpu",
+            patience=4,
         )  # fmt: skip
         design, network, history = train_inverter(
             subject, "layer1", segments, objective, schedule, 0, tmp_path / "c"

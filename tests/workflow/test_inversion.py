@@ -91,3 +91,11 @@ def test_inversion_without_a_layer_is_refused(project):
     done = project.run("--dry-run", config=config)
     assert done.returncode != 0
     assert "are both empty; name a layer" in done.stdout
+
+
+def test_a_folder_without_a_path_is_refused(project):
+    data = {"data": {"name": "folder"}}
+    config = project.configure("nowhere", methods=["inversion"], inversion=data)
+    done = project.run("--dry-run", config=config)
+    assert done.returncode != 0
+    assert "needs the path of a folder with audio/" in done.stdout

@@ -15,6 +15,14 @@ if "inversion" in config["methods"]:
             "inversion.svdnet_layers and inversion.genre_layers are both empty; name a layer in "
             "one of them, or take 'inversion' out of 'methods'"
         )
+    if (
+        config["inversion"]["data"]["name"] == "folder"
+        and not config["inversion"]["data"]["path"]
+    ):
+        raise WorkflowError(
+            "inversion.data.path: the data set 'folder' needs the path of a folder with audio/, "
+            "labels/ and filelists/"
+        )
     if {"svdnet", "svdnet_untrained"} & set(config["networks"]):
         raise WorkflowError(
             "networks: 'svdnet' and 'svdnet_untrained' are the names of inverted networks; "
