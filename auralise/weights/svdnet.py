@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, WeightsError
 from auralise.files import whole_file
 from auralise.inverters import GRID, PUBLISHED, Design, build_inverter
 from auralise.svdnet import LAYERS, N_PARAMETERS, PICTURE, SHAPES, build_svdnet
@@ -249,7 +249,7 @@ def _guess(arrays: dict[str, np.ndarray]) -> str:
     """What a file of arrays seems to be, in a few words."""
     try:
         layer, _ = _recognise("", list(_blocks("", arrays)))
-    except Exception:
+    except WeightsError:
         return "another network"
     return f"the inverter of '{layer}'"
 
