@@ -244,7 +244,7 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
     *_, between = similar
     values["between"] = _mean_of_pairs(between, counts[-1], weights)
     for name, matrices in (("contrast", similar), ("input_contrast", similar_input)):
-        within = _mean_of_pairs(sum(matrices[:-1]), sum(counts[:-1]), weights)
+        within = _mean_of_pairs(np.sum(matrices[:-1], 0), np.sum(counts[:-1], 0), weights)
         values[name] = within - _mean_of_pairs(matrices[-1], counts[-1], weights)
     values["excess"] = values["contrast"] - values["input_contrast"]
 
