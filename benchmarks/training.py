@@ -64,7 +64,7 @@ def measure(way: Way) -> dict:
 
         keep_memory()
     torch.manual_seed(0)
-    architecture = Architecture(kernels=(way.kernel,) * 5, batch_norm=way.batch_norm, scaling="log")
+    architecture = Architecture(batch_norm=way.batch_norm, scaling="log")
     network = build_network(architecture, *SHAPE, 10).train()
     if way.channels_last:
         network.to(memory_format=torch.channels_last)

@@ -10,8 +10,6 @@ import torch
 from auralise.audio import Stft
 from auralise.networks import Architecture, build_network
 
-torch.set_num_threads(2)
-
 REPOSITORY = Path(__file__).parent.parent
 
 

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import yaml
 
+SONG = "it's Größe"
 SMALL = {
     "experiment": "small",
     "songs": "songs",
@@ -27,10 +28,14 @@ SMALL = {
 
 
 def pytest_collection_modifyitems(items):
-    """One process runs all of these tests, since they share one run of the workflow."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("workflow"))
+    """One process runs all of these tests, since they share one run of the workflow.
+
+    It begins with them, since they take longer than all others together.
+    """
+    of_workflow = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in of_workflow:
+        item.add_marker(pytest.mark.xdist_group("workflow"))
+    items.sort(key=lambda item: Path(__file__).parent not in item.path.parents)
 
 
 class Project:
@@ -86,12 +91,11 @@ def copy_project(repository: Path, folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def project(repository, tmp_path_factory, song) -> Project:
-    """The project after one run of the small configuration with two songs."""
+    """The project after one run of the small configuration with a song."""
     project = copy_project(repository, tmp_path_factory.mktemp("workflow") / "a project")
     songs = project.folder / "songs"
     songs.mkdir()
-    soundfile.write(songs / "chord.flac", song, 11025)
-    soundfile.write(songs / "it's Größe.wav", song[::-1], 11025)
+    soundfile.write(songs / f"{SONG}.flac", song, 11025)
     done = project.run()
     assert done.returncode == 0, done.stdout
     project.output = done.stdout

@@ -33,5 +33,5 @@ def test_a_dry_run_for_slurm_plans_every_job(project, plugin):
     assert done.returncode == 0, done.stdout
     planned = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, re.MULTILINE))
     assert planned["train_network"] == "2"
-    assert planned["deconvolve_song"] == "4"
+    assert planned["deconvolve_song"] == "2"
     assert planned["check_results"] == "1"

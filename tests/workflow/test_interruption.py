@@ -1,6 +1,7 @@
 """A run that is killed goes on to the same results."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -8,13 +9,13 @@ import time
 import pytest
 
 from auralise.files import sha256_of_file
+from tests.workflow.conftest import SONG
 
 TARGETS = (
     "networks/square-0/weights.safetensors",
     "networks/square-0/history.csv",
-    "deconvolution/square-0/chord.h5",
-    "auralisation/square-0/chord",
-    "attributes/square-0/correlation.csv",
+    f"deconvolution/square-0/{SONG}.h5",
+    f"auralisation/square-0/{SONG}",
 )
 
 
@@ -40,9 +41,13 @@ def kill_when(project, config, condition, seconds=300):
 
 @pytest.fixture
 def again(project):
-    """The small experiment under another name, and its results folder."""
+    """The small experiment under another name, with its data set, and its results folder."""
     config = project.configure("again", experiment="again")
-    return config, project.folder / "results/again"
+    results = project.folder / "results/again"
+    shutil.copytree(project.folder / "results/small/clips", results / "clips")
+    for name in ("clips.csv", "segments.h5"):
+        shutil.copy2(project.folder / "results/small" / name, results)
+    return config, results
 
 
 def test_killed_in_training_and_in_writing_maps(project, again):
@@ -62,8 +67,7 @@ def test_killed_in_training_and_in_writing_maps(project, again):
     for name in (
         weights,
         "networks/square-0/history.csv",
-        "attributes/square-0/correlation.csv",
-        "auralisation/square-0/chord/layer3/feature01.wav",
+        f"auralisation/square-0/{SONG}/layer3/feature01.wav",
     ):
         assert sha256_of_file(results / name) == sha256_of_file(whole / name), name
     assert not list(results.rglob(".partial*"))

@@ -10,8 +10,8 @@ from auralise.weights.svdnet import read_inverter
 CHANGES = {
     "methods": ["inversion"],
     "inversion": {
-        "svdnet_layers": ["mp6", "fc8"],
-        "genre_layers": ["layer5", "dense1"],
+        "svdnet_layers": ["fc8"],
+        "genre_layers": ["layer5"],
         "data": {"songs": 5, "duration": 5.0, "excerpt_hop": 60},
         "svdnet": {"epochs": 1, "batches": 2, "batch_size": 4, "accelerator": "cpu"},
         "training": {"epochs": 1, "batch_size": 8, "accelerator": "cpu"},
@@ -20,10 +20,10 @@ CHANGES = {
     },
 }
 CLASSIFIERS = {
-    "svdnet-0": ("mp6", "fc8"),
-    "svdnet_untrained-0": ("mp6", "fc8"),
-    "square-0": ("layer5", "dense1"),
-    "untrained-0": ("layer5", "dense1"),
+    "svdnet-0": ("fc8",),
+    "svdnet_untrained-0": ("fc8",),
+    "square-0": ("layer5",),
+    "untrained-0": ("layer5",),
 }
 
 
@@ -52,7 +52,7 @@ def test_every_layer_is_measured_beside_the_mean_picture(results):
     }  # fmt: skip
     dependence = pd.read_csv(results / "inversion/dependence.csv")
     genres = dependence[dependence["classifier"] == "square-0"]
-    assert genres["measure"].str.startswith("nre_").sum() == 2 * 10
+    assert genres["measure"].str.startswith("nre_").sum() == 10
 
 
 def test_findings_are_written_for_what_was_trained(results):
@@ -81,7 +81,7 @@ def test_a_second_run_has_nothing_to_do(project, results):
 def test_a_setting_of_the_inverters_leaves_the_classifiers_alone(project, results):
     changes = CHANGES | {"inversion": CHANGES["inversion"] | {"training": {"epochs": 2}}}
     planned = project.planned(project.configure("longer_inversion", **changes))
-    assert planned["train_inverter"] == 8
+    assert planned["train_inverter"] == 4
     assert not {"train_svdnet", "train_network", "render_voices", "write_spectra"} & planned.keys()
 
 
