@@ -1,14 +1,11 @@
 """Fitting of any network with Lightning: resumable, repeatable, early stopping, best epoch."""
 
-import hashlib
-import json
 import logging
 import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,74 +17,12 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from auralise.schedules import OPTIMISERS, SPLITS, Schedule
+
 log = logging.getLogger(__name__)
-
-SPLITS = ("train", "validation")
-
-OPTIMISERS = {
-    # As in 2015: rho .9, eps 1e-6.
-    "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-6),
-    "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate),
-    # As Schlüter & Grill 2015 trained.
-    "nesterov": lambda parameters, rate: torch.optim.SGD(
-        parameters, rate, momentum=0.95, nesterov=True
-    ),
-}
 
 # Of a network on a batch: the loss to descend, and what else to report, as means over the batch.
 Loss = Callable[[nn.Module, Any], tuple[torch.Tensor, Mapping[str, float]]]
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """How a network is trained.
-
-    Attributes
-    ----------
-    epochs : int
-        At most; 0 leaves the network untrained.
-    patience : int
-        Epochs without a better validation loss before training stops.
-    batch_size : int
-    optimiser : {'rmsprop', 'adam', 'nesterov'}
-    learning_rate : float
-        In the first epoch.
-    learning_rate_decay : float
-        Factor from one epoch to the next.
-    stall : int, optional
-        Epochs without a better validation loss before the learning rate is halved; never if
-        None.
-    batches : int, optional
-        Batches of an epoch, drawn anew for each; all rows if None.
-    accelerator, devices, precision : str or int
-        As Lightning names them: 'cpu', 'gpu', 'auto'; how many, or 'auto' for all; '32-true',
-        '16-mixed', 'bf16-mixed'. Each device takes batches of its own, and all but the first
-        are served by processes that end in `fit`.
-    """
-
-    epochs: int = 30
-    patience: int = 6
-    batch_size: int = 32
-    optimiser: str = "rmsprop"
-    learning_rate: float = 5e-4
-    learning_rate_decay: float = 1.0
-    stall: int | None = None
-    batches: int | None = None
-    accelerator: str = "auto"
-    devices: int | str = 1
-    precision: str = "32-true"
-
-    def rate(self, losses: Sequence[float]) -> float:
-        """Learning rate of the epoch after those of the given validation losses.
-
-        A function of the history alone, so that a resumed training has the same.
-        """
-        halvings, best, waited = 0, float("inf"), 0
-        for loss in losses:
-            best, waited = (loss, 0) if loss < best else (best, waited + 1)
-            if self.stall is not None and waited == self.stall:
-                halvings, waited = halvings + 1, 0
-        return self.learning_rate * self.learning_rate_decay ** len(losses) / 2**halvings
 
 
 class EpochShuffle(Sampler):
@@ -237,8 +172,8 @@ def fit(
     checkpoints : str or Path
         Folder for the state of an unfinished training; removed at the end.
     fingerprint : str
-        Of everything that the result depends on, as `fingerprint_of` makes it: a training
-        that was started with another one is not resumed.
+        Of everything that the result depends on, as `auralise.schedules.fingerprint_of` makes
+        it: a training that was started with another one is not resumed.
 
     Returns
     -------
@@ -302,11 +237,6 @@ def fit(
     history = pd.DataFrame(fitting.history)
     history.attrs |= {"rows_per_second": fitting.rows_per_second, "device": device}
     return history
-
-
-def fingerprint_of(*parts: Sequence | Mapping | str | int) -> str:
-    """SHA-256 of plain values, the same for the same values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _checkpoint_to_resume(checkpoints: Path, fingerprint: str) -> Path | None:

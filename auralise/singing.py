@@ -16,8 +16,8 @@ from auralise.augmentation import resample_axes
 from auralise.datasets.jamendo import Spectra
 from auralise.datasets.segments import Segments
 from auralise.files import sha256_of_file
-from auralise.fitting import Schedule, fingerprint_of, fit
 from auralise.mel import FRAME_RATE, STFT, LogMel
+from auralise.schedules import Schedule, fingerprint_of
 from auralise.svdnet import PICTURE, initial_svdnet, predict_frames
 
 TARGETS = (0.02, 0.98)  # of unsung and sung excerpts
@@ -177,6 +177,10 @@ def train_svdnet(
     if schedule.epochs == 0:
         values = [f"{split}_{value}" for split in ("train", "validation") for value in VALUES]
         return network, pd.DataFrame(columns=["epoch", *values])
+
+    # Imported late: it takes seconds, for which an untrained control need not wait.
+    from auralise.fitting import fit
+
     n_bins = front_end.n_bins_used
 
     def loss(network: nn.Module, batch) -> tuple[Tensor, dict[str, float]]:

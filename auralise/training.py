@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.files import sha256_of_file
-from auralise.fitting import SPLITS, Schedule, fingerprint_of, fit
 from auralise.networks import Architecture, build_network
+from auralise.schedules import SPLITS, Schedule, fingerprint_of
 from auralise.speed import convolution_rate
 
 
@@ -55,6 +55,10 @@ def train_network(
     if schedule.epochs == 0:
         values = [f"{split}_{value}" for split in SPLITS for value in ("loss", "accuracy")]
         return network, pd.DataFrame(columns=["epoch", *values])
+
+    # Imported late: it takes seconds, for which an untrained control need not wait.
+    from auralise.fitting import fit
+
     augmentation = augmentation or Augmentation()
     fingerprint = fingerprint_of(
         sha256_of_file(segments),

@@ -17,8 +17,8 @@ import torch
 from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.evaluation import accuracies, predict
-from auralise.fitting import Schedule
 from auralise.networks import Architecture
+from auralise.schedules import Schedule
 from auralise.training import train_network
 
 FOLDER = Path(__file__).parent

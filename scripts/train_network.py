@@ -7,8 +7,8 @@ from _job import job, prepare_torch
 from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.files import whole_file
-from auralise.fitting import Schedule
 from auralise.networks import Architecture
+from auralise.schedules import Schedule
 from auralise.training import measure_speed, train_network
 from auralise.weights import write_weights
 

@@ -3,8 +3,8 @@
 from _job import job, prepare_torch
 
 from auralise.files import whole_file
-from auralise.fitting import Schedule
 from auralise.mel import LogMel
+from auralise.schedules import Schedule
 from auralise.singing import Variation, train_svdnet
 from auralise.weights.svdnet import read_mean_std, write_svdnet
 

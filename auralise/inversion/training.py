@@ -15,10 +15,11 @@ from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
 from auralise.files import sha256_of_file
-from auralise.fitting import SPLITS, Schedule, fingerprint_of, fit
+from auralise.fitting import fit
 from auralise.inversion.subjects import Subject
 from auralise.inverters import Design, design_for, initial_inverter
 from auralise.networks import feature_shapes
+from auralise.schedules import SPLITS, Schedule, fingerprint_of
 
 KEPT = 2**29  # bytes of features up to which they are computed once and kept
 SCALES = (1, 2, 4, 8)  # bins and frames over which the spectral term averages

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from auralise.fitting import Schedule, fingerprint_of, fit
+from auralise.fitting import fit
+from auralise.schedules import Schedule, fingerprint_of
 
 LINE = torch.utils.data.TensorDataset(torch.linspace(-1, 1, 24)[:, None])
 

@@ -12,7 +12,6 @@ from torch import nn
 
 from auralise.audio import Stft
 from auralise.errors import AudioError, InversionError, SettingsError
-from auralise.fitting import Schedule
 from auralise.inversion import findings, training
 from auralise.inversion.measures import (
     Reconstructions,
@@ -37,6 +36,7 @@ from auralise.inversion.training import (
 from auralise.inverters import design_for, initial_inverter
 from auralise.mel import BANDS, STFT, LogMel
 from auralise.networks import Architecture, build_network
+from auralise.schedules import Schedule
 from auralise.svdnet import LAYERS, SHAPES, initial_svdnet
 from auralise.weights import write_weights
 from auralise.weights.svdnet import write_mean_std, write_svdnet

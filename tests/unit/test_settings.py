@@ -5,8 +5,8 @@ import yaml
 
 from auralise.augmentation import Augmentation
 from auralise.errors import SettingsError
-from auralise.fitting import OPTIMISERS, Schedule
 from auralise.networks import Architecture
+from auralise.schedules import OPTIMISERS, Schedule
 from auralise.settings import complete_settings
 
 

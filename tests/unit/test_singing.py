@@ -6,8 +6,8 @@ import torch
 
 from auralise import singing
 from auralise.datasets.jamendo import Spectra, measure_bands, write_excerpts
-from auralise.fitting import Schedule
 from auralise.mel import LogMel
+from auralise.schedules import Schedule
 from auralise.singing import (
     Variation,
     count_outcomes,

@@ -13,8 +13,9 @@ import auralise.training as training
 from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.evaluation import evaluate_network
-from auralise.fitting import EpochShuffle, Schedule
+from auralise.fitting import EpochShuffle
 from auralise.networks import Architecture
+from auralise.schedules import Schedule
 from auralise.training import initial_network, measure_speed, train_network
 
 ARCHITECTURE = Architecture(

@@ -25,17 +25,28 @@ SMALL = {
         "chords": ["major", "minor"],
     },
 }
+INVERSION = {
+    "svdnet_layers": [],
+    "genre_layers": ["layer5"],
+    "data": {"songs": 5, "duration": 5.0, "excerpt_hop": 60},
+    "svdnet": {"epochs": 1, "batches": 2, "batch_size": 4, "accelerator": "cpu"},
+    "training": {"epochs": 1, "batch_size": 8, "accelerator": "cpu"},
+    "measure": {"excerpts": 4, "draws": 3},
+    "excerpts": {"songs": 1, "time_index": 0.25},
+}
+SMALL |= {"methods": ["deconvolution", "inversion"], "inversion": INVERSION}
 
 
 def pytest_collection_modifyitems(items):
-    """One process runs all of these tests, since they share one run of the workflow.
+    """Tests that share a run of the workflow share a process; they begin, as the longest."""
 
-    It begins with them, since they take longer than all others together.
-    """
-    of_workflow = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in of_workflow:
-        item.add_marker(pytest.mark.xdist_group("workflow"))
-    items.sort(key=lambda item: Path(__file__).parent not in item.path.parents)
+    def of_workflow(item) -> bool:
+        return Path(__file__).parent in item.path.parents
+
+    for item in filter(of_workflow, items):
+        shared = "finished" if "finished" in item.fixturenames else "project"
+        item.add_marker(pytest.mark.xdist_group(shared))
+    items.sort(key=lambda item: (not of_workflow(item), "finished" not in item.fixturenames))
 
 
 class Project:
@@ -91,11 +102,16 @@ def copy_project(repository: Path, folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def project(repository, tmp_path_factory, song) -> Project:
-    """The project after one run of the small configuration with a song."""
+    """The project with a song, before the first run of the small configuration."""
     project = copy_project(repository, tmp_path_factory.mktemp("workflow") / "a project")
-    songs = project.folder / "songs"
-    songs.mkdir()
-    soundfile.write(songs / f"{SONG}.flac", song, 11025)
+    (project.folder / "songs").mkdir()
+    soundfile.write(project.folder / "songs" / f"{SONG}.flac", song, 11025)
+    return project
+
+
+@pytest.fixture(scope="session")
+def finished(project) -> Project:
+    """The project after one run of the small configuration."""
     done = project.run()
     assert done.returncode == 0, done.stdout
     project.output = done.stdout

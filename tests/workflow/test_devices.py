@@ -12,7 +12,7 @@ SETTINGS = {"layers": 2, "features": 4, "kernel": [3, 3], "dropout": 0.0, "dense
 
 PROGRAM = """
 import json
-from auralise.fitting import Schedule
+from auralise.schedules import Schedule
 from auralise.networks import Architecture
 from auralise.training import train_network
 

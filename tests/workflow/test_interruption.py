@@ -19,12 +19,12 @@ TARGETS = (
 )
 
 
-def kill_when(project, config, condition, seconds=300):
+def kill_when(finished, config, condition, seconds=300):
     """Start a run, kill all of it when `condition` holds, and release its lock."""
     process = subprocess.Popen(
-        project.command("--configfile", config, "--", *(f"results/again/{t}" for t in TARGETS)),
-        cwd=project.folder,
-        env=project.environment,
+        finished.command("--configfile", config, "--", *(f"results/again/{t}" for t in TARGETS)),
+        cwd=finished.folder,
+        env=finished.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -36,33 +36,33 @@ def kill_when(project, config, condition, seconds=300):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert condition()
-    assert project.run("--unlock", config=config).returncode == 0
+    assert finished.run("--unlock", config=config).returncode == 0
 
 
 @pytest.fixture
-def again(project):
+def again(finished):
     """The small experiment under another name, with its data set, and its results folder."""
-    config = project.configure("again", experiment="again")
-    results = project.folder / "results/again"
-    shutil.copytree(project.folder / "results/small/clips", results / "clips")
+    config = finished.configure("again", experiment="again")
+    results = finished.folder / "results/again"
+    shutil.copytree(finished.folder / "results/small/clips", results / "clips")
     for name in ("clips.csv", "segments.h5"):
-        shutil.copy2(project.folder / "results/small" / name, results)
+        shutil.copy2(finished.folder / "results/small" / name, results)
     return config, results
 
 
-def test_killed_in_training_and_in_writing_maps(project, again):
+def test_killed_in_training_and_in_writing_maps(finished, again):
     config, results = again
-    whole = project.folder / "results/small"
+    whole = finished.folder / "results/small"
     weights = "networks/square-0/weights.safetensors"
 
-    kill_when(project, config, (results / "networks/square-0/checkpoints/last.ckpt").is_file)
+    kill_when(finished, config, (results / "networks/square-0/checkpoints/last.ckpt").is_file)
     assert not (results / weights).exists()
 
     maps = results / "deconvolution"
-    kill_when(project, config, lambda: any(maps.glob("square-0/*")))
+    kill_when(finished, config, lambda: any(maps.glob("square-0/*")))
     assert (results / weights).is_file()
 
-    done = project.run(*(f"results/again/{target}" for target in TARGETS), config=config)
+    done = finished.run(*(f"results/again/{target}" for target in TARGETS), config=config)
     assert done.returncode == 0, done.stdout
     for name in (
         weights,

@@ -6,83 +6,72 @@ import pytest
 import soundfile
 
 from auralise.weights.svdnet import read_inverter
+from tests.workflow.conftest import INVERSION
 
-CHANGES = {
+SUNG = {
     "methods": ["inversion"],
-    "inversion": {
-        "svdnet_layers": ["fc8"],
-        "genre_layers": ["layer5"],
-        "data": {"songs": 5, "duration": 5.0, "excerpt_hop": 60},
-        "svdnet": {"epochs": 1, "batches": 2, "batch_size": 4, "accelerator": "cpu"},
-        "training": {"epochs": 1, "batch_size": 8, "accelerator": "cpu"},
-        "measure": {"excerpts": 4, "draws": 3},
-        "excerpts": {"songs": 1, "time_index": 0.25},
-    },
+    "inversion": INVERSION | {"svdnet_layers": ["fc8"], "genre_layers": []},
 }
-CLASSIFIERS = {
-    "svdnet-0": ("fc8",),
-    "svdnet_untrained-0": ("fc8",),
-    "square-0": ("layer5",),
-    "untrained-0": ("layer5",),
-}
+SVDNETS = {"svdnet-0": "fc8", "svdnet_untrained-0": "fc8"}
+GENRE_NETWORKS = {"square-0": "layer5", "untrained-0": "layer5"}
 
 
 @pytest.fixture(scope="module")
-def results(project):
-    done = project.run(config=project.configure("inverted", **CHANGES))
+def sung(project):
+    done = project.run(config=project.configure("sung", experiment="sung", **SUNG))
     assert done.returncode == 0, done.stdout
     assert "inversion/README.md" in done.stdout
-    return project.folder / "results/small"
+    return project.folder / "results/sung"
 
 
-def test_every_layer_of_every_classifier_has_its_inverter(results):
-    for classifier, layers in CLASSIFIERS.items():
-        for layer in layers:
-            path = results / "inversion" / classifier / layer / "inverter.safetensors"
-            assert read_inverter(path).layer == layer
-
-
-def test_every_layer_is_measured_beside_the_mean_picture(results):
+def are_complete(results, layers):
+    """Inverters, errors beside the mean picture, sounds and pictures of each classifier."""
     errors = pd.read_csv(results / "inversion/errors.csv")
-    found = errors.groupby("classifier", sort=False)["layer"].unique().map(tuple).to_dict()
-    assert found == CLASSIFIERS
+    assert dict(zip(errors["classifier"], errors["layer"], strict=False)) == layers
     assert np.isfinite(errors[["nre", "nre_std", "mean_picture"]]).all(axis=None)
-    assert errors.set_index("classifier")["control"].groupby(level=0).first().to_dict() == {
-        "svdnet-0": False, "svdnet_untrained-0": True, "square-0": False, "untrained-0": True,
-    }  # fmt: skip
+    for row in errors.itertuples():
+        assert row.control == ("untrained" in row.classifier)
+    for classifier, layer in layers.items():
+        folder = results / "inversion" / classifier
+        assert read_inverter(folder / layer / "inverter.safetensors").layer == layer
+        (song,) = (folder / "songs").glob("[!.]*")
+        for name in ("original", "input", layer):
+            samples, _ = soundfile.read(song / f"{name}.wav")
+            assert len(samples) > 1000
+        assert (results / "figures/inversion" / classifier / f"{song.name}.png").is_file()
+
+
+def test_svdnet_and_its_control_are_inverted_and_measured(sung):
+    are_complete(sung, SVDNETS)
+    assert (sung / "figures/inversion/svdnet_errors.pdf").is_file()
+
+
+def test_genre_networks_are_too(finished):
+    results = finished.folder / "results/small"
+    are_complete(results, GENRE_NETWORKS)
+    assert (results / "figures/inversion/genre_errors.png").is_file()
     dependence = pd.read_csv(results / "inversion/dependence.csv")
     genres = dependence[dependence["classifier"] == "square-0"]
     assert genres["measure"].str.startswith("nre_").sum() == 10
 
 
-def test_findings_are_written_for_what_was_trained(results):
-    text = (results / "inversion/README.md").read_text()
-    assert "## svdnet-0" in text and "## square-0" in text and "## untrained-0" not in text
+def test_findings_are_written_for_what_was_trained(sung):
+    text = (sung / "inversion/README.md").read_text()
+    assert "## svdnet-0" in text and "## svdnet_untrained-0" not in text
     assert "Whether what fc8 keeps depends on the class is unknown" in text
 
 
-def test_songs_are_seen_and_heard(results):
-    for classifier, layers in CLASSIFIERS.items():
-        (folder,) = (path for path in (results / "inversion" / classifier / "songs").glob("[!.]*"))
-        for name in ("original", "input", *layers):
-            samples, _ = soundfile.read(folder / f"{name}.wav")
-            assert len(samples) > 1000
-        picture = results / "figures/inversion" / classifier / f"{folder.name}.png"
-        assert picture.is_file()
-    assert (results / "figures/inversion/svdnet_errors.pdf").is_file()
-    assert (results / "figures/inversion/genre_errors.png").is_file()
-
-
-def test_a_second_run_has_nothing_to_do(project, results):
-    done = project.run(config="config/inverted.yaml")
+def test_a_second_run_has_nothing_to_do(project, sung):
+    done = project.run(config="config/sung.yaml")
     assert "Nothing to be done" in done.stdout
 
 
-def test_a_setting_of_the_inverters_leaves_the_classifiers_alone(project, results):
-    changes = CHANGES | {"inversion": CHANGES["inversion"] | {"training": {"epochs": 2}}}
-    planned = project.planned(project.configure("longer_inversion", **changes))
-    assert planned["train_inverter"] == 4
-    assert not {"train_svdnet", "train_network", "render_voices", "write_spectra"} & planned.keys()
+def test_a_setting_of_the_inverters_leaves_the_classifiers_alone(project, sung):
+    longer = SUNG["inversion"] | {"training": {"epochs": 2}}
+    config = project.configure("longer", experiment="sung", **SUNG | {"inversion": longer})
+    planned = project.planned(config)
+    assert planned["train_inverter"] == 2
+    assert not {"train_svdnet", "render_voices", "write_spectra"} & planned.keys()
 
 
 def test_inversion_without_a_layer_is_refused(project):

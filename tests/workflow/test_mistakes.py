@@ -18,9 +18,9 @@ def refused(done, *words):
 
 
 @pytest.fixture(scope="module")
-def bad_songs(project, song):
+def bad_songs(finished, song):
     """A folder with one good song and many that cannot be explained, after a run with it."""
-    folder = project.folder / "bad songs"
+    folder = finished.folder / "bad songs"
     folder.mkdir()
     soundfile.write(folder / "good.wav", song, 11025)
     (folder / "empty.wav").touch()
@@ -33,10 +33,10 @@ def bad_songs(project, song):
     (folder / "cut.wav").write_bytes(content[: len(content) // 3])
     soundfile.write(folder / "short.wav", song[:3000], 11025)
     soundfile.write(folder / "stereo 96k.wav", np.column_stack([song, song]), 96000)
-    config = project.configure("bad", songs="bad songs")
+    config = finished.configure("bad", songs="bad songs")
     maps = [f"results/small/deconvolution/square-0/{path.stem}.h5" for path in folder.iterdir()]
-    done = project.run("--keep-going", *maps, config=config)
-    return project, done
+    done = finished.run("--keep-going", *maps, config=config)
+    return finished, done
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def test_a_bad_song_is_named_with_the_reason(bad_songs, name, reason):
 
 
 def test_the_other_songs_are_done_and_nothing_is_half_written(bad_songs):
-    project, _ = bad_songs
-    files = list((project.folder / "results/small/deconvolution/square-0").iterdir())
+    finished, _ = bad_songs
+    files = list((finished.folder / "results/small/deconvolution/square-0").iterdir())
     assert {path.stem for path in files} >= {"good", "short", "stereo 96k"}
     assert not {path.stem for path in files} & {"empty", "text", "silent", "nan", "cut"}
     assert not [path for path in files if "partial" in path.name]
@@ -88,6 +88,7 @@ def test_a_typing_error_in_a_setting(project):
 
 
 def test_results_that_cannot_be_written(project):
+    (project.folder / "results").mkdir(exist_ok=True)
     (project.folder / "results/blocked").write_text("a file in the way")
     config = project.configure("blocked", experiment="blocked")
     refused(project.run("-n", config=config), "cannot write to results/blocked")
@@ -106,16 +107,16 @@ def test_signals_from_a_folder_without_its_path(project):
     refused(done, "attributes.path", "needs the path of a folder")
 
 
-def test_weights_that_do_not_fit_the_settings(project):
+def test_weights_that_do_not_fit_the_settings(finished):
     """As after copying weights of another experiment into place."""
-    results = project.folder / "results"
+    results = finished.folder / "results"
     shutil.copytree(results / "small", results / "misfit")
     narrower = SMALL | {"experiment": "misfit"}
     narrower["networks"] = {"square": {"features": 3, "dense": [8]}}
-    (project.folder / "config/misfit.yaml").write_text(yaml.safe_dump(narrower))
+    (finished.folder / "config/misfit.yaml").write_text(yaml.safe_dump(narrower))
     target = f"results/misfit/deconvolution/square-0/{SONG}.h5"
     # `--allowed-rules` keeps the workflow from training the network that fits.
-    done = project.run(
+    done = finished.run(
         target, "--force", "--allowed-rules", "deconvolve_song", config="config/misfit.yaml"
     )
     refused(done, "networks/square-0/weights.safetensors", "features (4, 4, 4, 4, 4)", "Delete")

@@ -11,8 +11,8 @@ from tests.workflow.conftest import SMALL, SONG
 
 
 @pytest.fixture(scope="module")
-def results(project):
-    return project.folder / "results/small"
+def results(finished):
+    return finished.folder / "results/small"
 
 
 def test_everything_is_there(results):
@@ -37,8 +37,8 @@ def test_everything_is_there(results):
     assert list((results / "benchmarks").iterdir())
 
 
-def test_the_run_ends_by_saying_where_to_look_and_listen(project):
-    assert "Listen:   results/small/listening/index.html" in project.output
+def test_the_run_ends_by_saying_where_to_look_and_listen(finished):
+    assert "Listen:   results/small/listening/index.html" in finished.output
 
 
 def test_all_checks_passed_and_every_kind_was_made(results):
@@ -97,20 +97,20 @@ def test_the_findings_say_what_they_rest_on(results):
     assert "1 trained against 1 untrained" in text
 
 
-def test_signals_from_a_folder_and_stored_maps_give_the_same(project, results):
+def test_signals_from_a_folder_and_stored_maps_give_the_same(finished, results):
     """The rendered signals, read back by their names; the maps kept, then compared."""
-    folder = project.folder / "recordings"
+    folder = finished.folder / "recordings"
     folder.mkdir()
     for path in (results / "attributes/signals").glob("*.wav"):
         shutil.copy(path, folder)
-    other = project.folder / "results/recorded"
+    other = finished.folder / "results/recorded"
     shutil.copytree(results / "networks", other / "networks")
     attributes = {"source": "directory", "path": "recordings", "keep_maps": True}
-    config = project.configure("recorded", experiment="recorded", attributes=attributes)
+    config = finished.configure("recorded", experiment="recorded", attributes=attributes)
     target = "attributes/square-0/correlation.csv"
     rules = ("list_signals", "deconvolve_signals", "correlate_attributes")
     # `--allowed-rules` keeps the workflow from training the network that was copied.
-    done = project.run(f"results/recorded/{target}", "--allowed-rules", *rules, config=config)
+    done = finished.run(f"results/recorded/{target}", "--allowed-rules", *rules, config=config)
     assert done.returncode == 0, done.stdout
     assert len(list((other / "attributes/square-0/maps").glob("*.h5"))) == 8
     index = ["layer", "feature", "attribute"]
@@ -119,9 +119,9 @@ def test_signals_from_a_folder_and_stored_maps_give_the_same(project, results):
     pd.testing.assert_series_equal(*tables, atol=1e-4)
 
 
-def test_what_is_compared_leaves_signals_and_networks_alone(project):
+def test_what_is_compared_leaves_signals_and_networks_alone(finished):
     attributes = SMALL["attributes"] | {"compare": "activations"}
-    planned = project.planned(project.configure("activations", attributes=attributes))
+    planned = finished.planned(finished.configure("activations", attributes=attributes))
     assert planned["correlate_attributes"] == 2
     assert planned["write_findings"] == 1
     assert not {"render_signals", "list_signals", "train_network"} & planned.keys()
@@ -143,8 +143,8 @@ def test_maps_name_the_weights_that_made_them(results):
         assert maps.config["stft"]["n_fft"] == 512
 
 
-def test_a_second_run_has_nothing_to_do(project):
-    done = project.run()
+def test_a_second_run_has_nothing_to_do(finished):
+    done = finished.run()
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout
 
@@ -152,25 +152,25 @@ def test_a_second_run_has_nothing_to_do(project):
 DOWNSTREAM_OF_SOUNDS = {"auralise_song": 2, "build_listening_page": 1, "check_results": 1, "all": 1}
 
 
-def test_a_setting_runs_again_what_depends_on_it(project):
-    config = project.configure("rectified", auralisation={"mode": "rectified"})
-    assert project.planned(config) == DOWNSTREAM_OF_SOUNDS
+def test_a_setting_runs_again_what_depends_on_it(finished):
+    config = finished.configure("rectified", auralisation={"mode": "rectified"})
+    assert finished.planned(config) == DOWNSTREAM_OF_SOUNDS
 
 
-def test_a_setting_of_training_leaves_data_and_controls_alone(project):
+def test_a_setting_of_training_leaves_data_and_controls_alone(finished):
     training = {"epochs": 5, "batch_size": 4, "accelerator": "cpu"}
-    planned = project.planned(project.configure("longer", training=training))
+    planned = finished.planned(finished.configure("longer", training=training))
     assert planned["train_network"] == 1
     assert planned["deconvolve_song"] == 1
     assert not {"render_bands", "list_clips", "write_segments", "render_signals"} & planned.keys()
 
 
-def test_a_new_song_adds_its_own_jobs(project, song):
+def test_a_new_song_adds_its_own_jobs(finished, song):
     import soundfile
 
-    path = project.folder / "songs/new.ogg"
+    path = finished.folder / "songs/new.ogg"
     soundfile.write(path, song, 11025)
-    planned = project.planned()
+    planned = finished.planned()
     path.unlink()
     assert planned["deconvolve_song"] == planned["auralise_song"] == planned["draw_sheets"] == 2
     assert not {"train_network", "correlate_attributes"} & planned.keys()
@@ -183,11 +183,11 @@ def test_a_new_song_adds_its_own_jobs(project, song):
         ("datasets/segments.py", {"write_segments"}),
     ],
 )
-def test_a_module_runs_again_what_depends_on_it(project, module, rules):
-    path = project.folder / "auralise" / module
+def test_a_module_runs_again_what_depends_on_it(finished, module, rules):
+    path = finished.folder / "auralise" / module
     original = path.read_text()
     path.write_text(original + "\n# a change\n")
-    planned = project.planned()
+    planned = finished.planned()
     path.write_text(original)
     assert rules <= planned.keys()
     untouched = {"render_bands", "list_clips", "render_signals"}

@@ -1,0 +1,77 @@
+"""How a network is trained: the settings of it, apart from `auralise.fitting`, which does it."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+SPLITS = ("train", "validation")
+
+OPTIMISERS = {
+    # As in 2015: rho .9, eps 1e-6.
+    "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-6),
+    "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate),
+    # As Schlüter & Grill 2015 trained.
+    "nesterov": lambda parameters, rate: torch.optim.SGD(
+        parameters, rate, momentum=0.95, nesterov=True
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs : int
+        At most; 0 leaves the network untrained.
+    patience : int
+        Epochs without a better validation loss before training stops.
+    batch_size : int
+    optimiser : {'rmsprop', 'adam', 'nesterov'}
+    learning_rate : float
+        In the first epoch.
+    learning_rate_decay : float
+        Factor from one epoch to the next.
+    stall : int, optional
+        Epochs without a better validation loss before the learning rate is halved; never if
+        None.
+    batches : int, optional
+        Batches of an epoch, drawn anew for each; all rows if None.
+    accelerator, devices, precision : str or int
+        As Lightning names them: 'cpu', 'gpu', 'auto'; how many, or 'auto' for all; '32-true',
+        '16-mixed', 'bf16-mixed'. Each device takes batches of its own, and all but the first
+        are served by processes that end in `fit`.
+    """
+
+    epochs: int = 30
+    patience: int = 6
+    batch_size: int = 32
+    optimiser: str = "rmsprop"
+    learning_rate: float = 5e-4
+    learning_rate_decay: float = 1.0
+    stall: int | None = None
+    batches: int | None = None
+    accelerator: str = "auto"
+    devices: int | str = 1
+    precision: str = "32-true"
+
+    def rate(self, losses: Sequence[float]) -> float:
+        """Learning rate of the epoch after those of the given validation losses.
+
+        A function of the history alone, so that a resumed training has the same.
+        """
+        halvings, best, waited = 0, float("inf"), 0
+        for loss in losses:
+            best, waited = (loss, 0) if loss < best else (best, waited + 1)
+            if self.stall is not None and waited == self.stall:
+                halvings, waited = halvings + 1, 0
+        return self.learning_rate * self.learning_rate_decay ** len(losses) / 2**halvings
+
+
+def fingerprint_of(*parts: Sequence | Mapping | str | int) -> str:
+    """SHA-256 of plain values, the same for the same values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
