@@ -1,5 +1,6 @@
 """Evaluation of a network on the test clips, beside a trivial baseline."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -30,7 +31,8 @@ SUMMARISED = (
 @torch.inference_mode()
 def predict(network: nn.Module, segments: Segments, batch_size: int = 32) -> np.ndarray:
     """Class probabilities of every segment, shape ``(n_segments, n_classes)``."""
-    network = network.eval()
+    # A copy with channels last: max-pooling, above all, is several times faster.
+    network = copy.deepcopy(network).eval().to(memory_format=torch.channels_last)
     batches = np.array_split(np.arange(len(segments)), max(1, len(segments) // batch_size))
     return np.concatenate(
         [
