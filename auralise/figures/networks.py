@@ -79,13 +79,14 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     figure, (accuracy, classes, calibration) = plt.subplots(
         1, 3, figsize=(PAGE, 3.0), width_ratios=(1, 1.25, 1), layout="constrained"
     )
-    for name, evaluation in evaluations.items():
-        variant = _variant(name)
-        row = variants.index(variant) + 0.12 * (int(name.rpartition("-")[2]) % 5 - 1)
-        accuracy.plot(
-            evaluation["intervals"]["clip_accuracy"], [row, row], color=colours[variant], lw=1
-        )
-        accuracy.plot(evaluation["clip_accuracy"], row, "o", color=colours[variant], ms=4)
+    for number, variant in enumerate(variants):
+        of_variant = [of for name, of in evaluations.items() if _variant(name) == variant]
+        rows = number + 0.6 * ((np.arange(len(of_variant)) + 0.5) / len(of_variant) - 0.5)
+        for row, evaluation in zip(rows, of_variant, strict=True):
+            accuracy.plot(
+                evaluation["intervals"]["clip_accuracy"], [row, row], color=colours[variant], lw=1
+            )
+            accuracy.plot(evaluation["clip_accuracy"], row, "o", color=colours[variant], ms=4)
     for variant in variants:
         bins = _pooled_bins(
             of["calibration"] for name, of in evaluations.items() if _variant(name) == variant
@@ -97,7 +98,12 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     accuracy.axvline(np.mean(baselines), color="0.2", ls="--", lw=1, label="mean spectrum")
     accuracy.axvline(np.mean(chances), color="0.2", ls=":", lw=1, label="chance")
     accuracy.set_yticks(range(len(variants)), variants)
-    accuracy.set(xlim=(0, 1), xlabel="clip accuracy", title="with 95 % interval over clips")
+    accuracy.set(
+        xlim=(0, 1),
+        ylim=(-0.5, len(variants) - 0.5),
+        xlabel="clip accuracy",
+        title="with 95 % interval over clips",
+    )
     for label, variant in zip(accuracy.get_yticklabels(), variants, strict=True):
         label.set_color(colours[variant])  # the legend of the other panels
     accuracy.invert_yaxis()
