@@ -8,6 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 	--constraint constraints.txt
 
 export PYTHONUNBUFFERED := 1
+# Bytecode is kept, whatever the shell says: else every job would compile torch anew, for ten seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format benchmark unlock clean
