@@ -32,7 +32,8 @@ SUMMARISED = (
 def predict(network: nn.Module, segments: Segments, batch_size: int = 32) -> np.ndarray:
     """Class probabilities of every segment, shape ``(n_segments, n_classes)``."""
     # A copy with channels last: max-pooling, above all, is several times faster.
-    network = copy.deepcopy(network).eval().to(memory_format=torch.channels_last)
+    network = copy.deepcopy(network).eval()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     batches = np.array_split(np.arange(len(segments)), max(1, len(segments) // batch_size))
     return np.concatenate(
         [
