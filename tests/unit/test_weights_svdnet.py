@@ -240,7 +240,7 @@ class TestInverters:
         expected = reference_inverter(arrays, features)
         found = run(inverter.network, frames_first(features))[0].T
         assert found.shape == (115, 80)
-        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
     def test_number_and_width_of_convolutions_are_read_off_the_file(self, tmp_path):
         arrays = inverter_arrays("conv5", "C32 C32 U16 U1")
@@ -252,7 +252,7 @@ class TestInverters:
             run(inverter.network, frames_first(features))[0].T,
             reference_inverter(arrays, features),
             rtol=1e-4,
-            atol=1e-5,
+            atol=3e-5,  # 1e-5 of the largest
         )
 
     def test_another_layer_is_refused_by_its_name(self, tmp_path):
