@@ -22,11 +22,9 @@ with job(snakemake):
         paths = [Path(inputs.maps) / f"{name}.h5" for name in signals["signal"]]
         compared = Stored(paths, params.compare, params.mode)
     else:
-        stft = dict(params.stft)
-        duration = stft.pop("duration")
         architecture = Architecture.from_settings(params.architecture)
         network = read_expected_network(inputs.weights, architecture, params.biases)
-        magnitudes = Magnitudes(inputs.sounds, signals, Stft(**stft), duration)
+        magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
         compared = Computed(Deconvnet(network), magnitudes, params.compare, params.mode)
     table = correlate_attributes(compared, pairs_by_attribute(signals), snakemake.wildcards.network)
     with whole_file(snakemake.output[0]) as path:

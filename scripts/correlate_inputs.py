@@ -10,11 +10,9 @@ from auralise.files import whole_file
 from auralise.representations import Inputs
 
 with job(snakemake):
-    signals = read_design(snakemake.input.signals)
-    stft = dict(snakemake.params.stft)
-    duration = stft.pop("duration")
-    magnitudes = Magnitudes(snakemake.input.sounds, signals, Stft(**stft), duration)
-    inputs = Inputs(magnitudes, snakemake.params.compare)
+    params, signals = snakemake.params, read_design(snakemake.input.signals)
+    magnitudes = Magnitudes(snakemake.input.sounds, signals, Stft(**params.stft), params.duration)
+    inputs = Inputs(magnitudes, params.compare)
     table = correlate_attributes(inputs, pairs_by_attribute(signals), INPUT)
     with whole_file(snakemake.output[0]) as path:
         table.to_csv(path, index=False)

@@ -13,8 +13,6 @@ from auralise.weights.expected import read_expected_network
 with job(snakemake):
     prepare_torch(snakemake)
     params, weights = snakemake.params, snakemake.input.weights
-    stft = dict(params.stft)
-    duration = stft.pop("duration")
     architecture = Architecture.from_settings(params.architecture)
     network = read_expected_network(weights, architecture, params.biases)
     with whole_folder(snakemake.output[0]) as folder:
@@ -23,9 +21,13 @@ with job(snakemake):
             Deconvnet(network),
             snakemake.input.sounds,
             read_design(snakemake.input.signals),
-            Stft(**stft),
-            duration,
+            Stft(**params.stft),
+            params.duration,
             network=snakemake.wildcards.network,
             weights_sha256=sha256_of_file(weights),
-            config={"architecture": params.architecture, "stft": params.stft},
+            config={
+                "architecture": params.architecture,
+                "stft": params.stft,
+                "duration": params.duration,
+            },
         )

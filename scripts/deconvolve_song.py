@@ -12,10 +12,8 @@ from auralise.weights.expected import read_expected_network
 with job(snakemake):
     prepare_torch(snakemake)
     params, weights = snakemake.params, snakemake.input.weights
-    stft = dict(params.stft)
-    duration = stft.pop("duration")
     samples = read_excerpt(
-        snakemake.input.song, stft["sample_rate"], params.excerpt_start, duration
+        snakemake.input.song, params.stft["sample_rate"], params.excerpt_start, params.duration
     )
     architecture = Architecture.from_settings(params.architecture)
     network = read_expected_network(weights, architecture, params.deconvolution["biases"])
@@ -23,7 +21,7 @@ with job(snakemake):
         snakemake.output[0],
         Deconvnet(network),
         samples,
-        Stft(**stft),
+        Stft(**params.stft),
         params.deconvolution["layers"],
         params.deconvolution["features"],
         song=snakemake.wildcards.song,
@@ -32,6 +30,7 @@ with job(snakemake):
         config={
             "architecture": params.architecture,
             "stft": params.stft,
+            "duration": params.duration,
             "excerpt_start": params.excerpt_start,
             "deconvolution": params.deconvolution,
         },

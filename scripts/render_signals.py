@@ -7,6 +7,6 @@ from _job import job
 from auralise.model_signals import signal_table, write_signals
 
 with job(snakemake):
-    stft = snakemake.params.stft
-    signals = signal_table(snakemake.params.design)
-    write_signals(Path(snakemake.output[0]), signals, stft["duration"], stft["sample_rate"])
+    params = snakemake.params
+    signals = signal_table(params.design)
+    write_signals(Path(snakemake.output[0]), signals, params.duration, params.sample_rate)

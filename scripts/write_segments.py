@@ -8,8 +8,9 @@ from auralise.audio import Stft
 from auralise.datasets.segments import write_segments
 
 with job(snakemake):
-    stft = dict(snakemake.params.stft)
-    duration = stft.pop("duration")
     clips = pd.read_csv(snakemake.input.clips, keep_default_na=False)
     torch.set_num_threads(1)  # the threads transform a clip each
-    write_segments(snakemake.output[0], clips, Stft(**stft), duration, snakemake.threads)
+    params = snakemake.params
+    write_segments(
+        snakemake.output[0], clips, Stft(**params.stft), params.duration, snakemake.threads
+    )

@@ -35,7 +35,8 @@ rule render_signals:
     params:
         code=code_of("render_signals"),
         design=DESIGN,
-        stft=config["stft"],
+        sample_rate=STFT["sample_rate"],
+        duration=DURATION,
     message:
         "Render the model signals"
     script:
@@ -87,7 +88,8 @@ rule deconvolve_signals:
     params:
         code=code_of("deconvolve_signals"),
         architecture=lambda w: variant_of(w.network),
-        stft=config["stft"],
+        stft=STFT,
+        duration=DURATION,
         biases=config["deconvolution"]["biases"],
     message:
         "Deconvolve every feature of {wildcards.network} on every signal"
@@ -114,7 +116,8 @@ rule correlate_attributes:
     params:
         code=code_of("correlate_attributes"),
         architecture=lambda w: variant_of(w.network),
-        stft=config["stft"],
+        stft=STFT,
+        duration=DURATION,
         biases=config["deconvolution"]["biases"],
         compare=ATTRIBUTES["compare"],
         mode=(
@@ -141,7 +144,8 @@ rule correlate_inputs:
         runtime=30,
     params:
         code=code_of("correlate_inputs"),
-        stft=config["stft"],
+        stft=STFT,
+        duration=DURATION,
         compare=ATTRIBUTES["compare"],
     message:
         "Correlate the signals themselves, as the baseline"

@@ -34,6 +34,9 @@ except OSError as error:
         "'experiment' name"
     ) from None
 
+DURATION = config["stft"]["duration"]
+STFT = {name: value for name, value in config["stft"].items() if name != "duration"}
+
 TRAINED = [
     f"{variant}-{seed}" for variant in config["networks"] for seed in config["seeds"]
 ]
@@ -102,8 +105,3 @@ def svdnet_settings(svdnet):
     """Settings of SVDNet's training; a control trains for no epoch."""
     control = {"epochs": 0} if svdnet.startswith("svdnet_untrained") else {}
     return config["inversion"]["svdnet"] | control
-
-
-def stft_of(classifier):
-    """Transform of a genre network, without the duration of its segments; SVDNet has its own."""
-    return {name: value for name, value in config["stft"].items() if name != "duration"}

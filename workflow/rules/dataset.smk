@@ -99,7 +99,8 @@ rule write_segments:
         runtime=60,
     params:
         code=code_of("write_segments"),
-        stft=config["stft"],
+        stft=STFT,
+        duration=DURATION,
     message:
         "Transform the clips into segments"
     script:

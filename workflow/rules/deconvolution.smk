@@ -14,7 +14,8 @@ rule deconvolve_song:
     params:
         code=code_of("deconvolve_song"),
         architecture=lambda w: variant_of(w.network),
-        stft=config["stft"],
+        stft=STFT,
+        duration=DURATION,
         excerpt_start=config["excerpt_start"],
         deconvolution=config["deconvolution"],
     message:

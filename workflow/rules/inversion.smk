@@ -200,7 +200,7 @@ rule train_inverter:
     params:
         code=code_of("train_inverter"),
         settings=config["inversion"]["training"],
-        stft=lambda w: stft_of(w.classifier),
+        stft=STFT,
         seed=lambda w: seed_of(w.classifier),
         checkpoints=lambda w: str(
             R / "inversion" / w.classifier / w.layer / "checkpoints"
@@ -228,7 +228,7 @@ rule measure_inversion:
     params:
         code=code_of("measure_inversion"),
         measure=config["inversion"]["measure"],
-        stft=lambda w: stft_of(w.classifier),
+        stft=STFT,
     message:
         "Measure what the layers of {wildcards.classifier} have kept"
     script:
@@ -290,7 +290,7 @@ rule invert_features:
     params:
         code=code_of("invert_features"),
         excerpts=config["inversion"]["excerpts"],
-        stft=lambda w: stft_of(w.classifier),
+        stft=STFT,
         is_svdnet=lambda w: is_svdnet(w.classifier),
         seed=lambda w: seed_of(w.classifier),
     message:

@@ -17,7 +17,6 @@ rule train_network:
         code=code_of("train_network"),
         architecture=lambda w: variant_of(w.network),
         schedule=lambda w: schedule_of(w.network),
-        stft=config["stft"],
         seed=lambda w: seed_of(w.network),
         checkpoints=lambda w: str(R / "networks" / w.network / "checkpoints"),
     message:
