@@ -1,9 +1,10 @@
 """Whole files and folders or none, and what identifies their content."""
 
 import hashlib
+import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -140,3 +141,8 @@ def sha256_of_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint_of(*parts: Sequence | Mapping | str | int) -> str:
+    """SHA-256 of plain values, the same for the same values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -17,7 +17,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from auralise.schedules import OPTIMISERS, SPLITS, Schedule
+from auralise.schedules import FITTED, OPTIMISERS, Schedule
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ class _Fitting(pl.LightningModule):
         self.order = order
         self.fingerprint = fingerprint
         self.history: list[dict] = []
-        self._sums: dict[str, dict[str, float]] = {split: {} for split in SPLITS}
-        self._counts = dict.fromkeys(SPLITS, 0)
+        self._sums: dict[str, dict[str, float]] = {split: {} for split in FITTED}
+        self._counts = dict.fromkeys(FITTED, 0)
         self._rows, self._seconds, self._since = 0, 0.0, None
 
     @property
@@ -116,8 +116,8 @@ class _Fitting(pl.LightningModule):
         self._loss(batch, "validation")
 
     def on_train_epoch_start(self):
-        self._sums = {split: {} for split in SPLITS}
-        self._counts = dict.fromkeys(SPLITS, 0)
+        self._sums = {split: {} for split in FITTED}
+        self._counts = dict.fromkeys(FITTED, 0)
         rate = self.schedule.rate([row["validation_loss"] for row in self.history])
         for group in self.optimizers().param_groups:
             group["lr"] = rate
@@ -127,7 +127,7 @@ class _Fitting(pl.LightningModule):
 
     def on_train_epoch_end(self):
         row: dict = {"epoch": self.current_epoch}
-        for split in SPLITS:
+        for split in FITTED:
             row |= self._means(split)
         self.history.append(row)
 
@@ -172,7 +172,7 @@ def fit(
     checkpoints : str or Path
         Folder for the state of an unfinished training; removed at the end.
     fingerprint : str
-        Of everything that the result depends on, as `auralise.schedules.fingerprint_of` makes
+        Of everything that the result depends on, as `auralise.files.fingerprint_of` makes
         it: a training that was started with another one is not resumed.
 
     Returns

@@ -8,12 +8,13 @@ normalisation and an ELU, the last one too, so that no picture goes below -1.
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from auralise.errors import NetworkError
+from auralise.initialisation import initialise
 
 GRID = (4, 4)  # into which the published networks fold their last dense layer
 EPSILON = 1e-4  # of batch normalisation, Lasagne's
@@ -228,15 +229,9 @@ class Fit(nn.Module):
 
 def initial_inverter(design: Design, seed: int) -> nn.Sequential:
     """The network of a design before training: He-normal weights, zero biases."""
-    network = build_inverter(design)
-    generator = torch.Generator().manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            # Gain 1, as Lasagne's HeNormal has unless told otherwise.
-            nn.init.kaiming_normal_(module.weight, nonlinearity="linear", generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return network.eval()
+    # Gain 1, as Lasagne's HeNormal has unless told otherwise.
+    he_normal = partial(nn.init.kaiming_normal_, nonlinearity="linear")
+    return initialise(build_inverter(design), he_normal, seed)
 
 
 def n_values(network: nn.Module) -> int:

@@ -1,13 +1,12 @@
 """How a network is trained: the settings of it, apart from `auralise.fitting`, which does it."""
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 
-SPLITS = ("train", "validation")
+FITTED = ("train", "validation")  # splits that a training sees
 
 OPTIMISERS = {
     # As in 2015: rho .9, eps 1e-6.
@@ -72,6 +71,7 @@ class Schedule:
         return self.learning_rate * self.learning_rate_decay ** len(losses) / 2**halvings
 
 
-def fingerprint_of(*parts: Sequence | Mapping | str | int) -> str:
-    """SHA-256 of plain values, the same for the same values."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def empty_history(measure: str) -> pd.DataFrame:
+    """History of a network that was not trained: ``epoch``, and of each split loss and measure."""
+    values = [f"{split}_{value}" for split in FITTED for value in ("loss", measure)]
+    return pd.DataFrame(columns=["epoch", *values])

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from auralise.augmentation import resample_axes
 from auralise.datasets.jamendo import Spectra
 from auralise.datasets.segments import Segments
-from auralise.files import sha256_of_file
+from auralise.files import fingerprint_of, sha256_of_file
 from auralise.mel import FRAME_RATE, STFT, LogMel
-from auralise.schedules import Schedule, fingerprint_of
+from auralise.schedules import Schedule, empty_history
 from auralise.svdnet import PICTURE, initial_svdnet, predict_frames
 
 TARGETS = (0.02, 0.98)  # of unsung and sung excerpts
@@ -175,8 +175,7 @@ def train_svdnet(
     """
     network = initial_svdnet(seed)
     if schedule.epochs == 0:
-        values = [f"{split}_{value}" for split in ("train", "validation") for value in VALUES]
-        return network, pd.DataFrame(columns=["epoch", *values])
+        return network, empty_history("error")
 
     # Imported late: it takes seconds, for which an untrained control need not wait.
     from auralise.fitting import fit
@@ -204,9 +203,6 @@ def train_svdnet(
     validation = _Validation(Segments.open(excerpts, "validation"))
     history = fit(network, loss, train, validation, schedule, seed, checkpoints, fingerprint)
     return network, history
-
-
-VALUES = ("loss", "error")
 
 
 def predict_song(network: nn.Sequential, front_end: LogMel, magnitude: np.ndarray) -> np.ndarray:

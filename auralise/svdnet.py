@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from auralise.errors import NetworkError
+from auralise.initialisation import initialise
 
 PICTURE = (80, 115)  # bands × frames; published with frames first
 SHAPES: dict[str, tuple[int, ...]] = {  # of the features of each layer
@@ -61,14 +62,7 @@ def _dense(n_inputs: int, n_units: int) -> tuple[nn.Module, nn.Module]:
 
 def initial_svdnet(seed: int) -> nn.Sequential:
     """The network before training: orthogonal weights, zero biases, as published."""
-    network = build_svdnet()
-    generator = torch.Generator().manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.orthogonal_(module.weight, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return network.eval()
+    return initialise(build_svdnet(), nn.init.orthogonal_, seed)
 
 
 @torch.inference_mode()

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
-from auralise.files import sha256_of_file
+from auralise.files import fingerprint_of, sha256_of_file
+from auralise.initialisation import initialise
 from auralise.networks import Architecture, build_network
-from auralise.schedules import SPLITS, Schedule, fingerprint_of
+from auralise.schedules import FITTED, Schedule, empty_history
 from auralise.speed import convolution_rate
 
 
@@ -50,11 +51,10 @@ def train_network(
         One row per epoch: ``epoch``, ``train_loss``, ``train_accuracy``, ``validation_loss``,
         ``validation_accuracy``; losses in nats. Its ``attrs`` hold ``rows_per_second``.
     """
-    train, validation = (Segments.open(segments, split) for split in SPLITS)
+    train, validation = (Segments.open(segments, split) for split in FITTED)
     network = initial_network(architecture, train, seed)
     if schedule.epochs == 0:
-        values = [f"{split}_{value}" for split in SPLITS for value in ("loss", "accuracy")]
-        return network, pd.DataFrame(columns=["epoch", *values])
+        return network, empty_history("accuracy")
 
     # Imported late: it takes seconds, for which an untrained control need not wait.
     from auralise.fitting import fit
@@ -139,10 +139,4 @@ def initial_network(architecture: Architecture, segments: Segments, seed: int) -
     seed : int
     """
     network = build_network(architecture, *segments.shape, len(segments.classes))
-    generator = torch.Generator().manual_seed(seed)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.xavier_uniform_(module.weight, generator=generator)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return network.eval()
+    return initialise(network, nn.init.xavier_uniform_, seed)

@@ -1,8 +1,9 @@
 """What the commands share: their arguments, and what stands for a result."""
 
 import argparse
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from auralise.errors import SettingsError
@@ -54,14 +55,26 @@ def count(text: str) -> int:
     return int(text)
 
 
-def seconds(text: str) -> float:
+def duration(text: str) -> float:
+    value = _seconds(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
+    return value
+
+
+def time(text: str) -> float:
+    value = _seconds(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
+    return value
+
+
+def _seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
-    return value
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
@@ -91,3 +104,24 @@ def prepare_folder(out: Path) -> None:
         raise SettingsError(
             f"--out: {out} cannot be a folder for the results ({error.strerror})"
         ) from None
+
+
+def table(rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> list[str]:
+    """Lines with the cells below each other; columns of numbers end below each other.
+
+    Parameters
+    ----------
+    rows : sequence of sequence of str
+        All of the same length, the heads first.
+    numbers : iterable of int
+        Columns, from 0.
+    """
+    numbers = set(numbers)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in numbers else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -12,10 +12,11 @@ from auralise.cli.arguments import (
     FAILED,
     SOME_FAILED,
     count,
+    duration,
     name_songs,
     prepare_folder,
     ranges,
-    seconds,
+    table,
 )
 from auralise.errors import AuraliseError, SettingsError
 
@@ -103,7 +104,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     add = how.add_argument
     add(
         "--window",
-        type=seconds,
+        type=duration,
         default=4.0,
         metavar="SECONDS",
         help="longer songs are explained in overlapping windows of this length, cross-faded; "
@@ -276,12 +277,10 @@ def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> 
                 where = explanation.sounds / f"layer{found.layer}"
                 rows.append((*first, *map(str, numbers), str(where)))
                 first = ("", "", "")
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            left, *right, last = row
-            cells = [left.ljust(widths[0])]
-            cells += [cell.rjust(w) for cell, w in zip(right, widths[1:-1], strict=True)]
-            lines.append("  ".join([*cells, last]).rstrip())
-        lines += ["", f"maps: {', '.join(str(explanation.maps) for explanation in done)}"]
+        lines += [
+            *table(rows, numbers=range(1, 7)),
+            "",
+            f"maps: {', '.join(str(explanation.maps) for explanation in done)}",
+        ]
     lines += [f"not explained: {failure.song} ({failure.reason})" for failure in failures]
     return "\n".join(lines)

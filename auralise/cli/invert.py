@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.cli.arguments import DONE, prepare_folder
+from auralise.cli.arguments import DONE, prepare_folder, table, time
 from auralise.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     add(
         "--time-index",
-        type=_time,
+        type=time,
         metavar="SECONDS",
         help="where the excerpt begins (default: drawn between 10 and 20 s)",
     )
@@ -87,16 +87,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         help="of the sounds: the song's own, or one found by Griffin & Lim (default: %(default)s)",
     )
     parser.set_defaults(run=run)
-
-
-def _time(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
-    return value
 
 
 def run(options: argparse.Namespace) -> int:
@@ -171,11 +161,10 @@ def summary(found: "Inversions", folder: Path) -> str:
         rows.append(
             (layer, found.predictions[layer], f"{distance:.3f}", str(folder / f"{layer}.wav"))
         )
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"{found.song}, {found.duration:.2f} s from {found.time:.2f} s on"]
-    lines += [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    lines.append("distance: root mean square of what differs, in deviations of a band")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{found.song}, {found.duration:.2f} s from {found.time:.2f} s on",
+            *table(rows),
+            "distance: root mean square of what differs, in deviations of a band",
+        ]
+    )

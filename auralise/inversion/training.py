@@ -14,12 +14,12 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
-from auralise.files import sha256_of_file
+from auralise.files import fingerprint_of, sha256_of_file
 from auralise.fitting import fit
 from auralise.inversion.subjects import Subject
 from auralise.inverters import Design, design_for, initial_inverter
 from auralise.networks import feature_shapes
-from auralise.schedules import SPLITS, Schedule, fingerprint_of
+from auralise.schedules import FITTED, Schedule
 
 KEPT = 2**29  # bytes of features up to which they are computed once and kept
 SCALES = (1, 2, 4, 8)  # bins and frames over which the spectral term averages
@@ -168,7 +168,7 @@ def train_inverter(
         seed,
     )
     data = []
-    for split in SPLITS:
+    for split in FITTED:
         part = Segments.open(segments, split)
         # Batch normalisation cannot train on a last batch of one.
         lone = split == "train" and len(part) % schedule.batch_size == 1

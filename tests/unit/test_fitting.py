@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from auralise.fitting import fit
-from auralise.schedules import Schedule, fingerprint_of
+from auralise.schedules import Schedule
 
 LINE = torch.utils.data.TensorDataset(torch.linspace(-1, 1, 24)[:, None])
 
@@ -106,8 +106,3 @@ def test_a_halved_rate_survives_an_interruption(tmp_path):
     again = fit(resumed, kill_at(None), LINE, LINE, schedule, 0, tmp_path / "cut", "f")
     np.testing.assert_array_equal(again, history)
     assert resumed.weight.item() == whole.weight.item()
-
-
-def test_fingerprints_tell_values_apart():
-    assert fingerprint_of("a", {"x": 1}) == fingerprint_of("a", {"x": 1})
-    assert fingerprint_of("a", {"x": 1}) != fingerprint_of("a", {"x": 2})

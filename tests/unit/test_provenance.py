@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from auralise import provenance
-from auralise.files import sha256_of_file, whole_file, whole_folder
+from auralise.files import fingerprint_of, sha256_of_file, whole_file, whole_folder
 
 
 @pytest.fixture
@@ -70,6 +70,11 @@ def test_whole_file_appears_only_when_it_is_whole(tmp_path):
         assert not path.exists()
     assert path.read_text() == "whole"
     assert sha256_of_file(path) == hashlib.sha256(b"whole").hexdigest()
+
+
+def test_fingerprints_tell_values_apart():
+    assert fingerprint_of("a", {"x": 1}) == fingerprint_of("a", {"x": 1})
+    assert fingerprint_of("a", {"x": 1}) != fingerprint_of("a", {"x": 2})
 
 
 def test_whole_folder_takes_the_place_of_the_former_one(tmp_path):
