@@ -1,11 +1,13 @@
 """Fitting of any network with Lightning: resumable, repeatable, early stopping, best epoch."""
 
 import logging
+import math
 import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,13 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from auralise.errors import SettingsError
+from auralise.files import whole_file
 from auralise.schedules import FITTED, OPTIMISERS, Schedule
 
 log = logging.getLogger(__name__)
@@ -53,6 +58,7 @@ class _Fitting(pl.LightningModule):
         loss: Loss,
         schedule: Schedule,
         order: EpochShuffle,
+        best: Path,
         fingerprint: str,
     ):
         super().__init__()
@@ -60,6 +66,7 @@ class _Fitting(pl.LightningModule):
         self.loss = loss
         self.schedule = schedule
         self.order = order
+        self.best = best
         self.fingerprint = fingerprint
         self.history: list[dict] = []
         self._sums: dict[str, dict[str, float]] = {split: {} for split in FITTED}
@@ -118,7 +125,7 @@ class _Fitting(pl.LightningModule):
     def on_train_epoch_start(self):
         self._sums = {split: {} for split in FITTED}
         self._counts = dict.fromkeys(FITTED, 0)
-        rate = self.schedule.rate([row["validation_loss"] for row in self.history])
+        rate = self.schedule.rate(_losses(self.history))
         for group in self.optimizers().param_groups:
             group["lr"] = rate
 
@@ -129,7 +136,13 @@ class _Fitting(pl.LightningModule):
         row: dict = {"epoch": self.current_epoch}
         for split in FITTED:
             row |= self._means(split)
+        is_best = row["validation_loss"] < min(_losses(self.history), default=math.inf)
         self.history.append(row)
+        # Before Lightning writes the state that says that this epoch is done.
+        if is_best and self.trainer.is_global_zero:
+            with whole_file(self.best) as path:
+                torch.save(self.network.state_dict(), path)
+        self.trainer.should_stop = self.schedule.is_over(_losses(self.history))
 
     def on_save_checkpoint(self, checkpoint):
         checkpoint["history"] = self.history
@@ -170,7 +183,8 @@ def fit(
     seed : int
         Of the order of the rows and of what the network draws.
     checkpoints : str or Path
-        Folder for the state of an unfinished training; removed at the end.
+        Folder for the state of the training. It stays until the caller, who has written the
+        weights by then, removes it.
     fingerprint : str
         Of everything that the result depends on, as `auralise.files.fingerprint_of` makes
         it: a training that was started with another one is not resumed.
@@ -180,26 +194,56 @@ def fit(
     DataFrame
         One row per epoch: ``epoch``, ``train_loss``, ``validation_loss`` and the other
         values under the same prefixes. Its ``attrs`` say how fast it was trained,
-        ``rows_per_second``, and on what ``device``.
+        ``rows_per_second``, and on what ``device``; empty if all epochs were done before.
+
+    Raises
+    ------
+    SettingsError
+        The machine has no such devices, or the loss was no number in the first epoch.
     """
     checkpoints = Path(checkpoints)
-    resume = _checkpoint_to_resume(checkpoints, fingerprint)
-    best = ModelCheckpoint(
-        checkpoints,
-        filename="best",
-        monitor="validation_loss",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    stop = EarlyStopping(
-        "validation_loss", patience=schedule.patience, check_on_train_epoch_end=True
-    )
-    with warnings.catch_warnings():
-        # Rows are read in the process itself; workers would only add start-up time.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        warnings.filterwarnings("ignore", ".*treespec.*")
-        trainer = pl.Trainer(
+    last, best = checkpoints / "last.ckpt", checkpoints / "best.pt"
+    history = _history_to_resume(last, fingerprint)
+    attrs: dict = {}
+    if not schedule.is_over(_losses(history)):
+        trainer = _trainer(schedule, checkpoints)
+        order = EpochShuffle(len(train), seed, trainer.global_rank, trainer.world_size)
+        shown = range(trainer.global_rank, len(validation), trainer.world_size)
+        # Channels last: 1.5 times the segments per second of channels first.
+        network.train().to(memory_format=torch.channels_last)
+        fitting = _Fitting(network, loss, schedule, order, best, fingerprint)
+        with _expected_warnings():
+            trainer.fit(
+                fitting,
+                DataLoader(train, schedule.batch_size, sampler=order),
+                DataLoader(validation, schedule.batch_size, sampler=shown),
+                ckpt_path=last if history else None,
+                weights_only=True,
+            )
+        if not trainer.is_global_zero:
+            sys.exit(0)  # Lightning ran this script once more for each further device
+        history = fitting.history
+        device = str(trainer.strategy.root_device)
+        attrs = {"rows_per_second": fitting.rows_per_second, "device": device}
+    if not best.is_file():
+        raise SettingsError(
+            "training failed: the loss is not a number after the first epoch; choose a lower "
+            f"'learning_rate' than {schedule.learning_rate:g}"
+        )
+    network.load_state_dict(torch.load(best, map_location="cpu", weights_only=True))
+    network.cpu().eval()
+    table = pd.DataFrame(history)
+    table.attrs |= attrs
+    return table
+
+
+def _losses(history: Sequence[Mapping]) -> list[float]:
+    return [row["validation_loss"] for row in history]
+
+
+def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
+    try:
+        return pl.Trainer(
             max_epochs=schedule.epochs,
             limit_train_batches=1.0 if schedule.batches is None else schedule.batches,
             accelerator=schedule.accelerator,
@@ -211,46 +255,45 @@ def fit(
             num_sanity_val_steps=0,
             log_every_n_steps=1,
             enable_model_summary=False,
-            callbacks=[best, stop, TQDMProgressBar(refresh_rate=5)],
+            callbacks=[
+                ModelCheckpoint(
+                    checkpoints,
+                    filename="last",
+                    save_on_train_epoch_end=True,
+                    enable_version_counter=False,
+                ),
+                TQDMProgressBar(refresh_rate=5),
+            ],
         )
-        device, n_devices = trainer.global_rank, trainer.world_size
-        order = EpochShuffle(len(train), seed, device, n_devices)
-        # Channels last: 1.5 times the segments per second of channels first.
-        network.train().to(memory_format=torch.channels_last)
-        fitting = _Fitting(network, loss, schedule, order, fingerprint)
-        trainer.fit(
-            fitting,
-            DataLoader(train, schedule.batch_size, sampler=order),
-            DataLoader(
-                validation, schedule.batch_size, sampler=range(device, len(validation), n_devices)
-            ),
-            ckpt_path=resume,
-            weights_only=True,
-        )
-    if not trainer.is_global_zero:
-        sys.exit(0)  # Lightning ran this script once more for each further device
-    device = str(trainer.strategy.root_device)
-    state = torch.load(best.best_model_path, weights_only=True)["state_dict"]
-    network.load_state_dict({k.removeprefix("network."): v for k, v in state.items()})
-    shutil.rmtree(checkpoints)
-    network.cpu().eval()
-    history = pd.DataFrame(fitting.history)
-    history.attrs |= {"rows_per_second": fitting.rows_per_second, "device": device}
-    return history
+    except (MisconfigurationException, ValueError) as error:
+        raise SettingsError(
+            f"training on accelerator '{schedule.accelerator}', devices {schedule.devices}, "
+            f"precision '{schedule.precision}' is not possible here: {str(error).splitlines()[0]}"
+        ) from None
 
 
-def _checkpoint_to_resume(checkpoints: Path, fingerprint: str) -> Path | None:
-    last = checkpoints / "last.ckpt"
-    if not last.is_file():
-        return None
-    try:
-        found = torch.load(last, map_location="cpu", weights_only=True).get("fingerprint")
-    except Exception as error:  # a file cut short fails in many ways
-        log.warning("%s: unreadable (%s), training starts anew", last, type(error).__name__)
-    else:
-        if found == fingerprint:
-            log.info("%s: training goes on from here", last)
-            return last
-        log.warning("%s: made with other settings or data, training starts anew", last)
-    shutil.rmtree(checkpoints)
-    return None
+@contextmanager
+def _expected_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # Rows are read in the process itself; workers would only add start-up time.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*treespec.*")
+        # A folder that was moved changes nothing: the best epoch is kept by ourselves.
+        warnings.filterwarnings("ignore", ".*dirpath has changed.*")
+        yield
+
+
+def _history_to_resume(last: Path, fingerprint: str) -> list[dict]:
+    """Epochs that an interrupted training has done; none, and no folder, if it was another."""
+    if last.is_file():
+        try:
+            found = torch.load(last, map_location="cpu", weights_only=True)
+        except Exception as error:  # a file cut short fails in many ways
+            log.warning("%s: unreadable (%s), training starts anew", last, type(error).__name__)
+        else:
+            if found.get("fingerprint") == fingerprint:
+                log.info("%s: training goes on from here", last)
+                return found["history"]
+            log.warning("%s: made with other settings or data, training starts anew", last)
+    shutil.rmtree(last.parent, ignore_errors=True)
+    return []

@@ -1,8 +1,10 @@
 """How a network is trained: the settings of it, apart from `auralise.fitting`, which does it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -69,6 +71,18 @@ class Schedule:
             if self.stall is not None and waited == self.stall:
                 halvings, waited = halvings + 1, 0
         return self.learning_rate * self.learning_rate_decay ** len(losses) / 2**halvings
+
+    def is_over(self, losses: Sequence[float]) -> bool:
+        """Whether no epoch follows those of the given validation losses.
+
+        So it is after the last epoch, `patience` epochs after the best one, and after a loss
+        that is no number.
+        """
+        if not losses:
+            return self.epochs == 0
+        if not math.isfinite(losses[-1]) or len(losses) >= self.epochs:
+            return True
+        return len(losses) - 1 - int(np.argmin(losses)) >= self.patience
 
 
 def empty_history(measure: str) -> pd.DataFrame:

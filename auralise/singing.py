@@ -163,7 +163,7 @@ def train_svdnet(
     seed : int
         Of the first weights, the order of the excerpts, augmentation and dropout.
     checkpoints : str or Path
-        Folder for the state of an unfinished training; removed at the end.
+        Folder for the state of an unfinished training, as in `auralise.fitting.fit`.
 
     Returns
     -------

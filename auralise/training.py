@@ -39,7 +39,7 @@ def train_network(
     seed : int
         Of the first weights, the order of the segments and dropout.
     checkpoints : str or Path
-        Folder for the state of an unfinished training; removed at the end.
+        Folder for the state of an unfinished training, as in `auralise.fitting.fit`.
     augmentation : Augmentation, optional
         Of the training segments; what it draws depends on the seed, epoch and batch alone.
 

@@ -1,5 +1,7 @@
 """Train the inverter of one layer of one classifier."""
 
+import shutil
+
 from _job import job, prepare_torch
 
 from auralise.audio import Stft
@@ -28,3 +30,4 @@ with job(snakemake):
         history.to_csv(path, index=False)
     inverter = Inverter(layer, design, network, sha256_of_file(inputs.weights))
     write_inverter(snakemake.output.weights, inverter, seed=params.seed, threads=snakemake.threads)
+    shutil.rmtree(params.checkpoints, ignore_errors=True)

@@ -1,6 +1,7 @@
 """Train one network, or leave a control untrained."""
 
 import json
+import shutil
 
 from _job import job, prepare_torch
 
@@ -42,3 +43,4 @@ with job(snakemake):
         seed=snakemake.params.seed,
         threads=snakemake.threads,
     )
+    shutil.rmtree(snakemake.params.checkpoints, ignore_errors=True)

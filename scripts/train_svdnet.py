@@ -1,5 +1,7 @@
 """Train SVDNet, or leave a control untrained."""
 
+import shutil
+
 from _job import job, prepare_torch
 
 from auralise.files import whole_file
@@ -28,3 +30,4 @@ with job(snakemake):
     write_svdnet(
         snakemake.output.weights, network, seed=snakemake.params.seed, threads=snakemake.threads
     )
+    shutil.rmtree(snakemake.params.checkpoints, ignore_errors=True)

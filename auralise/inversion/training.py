@@ -125,7 +125,7 @@ def train_inverter(
     seed : int
         Of the first weights and the order of the excerpts.
     checkpoints : str or Path
-        Folder for the state of an unfinished training; removed at the end.
+        Folder for the state of an unfinished training, as in `auralise.fitting.fit`.
 
     Returns
     -------

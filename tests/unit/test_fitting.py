@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from auralise.errors import SettingsError
 from auralise.fitting import fit
 from auralise.schedules import Schedule
 
@@ -21,6 +22,22 @@ def line_network():
         network.weight.fill_(0.5)
         network.bias.zero_()
     return network
+
+
+class Killed(BaseException):
+    pass
+
+
+def kill_at(n_calls):
+    """A loss that fails like a killed process at that call."""
+    calls = iter(range(10**6))
+
+    def loss(network, batch):
+        if next(calls) == n_calls:
+            raise Killed
+        return distance_from_three(network, batch)
+
+    return loss
 
 
 class TestRate:
@@ -77,32 +94,95 @@ def test_nesterov_is_the_published_momentum(tmp_path):
     assert network.weight.item() == pytest.approx(weight, rel=1e-5)
 
 
+class TestEnd:
+    def test_comes_after_so_many_epochs(self):
+        schedule = Schedule(epochs=3, patience=9)
+        assert [schedule.is_over([1.0] * n) for n in range(4)] == [False, False, False, True]
+        assert Schedule(epochs=0).is_over([])
+
+    def test_comes_when_patience_is_at_an_end(self):
+        losses = [3.0, 2.0, 2.0, 2.5, 1.0]
+        schedule = Schedule(epochs=9, patience=2)
+        assert [schedule.is_over(losses[:n]) for n in range(1, 5)] == [False, False, False, True]
+        assert not schedule.is_over(losses)
+
+    def test_comes_after_a_loss_that_is_no_number(self):
+        assert Schedule(epochs=9).is_over([1.0, float("nan")])
+        assert Schedule(epochs=9).is_over([1.0, float("inf")])
+
+
+OVERSHOOTING = Schedule(
+    epochs=8, batch_size=8, optimiser="adam", learning_rate=4.0, stall=1, patience=9,
+    accelerator="cpu",
+)  # fmt: skip
+EPOCH = 6  # calls of the loss: three batches to train, three to validate
+
+
+def test_the_network_is_left_as_its_best_epoch_had_it(tmp_path):
+    network = line_network()
+    history = fit(network, distance_from_three, LINE, LINE, OVERSHOOTING, 0, tmp_path / "c", "f")
+    assert history["validation_loss"].idxmin() < len(history) - 1
+    found, _ = distance_from_three(network, LINE.tensors)
+    assert found.item() == pytest.approx(history["validation_loss"].min(), rel=1e-5)
+
+
+def test_an_interrupted_training_may_be_moved(tmp_path):
+    """The best epoch may lie before the interruption, and its file in another folder."""
+    whole, moved = line_network(), line_network()
+    best = fit(whole, distance_from_three, LINE, LINE, OVERSHOOTING, 0, tmp_path / "whole", "f")[
+        "validation_loss"
+    ].idxmin()
+    with pytest.raises(Killed):
+        kill = kill_at(EPOCH * (best + 1) + 1)
+        fit(line_network(), kill, LINE, LINE, OVERSHOOTING, 0, tmp_path / "here", "f")
+    (tmp_path / "here").rename(tmp_path / "there")
+    fit(moved, distance_from_three, LINE, LINE, OVERSHOOTING, 0, tmp_path / "there", "f")
+    assert moved.weight.item() == whole.weight.item()
+
+
+def test_a_training_that_is_over_is_not_repeated(tmp_path):
+    """As after a failure between the last epoch and the writing of the weights."""
+    first, again = line_network(), line_network()
+    history = fit(first, distance_from_three, LINE, LINE, OVERSHOOTING, 0, tmp_path / "c", "f")
+    repeated = fit(again, kill_at(0), LINE, LINE, OVERSHOOTING, 0, tmp_path / "c", "f")
+    np.testing.assert_array_equal(repeated, history)
+    assert again.weight.item() == first.weight.item()
+    assert history.attrs["device"] == "cpu" and not repeated.attrs
+
+
+def test_a_loss_that_is_no_number_is_a_mistake_of_the_settings(tmp_path):
+    def nothing(network, batch):
+        loss, others = distance_from_three(network, batch)
+        return loss * float("nan"), others
+
+    with pytest.raises(SettingsError, match="choose a lower 'learning_rate' than 4"):
+        fit(line_network(), nothing, LINE, LINE, OVERSHOOTING, 0, tmp_path / "c", "f")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    schedule = Schedule(accelerator="gpu")
+    with pytest.raises(SettingsError, match="accelerator 'gpu'.* is not possible here"):
+        fit(line_network(), distance_from_three, LINE, LINE, schedule, 0, tmp_path / "c", "f")
+
+
 def test_a_halved_rate_survives_an_interruption(tmp_path):
     """Overshooting makes the loss stall; the kill comes after the rate was halved."""
-
-    class Killed(BaseException):
-        pass
-
-    def kill_at(n_calls):
-        calls = iter(range(10**6))
-
-        def loss(network, batch):
-            if next(calls) == n_calls:
-                raise Killed
-            return distance_from_three(network, batch)
-
-        return loss
-
-    schedule = Schedule(
-        epochs=8, batch_size=8, optimiser="adam", learning_rate=4.0, stall=1, patience=9,
-        accelerator="cpu",
-    )  # fmt: skip
     whole = line_network()
-    history = fit(whole, kill_at(None), LINE, LINE, schedule, 0, tmp_path / "whole", "f")
-    assert schedule.rate(history["validation_loss"].iloc[:4].tolist()) < 4.0
+    history = fit(whole, kill_at(None), LINE, LINE, OVERSHOOTING, 0, tmp_path / "whole", "f")
+    assert OVERSHOOTING.rate(history["validation_loss"].iloc[:4].tolist()) < 4.0
     with pytest.raises(Killed):
-        fit(line_network(), kill_at(6 * 5 + 1), LINE, LINE, schedule, 0, tmp_path / "cut", "f")
+        fit(
+            line_network(),
+            kill_at(EPOCH * 5 + 1),
+            LINE,
+            LINE,
+            OVERSHOOTING,
+            0,
+            tmp_path / "cut",
+            "f",
+        )
     resumed = line_network()
-    again = fit(resumed, kill_at(None), LINE, LINE, schedule, 0, tmp_path / "cut", "f")
+    again = fit(resumed, kill_at(None), LINE, LINE, OVERSHOOTING, 0, tmp_path / "cut", "f")
     np.testing.assert_array_equal(again, history)
     assert resumed.weight.item() == whole.weight.item()

@@ -51,4 +51,3 @@ def test_two_devices_train_one_network(tmp_path):
     # A share of fifteen validation segments: both devices counted.
     shares = history["validation_accuracy"] * 15
     np.testing.assert_allclose(shares, shares.round(), atol=1e-4)
-    assert not (tmp_path / "checkpoints").exists()

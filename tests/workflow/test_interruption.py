@@ -71,3 +71,4 @@ def test_killed_in_training_and_in_writing_maps(finished, again):
     ):
         assert sha256_of_file(results / name) == sha256_of_file(whole / name), name
     assert not list(results.rglob(".partial*"))
+    assert not list(results.rglob("checkpoints"))
