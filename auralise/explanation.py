@@ -19,9 +19,10 @@ from auralise.auralisation import write_auralisations
 from auralise.deconvnet import Deconvnet
 from auralise.deconvnet.steps import pair
 from auralise.errors import SettingsError
-from auralise.files import whole_file, whole_folder
+from auralise.files import require_replaceable, whole_file, whole_folder
 from auralise.maps import MapsWriter, choose_features, create_maps, open_maps
 
+SOUNDS = ("original.wav", "layer*")  # what a folder of results holds
 LARGEST_HOP = 0.75  # of a window: the rest is what neighbours share
 
 
@@ -168,7 +169,7 @@ def explain_song(
     """
     started = time.monotonic()
     maps_path, sounds_path = Path(out) / f"{song}.h5", Path(out) / song
-    require_replaceable(sounds_path)
+    require_replaceable(sounds_path, SOUNDS)
     if stft.n_samples(window) < stft.hop_length:
         raise SettingsError(
             f"a window of {window:g} s is shorter than one hop of the spectrogram, "
@@ -207,24 +208,6 @@ def explain_song(
         len(samples) / stft.sample_rate,
         time.monotonic() - started,
     )
-
-
-def require_replaceable(folder: Path) -> None:
-    """Refuse to replace a folder that holds anything but sounds of an earlier explanation.
-
-    Raises
-    ------
-    SettingsError
-    """
-    if not folder.exists():
-        return
-    found = [folder] if not folder.is_dir() else list(folder.iterdir())
-    foreign = sorted(p for p in found if p.name != "original.wav" and not p.match("layer*"))
-    if foreign or not folder.is_dir():
-        raise SettingsError(
-            f"{folder} is where the sounds would go, but it holds something else "
-            f"('{foreign[0].name if foreign else folder.name}'); choose another --out or move it"
-        )
 
 
 def total_stride(net: Deconvnet, n_steps: int | None = None) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from auralise.errors import SettingsError
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -135,6 +137,31 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             os.replace(former, path)
         for leftover in (partial, former):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def require_replaceable(folder: Path, ours: Sequence[str]) -> None:
+    """Refuse to replace a folder that holds anything but earlier results.
+
+    Parameters
+    ----------
+    folder : Path
+        May be missing.
+    ours : sequence of str
+        Patterns of the names in a folder of results.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if not folder.exists():
+        return
+    found = [folder] if not folder.is_dir() else sorted(folder.iterdir())
+    foreign = [path for path in found if not any(map(path.match, ours)) or not folder.is_dir()]
+    if foreign:
+        raise SettingsError(
+            f"{folder} is where results would go, but it holds something else "
+            f"('{foreign[0].name}'); choose another --out or move it"
+        )
 
 
 def sha256_of_file(path: str | Path) -> str:

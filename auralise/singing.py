@@ -24,6 +24,7 @@ TARGETS = (0.02, 0.98)  # of unsung and sung excerpts
 MEDIAN = 56  # frames, .8 s, of the filter over predictions
 THRESHOLDS = np.concatenate([[1e-5, 1e-4, 1e-3], np.arange(1, 100) / 100, [0.999, 0.9999, 0.99999]])
 N_RESAMPLES = 2000
+FEWEST_SONGS = 4  # for an interval over songs
 
 
 @dataclass(frozen=True)
@@ -287,8 +288,9 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
     -------
     dict
         ``threshold``; ``error``, ``precision``, ``recall`` and ``f1`` over all frames;
-        ``error_ci``, a 95 % bootstrap interval over songs; ``chance_error``, of always saying
-        what is more frequent in training; ``n_songs``, ``n_frames`` and ``frame_rate``.
+        ``error_ci``, a 95 % bootstrap interval over songs, None twice for fewer than four;
+        ``chance_error``, of always saying what is more frequent in training; ``n_songs``,
+        ``n_frames`` and ``frame_rate``.
     """
     outcomes = {}
     for split in ("validation", "test"):
@@ -318,7 +320,11 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
         "split": "test",
         "threshold": float(THRESHOLDS[chosen]),
         **scores(by_song.sum(0)),
-        "error_ci": np.quantile(errors, [0.025, 0.975]).tolist(),
+        "error_ci": (
+            np.quantile(errors, [0.025, 0.975]).tolist()
+            if len(by_song) >= FEWEST_SONGS
+            else [None, None]
+        ),
         "chance_error": float((test != (train.mean() > 0.5)).mean()),
         "n_songs": len(by_song),
         "n_frames": len(test),

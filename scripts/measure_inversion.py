@@ -5,30 +5,30 @@ from _job import job, prepare_torch
 
 from auralise.audio import Stft
 from auralise.files import whole_file
-from auralise.inversion.measures import class_dependence, normalised_errors, reconstruct
+from auralise.inversion.intervals import class_dependence
+from auralise.inversion.measures import excerpt_errors, normalised_errors, reconstruct
 from auralise.inversion.subjects import read_subject
 from auralise.weights.svdnet import read_inverter
 
 with job(snakemake):
     prepare_torch(snakemake)
     inputs, params = snakemake.input, snakemake.params
-    subject = read_subject(inputs.weights, inputs.get("mean_std"), Stft(**params.stft))
-    errors, dependence = [], []
-    for inverter in map(read_inverter, inputs.inverters):
+    stft = params.stft and Stft(**params.stft)
+    subject = read_subject(inputs.weights, inputs.get("mean_std"), stft)
+    tables: dict[str, list[pd.DataFrame]] = {"errors": [], "excerpts": [], "dependence": []}
+    for layer, inverter in subject.by_layer(map(read_inverter, inputs.inverters)).items():
         found = reconstruct(
             subject,
-            inverter.layer,
+            layer,
             inverter.network,
             inputs.excerpts,
             params.measure["excerpts"],
             params.measure["draws"],
         )
-        names = {"classifier": snakemake.wildcards.classifier, "layer": inverter.layer}
-        errors.append(normalised_errors(found).assign(**names))
-        dependence.append(class_dependence(found).assign(**names))
-    for tables, output in (
-        (errors, snakemake.output.errors),
-        (dependence, snakemake.output.dependence),
-    ):
-        with whole_file(output) as path:
-            pd.concat(tables).set_index(["classifier", "layer"]).to_csv(path)
+        names = {"classifier": snakemake.wildcards.classifier, "layer": layer}
+        tables["errors"].append(normalised_errors(found).assign(**names))
+        tables["excerpts"].append(excerpt_errors(found).assign(**names))
+        tables["dependence"].append(class_dependence(found).assign(**names))
+    for name, parts in tables.items():
+        with whole_file(snakemake.output[name]) as path:
+            pd.concat(parts).set_index(["classifier", "layer"]).to_csv(path)

@@ -7,17 +7,24 @@ import pandas as pd
 from _job import job
 
 from auralise.files import whole_file
-from auralise.inversion.findings import summarise_errors, write_findings
+from auralise.inversion.findings import compare_with_controls, summarise_errors, write_findings
 
 with job(snakemake):
-    inputs, outputs = snakemake.input, snakemake.output
-    errors = summarise_errors(map(pd.read_csv, inputs.errors), snakemake.params.controls)
-    dependence = pd.concat(map(pd.read_csv, inputs.dependence), ignore_index=True)
+    inputs, outputs, controls = snakemake.input, snakemake.output, snakemake.params.controls
+    errors, excerpts, dependence = (
+        pd.concat(map(pd.read_csv, inputs[name]), ignore_index=True)
+        for name in ("errors", "excerpts", "dependence")
+    )
+    tables = {
+        "errors": summarise_errors(errors, excerpts, controls),
+        "comparison": compare_with_controls(excerpts, controls),
+        "dependence": dependence,
+    }
     evaluations = {
         Path(path).parent.name: json.loads(Path(path).read_text()) for path in inputs.evaluations
     }
-    for table, output in ((errors, outputs.errors), (dependence, outputs.dependence)):
-        with whole_file(output) as path:
+    for name, table in tables.items():
+        with whole_file(outputs[name]) as path:
             table.to_csv(path, index=False)
     with whole_file(outputs.findings) as path:
-        path.write_text(write_findings(errors, dependence, evaluations), encoding="utf-8")
+        path.write_text(write_findings(**tables, evaluations=evaluations), encoding="utf-8")

@@ -14,7 +14,8 @@ from auralise.weights.svdnet import Inverter, write_inverter
 with job(snakemake):
     prepare_torch(snakemake)
     inputs, params, layer = snakemake.input, snakemake.params, snakemake.wildcards.layer
-    subject = read_subject(inputs.weights, inputs.get("mean_std"), Stft(**params.stft))
+    stft = params.stft and Stft(**params.stft)
+    subject = read_subject(inputs.weights, inputs.get("mean_std"), stft)
     settings = dict(params.settings)
     objective = Objective(**{name: settings.pop(name) for name in ("l2", "features", "spectral")})
     design, network, history = train_inverter(

@@ -3,7 +3,8 @@
 import argparse
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from auralise.errors import SettingsError
@@ -69,6 +70,12 @@ def time(text: str) -> float:
     return value
 
 
+def seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         value = float(text)
@@ -104,6 +111,17 @@ def prepare_folder(out: Path) -> None:
         raise SettingsError(
             f"--out: {out} cannot be a folder for the results ({error.strerror})"
         ) from None
+
+
+@contextmanager
+def writing_to(out: Path) -> Iterator[None]:
+    """Answer a full disk, or a folder that may not be written, as a mistake like others."""
+    from soundfile import LibsndfileError
+
+    try:
+        yield
+    except (OSError, LibsndfileError) as error:
+        raise SettingsError(f"--out: results cannot be written to {out} ({error})") from None
 
 
 def table(rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> list[str]:

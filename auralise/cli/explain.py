@@ -17,6 +17,7 @@ from auralise.cli.arguments import (
     prepare_folder,
     ranges,
     table,
+    writing_to,
 )
 from auralise.errors import AuraliseError, SettingsError
 
@@ -147,14 +148,12 @@ def run(options: argparse.Namespace) -> int:
     songs = name_songs(options.songs)
     prepare_folder(options.out)
 
-    from soundfile import LibsndfileError
-
     from auralise.audio import Stft, map_audio
-    from auralise.explanation import explain_song, require_replaceable
-    from auralise.files import sha256_of_file
+    from auralise.explanation import SOUNDS, explain_song
+    from auralise.files import require_replaceable, sha256_of_file
 
     for song in songs:
-        require_replaceable(options.out / song)
+        require_replaceable(options.out / song, SOUNDS)
 
     stft = Stft(options.sample_rate, options.n_fft, options.hop_length)
     net = _open_network(options)
@@ -174,26 +173,25 @@ def run(options: argparse.Namespace) -> int:
     }
     done: list[Explanation] = []
     failures: list[Failure] = []
-    for number, (song, path) in enumerate(songs.items(), start=1):
-        print(f"song {number} of {len(songs)}: {path}", file=sys.stderr)
-        try:
-            with map_audio(path, stft.sample_rate) as samples:
-                explanation = explain_song(
-                    samples,
-                    net,
-                    stft,
-                    options.out,
-                    options.layers,
-                    options.features,
-                    song=song,
-                    **facts,
-                )
-            done.append(explanation)
-        except AuraliseError as error:
-            print(f"auralise: error: {error}", file=sys.stderr)
-            failures.append(Failure(song, str(error)))
-        except (OSError, LibsndfileError) as error:
-            raise SettingsError(f"{path}: not explained into {options.out} ({error})") from None
+    with writing_to(options.out):
+        for number, (song, path) in enumerate(songs.items(), start=1):
+            print(f"song {number} of {len(songs)}: {path}", file=sys.stderr)
+            try:
+                with map_audio(path, stft.sample_rate) as samples:
+                    explanation = explain_song(
+                        samples,
+                        net,
+                        stft,
+                        options.out,
+                        options.layers,
+                        options.features,
+                        song=song,
+                        **facts,
+                    )
+                done.append(explanation)
+            except AuraliseError as error:
+                print(f"auralise: error: {error}", file=sys.stderr)
+                failures.append(Failure(song, str(error)))
     print(summary(done, failures))
     if not failures:
         return DONE

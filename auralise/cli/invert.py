@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.cli.arguments import DONE, prepare_folder, table, time
+from auralise.cli.arguments import DONE, prepare_folder, seed, table, time, writing_to
 from auralise.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         metavar="SECONDS",
         help="where the excerpt begins (default: drawn between 10 and 20 s)",
     )
-    add("--seed", type=int, default=0, metavar="N", help="of that draw (default: %(default)s)")
+    add("--seed", type=seed, default=0, metavar="N", help="of that draw (default: %(default)s)")
     add(
         "--scale",
         choices=SCALES,
@@ -95,24 +95,30 @@ def run(options: argparse.Namespace) -> int:
 
     from auralise.figures.inversion import draw_inversions
     from auralise.figures.style import save_figure
+    from auralise.files import require_replaceable, whole_folder
     from auralise.inversion.songs import invert_song
     from auralise.inversion.subjects import read_subject
 
     subject = read_subject(options.classifier, options.meanstd)
     inverters = _read_inverters(options, subject.layers)
-    folder = options.out / options.song.stem
-    found = invert_song(
-        options.song,
-        subject,
-        {layer: inverter.network for layer, inverter in inverters.items()},
-        folder,
-        classifier=options.classifier.stem,
-        time=options.time_index,
-        phase=options.phase,
-        seed=options.seed,
-    )
-    pictures = [folder / f"{options.song.stem}.{kind}" for kind in ("png", "pdf")]
-    save_figure(draw_inversions(found, options.scale), *pictures)
+    song = options.song.stem
+    folder = options.out / song
+    sounds = [f"{name}.wav" for name in ("original", "input", *subject.layers)]
+    pictures = [f"{song}.{kind}" for kind in ("png", "pdf")]
+    require_replaceable(folder, [*sounds, *pictures, "inversions.npz"])
+    with writing_to(options.out), whole_folder(folder) as partial:
+        found = invert_song(
+            options.song,
+            subject,
+            {layer: inverter.network for layer, inverter in inverters.items()},
+            partial,
+            classifier=options.classifier.stem,
+            time=options.time_index,
+            phase=options.phase,
+            seed=options.seed,
+        )
+        figure = draw_inversions(found, options.scale)
+        save_figure(figure, *(partial / picture for picture in pictures))
     print(summary(found, folder))
     return DONE
 

@@ -54,7 +54,7 @@ def find_songs_with_labels(folder: str | Path) -> pd.DataFrame:
         path = folder / "filelists" / name
         if not path.is_file():
             raise SettingsError(f"inversion.data.path: {path} is missing; expected {LAYOUT}")
-        listed = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        listed = [line.strip() for line in _read_lines(path)]
         listed = [line for line in listed if line]
         if not listed:
             raise SettingsError(f"{path}: lists no song; expected a file name of audio/ a line")
@@ -75,6 +75,13 @@ def find_songs_with_labels(folder: str | Path) -> pd.DataFrame:
     return songs
 
 
+def _read_lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); expected text in UTF-8") from None
+
+
 def find_test_songs(folder: str | Path) -> list[Path]:
     """Sound files of the songs in the list ``test``, in its order."""
     songs = find_songs_with_labels(folder)
@@ -90,7 +97,7 @@ def read_passages(path: str | Path) -> list[Passage]:
         Names the line that is not ``start end sing`` or ``start end nosing``.
     """
     passages = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_read_lines(Path(path)), start=1):
         if not line.strip():
             continue
         try:
@@ -138,7 +145,7 @@ def write_spectra(path: str | Path, songs: pd.DataFrame, stft: Stft) -> None:
         As `find_songs_with_labels` returns it.
     stft : Stft
     """
-    with whole_file(path) as partial, h5py.File(partial, "w", track_order=True) as file:
+    with whole_file(path) as partial, h5py.File(partial, "w") as file:
         for song in tqdm(songs.itertuples(), "spectra", len(songs), unit="song"):
             magnitude = np.abs(stft.analyse(read_audio(song.path, stft.sample_rate)))
             group = file.require_group(song.split).create_group(song.clip)

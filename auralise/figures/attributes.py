@@ -1,7 +1,5 @@
 """The attribute experiment: means by layer, distributions, features, trained against untrained."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -11,10 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from auralise.comparison import INPUT, UNTRAINED, variant_of
-from auralise.figures.style import PAGE
+from auralise.figures.style import PAGE, variant_colours
 
 PANELS = 4  # in a row
-CONTROL = "0.45"  # the grey of untrained networks
 ALPHA = 0.05
 ROW = 0.108  # inches that a row of 7 pt takes
 SMALL = 7  # pt, the smallest type
@@ -41,12 +38,6 @@ def _panels(n: int, height: float, n_rows: int = 1) -> tuple[Figure, np.ndarray]
         axis.xaxis.set_tick_params(labelbottom=True)
         axis.set_xlabel("layer")
     return figure, axes[:, :n]
-
-
-def _colours(variants: Sequence[str]) -> dict[str, str | tuple]:
-    trained = [name for name in variants if name != UNTRAINED]
-    palette = sns.color_palette("colorblind", len(trained))
-    return dict(zip(trained, palette, strict=True)) | {UNTRAINED: CONTROL}
 
 
 def _draw_input(axis: Axes, table: pd.DataFrame, attribute: str, column: str) -> None:
@@ -79,7 +70,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     shown = variants[variants["variant"] != INPUT]
     attributes = list(dict.fromkeys(shown["attribute"]))
     figure, ((*axes,),) = _panels(len(attributes), 2.5)
-    colours = _colours(list(dict.fromkeys(shown["variant"])))
+    colours = variant_colours(list(dict.fromkeys(shown["variant"])), [UNTRAINED])
     for axis, attribute in zip(axes, attributes, strict=True):
         for name, colour in colours.items():
             rows = shown[(shown["attribute"] == attribute) & (shown["variant"] == name)]
@@ -121,7 +112,7 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     shown["variant"] = shown["network"].map(variant_of)
     attributes = list(dict.fromkeys(table["attribute"]))
     figure, ((*axes,),) = _panels(len(attributes), 2.5)
-    colours = _colours(list(dict.fromkeys(shown["variant"])))
+    colours = variant_colours(list(dict.fromkeys(shown["variant"])), [UNTRAINED])
     layers = sorted(shown["layer"].unique())
     for axis, attribute in zip(axes, attributes, strict=True):
         sns.violinplot(
@@ -162,7 +153,7 @@ def draw_comparison(comparison: pd.DataFrame) -> Figure:
     """
     attributes = list(dict.fromkeys(comparison["attribute"]))
     figure, axes = _panels(len(attributes), 3.6, n_rows=2)
-    colours = _colours(list(dict.fromkeys(comparison["variant"])))
+    colours = variant_colours(list(dict.fromkeys(comparison["variant"])), [UNTRAINED])
     names = [name for name in colours if name != UNTRAINED]
     for (above, below), attribute in zip(axes.T, attributes, strict=True):
         for number, name in enumerate(names):

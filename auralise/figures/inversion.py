@@ -1,6 +1,6 @@
 """What layers have kept: errors by layer, and inputs above their inversions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from auralise.figures.style import PAGE, frequency_rows, log_frequency_rows
+from auralise.figures.style import PAGE, frequency_rows, log_frequency_rows, variant_colours
 from auralise.inversion.songs import Inversions
 
 SCALES = ("common", "unit")
@@ -25,39 +25,30 @@ def draw_errors(errors: pd.DataFrame) -> Figure:
     ----------
     errors : DataFrame
         As `auralise.inversion.findings.summarise_errors` gives it, for classifiers with the same
-        layers. Bars are standard deviations over draws.
+        layers. Bars are 95 % intervals over clips.
     """
     figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.9), layout="constrained", sharex=True)
-    palette = sns.color_palette("colorblind")
     layers = errors["layer"].drop_duplicates().tolist()
     names = errors["classifier"].drop_duplicates().tolist()
+    controls = errors[errors["control"]]["classifier"].drop_duplicates().tolist()
+    colours = variant_colours(names, controls)
+    # Side by side, so that bars do not hide each other.
+    shifts = {name: 0.12 * (n - (len(names) - 1) / 2) for n, name in enumerate(names)}
     for axis, (space, title) in zip(axes, SPACES.items(), strict=True):
-        table = errors[errors["space"] == space].assign(
-            place=lambda rows: rows["layer"].map(layers.index)
-        )
-        for number, name in enumerate(names):
-            rows = table[table["classifier"] == name]
-            control = bool(rows["control"].iloc[0])
-            colour = "0.45" if control else palette[number % len(palette)]
-            # Side by side, so that bars do not hide each other.
-            places = rows["place"] + 0.12 * (number - (len(names) - 1) / 2)
+        table = errors[errors["space"] == space]
+        places = table["layer"].map(layers.index) + table["classifier"].map(shifts)
+        table = table.assign(place=places)
+        for name, rows in table.groupby("classifier", sort=False):
+            control = name in controls
             axis.errorbar(
-                places, rows["nre"], rows["nre_std"], label=name, color=colour,
-                capsize=2, marker="s" if control else "o", markersize=4, linewidth=1.2,
-                linestyle="--" if control else "-",
+                rows["place"], rows["nre"],
+                (rows["nre"] - rows["ci_low"], rows["ci_high"] - rows["nre"]),
+                label=name, color=colours[name], capsize=2, marker="s" if control else "o",
+                markersize=4, linewidth=1.2, linestyle="--" if control else "-",
             )  # fmt: skip
-            if space == "features" or number == 0:
-                axis.plot(
-                    places, rows["mean_picture"], linewidth=1, linestyle=":",
-                    color=colour if space == "features" else "0.2",
-                    label=None if space == "features" else "mean picture",
-                )  # fmt: skip
+        _draw_reference(axis, table, "mean_picture", ":", "mean picture", colours)
         if space == "input":
-            bound = table.groupby("place")["bound"].first()
-            axis.plot(
-                bound.index, bound, color="0.5", linewidth=1, linestyle="-.",
-                label="bound of a last ELU",
-            )  # fmt: skip
+            _draw_reference(axis, table, "bound", "-.", "bound of a last ELU", colours)
         axis.set_xticks(range(len(layers)), layers)
         axis.set(title=title, xlabel="layer", ylabel="NRE" if space == "input" else None)
         axis.set_ylim(0, None)
@@ -67,6 +58,21 @@ def draw_errors(errors: pd.DataFrame) -> Figure:
     )
     sns.despine(figure)
     return figure
+
+
+def _draw_reference(
+    axis: Axes, table: pd.DataFrame, column: str, style: str, label: str, colours: Mapping
+) -> None:
+    """One line where all classifiers agree, and one for each where they do not."""
+    shared = (table.groupby("layer")[column].agg(np.ptp) < 1e-6).all()
+    for name, rows in table.groupby("classifier", sort=False):
+        axis.plot(
+            rows["place"], rows[column], style, color="0.2" if shared else colours[name],
+            linewidth=1, label=label,
+        )  # fmt: skip
+        if shared:
+            return
+        label = "_"  # one entry in the legend
 
 
 def draw_inversions(found: Inversions, scale: str = "common") -> Figure:

@@ -1,6 +1,6 @@
 """How a network was trained and what it knows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +8,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from auralise.figures.style import COLUMN, PAGE
+from auralise.comparison import UNTRAINED, variant_of
+from auralise.figures.style import COLUMN, PAGE, variant_colours
 
 
 def draw_learning_curve(history: pd.DataFrame, network: str) -> Figure:
@@ -56,14 +57,6 @@ def draw_confusion(evaluation: dict, network: str) -> Figure:
     return figure
 
 
-def variant_colours(variants: Sequence[str]) -> dict[str, tuple[float, float, float] | str]:
-    """A colour for each variant; grey for the untrained."""
-    palette = sns.color_palette("colorblind")
-    trained = [variant for variant in variants if variant != "untrained"]
-    colours = {variant: palette[n % len(palette)] for n, variant in enumerate(trained)}
-    return colours | {"untrained": "0.55"}
-
-
 def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame) -> Figure:
     """What the networks know of the test clips, variant by variant.
 
@@ -74,13 +67,13 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     by_class : DataFrame
         Second table of `auralise.evaluation.summarise_evaluations`.
     """
-    variants = list(dict.fromkeys(map(_variant, evaluations)))
-    colours = variant_colours(variants)
+    variants = list(dict.fromkeys(map(variant_of, evaluations)))
+    colours = variant_colours(variants, [UNTRAINED])
     figure, (accuracy, classes, calibration) = plt.subplots(
         1, 3, figsize=(PAGE, 3.0), width_ratios=(1, 1.25, 1), layout="constrained"
     )
     for number, variant in enumerate(variants):
-        of_variant = [of for name, of in evaluations.items() if _variant(name) == variant]
+        of_variant = [of for name, of in evaluations.items() if variant_of(name) == variant]
         rows = number + 0.6 * ((np.arange(len(of_variant)) + 0.5) / len(of_variant) - 0.5)
         for row, evaluation in zip(rows, of_variant, strict=True):
             accuracy.plot(
@@ -89,7 +82,7 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
             accuracy.plot(evaluation["clip_accuracy"], row, "o", color=colours[variant], ms=4)
     for variant in variants:
         bins = _pooled_bins(
-            of["calibration"] for name, of in evaluations.items() if _variant(name) == variant
+            of["calibration"] for name, of in evaluations.items() if variant_of(name) == variant
         )
         style = {"color": colours[variant], "lw": 1, "marker": "o", "ms": 3.5}
         calibration.plot(bins["confidence"], bins["accuracy"], **style)
@@ -110,7 +103,7 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     accuracy.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=7, frameon=False)
 
     names = list(dict.fromkeys(by_class["class"]))
-    trained = [variant for variant in variants if variant != "untrained"]
+    trained = [variant for variant in variants if variant != UNTRAINED]
     for number, variant in enumerate(trained):
         rows = by_class[by_class["variant"] == variant].set_index("class").loc[names]
         y = np.arange(len(names)) + 0.6 * ((number + 0.5) / len(trained) - 0.5)
@@ -138,10 +131,6 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
         axis.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     sns.despine(figure)
     return figure
-
-
-def _variant(network: str) -> str:
-    return network.rpartition("-")[0]
 
 
 def _pooled_bins(calibrations: Iterable[Mapping]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """What all figures share: sizes, colours, axes and files."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -18,9 +18,19 @@ from auralise.files import whole_file
 COLUMN, PAGE = 3.5, 7.2  # inches, widths of a paper's column and page
 DYNAMIC_RANGE = 60.0  # dB shown below each picture's maximum
 LOWEST = 43.0  # Hz, lower end of log-frequency axes: the second bin of 2015's transform
+GREY = "0.45"  # of untrained networks
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
 
 sns.set_theme(context="paper", style="ticks", palette="colorblind", rc={"figure.dpi": 200})
+
+
+def variant_colours(
+    names: Sequence[str], untrained: Collection[str]
+) -> dict[str, tuple[float, float, float] | str]:
+    """A colour for each name, grey for those of untrained networks."""
+    trained = [name for name in names if name not in untrained]
+    palette = sns.color_palette("colorblind", len(trained))
+    return dict(zip(trained, palette, strict=True)) | dict.fromkeys(untrained, GREY)
 
 
 def save_figure(figure: Figure, *paths: str | Path) -> None:

@@ -1,27 +1,57 @@
 """What the inversion found, in words made from its tables."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from auralise.inversion.intervals import compare_errors, error_intervals
 
-def summarise_errors(tables: Iterable[pd.DataFrame], controls: Iterable[str]) -> pd.DataFrame:
-    """The NRE of all classifiers and layers in one table.
+
+def summarise_errors(
+    errors: pd.DataFrame, excerpts: pd.DataFrame, controls: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """The NRE of all classifiers and layers, with intervals over clips.
 
     Parameters
     ----------
-    tables : iterable of DataFrame
-        As `normalised_errors` gives them, with ``classifier`` and ``layer``.
-    controls : iterable of str
-        Classifiers that are untrained.
+    errors, excerpts : DataFrame
+        As `normalised_errors` and `excerpt_errors` give them, with ``classifier`` and ``layer``.
+    controls : mapping of str to sequence of str
+        By classifier, the untrained ones to hold it against.
 
     Returns
     -------
     DataFrame
-        With the column ``control`` (bool).
+        `errors` with the columns ``ci_low``, ``ci_high``, ``n_clips`` and ``control`` (bool).
     """
-    table = pd.concat(tables, ignore_index=True)
-    return table.assign(control=table["classifier"].isin(list(controls)))
+    names = {name for untrained in controls.values() for name in untrained}
+    table = errors.merge(error_intervals(excerpts), on=["classifier", "layer", "space"])
+    return table.assign(control=table["classifier"].isin(names))
+
+
+def compare_with_controls(
+    excerpts: pd.DataFrame, controls: Mapping[str, Sequence[str]]
+) -> pd.DataFrame:
+    """NRE of trained less that of untrained classifiers, layer by layer.
+
+    Parameters
+    ----------
+    excerpts, controls
+        As in `summarise_errors`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``classifier``, ``control``, ``layer``, ``difference``, ``ci_low``, ``ci_high``,
+        ``n_clips``.
+    """
+    found = [
+        compare_errors(excerpts, classifier, control).assign(classifier=classifier, control=control)
+        for classifier, untrained in controls.items()
+        for control in untrained
+    ]
+    names = ["classifier", "control", "layer", "difference", "ci_low", "ci_high", "n_clips"]
+    return pd.concat(found)[names] if found else pd.DataFrame(columns=names)
 
 
 def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
@@ -35,12 +65,14 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
     """
     table = errors[(errors["classifier"] == classifier) & (errors["space"] == "input")]
     values = ", ".join(
-        f"{row.layer} {row.nre:.3f} ± {row.nre_std:.3f}" for row in table.itertuples()
+        f"{row.layer} {row.nre:.3f} ± {row.nre_std:.3f} {_range(row.ci_low, row.ci_high)}"
+        for row in table.itertuples()
     )
     first = table.iloc[0]
     sentences = [
         f"NRE in input space, mean ± standard deviation over {first.n_draws} draws of "
-        f"{first.n_drawn} excerpts: {values}.",
+        f"{first.n_drawn} out of {first.n_excerpts} excerpts, and 95 % interval over the "
+        f"{first.n_clips} clips that they are from: {values}.",
         f"The mean picture of the training set has {first.mean_picture:.3f}, and no inverter that "
         f"ends in an ELU can go below {first.bound:.3f}.",
     ]
@@ -66,27 +98,41 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
     return " ".join(sentences)
 
 
-def describe_control(errors: pd.DataFrame, classifier: str, control: str) -> str:
-    """Two sentences: the same for an untrained classifier, whose layers are the same."""
-    table = errors[errors["space"] == "input"].set_index(["classifier", "layer"])
-    parts = []
-    for layer in table.loc[classifier].index:
-        own, other = table.loc[(classifier, layer)], table.loc[(control, layer)]
-        spread = (own["nre_std"] ** 2 + other["nre_std"] ** 2) ** 0.5
-        difference = own["nre"] - other["nre"]
-        verdict = (
-            "alike"
-            if abs(difference) < 2 * spread
-            else "more is lost by training"
-            if difference > 0
-            else "less is lost by training"
-        )
-        parts.append(f"{layer} {other['nre']:.3f} ({verdict})")
+def describe_control(errors: pd.DataFrame, comparison: pd.DataFrame) -> str:
+    """Two sentences: the same for an untrained classifier, whose layers are the same.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        As `summarise_errors` gives it.
+    comparison : DataFrame
+        Of one classifier and one control, as `compare_with_controls` gives it.
+    """
+    control = comparison["control"].iloc[0]
+    rows = errors[(errors["space"] == "input") & (errors["classifier"] == control)]
+    nre = rows.set_index("layer")["nre"]
+    parts = [
+        f"{row.layer} {nre[row.layer]:.3f} ({_loss_by_training(row)})"
+        for row in comparison.itertuples()
+    ]
     return (
         f"The untrained {control}, whose inverters were trained in the same way: "
-        f"{', '.join(parts)}. 'Alike' means less than two standard deviations apart; one network "
-        "of each kind was compared, so this says nothing of other seeds."
+        f"{', '.join(parts)}. 'Alike' means that the 95 % interval of the difference on the same "
+        "excerpts, over clips and for each layer by itself, holds 0; one network of each kind "
+        "was compared, so this says nothing of other seeds."
     )
+
+
+def _loss_by_training(row) -> str:
+    if pd.isna(row.ci_low):
+        return "unknown: too few test clips"
+    if row.ci_low > 0:
+        return "more is lost by training"
+    return "less is lost by training" if row.ci_high < 0 else "alike"
+
+
+def _range(low: float, high: float) -> str:
+    return "[unknown]" if pd.isna(low) else f"[{low:.3f}, {high:.3f}]"
 
 
 def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -> str:
@@ -103,7 +149,7 @@ def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -
 
     def said(measure: str) -> str:
         row = table.loc[measure]
-        return f"{row['value']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+        return f"{row['value']:.3f} {_range(row['ci_low'], row['ci_high'])}"
 
     classes = [name.removeprefix("within_") for name in table.index if name.startswith("within_")]
     sentences = [
@@ -123,7 +169,7 @@ def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -
         + f", between classes {said('between')}.",
         f"Within less between: {said('contrast')}; of the inputs themselves "
         f"{said('input_contrast')}; the layer's excess over its input {said('excess')}.",
-        _verdict(table.loc["excess"], layer),
+        _verdict(table.loc["contrast"], table.loc["excess"], layer),
         f"Intervals: 95 %, bootstrap over {int(table['n_clips'].iloc[0])} test clips.",
     ]
     return " ".join(sentences)
@@ -135,25 +181,38 @@ def _sign(row: pd.Series, words: str) -> str:
     return words if row["ci_low"] > 0 or row["ci_high"] < 0 else f"not {words}"
 
 
-def _verdict(excess: pd.Series, layer: str) -> str:
-    if excess[["value", "ci_low", "ci_high"]].isna().any():
+def _verdict(contrast: pd.Series, excess: pd.Series, layer: str) -> str:
+    if contrast[["value", "ci_low", "ci_high"]].isna().any():
         return f"Whether what {layer} keeps depends on the class is unknown: too few test clips."
+    depends = (
+        f"So what {layer} keeps depends on the class"
+        if contrast["ci_low"] > 0
+        else f"So it is not shown that what {layer} keeps depends on the class"
+    )
     if excess["ci_low"] > 0:
-        return f"So what {layer} keeps depends on the class, more than the input itself does."
+        return f"{depends}, more than the input itself does."
     if excess["ci_high"] < 0:
-        return f"So {layer} keeps less of the difference between classes than the input has."
-    return f"So it is not shown that what {layer} keeps depends on the class."
+        return f"{depends}, and less than the input itself does."
+    return f"{depends}; whether more or less than the input itself does, is not shown."
 
 
 def write_findings(
-    errors: pd.DataFrame, dependence: pd.DataFrame, evaluations: dict[str, dict]
+    errors: pd.DataFrame,
+    comparison: pd.DataFrame,
+    dependence: pd.DataFrame,
+    evaluations: Mapping[str, Mapping],
 ) -> str:
     """The findings of all classifiers, as Markdown.
 
     Parameters
     ----------
-    errors, dependence : DataFrame
-    evaluations : dict of str to dict
+    errors : DataFrame
+        As `summarise_errors` gives it, layers of a classifier from the input on.
+    comparison : DataFrame
+        As `compare_with_controls` gives it.
+    dependence : DataFrame
+        As `class_dependence` gives it, with ``classifier`` and ``layer``.
+    evaluations : mapping of str to mapping
         As `auralise.singing.evaluate_svdnet` gives them, by classifier.
 
     Returns
@@ -161,22 +220,16 @@ def write_findings(
     str
     """
     lines = ["# What the inversion found", ""]
-    names = errors[["classifier", "control"]].drop_duplicates()
-    controls = names[names["control"]]["classifier"].tolist()
-    by_name = {
-        name: rows["layer"].drop_duplicates().tolist()
-        for name, rows in errors.groupby("classifier")
-    }
-    for classifier in names[~names["control"]]["classifier"]:
-        layers = by_name[classifier]
+    trained = errors[~errors["control"]]
+    for classifier, rows in trained.groupby("classifier", sort=False):
         lines += [f"## {classifier}", ""]
         if classifier in evaluations:
             lines += [describe_evaluation(evaluations[classifier]), ""]
         lines += [describe_errors(errors, classifier), ""]
-        for control in controls:
-            if by_name[control] == layers:
-                lines += [describe_control(errors, classifier, control), ""]
-        lines += [describe_dependence(dependence, classifier, layers[-1]), ""]
+        compared = comparison[comparison["classifier"] == classifier]
+        for _, with_control in compared.groupby("control", sort=False):
+            lines += [describe_control(errors, with_control), ""]
+        lines += [describe_dependence(dependence, classifier, rows["layer"].iloc[-1]), ""]
     lines += [
         "NRE is the Euclidean distance from an excerpt to its inversion in units of the mean "
         "distance between excerpts (Mishra 2018). It measures a layer and the inverter that was "
@@ -186,17 +239,21 @@ def write_findings(
     return "\n".join(lines)
 
 
-def describe_evaluation(evaluation: dict) -> str:
+def describe_evaluation(evaluation: Mapping) -> str:
     """One sentence: how well SVDNet knows singing, beside chance."""
     low, high = evaluation["error_ci"]
-    verdict = (
-        "better than chance"
-        if high < evaluation["chance_error"]
-        else "not distinguishable from chance, so read all that follows with that in mind"
-    )
+    if low is None:
+        interval, verdict = "unknown interval", "too few test songs to tell it from chance"
+    else:
+        interval = f"{low:.1%}, {high:.1%}"
+        verdict = (
+            "better than chance"
+            if high < evaluation["chance_error"]
+            else "not distinguishable from chance, so read all that follows with that in mind"
+        )
     return (
         f"On {evaluation['n_songs']} test songs ({evaluation['n_frames']:,} frames) its frame "
-        f"error is {evaluation['error']:.1%} [{low:.1%}, {high:.1%}] at the threshold "
+        f"error is {evaluation['error']:.1%} [{interval}] at the threshold "
         f"{evaluation['threshold']:g} that validation chose, where always saying the more "
         f"frequent class errs in {evaluation['chance_error']:.1%}: {verdict}. Precision "
         f"{evaluation['precision']:.3f}, recall {evaluation['recall']:.3f}, "

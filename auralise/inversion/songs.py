@@ -1,9 +1,11 @@
 """One excerpt of a song, and what every layer has kept of it: pictures and sounds."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import librosa
 import numpy as np
@@ -14,6 +16,8 @@ from auralise.audio import SILENCE, map_audio, write_audio
 from auralise.errors import AudioError, InversionError
 from auralise.files import whole_file
 from auralise.inversion.subjects import Subject
+
+log = logging.getLogger(__name__)
 
 PHASES = ("original", "griffin_lim")
 N_ITERATIONS = 32  # of Griffin & Lim
@@ -100,12 +104,21 @@ def read_picture(
     """
     stft, n_frames = subject.stft, subject.picture[1]
     excerpt = float(stft.times(n_frames)[-1])
+    frame_rate = stft.sample_rate / stft.hop_length
     with map_audio(path, stft.sample_rate) as samples:
         duration = len(samples) / stft.sample_rate
+        latest = stft.n_frames(len(samples)) - n_frames
+        if latest < 0:
+            raise AudioError(
+                f"{path}: lasts {duration:.2f} s, shorter than an excerpt of {excerpt:.2f} s; "
+                "choose a longer song"
+            )
         if time is None:
-            time = draw_time(duration, excerpt, np.random.default_rng(seed))
-        first = round(time * stft.sample_rate / stft.hop_length)
-        if first + n_frames > stft.n_frames(len(samples)):
+            drawn = draw_time(duration, excerpt, np.random.default_rng(seed))
+            # The nearest frame may lie beyond the last excerpt that fits.
+            time = min(round(drawn * frame_rate), latest) / frame_rate
+        first = round(time * frame_rate)
+        if first > latest:
             raise AudioError(
                 f"{path}: lasts {duration:.2f} s, but the excerpt goes from {time:g} s to "
                 f"{time + excerpt:.2f} s; choose an earlier time or a longer song"
@@ -191,6 +204,58 @@ def invert_song(
     return found
 
 
+def invert_songs(
+    paths: Iterable[str | Path],
+    subject: Subject,
+    inverters: Mapping[str, nn.Module],
+    folder: str | Path,
+    *,
+    classifier: str,
+    time: float | None = None,
+    phase: str = "original",
+    seed: int = 0,
+) -> None:
+    """Invert every layer on an excerpt of each of several songs.
+
+    A song that cannot be used is left out, with a warning.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+    folder : str or Path
+        Gets a folder for each song, by its name.
+    subject, inverters, classifier, time, phase
+        As `invert_song` takes them.
+    seed : int
+        Of the drawn times, another one for each song.
+
+    Raises
+    ------
+    AudioError
+        None of the songs can be used.
+    """
+    failures: list[AudioError] = []
+    n_inverted = 0
+    for number, path in enumerate(paths):
+        try:
+            invert_song(
+                path,
+                subject,
+                inverters,
+                Path(folder) / Path(path).stem,
+                classifier=classifier,
+                time=time,
+                phase=phase,
+                seed=seed + 1000 * number,
+            )
+            n_inverted += 1
+        except AudioError as error:
+            log.warning("left out: %s", error)
+            failures.append(error)
+    if failures and not n_inverted:
+        raise failures[0]
+
+
 def _sound(
     magnitude: np.ndarray, spectrum: np.ndarray, subject: Subject, n_samples: int, phase: str
 ) -> np.ndarray:
@@ -247,7 +312,7 @@ def read_inversions(path: str | Path) -> Inversions:
                     if name.startswith("layer_")
                 },
             )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise InversionError(
             f"{path}: no file of inversions ({error}); invert the song again"
         ) from None

@@ -1,7 +1,7 @@
 """What is to be inverted: a classifier taken apart, and the way from sound to picture and back."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from auralise.mel import BANDS, STFT, LogMel
 from auralise.networks import LogScaling, stages_of
 from auralise.svdnet import PICTURE
 from auralise.weights.own import is_network, read_network
-from auralise.weights.svdnet import read_mean_std, read_svdnet
+from auralise.weights.svdnet import Inverter, read_mean_std, read_svdnet
 
 N_UPDATES = 300  # of `spread_bands`
 
@@ -77,6 +77,11 @@ class Subject:
             )
         stages = list(self.stages.named_children())
         return nn.Sequential(OrderedDict(stages[: self.layers.index(layer) + 1]))
+
+    def by_layer(self, inverters: Iterable[Inverter]) -> dict[str, Inverter]:
+        """Inverters by the name of their layer, from the input on."""
+        found = {inverter.layer: inverter for inverter in inverters}
+        return {layer: found[layer] for layer in self.layers if layer in found}
 
     @torch.inference_mode()
     def predict(self, pictures: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from auralise.svdnet import N_PARAMETERS, SLOPE
 from auralise.weights import zips
 from auralise.weights.common import (
     FoundConvolution,
@@ -35,8 +36,6 @@ log = logging.getLogger(__name__)
 
 SVDNET_SHAPES = [(64, 1, 3, 3), (32, 64, 3, 3), (128, 32, 3, 3), (64, 128, 3, 3)]
 SVDNET_POOLED = (1, 3)  # indices of the convolutions before a pooling
-SVDNET_SIZE = 1_408_225
-SLOPE = 0.01  # of lasagne.nonlinearities.leaky_rectify
 READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -172,15 +171,26 @@ def _convolution(
 def _norm(
     path: str | Path, name: str, beta: Tensor, gamma: Tensor, mean: Tensor, inv_std: Tensor
 ) -> nn.BatchNorm2d:
+    variance = variance_of(path, f"the fourth vector after '{name}'", inv_std)
+    return batch_norm(mean, variance, gamma, beta, epsilon=0.0)
+
+
+def variance_of(path: str | Path, where: str, inv_std: Tensor) -> Tensor:
+    """Variances behind Lasagne's ``inv_std``, which hold the epsilon already.
+
+    Raises
+    ------
+    WeightsError
+        A value is not positive.
+    """
     if not (inv_std > 0).all():
         raise refusal(
             path,
-            f"the fourth vector after '{name}' has values that are not positive",
+            f"{where} has values that are not positive",
             "inv_std, the inverse standard deviations of a batch normalisation",
             SAVE_AGAIN,
         )
-    # Lasagne's inv_std already holds its epsilon.
-    return batch_norm(mean, inv_std**-2, gamma, beta, epsilon=0.0)
+    return inv_std**-2
 
 
 def _svdnet(
@@ -190,11 +200,11 @@ def _svdnet(
     size = sum(array.size for array in arrays.values())
     is_whole = any(array.ndim == 2 for array in arrays.values())
     has_norm = any(item.norm for item in found)
-    if is_whole and not has_norm and size != SVDNET_SIZE:
+    if is_whole and not has_norm and size != N_PARAMETERS:
         raise refusal(
             path,
             f"the convolutions of SVDNet, but {size:,} parameters in all",
-            f"{SVDNET_SIZE:,}",
+            f"{N_PARAMETERS:,}",
             "Leave out the dense layers if they are not those of Schlüter & Grill 2015.",
         )
     log.info(

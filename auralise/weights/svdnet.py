@@ -20,7 +20,7 @@ from auralise.inverters import GRID, PUBLISHED, Design, build_inverter
 from auralise.svdnet import LAYERS, N_PARAMETERS, PICTURE, SHAPES, build_svdnet
 from auralise.weights import zips
 from auralise.weights.common import fill, listing, refusal, require_finite, shape_text
-from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays
+from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays, variance_of
 from auralise.weights.own import as_text, read_safetensors, write_tensors
 
 SVDNET_FORMAT = "auralise-svdnet/1"
@@ -343,16 +343,12 @@ def _inverter_tensors(
             tensors[f"block{number}.layer.bias"] = vectors[0]
             continue
         beta, gamma, mean, inv_std = vectors
-        if not (inv_std > 0).all():
-            raise refusal(
-                path, f"'{block.vectors[3]}' has values that are not positive",
-                "inv_std, the inverse standard deviations of a batch normalisation", SAVE_AGAIN,
-            )  # fmt: skip
+        variance = variance_of(path, f"'{block.vectors[3]}'", inv_std.double())
         tensors |= {
             f"block{number}.norm.weight": gamma,
             f"block{number}.norm.bias": beta,
             f"block{number}.norm.running_mean": mean,
-            f"block{number}.norm.running_var": inv_std.double() ** -2,
+            f"block{number}.norm.running_var": variance,
         }
     return tensors
 

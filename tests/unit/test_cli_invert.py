@@ -94,6 +94,35 @@ def test_our_own_files_are_matched(folder):
     assert run(folder, "fc8.safetensors", classifier="own.safetensors", scale="unit") == 0
 
 
+def test_results_replace_earlier_ones_and_nothing_else(folder, capsys):
+    assert run(folder, "mp6.npz", time_index=0.5) == 0
+    assert run(folder, "fc8.npz", time_index=0.5) == 0
+    assert not (folder / "out/song/mp6.wav").exists()
+    before = {path.name: path.read_bytes() for path in (folder / "out/song").iterdir()}
+    assert run(folder, "mp6.npz", time_index=2.5) == 2
+    assert {p.name: p.read_bytes() for p in (folder / "out/song").iterdir()} == before
+    (folder / "out/song/take 1.wav").touch()
+    capsys.readouterr()
+    assert run(folder, "mp6.npz", time_index=0.5) == 2
+    assert "holds something else ('take 1.wav')" in capsys.readouterr().err
+    assert (folder / "out/song/fc8.wav").is_file()
+
+
+def test_a_folder_that_cannot_be_written_is_told(folder, capsys, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("auralise.inversion.songs.write_audio", full)
+    assert run(folder, "mp6.npz", time_index=0.5) == 2
+    assert "results cannot be written to" in capsys.readouterr().err
+
+
+def test_a_seed_that_is_none_is_refused(folder, capsys):
+    with pytest.raises(SystemExit):
+        run(folder, "fc8.npz", seed="-1")
+    assert "expected a whole number, 0 or more, got '-1'" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("text", ["-1", "later", "inf", "nan"])
 def test_a_time_that_is_none_is_refused(folder, capsys, text):
     with pytest.raises(SystemExit):

@@ -13,7 +13,8 @@ from auralise.audio import Stft
 from auralise.auralisation import PEAK, auralise, set_loudness, write_auralisations
 from auralise.deconvnet import Deconvnet
 from auralise.errors import NetworkError, SettingsError
-from auralise.explanation import Windows, explain_song, require_replaceable, total_stride
+from auralise.explanation import SOUNDS, Windows, explain_song, total_stride
+from auralise.files import require_replaceable
 from auralise.maps import open_maps, write_maps
 
 STFT = Stft(4000, 64, 32)
@@ -260,7 +261,7 @@ class TestFolder:
         assert (tmp_path / "söng/diary.txt").read_text() == "mine"
         (tmp_path / "file").write_text("mine")
         with pytest.raises(SettingsError, match="file"):
-            require_replaceable(tmp_path / "file")
+            require_replaceable(tmp_path / "file", SOUNDS)
 
 
 def test_a_window_too_short_is_told(tmp_path):

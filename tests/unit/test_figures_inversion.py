@@ -69,7 +69,8 @@ def test_every_classifiers_errors_are_drawn_beside_the_mean_picture():
     rows = [
         {
             "classifier": name, "layer": layer, "space": space, "nre": nre + control / 10,
-            "nre_std": 0.01, "mean_picture": 0.7, "bound": 0.1, "control": bool(control),
+            "ci_low": nre - 0.05, "ci_high": nre + 0.2, "mean_picture": 0.7, "bound": 0.1,
+            "control": bool(control),
         }
         for control, name in enumerate(("svdnet-0", "svdnet_untrained-0"))
         for layer, nre in (("conv1", 0.2), ("fc8", 0.6))
@@ -84,3 +85,19 @@ def test_every_classifiers_errors_are_drawn_beside_the_mean_picture():
     np.testing.assert_allclose(others["mean picture"], 0.7)
     np.testing.assert_allclose(others["bound of a last ELU"], 0.1)
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["conv1", "fc8"]
+
+
+def test_classifiers_that_see_other_pictures_have_lines_of_their_own():
+    rows = [
+        {
+            "classifier": name, "layer": "layer1", "space": space, "nre": 0.2, "ci_low": 0.1,
+            "ci_high": 0.3, "mean_picture": mean, "bound": 0.1, "control": False,
+        }
+        for name, mean in (("linear-0", 0.5), ("log-0", 0.7))
+        for space in ("input", "features")
+    ]  # fmt: skip
+    axis = draw_errors(pd.DataFrame(rows)).axes[0]
+    drawn = {float(line.get_ydata()[0]): line.get_color() for line in axis.lines}
+    assert drawn[0.5] != drawn[0.7]
+    _, labels = axis.get_legend_handles_labels()
+    assert labels.count("mean picture") == 1

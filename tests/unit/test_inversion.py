@@ -13,13 +13,20 @@ from torch import nn
 from auralise.audio import Stft
 from auralise.errors import AudioError, InversionError, SettingsError
 from auralise.inversion import findings, training
+from auralise.inversion.intervals import class_dependence, compare_errors, error_intervals
 from auralise.inversion.measures import (
     Reconstructions,
-    class_dependence,
+    excerpt_errors,
     normalised_errors,
     reconstruct,
 )
-from auralise.inversion.songs import draw_time, invert_song, read_inversions, read_picture
+from auralise.inversion.songs import (
+    draw_time,
+    invert_song,
+    invert_songs,
+    read_inversions,
+    read_picture,
+)
 from auralise.inversion.subjects import (
     genre_subject,
     read_subject,
@@ -33,13 +40,13 @@ from auralise.inversion.training import (
     train_inverter,
     weight_penalty,
 )
-from auralise.inverters import design_for, initial_inverter
+from auralise.inverters import derive_design, design_for, initial_inverter
 from auralise.mel import BANDS, STFT, LogMel
 from auralise.networks import Architecture, build_network
 from auralise.schedules import Schedule
 from auralise.svdnet import LAYERS, SHAPES, initial_svdnet
 from auralise.weights import write_weights
-from auralise.weights.svdnet import write_mean_std, write_svdnet
+from auralise.weights.svdnet import Inverter, write_mean_std, write_svdnet
 from tests.conftest import sine
 
 SCHEDULE = Schedule(
@@ -220,6 +227,16 @@ class TestErrors:
             assert table.loc[space, "nre"] == pytest.approx(np.mean(expected), rel=1e-4)
             assert table.loc[space, "nre_std"] == pytest.approx(np.std(expected, ddof=1), rel=1e-2)
 
+    def test_what_excerpts_add_is_the_nre_together(self, identity, segments):
+        found = reconstruct(identity, "same", Halved(), segments, n_drawn=6, n_draws=3)
+        table, nre = excerpt_errors(found), normalised_errors(found).set_index("space")["nre"]
+        for space, rows in table.groupby("space"):
+            assert np.average(rows["error"], weights=rows["n_draws"]) == pytest.approx(nre[space])
+        with h5py.File(segments) as file:
+            rows = table[table["space"] == "input"]
+            np.testing.assert_array_equal(rows["clip"], file["test/clip"][:][rows["excerpt"]])
+        assert table["n_draws"].sum() == 2 * 6 * 3
+
     def test_the_mean_picture_is_that_of_the_training_set(self, identity, segments):
         found = reconstruct(identity, "same", Halved(), segments, n_drawn=16, n_draws=1)
         with h5py.File(segments) as file:
@@ -254,6 +271,7 @@ def reconstructions(inversions, pictures, labels, clips):
         distances={"input": np.where(labels == 1, 0.5, 1.0)},
         mean_distances={},
         bound=np.zeros(n),
+        excerpts=np.arange(n),
         labels=labels,
         clips=clips,
         classes=("nosing", "sing"),
@@ -310,32 +328,104 @@ class TestDependence:
         assert class_dependence(found)["ci_low"].isna().all()
 
 
-def errors_table(values, classifier="svdnet-0", control=False, mean=0.7):
+def excerpts_table(classifier, errors, clips, layer="fc8"):
     return pd.DataFrame(
         {
-            "classifier": classifier, "layer": list(values), "space": "input",
-            "nre": list(values.values()), "nre_std": 0.01, "mean_picture": mean,
-            "mean_picture_std": 0.01, "bound": 0.1, "n_excerpts": 60, "n_drawn": 32,
-            "n_draws": 10, "control": control,
+            "classifier": classifier, "layer": layer, "space": "input",
+            "excerpt": np.arange(len(errors)), "clip": clips, "error": errors, "n_draws": 2,
         }
     )  # fmt: skip
 
 
-def dependence_table(excess, low, high):
+class TestIntervals:
+    CLIPS = np.arange(60) // 10
+
+    def test_hold_the_mean_and_widen_with_the_spread_of_clips(self):
+        rng = np.random.default_rng(0)
+        widths = []
+        for spread in (0.01, 0.1):
+            errors = 0.5 + spread * rng.standard_normal(6)[self.CLIPS]
+            row = error_intervals(excerpts_table("a", errors, self.CLIPS)).iloc[0]
+            assert row["ci_low"] < errors.mean() < row["ci_high"]
+            assert row["n_clips"] == 6
+            widths.append(row["ci_high"] - row["ci_low"])
+        assert widths[1] > 5 * widths[0]
+
+    def test_cover_the_truth_about_as_often_as_they_say(self):
+        """Of clips that differ, most intervals over excerpts alone would miss it."""
+        rng = np.random.default_rng(1)
+        clips, held = np.arange(200) // 10, 0
+        for _ in range(100):
+            errors = rng.standard_normal(20)[clips] + 0.1 * rng.standard_normal(200)
+            row = error_intervals(excerpts_table("a", errors, clips)).iloc[0]
+            held += row["ci_low"] < 0 < row["ci_high"]
+        assert 86 <= held <= 99
+
+    def test_a_difference_on_the_same_excerpts_is_found_that_clips_would_hide(self):
+        rng = np.random.default_rng(2)
+        errors = 0.5 + 0.2 * rng.standard_normal(6)[self.CLIPS]
+        table = pd.concat(
+            [
+                excerpts_table("own", errors + 0.02, self.CLIPS),
+                excerpts_table("control", errors, self.CLIPS),
+            ]
+        )
+        row = compare_errors(table, "own", "control").iloc[0]
+        assert row["difference"] == pytest.approx(0.02)
+        assert row["ci_low"] > 0.01
+        swapped = compare_errors(table, "control", "own").iloc[0]
+        assert swapped["ci_high"] == pytest.approx(-row["ci_low"])
+
+    def test_are_unknown_for_too_few_clips(self):
+        table = excerpts_table("a", np.linspace(0, 1, 30), np.arange(30) // 10)
+        assert error_intervals(table)[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
+def errors_table(values, classifier="svdnet-0", control=False, mean=0.7):
+    nre = np.array(list(values.values()))
+    return pd.DataFrame(
+        {
+            "classifier": classifier, "layer": list(values), "space": "input", "nre": nre,
+            "nre_std": 0.01, "mean_picture": mean, "mean_picture_std": 0.01, "bound": 0.1,
+            "n_excerpts": 60, "n_drawn": 32, "n_draws": 10, "ci_low": nre - 0.05,
+            "ci_high": nre + 0.04, "n_clips": 8, "control": control,
+        }
+    )  # fmt: skip
+
+
+def comparison_table(differences, width=0.02):
+    values = np.array(list(differences.values()))
+    return pd.DataFrame(
+        {
+            "classifier": "svdnet-0", "control": "svdnet_untrained-0",
+            "layer": list(differences), "difference": values, "ci_low": values - width,
+            "ci_high": values + width, "n_clips": 8,
+        }
+    )  # fmt: skip
+
+
+def dependence_table(contrast, excess):
     names = [
         "nre_nosing", "nre_sing", "nre_difference", "within_nosing", "within_sing", "between",
         "contrast", "input_contrast", "excess",
     ]  # fmt: skip
     table = pd.DataFrame({"measure": names, "value": 0.1, "ci_low": -0.1, "ci_high": 0.2})
-    table.loc[8, ["value", "ci_low", "ci_high"]] = excess, low, high
+    table.loc[6, ["value", "ci_low", "ci_high"]] = contrast
+    table.loc[8, ["value", "ci_low", "ci_high"]] = excess
     return table.assign(n_clips=8, classifier="svdnet-0", layer="fc8")
+
+
+ABOVE, AROUND, BELOW, UNKNOWN = (
+    (0.3, 0.1, 0.5), (0.1, -0.1, 0.5), (-0.3, -0.5, -0.1), (np.nan,) * 3,
+)  # fmt: skip
 
 
 class TestFindings:
     def test_rising_errors_are_said_to_rise(self):
         text = findings.describe_errors(errors_table({"conv1": 0.1, "fc8": 0.6}), "svdnet-0")
-        assert "conv1 0.100 ± 0.010, fc8 0.600 ± 0.010" in text
-        assert "10 draws of 32 excerpts" in text
+        assert "conv1 0.100 ± 0.010 [0.050, 0.140], fc8 0.600 ± 0.010 [0.550, 0.640]" in text
+        assert "10 draws of 32 out of 60 excerpts" in text
+        assert "95 % interval over the 8 clips" in text
         assert "rises with depth from each layer to the next" in text
         assert "do not beat" not in text
 
@@ -347,48 +437,72 @@ class TestFindings:
 
     def test_a_control_is_compared_layer_by_layer(self):
         control = {"conv1": 0.101, "mp3": 0.2, "fc8": 0.4}
-        table = pd.concat(
-            [
-                errors_table({"conv1": 0.1, "mp3": 0.1, "fc8": 0.6}),
-                errors_table(control, "svdnet_untrained-0", True),
-            ]
-        )
-        text = findings.describe_control(table, "svdnet-0", "svdnet_untrained-0")
+        errors = errors_table(control, "svdnet_untrained-0", True)
+        differences = {"conv1": -0.001, "mp3": -0.1, "fc8": 0.2}
+        text = findings.describe_control(errors, comparison_table(differences))
         assert "conv1 0.101 (alike)" in text
         assert "mp3 0.200 (less is lost by training)" in text
         assert "fc8 0.400 (more is lost by training)" in text
+        text = findings.describe_control(errors, comparison_table({"fc8": 0.2}, np.nan))
+        assert "fc8 0.400 (unknown: too few test clips)" in text
 
     @pytest.mark.parametrize(
-        ("values", "verdict"),
+        ("contrast", "excess", "verdict"),
         [
-            ((0.3, 0.1, 0.5), "So what fc8 keeps depends on the class"),
-            ((0.1, -0.1, 0.5), "it is not shown that what fc8 keeps depends"),
-            ((-0.3, -0.5, -0.1), "keeps less of the difference between classes"),
-            ((np.nan, np.nan, np.nan), "is unknown: too few test clips"),
+            (ABOVE, ABOVE, "So what fc8 keeps depends on the class, more than the input"),
+            (ABOVE, AROUND, "depends on the class; whether more or less than the input"),
+            (ABOVE, BELOW, "So what fc8 keeps depends on the class, and less than the input"),
+            (AROUND, AROUND, "it is not shown that what fc8 keeps depends on the class"),
+            (BELOW, BELOW, "it is not shown that what fc8 keeps depends on the class, and less"),
+            (UNKNOWN, UNKNOWN, "is unknown: too few test clips"),
         ],
     )
-    def test_the_verdict_follows_the_interval(self, values, verdict):
-        text = findings.describe_dependence(dependence_table(*values), "svdnet-0", "fc8")
+    def test_the_verdict_follows_the_intervals(self, contrast, excess, verdict):
+        table = dependence_table(contrast, excess)
+        text = findings.describe_dependence(table, "svdnet-0", "fc8")
         assert verdict in text
         assert "bootstrap over 8 test clips" in text
 
+    EVALUATION = {
+        "n_songs": 8, "n_frames": 6728, "error": 0.2, "error_ci": [0.15, 0.25],
+        "threshold": 0.4, "chance_error": 0.41, "precision": 0.9, "recall": 0.6, "f1": 0.7,
+    }  # fmt: skip
+
+    def test_too_few_songs_do_not_beat_chance(self):
+        assert "better than chance" in findings.describe_evaluation(self.EVALUATION)
+        text = findings.describe_evaluation(self.EVALUATION | {"error_ci": [None, None]})
+        assert "20.0% [unknown interval]" in text
+        assert "too few test songs to tell it from chance" in text
+
     def test_all_findings_stand_under_the_name_of_their_classifier(self):
-        evaluation = {
-            "n_songs": 8, "n_frames": 6728, "error": 0.2, "error_ci": [0.15, 0.25],
-            "threshold": 0.4, "chance_error": 0.41, "precision": 0.9, "recall": 0.6, "f1": 0.7,
-        }  # fmt: skip
-        table = pd.concat(
+        controls = {"svdnet-0": ["svdnet_untrained-0"]}
+        clips = np.arange(60) // 10
+        excerpts = pd.concat(
             [
-                errors_table({"fc8": 0.6}),
-                errors_table({"fc8": 0.5}, "svdnet_untrained-0", True),
+                excerpts_table("svdnet-0", np.full(60, 0.6), clips),
+                excerpts_table("svdnet_untrained-0", np.full(60, 0.5), clips),
+                excerpts_table("square-0", np.full(60, 0.2), clips, "layer1"),
             ]
         )
+        measured = pd.concat(
+            [
+                errors_table({"fc8": 0.6}),
+                errors_table({"fc8": 0.5}, "svdnet_untrained-0"),
+                errors_table({"layer1": 0.2}, "square-0"),
+            ]
+        ).drop(columns=["ci_low", "ci_high", "n_clips", "control"])
+        dependence = dependence_table(ABOVE, AROUND)
         text = findings.write_findings(
-            table, dependence_table(0.3, 0.1, 0.5), {"svdnet-0": evaluation}
+            findings.summarise_errors(measured, excerpts, controls),
+            findings.compare_with_controls(excerpts, controls),
+            pd.concat([dependence, dependence.assign(classifier="square-0", layer="layer1")]),
+            {"svdnet-0": self.EVALUATION},
         )
         assert "## svdnet-0" in text and "## svdnet_untrained-0" not in text
         assert "frame error is 20.0% [15.0%, 25.0%]" in text and "better than chance" in text
         assert "fc8 0.500 (more is lost by training)" in text
+        # A network of another kind has no control, and is held against none.
+        assert "The untrained" not in text[text.index("## square-0") :]
 
 
 class TestBandsToBins:
@@ -439,6 +553,29 @@ class TestSongs:
         with pytest.raises(AudioError, match=r"lasts 3.00 s, but the excerpt goes from 2 s to 3.6"):
             read_picture(path, svdnet, time=2.0)
 
+    def test_whatever_is_drawn_fits(self, svdnet, tmp_path):
+        """The frame nearest to the last possible beginning may be one too late."""
+        n_samples = (114 + 3) * 315 + 200
+        noise = 0.1 * np.random.default_rng(0).standard_normal(n_samples)
+        soundfile.write(tmp_path / "short.wav", noise, 22050)
+        for seed in range(60):
+            time, spectrum = read_picture(tmp_path / "short.wav", svdnet, seed=seed)
+            assert spectrum.shape == (513, 115) and 0 <= time <= 3 * 315 / 22050 + 1e-9
+
+    def test_a_song_shorter_than_an_excerpt_is_refused(self, svdnet, tmp_path):
+        soundfile.write(tmp_path / "short.wav", 0.1 * np.ones(22050), 22050)
+        with pytest.raises(AudioError, match=r"lasts 1.00 s, shorter than an excerpt of 1.63 s"):
+            read_picture(tmp_path / "short.wav", svdnet)
+
+    def test_a_song_that_cannot_be_used_is_left_out(self, path, svdnet, tmp_path, caplog):
+        silent = tmp_path / "silent.wav"
+        soundfile.write(silent, np.zeros(66150), 22050)
+        invert_songs([silent, path], svdnet, {}, tmp_path / "out", classifier="svdnet")
+        assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["a song"]
+        assert "left out: " in caplog.text and "silent.wav: silent" in caplog.text
+        with pytest.raises(AudioError, match=r"silent.wav: silent"):
+            invert_songs([silent], svdnet, {}, tmp_path / "none", classifier="svdnet")
+
     @pytest.mark.parametrize("phase", ["original", "griffin_lim"])
     def test_every_layer_is_seen_and_heard(self, path, svdnet, tmp_path, phase):
         inverters = {
@@ -470,8 +607,12 @@ class TestSongs:
 
     def test_a_foreign_file_of_inversions_is_refused(self, tmp_path):
         np.savez(tmp_path / "x.npz", a=np.zeros(3))
-        with pytest.raises(InversionError, match="no file of inversions"):
-            read_inversions(tmp_path / "x.npz")
+        whole = (tmp_path / "x.npz").read_bytes()
+        (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+        (tmp_path / "empty.npz").touch()
+        for name in ("x", "cut", "empty", "missing"):
+            with pytest.raises(InversionError, match="no file of inversions"):
+                read_inversions(tmp_path / f"{name}.npz")
 
 
 class TestSubjects:
@@ -487,6 +628,13 @@ class TestSubjects:
             expected = torch.softmax(network(magnitude), 1)
         found = subject.predict(subject.scaling(magnitude))
         torch.testing.assert_close(found, expected)
+
+    def test_inverters_come_from_the_input_on(self, subject):
+        names = ["dense1", "layer1", "layer2"]
+        inverters = [
+            Inverter(name, derive_design((4, 16, 12), (32, 24)), nn.Identity()) for name in names
+        ]
+        assert list(subject.by_layer(inverters)) == ["layer1", "layer2", "dense1"]
 
     def test_svdnet_is_read_with_its_normalisation(self, tmp_path):
         write_svdnet(tmp_path / "w", initial_svdnet(0))

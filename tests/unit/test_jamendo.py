@@ -51,6 +51,10 @@ class TestLayout:
             (lambda f: (f / "labels/a.lab").unlink(), "lists a.wav, but .*a.lab is missing"),
             (lambda f: (f / "audio/b.wav").unlink(), "lists b.wav, but .*b.wav is missing"),
             (lambda f: (f / "filelists/test").write_text("a.wav\n"), "'a' stands in 2 lines"),
+            (
+                lambda f: (f / "filelists/test").write_bytes("é.wav".encode("latin-1")),
+                "filelists/test: cannot be read .* expected text in UTF-8",
+            ),
         ],
     )
     def test_mistakes_are_named(self, folder, change, message):

@@ -1,13 +1,17 @@
 """Settings are completed with defaults; a mistake is answered with what was expected."""
 
+import re
+
 import pytest
 import yaml
 
 from auralise.augmentation import Augmentation
 from auralise.errors import SettingsError
+from auralise.inversion.training import Objective
 from auralise.networks import Architecture
 from auralise.schedules import OPTIMISERS, Schedule
 from auralise.settings import complete_settings
+from auralise.singing import Variation
 
 
 @pytest.fixture
@@ -72,7 +76,7 @@ def test_what_is_given_is_not_changed(schema):
     assert given == {"training": {"epochs": 3}}
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml", "gtzan.yaml"])
+@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml", "gtzan.yaml", "inversion.yaml"])
 def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     settings = complete_settings(yaml.safe_load((repository / "config" / name).read_text()), schema)
     for variant in settings["networks"].values():
@@ -80,16 +84,30 @@ def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     assert settings["training"]["optimiser"] in OPTIMISERS
     Augmentation(**settings["training"].pop("augmentation"))
     Schedule(**settings["training"])
+    svdnet, inverters = settings["inversion"]["svdnet"], settings["inversion"]["training"]
+    Variation(**{name: svdnet.pop(name) for name in ("stretch", "shift", "filter_db")})
+    Schedule(**svdnet)
+    Objective(**{name: inverters.pop(name) for name in ("l2", "features", "spectral")})
+    Schedule(**inverters)
 
 
-def test_every_setting_is_explained(repository, schema):
+def test_every_setting_is_explained_in_its_section(repository, schema):
     guide = (repository / "config/README.md").read_text()
+    parts = re.split(r"^\*\*`(\w+)`\*\*(?:, `(\w+)`)?", guide, flags=re.MULTILINE)
+    sections = {
+        tuple(filter(None, heading)): text
+        for *heading, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
+    }
+    sections[()] = parts[0] + "".join(f"`{name}`" for name, *_ in sections)
 
-    def names(rules):
+    def paths(rules, above=()):
         for name, rule in rules.get("properties", {}).items():
-            yield name
-            yield from names(rule)
-            yield from names(rule.get("additionalProperties", {}) or {})
+            yield (*above, name)
+            yield from paths(rule, (*above, name))
+            yield from paths(rule.get("additionalProperties", {}) or {}, (*above, name))
 
-    for name in names(yaml.safe_load(schema.read_text())):
-        assert f"`{name}`" in guide, name
+    for *above, name in paths(yaml.safe_load(schema.read_text())):
+        if (*above, name) not in sections:
+            while tuple(above) not in sections:
+                above.pop()
+            assert f"`{name}`" in sections[tuple(above)], (*above, name)

@@ -27,6 +27,8 @@ def sung(project):
 def are_complete(results, layers):
     """Inverters, errors beside the mean picture, sounds and pictures of each classifier."""
     errors = pd.read_csv(results / "inversion/errors.csv")
+    comparison = pd.read_csv(results / "inversion/comparison.csv")
+    assert comparison["layer"].tolist() == [next(iter(layers.values()))]
     assert dict(zip(errors["classifier"], errors["layer"], strict=False)) == layers
     assert np.isfinite(errors[["nre", "nre_std", "mean_picture"]]).all(axis=None)
     for row in errors.itertuples():
@@ -72,6 +74,20 @@ def test_a_setting_of_the_inverters_leaves_the_classifiers_alone(project, sung):
     planned = project.planned(config)
     assert planned["train_inverter"] == 2
     assert not {"train_svdnet", "render_voices", "write_spectra"} & planned.keys()
+
+
+def test_what_genre_networks_see_does_not_concern_svdnet(project, sung):
+    config = project.configure("seen", experiment="sung", **SUNG | {"stft": {"duration": 2.0}})
+    assert project.planned(config) == {}
+
+
+def test_a_layer_that_no_network_has_is_refused(project):
+    config = project.configure(
+        "deep", methods=["inversion"], inversion={"genre_layers": ["layer2", "dense2"]}
+    )
+    done = project.run("--dry-run", config=config)
+    assert done.returncode != 0
+    assert "genre_layers: square-0 has no 'dense2'; it has layer1, " in done.stdout
 
 
 def test_inversion_without_a_layer_is_refused(project):

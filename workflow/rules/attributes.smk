@@ -12,8 +12,6 @@ DESIGN = {
         "reverberation",
     )
 }
-# The untrained networks have the architecture of the first variant.
-CONTROLLED = [next(iter(config["networks"]))]
 
 
 def figure_files(stem, caption, labels):

@@ -42,6 +42,8 @@ TRAINED = [
 ]
 CONTROLS = [f"untrained-{seed}" for seed in range(config["controls"]["untrained"])]
 NETWORKS = TRAINED + CONTROLS
+# The untrained networks have the architecture of the first variant.
+CONTROLLED = [next(iter(config["networks"]))]
 ONE_OF_EACH = [f"{variant}-{config['seeds'][0]}" for variant in config["networks"]]
 ONE_OF_EACH += CONTROLS[:1]
 

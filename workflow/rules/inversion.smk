@@ -3,6 +3,23 @@ SVDNET_CONTROLS = [
     f"svdnet_untrained-{seed}" for seed in range(config["controls"]["untrained"])
 ]
 
+
+def controls_of(classifier):
+    """The untrained networks of the same architecture; a control itself has none."""
+    if classifier in SVDNETS:
+        return SVDNET_CONTROLS
+    is_controlled = classifier in TRAINED and classifier.rsplit("-", 1)[0] in CONTROLLED
+    return CONTROLS if is_controlled else []
+
+
+def layers_of(network):
+    """Names of the layers of a genre network, from the input on."""
+    variant = variant_of(network)
+    return [f"layer{number + 1}" for number in range(variant["layers"])] + [
+        f"dense{number + 1}" for number in range(len(variant["dense"]))
+    ]
+
+
 # Layers to invert, by classifier; SVDNet's, then those of the genre networks.
 INVERTED = {}
 if "inversion" in config["methods"]:
@@ -23,6 +40,13 @@ if "inversion" in config["methods"]:
             "inversion.data.path: the data set 'folder' needs the path of a folder with audio/, "
             "labels/ and filelists/"
         )
+    for name in NETWORKS:
+        for layer in config["inversion"]["genre_layers"]:
+            if layer not in layers_of(name):
+                raise WorkflowError(
+                    f"inversion.genre_layers: {name} has no '{layer}'; it has "
+                    f"{', '.join(layers_of(name))}"
+                )
     if {"svdnet", "svdnet_untrained"} & set(config["networks"]):
         raise WorkflowError(
             "networks: 'svdnet' and 'svdnet_untrained' are the names of inverted networks; "
@@ -55,6 +79,11 @@ def classifier_files(wildcards):
         "weights": R / "networks" / wildcards.classifier / "weights.safetensors",
         "excerpts": rules.write_segments.output[0],
     }
+
+
+def stft_of_classifier(wildcards):
+    """What a genre network sees; SVDNet has a front end of its own."""
+    return None if is_svdnet(wildcards.classifier) else STFT
 
 
 def inverters_of(wildcards):
@@ -200,7 +229,7 @@ rule train_inverter:
     params:
         code=code_of("train_inverter"),
         settings=config["inversion"]["training"],
-        stft=STFT,
+        stft=stft_of_classifier,
         seed=lambda w: seed_of(w.classifier),
         checkpoints=lambda w: str(
             R / "inversion" / w.classifier / w.layer / "checkpoints"
@@ -217,6 +246,7 @@ rule measure_inversion:
         inverters=inverters_of,
     output:
         errors=R / "inversion/{classifier}/errors.csv",
+        excerpts=R / "inversion/{classifier}/excerpts.csv",
         dependence=R / "inversion/{classifier}/dependence.csv",
     log:
         R / "logs/measure_inversion/{classifier}.log",
@@ -228,7 +258,7 @@ rule measure_inversion:
     params:
         code=code_of("measure_inversion"),
         measure=config["inversion"]["measure"],
-        stft=STFT,
+        stft=stft_of_classifier,
     message:
         "Measure what the layers of {wildcards.classifier} have kept"
     script:
@@ -237,26 +267,16 @@ rule measure_inversion:
 
 rule summarise_inversion:
     input:
-        errors=[
-            expand(
-                rules.measure_inversion.output.errors, classifier=name, layer=layers
-            )
-            for name, layers in INVERTED.items()
-        ],
-        dependence=[
-            expand(
-                rules.measure_inversion.output.dependence,
-                classifier=name,
-                layer=layers,
-            )
-            for name, layers in INVERTED.items()
-        ],
+        errors=expand(rules.measure_inversion.output.errors, classifier=INVERTED),
+        excerpts=expand(rules.measure_inversion.output.excerpts, classifier=INVERTED),
+        dependence=expand(rules.measure_inversion.output.dependence, classifier=INVERTED),
         evaluations=expand(
             rules.evaluate_svdnet.output[0],
             svdnet=[name for name in INVERTED if name in SVDNETS],
         ),
     output:
         errors=R / "inversion/errors.csv",
+        comparison=R / "inversion/comparison.csv",
         dependence=R / "inversion/dependence.csv",
         findings=R / "inversion/README.md",
     log:
@@ -266,7 +286,7 @@ rule summarise_inversion:
         runtime=30,
     params:
         code=code_of("summarise_inversion"),
-        controls=CONTROLS + SVDNET_CONTROLS,
+        controls={name: controls_of(name) for name in INVERTED if controls_of(name)},
     message:
         "Summarise what the layers have kept"
     script:
@@ -290,7 +310,7 @@ rule invert_features:
     params:
         code=code_of("invert_features"),
         excerpts=config["inversion"]["excerpts"],
-        stft=STFT,
+        stft=stft_of_classifier,
         is_svdnet=lambda w: is_svdnet(w.classifier),
         seed=lambda w: seed_of(w.classifier),
     message:

@@ -1,0 +1,181 @@
+"""What holds for other clips, too: intervals over clips, between networks and between classes.
+
+Excerpts of one clip are not independent, so that whole clips are drawn again (bootstrap).
+"""
+
+import numpy as np
+import pandas as pd
+
+from auralise.inversion.measures import Reconstructions
+
+N_RESAMPLES = 2000
+FEWEST_CLIPS = 4  # for an interval over clips
+
+
+def resample_clips(n_clips: int, seed: int = 0) -> np.ndarray:
+    """How often each clip counts, shape ``(1 + 2000, n_clips)``.
+
+    Once in the first row, as often as it was drawn, with replacement, in the others.
+    """
+    drawn = np.random.default_rng(seed).integers(n_clips, size=(N_RESAMPLES, n_clips))
+    counts = [np.bincount(draw, minlength=n_clips) for draw in drawn]
+    return np.vstack([np.ones(n_clips), *counts])
+
+
+def interval(values: np.ndarray, n_clips: int) -> tuple[float, float]:
+    """95 % interval of resampled values; NaN for fewer than `FEWEST_CLIPS` clips."""
+    if n_clips < FEWEST_CLIPS:
+        return np.nan, np.nan
+    low, high = pd.Series(values).quantile([0.025, 0.975])
+    return float(low), float(high)
+
+
+def error_intervals(errors: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    """Intervals over clips of the NRE.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        As `auralise.inversion.measures.excerpt_errors` gives it, with ``classifier`` and
+        ``layer``.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    DataFrame
+        One row per classifier, layer and space: ``classifier``, ``layer``, ``space``,
+        ``ci_low``, ``ci_high``, ``n_clips``.
+    """
+    keys = ["classifier", "layer", "space"]
+    rows = []
+    for names, of_layer in errors.groupby(keys, sort=False):
+        _, *found = _mean_over_clips(of_layer, of_layer["error"], seed)
+        rows.append((*names, *found))
+    return pd.DataFrame(rows, columns=[*keys, "ci_low", "ci_high", "n_clips"])
+
+
+def compare_errors(
+    errors: pd.DataFrame, classifier: str, control: str, seed: int = 0
+) -> pd.DataFrame:
+    """NRE in input space of one classifier less that of another on the same excerpts.
+
+    Parameters
+    ----------
+    errors : DataFrame
+        As `error_intervals` takes it.
+    classifier, control : str
+        Of the same layers.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    DataFrame
+        One row per layer: ``layer``, ``difference``, ``ci_low``, ``ci_high``, ``n_clips``.
+    """
+    keys = ["layer", "excerpt", "clip", "n_draws"]
+    seen = errors[errors["space"] == "input"]
+    own, other = (seen[seen["classifier"] == name] for name in (classifier, control))
+    pairs = own.merge(other, on=keys, suffixes=("", "_control"), validate="one_to_one")
+    rows = []
+    for layer, of_layer in pairs.groupby("layer", sort=False):
+        difference = of_layer["error"] - of_layer["error_control"]
+        rows.append((layer, *_mean_over_clips(of_layer, difference, seed)))
+    return pd.DataFrame(rows, columns=["layer", "difference", "ci_low", "ci_high", "n_clips"])
+
+
+def _mean_over_clips(
+    excerpts: pd.DataFrame, values: pd.Series, seed: int
+) -> tuple[float, float, float, int]:
+    """Mean of the excerpts' values, each weighed by its draws; its interval; number of clips."""
+    clips, numbers = np.unique(excerpts["clip"], return_inverse=True)
+    weights = resample_clips(len(clips), seed)
+    sums = weights @ np.bincount(numbers, values * excerpts["n_draws"])
+    means = sums / (weights @ np.bincount(numbers, excerpts["n_draws"]))
+    return float(means[0]), *interval(means[1:], len(clips)), len(clips)
+
+
+def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
+    """Whether errors and inversions depend on the class of the excerpt.
+
+    Similarity is Pearson's r between two inversions of excerpts from different clips. Intervals
+    are 95 % bootstrap intervals over clips, since excerpts of one clip are not independent.
+
+    Parameters
+    ----------
+    found : Reconstructions
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``measure``, ``value``, ``ci_low``, ``ci_high``, ``n_clips``. Measures:
+        ``nre_<class>``; ``within_<class>`` and ``between``, mean similarities;
+        ``contrast``, the similarity within classes less that between them;
+        ``input_contrast``, the same of the pictures themselves; ``excess``, their difference:
+        above 0, the layer tells classes apart more than the pictures do. With two classes also
+        ``nre_difference``, second less first. A value that cannot be had is NaN, as is an
+        interval over fewer than `FEWEST_CLIPS` clips.
+    """
+    clips, numbers = np.unique(found.clips, return_inverse=True)
+    n_classes = len(found.classes)
+    members = np.eye(len(clips) * n_classes)[numbers * n_classes + found.labels]
+    by_cell = members.sum(0).reshape(len(clips), n_classes)  # excerpts by clip and class
+    errors = members.T @ (found.distances["input"] / found.scales["input"].mean())
+    errors = errors.reshape(by_cell.shape)
+    counts = _by_clips(by_cell.ravel()[:, None] * by_cell.ravel(), by_cell.shape)
+    similar = _by_clips(_similarities(found.inversions, members), by_cell.shape)
+    similar_input = _by_clips(_similarities(found.pictures, members), by_cell.shape)
+
+    weights = resample_clips(len(clips), seed)
+    values: dict[str, np.ndarray] = {}
+    for number, name in enumerate(found.classes):
+        values[f"nre_{name}"] = _ratio(weights @ errors[:, number], weights @ by_cell[:, number])
+    if n_classes == 2:
+        first, second = found.classes
+        values["nre_difference"] = values[f"nre_{second}"] - values[f"nre_{first}"]
+    for number, name in enumerate(found.classes):
+        values[f"within_{name}"] = _mean_of_pairs(similar[number], counts[number], weights)
+    *_, between = similar
+    values["between"] = _mean_of_pairs(between, counts[-1], weights)
+    for name, matrices in (("contrast", similar), ("input_contrast", similar_input)):
+        within = _mean_of_pairs(np.sum(matrices[:-1], 0), np.sum(counts[:-1], 0), weights)
+        values[name] = within - _mean_of_pairs(matrices[-1], counts[-1], weights)
+    values["excess"] = values["contrast"] - values["input_contrast"]
+
+    rows = [(name, of[0], *interval(of[1:], len(clips))) for name, of in values.items()]
+    table = pd.DataFrame(rows, columns=["measure", "value", "ci_low", "ci_high"])
+    return table.assign(n_clips=len(clips))
+
+
+def _similarities(points: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Sums of Pearson's r over the pairs of excerpts of every two cells, of a clip and a class."""
+    centred = points - points.mean(1, keepdims=True)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    unit = np.divide(centred, lengths, out=np.zeros_like(centred), where=lengths > 0)
+    sums = members.T @ unit
+    return sums @ sums.T
+
+
+def _by_clips(cells: np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Sums over pairs of cells as sums over pairs of clips: within each class, then between.
+
+    What a clip has with itself is left out: excerpts of one clip are alike whatever the class.
+    """
+    pairs = cells.reshape(*shape, *shape)
+    within = [pairs[:, number, :, number] for number in range(shape[1])]
+    matrices = [*within, pairs.sum((1, 3)) - sum(within)]
+    return [matrix * ~np.eye(shape[0], dtype=bool) for matrix in matrices]
+
+
+def _mean_of_pairs(sums: np.ndarray, counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means over pairs of clips, each clip counted as often as a row of weights says."""
+    total, number = (((weights @ matrix) * weights).sum(1) for matrix in (sums, counts))
+    return _ratio(total, number)
+
+
+def _ratio(total: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Means, NaN where there is nothing to average."""
+    return np.divide(total, number, out=np.full(len(total), np.nan), where=number > 0)
