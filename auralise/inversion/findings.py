@@ -119,7 +119,7 @@ def describe_control(errors: pd.DataFrame, comparison: pd.DataFrame) -> str:
         f"The untrained {control}, whose inverters were trained in the same way: "
         f"{', '.join(parts)}. 'Alike' means that the 95 % interval of the difference on the same "
         "excerpts, over clips and for each layer by itself, holds 0; one network of each kind "
-        "was compared, so this says nothing of other seeds."
+        "was compared, each inverter trained once, so this says nothing of other seeds."
     )
 
 

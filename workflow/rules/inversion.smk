@@ -178,7 +178,6 @@ rule train_svdnet:
         R / "logs/train_svdnet/{svdnet}.log",
     benchmark:
         R / "benchmarks/train_svdnet/{svdnet}.tsv"
-    threads: 2
     resources:
         mem_mb=6000,
         runtime=1440,
@@ -269,7 +268,9 @@ rule summarise_inversion:
     input:
         errors=expand(rules.measure_inversion.output.errors, classifier=INVERTED),
         excerpts=expand(rules.measure_inversion.output.excerpts, classifier=INVERTED),
-        dependence=expand(rules.measure_inversion.output.dependence, classifier=INVERTED),
+        dependence=expand(
+            rules.measure_inversion.output.dependence, classifier=INVERTED
+        ),
         evaluations=expand(
             rules.evaluate_svdnet.output[0],
             svdnet=[name for name in INVERTED if name in SVDNETS],
