@@ -278,7 +278,8 @@ def _expected_warnings() -> Iterator[None]:
         # Rows are read in the process itself; workers would only add start-up time.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*treespec.*")
-        # A folder that was moved changes nothing: the best epoch is kept by ourselves.
+        # A resumed training finds its own files, and may have been moved with them.
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*dirpath has changed.*")
         yield
 
