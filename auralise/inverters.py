@@ -47,19 +47,25 @@ class Design:
         Bins and frames of the result.
     grid : (int, int)
         Bins and frames into which the last dense block is folded.
+    scaled : bool
+        Whether a result that is larger than the picture is scaled down to it; it is cropped
+        otherwise, as published.
     """
 
     blocks: tuple[str, ...]
     shape: tuple[int, ...]
     picture: tuple[int, int]
     grid: tuple[int, int] = GRID
+    scaled: bool = False
 
     @property
     def is_dense(self) -> bool:
         return self.blocks[0].startswith("FC")
 
 
-def design_for(layer: str, shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
+def design_for(
+    layer: str, shape: tuple[int, ...], picture: tuple[int, int], published: bool = True
+) -> Design:
     """The published inverter of one of SVDNet's layers; for any other layer, a derived one.
 
     Parameters
@@ -70,8 +76,10 @@ def design_for(layer: str, shape: tuple[int, ...], picture: tuple[int, int]) -> 
         Of its features: ``(n_units,)`` or ``(n_features, n_bins, n_frames)``.
     picture : (int, int)
         Bins and frames of the picture.
+    published : bool
+        False derives them all.
     """
-    if layer in PUBLISHED:
+    if published and layer in PUBLISHED:
         return Design(tuple(PUBLISHED[layer].split()), shape, picture)
     return derive_design(shape, picture)
 
@@ -83,6 +91,10 @@ def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
     down to a single one; before them three convolutions, or one where four doublings or more
     follow. A dense layer is unfolded first, by a dense block of 16 features on a grid from
     which five doublings lead to the picture, with a convolution behind each doubling.
+
+    What comes out larger than the picture is scaled down. The published inverters crop it, by
+    which the layers behind SVDNet's poolings, of 3 × 3, are shown enlarged by 4: away from the
+    first bins and frames, farther from their place than the convolutions reach.
 
     Parameters
     ----------
@@ -107,7 +119,7 @@ def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
         for number in range(n_doublings - 1):
             n_features = max(1, 64 >> number)
             blocks += [f"U{n_features}", f"C{n_features}"]
-        return Design((*blocks, "U1"), shape, picture, grid)
+        return Design((*blocks, "U1"), shape, picture, grid, scaled=True)
     n_features, *size = shape
     ratios = [whole / part for whole, part in zip(picture, size, strict=True) if part]
     if len(ratios) < 2 or min(ratios) < 1:
@@ -119,7 +131,7 @@ def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
     blocks = [f"C{n_features}"] * (3 if n_doublings < 4 else 1)
     last = "C1" if n_doublings == 0 else "U1"
     halves = [f"U{max(1, n_features >> number)}" for number in range(1, n_doublings)]
-    return Design((*blocks, *halves, last), shape, picture)
+    return Design((*blocks, *halves, last), shape, picture, scaled=True)
 
 
 def build_inverter(design: Design) -> nn.Sequential:
@@ -132,7 +144,7 @@ def build_inverter(design: Design) -> nn.Sequential:
     Returns
     -------
     torch.nn.Sequential
-        ``block1``, ``block2``, … and ``fit``, which crops or zero-pads to the picture. Takes
+        ``block1``, ``block2``, … and ``fit``, which brings them to the picture's size. Takes
         ``(batch, *design.shape)``; gives ``(batch, 1, *design.picture)``.
 
     Raises
@@ -176,7 +188,7 @@ def build_inverter(design: Design) -> nn.Sequential:
             layer, nn.BatchNorm2d(n_features, EPSILON) if normalised else None
         )
         n_inputs = n_features
-    parts["fit"] = Fit(design.picture)
+    parts["fit"] = Fit(design.picture, design.scaled)
     return nn.Sequential(parts)
 
 
@@ -209,19 +221,25 @@ def _block(layer: nn.Module, norm: nn.Module | None) -> nn.Sequential:
 
 
 class Fit(nn.Module):
-    """Crop to the first bins and frames; where there are too few, zero-pad on both sides.
+    """Crop or scale down to the picture; where there is too little, zero-pad on both sides.
 
     Parameters
     ----------
     picture : (int, int)
         Bins and frames of the result.
+    scaled : bool
+        Scale down instead of cropping to the first bins and frames.
     """
 
-    def __init__(self, picture: tuple[int, int]):
+    def __init__(self, picture: tuple[int, int], scaled: bool = False):
         super().__init__()
-        self.picture = picture
+        self.picture, self.scaled = picture, scaled
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.scaled:
+            size = tuple(map(min, x.shape[-2:], self.picture))
+            if size != tuple(x.shape[-2:]):
+                x = F.interpolate(x, size, mode="bilinear")
         x = x[..., : self.picture[0], : self.picture[1]]
         below, before = ((side - has) for side, has in zip(self.picture, x.shape[-2:], strict=True))
         return F.pad(x, (before // 2, before - before // 2, below // 2, below - below // 2))

@@ -26,6 +26,7 @@ with job(snakemake):
         Schedule(optimiser="adam", **settings),
         params.seed,
         params.checkpoints,
+        published=params.inverters == "published",
     )
     with whole_file(snakemake.output.history) as path:
         history.to_csv(path, index=False)

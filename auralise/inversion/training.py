@@ -108,6 +108,7 @@ def train_inverter(
     schedule: Schedule,
     seed: int,
     checkpoints: str | Path,
+    published: bool = True,
 ) -> tuple[Design, nn.Sequential, pd.DataFrame]:
     """Train the inverter of one layer and return its best epoch.
 
@@ -126,6 +127,8 @@ def train_inverter(
         Of the first weights and the order of the excerpts.
     checkpoints : str or Path
         Folder for the state of an unfinished training, as in `auralise.fitting.fit`.
+    published : bool
+        Whether SVDNet's inverters are the published ones, as in `auralise.inverters.design_for`.
 
     Returns
     -------
@@ -142,7 +145,8 @@ def train_inverter(
         The classifier has no such layer.
     """
     front = subject.front(layer).eval().requires_grad_(False)
-    design = design_for(layer, feature_shapes(front, *subject.picture)[layer], subject.picture)
+    shape = feature_shapes(front, *subject.picture)[layer]
+    design = design_for(layer, shape, subject.picture, published)
     network = initial_inverter(design, seed)
 
     def loss(network: nn.Module, batch) -> tuple[Tensor, dict[str, float]]:

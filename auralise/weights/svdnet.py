@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -366,8 +367,11 @@ def _bins_first(path: str | Path, block: _Block, values: Tensor, grid: tuple[int
 
 def _described(path: str | Path, metadata: dict[str, str]) -> tuple[str, Design]:
     try:
-        facts = json.loads(metadata["design"])
-        design = Design(**{name: tuple(value) for name, value in facts.items()})
+        facts: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in json.loads(metadata["design"]).items()
+        }
+        design = Design(**facts)
         with torch.device("meta"):
             build_inverter(design)
         return metadata["layer"], design

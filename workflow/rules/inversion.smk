@@ -228,6 +228,9 @@ rule train_inverter:
     params:
         code=code_of("train_inverter"),
         settings=config["inversion"]["training"],
+        inverters=lambda w: (
+            config["inversion"]["inverters"] if is_svdnet(w.classifier) else "derived"
+        ),
         stft=stft_of_classifier,
         seed=lambda w: seed_of(w.classifier),
         checkpoints=lambda w: str(
