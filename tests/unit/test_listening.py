@@ -121,7 +121,9 @@ def test_the_folder_holds_the_page_and_one_script_per_network_song_and_layer(pag
     scripts = {
         f"data/network{n}-song{s}-layer{k}.js" for n in (0, 1) for s in (0, 1) for k in (1, 2)
     }
-    static = {"index.html", "page.css", "page.js", "player.js", "favourites.js"}
+    static = {
+        "index.html", "page.css", "page.js", "player.js", "favourites.js", "words.js", "grid.js",
+    }  # fmt: skip
     assert names == static | scripts | {"data/catalogue.js"}
 
 

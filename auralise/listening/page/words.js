@@ -1,0 +1,35 @@
+"use strict";
+
+/** Numbers as words on the page. */
+
+function capitalised(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+
+/** A number of any size for the eye: three digits, a dash where there is none. */
+function readable(value) {
+  if (value === null || value === undefined) return "–";
+  const isTiny = value !== 0 && Math.abs(value) < 1e-3;
+  return (isTiny ? value.toExponential(1) : COMPACT.format(value)).replaceAll("-", "−");
+}
+
+function correlationText(value) {
+  return value === null || value === undefined ? "–" : value.toFixed(2).replace("-", "−");
+}
+
+function decibelText(value) {
+  return value === null || value === undefined ? "–" : `${value.toFixed(1).replace("-", "−")} dB`;
+}
+
+function hertzText(hertz) {
+  return hertz < 1000 ? `${Math.round(hertz)} Hz` : `${(hertz / 1000).toFixed(2)} kHz`;
+}
+
+/** The nearest note of equal temperament, A4 = 440 Hz. */
+function noteText(hertz) {
+  const names = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
+  const midi = Math.round(69 + 12 * Math.log2(hertz / 440));
+  return names[((midi % 12) + 12) % 12] + (Math.floor(midi / 12) - 1);
+}
