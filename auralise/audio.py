@@ -141,8 +141,13 @@ class Stft:
         import torch
 
         batch = torch.from_numpy(np.ascontiguousarray(spectrum, dtype=np.complex64))
+        frames = batch.reshape(-1, *batch.shape[-2:])
+        if n_samples - (frames.shape[-1] - 1) * self.hop_length > self.n_fft // 4:
+            # Past the last centre one window alone reaches, and dividing by its end would make a
+            # click of what a mask has left there. The frame that would follow is silent.
+            frames = torch.nn.functional.pad(frames, (0, 1))
         samples = torch.istft(
-            batch.reshape(-1, *batch.shape[-2:]),
+            frames,
             self.n_fft,
             self.hop_length,
             window=torch.hann_window(self.n_fft),

@@ -66,8 +66,13 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
         resampled, n_networks, n_features, n_live``: standard deviations over features (of all
         networks) and over the networks' means; the 95 % bootstrap interval resamples what
         ``resampled`` says, networks and the features within each where there are several
-        networks. Of so few networks it is rather too narrow.
+        networks. Of so few networks it is rather too narrow. Also ``share_of_pairs``, the mean
+        over live features of the share of the attribute's pairs on which r is defined, and
+        ``mean_complete`` over the ``n_complete`` features for which all are.
     """
+    n_pairs = table.groupby("attribute")["n_pairs"].max()
+    shares = table["n_pairs"] / table["attribute"].map(n_pairs)
+    table = table.assign(share=shares.where(table["live"]))
     rows = []
     variants = table["network"].map(variant_of).rename("variant")
     for key, group in table.groupby([variants, "layer", "attribute"], sort=False):
@@ -78,9 +83,12 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
         how = "networks and features" if len(networks) > 1 else "features"
         spreads = _std(values), _std(means)
         counts = group["network"].nunique(), len(group), len(values)
-        rows.append((*key, _mean(means), *spreads, low, high, how, *counts))
+        complete = group.loc[group["share"] == 1, "correlation"]
+        on_pairs = group["share"].mean(), complete.mean(), len(complete)
+        rows.append((*key, _mean(means), *spreads, low, high, how, *counts, *on_pairs))
     names = ["variant", "layer", "attribute", "mean", "std", "std_networks", "ci_low", "ci_high"]
-    return pd.DataFrame(rows, columns=[*names, "resampled", "n_networks", "n_features", "n_live"])
+    names += ["resampled", "n_networks", "n_features", "n_live"]
+    return pd.DataFrame(rows, columns=[*names, "share_of_pairs", "mean_complete", "n_complete"])
 
 
 def compare_with_controls(table: pd.DataFrame, controlled: Sequence[str]) -> pd.DataFrame:

@@ -18,6 +18,10 @@ log = logging.getLogger(__name__)
 
 TABLE = "signals.csv"
 NAMES = ("signal", "file")  # columns of a table of signals that are no attributes
+# Columns of the tables to come, beside which attributes get theirs.
+RESERVED = {
+    "network", "variant", "layer", "feature", "attribute", "correlation", "n_pairs", "live", "name",
+}  # fmt: skip
 
 FIELD = re.compile(r"\{([A-Za-z]\w*)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
 
@@ -56,7 +60,7 @@ def find_signals(folder: str | Path, patterns: Sequence[str]) -> pd.DataFrame:
             f"attributes.path: {folder} is not a folder; expected one that holds the signals"
         )
     if (folder / TABLE).is_file():
-        return _read_table(folder / TABLE)
+        return _checked(_read_table(folder / TABLE), folder / TABLE)
     names = sorted(
         path.name
         for path in folder.iterdir()
@@ -80,11 +84,35 @@ def find_signals(folder: str | Path, patterns: Sequence[str]) -> pd.DataFrame:
             ", ".join(unread),
         )
     rows = [{"signal": Path(name).stem, "file": name} | levels for name, levels in found.items()]
-    return pd.DataFrame(rows).fillna("")
+    return _checked(pd.DataFrame(rows).fillna(""), folder)
+
+
+def _checked(signals: pd.DataFrame, source: Path) -> pd.DataFrame:
+    """The signals, unless two of them, or an attribute and a column, would be taken for one."""
+    reserved = sorted(RESERVED & set(signals))
+    if reserved:
+        raise SettingsError(
+            f"{source}: an attribute cannot be called {' or '.join(reserved)}; rename it"
+        )
+    twice = signals[signals["signal"].duplicated(keep=False)]
+    if len(twice):
+        raise SettingsError(
+            f"{source}: {' and '.join(twice['file'].iloc[:2])} would both be the signal "
+            f"'{twice['signal'].iloc[0]}'; rename one"
+        )
+    return signals
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (ValueError, OSError) as error:  # no columns, no table, no UTF-8
+        raise SettingsError(
+            f"{path}: cannot be read ({error}); expected a table in UTF-8 with a column 'file' "
+            "and one per attribute"
+        ) from None
+    if set(table) <= {"file"}:
+        raise SettingsError(f"{path}: no attribute; expected a column for each beside 'file'")
     if "file" not in table:
         raise SettingsError(f"{path}: no column 'file'; found {', '.join(table)}")
     missing = [name for name in table["file"] if not (path.parent / name).is_file()]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from sklearn.pipeline import make_pipeline
@@ -168,7 +169,8 @@ def bootstrap_intervals(
     """How far accuracies would scatter with other test clips (Efron 1979, percentiles).
 
     Clips are drawn with replacement, all segments of one together, since they are not
-    independent of each other. All measures see the same draws.
+    independent of each other. All measures see the same draws. Where all predictions are right,
+    or none, the interval is that of Clopper and Pearson over clips.
 
     Parameters
     ----------
@@ -191,7 +193,14 @@ def bootstrap_intervals(
         shares["clip_accuracy"] - shares["baseline_clip_accuracy"]
     )
     ends = ((1 - level) / 2, (1 + level) / 2)
-    return {name: np.quantile(values, ends).tolist() for name, values in shares.items()}
+    intervals = {name: np.quantile(values, ends).tolist() for name, values in shares.items()}
+    for name, of in hits.items():
+        # Where all are right, or none, all draws are alike: other clips need not be.
+        if of[:, 0].sum() in (0, of[:, 1].sum()):
+            n_right = n_clips if of[0, 0] else 0
+            exact = binomtest(n_right, n_clips).proportion_ci(level)
+            intervals[name] = [float(exact.low), float(exact.high)]
+    return intervals
 
 
 def summarise_evaluations(evaluations: Mapping[str, Mapping]) -> tuple[pd.DataFrame, pd.DataFrame]:

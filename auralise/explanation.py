@@ -236,14 +236,14 @@ class _Activations:
             np.zeros(n_features), np.full(n_features, -np.inf), np.zeros(n_features, dtype=bool)
         )
 
-    def add(self, maps: np.ndarray, shares: np.ndarray) -> None:
+    def add(self, maps: np.ndarray, fired: np.ndarray, shares: np.ndarray) -> None:
         """Take in feature maps ``(n_features, height, width)``, with a share for each column."""
         maps = maps.astype(np.float64)
         self.energy += np.square(maps).sum(axis=1) @ shares
         # The other window knows better what lies in a faded end: here it is padded with silence.
         main = shares >= min(0.5, shares.max()) - 1e-6
         self.peak = np.maximum(self.peak, maps[:, :, main].max(axis=(1, 2)))
-        self.live |= maps.any(axis=(1, 2))
+        self.live |= fired
 
 
 def _deconvolve(
@@ -275,6 +275,7 @@ def _deconvolve(
             fading[layer] = maps[:, :, n_ready:].copy()
             own = feature_maps[layer - 1][chosen[layer]]
             centres = (np.arange(own.shape[2]) + 0.5) * strides[layer] - 0.5
-            activations[layer].add(own, np.interp(centres, np.arange(len(weights)), weights))
+            shares = np.interp(centres, np.arange(len(weights)), weights)
+            activations[layer].add(own, net.fired(layer, own), shares)
     for layer, found in activations.items():
         writer.write_activations(layer, found.energy, found.peak, found.live)

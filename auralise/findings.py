@@ -170,7 +170,7 @@ def write_findings(
         "## Findings",
         *_found(comparison, variants),
         "## How sure this is",
-        "\n".join(f"- {line}" for line in _sureness(comparison, features, design)),
+        "\n".join(f"- {line}" for line in _sureness(comparison, variants, features, design)),
         "## Layer by layer",
         _table(comparison, variants),
         "## Features with a name",
@@ -236,13 +236,17 @@ def _against_input(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
 
 
 def _sureness(
-    comparison: pd.DataFrame, features: pd.DataFrame, design: pd.DataFrame
+    comparison: pd.DataFrame, variants: pd.DataFrame, features: pd.DataFrame, design: pd.DataFrame
 ) -> Iterator[str]:
     yield (
         "'Higher' and 'lower' are the verdicts of a permutation test over features, at a "
         "false-discovery rate of 5 % over all layers and attributes of a variant, where the "
         "interval of the difference excludes zero as well. They hold for these networks: the "
         "features of one network were learned together and are not independent."
+    )
+    yield (
+        "What lies above or below the input is judged layer by layer by its 95 % interval, without "
+        "an adjustment for their number."
     )
     yield _sureness_of_networks(comparison)
     yield (
@@ -252,12 +256,40 @@ def _sureness(
     trained = features[features["network"].map(variant_of) != UNTRAINED]
     n_dead = int((~trained["live"]).sum())
     yield f"{n_dead} of {len(trained)} trained features fired on no pair at all and are left out."
+    yield _pairs_left_out(variants)
     if (design["n_missing"] > 0).any():
         yield "Cells of the design are missing (design.csv): the attributes are not balanced."
     yield (
         "The protocol is ours: what was correlated with what in the experiment of 2016 was never "
         "published, and these numbers cannot be held against its figures."
     )
+
+
+def _pairs_left_out(variants: pd.DataFrame) -> str:
+    """On how many pairs the means rest, and what they were of features that have them all."""
+    shown = variants[(variants["variant"] != INPUT) & (variants["n_live"] > 0)]
+    trained = shown[shown["variant"] != UNTRAINED]
+    untrained = shown[shown["variant"] == UNTRAINED]
+
+    def span(rows: pd.DataFrame) -> str:
+        return f"{rows['share_of_pairs'].min():.0%} to {rows['share_of_pairs'].max():.0%}"
+
+    text = (
+        "A pair has no r in a feature that is constant on one of its signals, and is left out "
+        f"there: live trained features have {span(trained)} of an attribute's pairs, by layer"
+    )
+    if len(untrained):
+        text += f", untrained ones {span(untrained)}"
+    change = (trained["mean_complete"] - trained["mean"]).abs()
+    if change.notna().any():
+        row = trained.loc[change.idxmax()]
+        text += (
+            f". Over features that have all of them the means are others by up to "
+            f"{change.max():.2f} (layer {row['layer']}, {row['attribute']}: "
+            f"{_r(row['mean_complete'])} of {row['n_complete']} features instead of "
+            f"{_r(row['mean'])} of {row['n_live']})"
+        )
+    return text + "."
 
 
 def _sureness_of_networks(comparison: pd.DataFrame) -> str:

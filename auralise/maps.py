@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from auralise.audio import Stft
-from auralise.errors import MapsError
+from auralise.errors import MapsError, NetworkError
 from auralise.files import whole_file
 from auralise.provenance import versions
 
@@ -75,20 +75,33 @@ def write_maps(
                 layer,
                 energy=np.square(activations).sum(axis=(1, 2)),
                 peak=activations.max(axis=(1, 2)),
-                live=np.asarray(activations.any(axis=(1, 2))),
+                live=net.fired(layer, activations),
             )
 
 
 def choose_features(
     net: "Deconvnet", layers: Iterable[int] | None = None, features: Iterable[int] | None = None
 ) -> dict[int, list[int]]:
-    """Features of each layer, from layers and features as `write_maps` takes them."""
+    """Features of each layer, from layers and features as `write_maps` takes them.
+
+    Raises
+    ------
+    NetworkError
+        The network has no such layer, or a layer none of the features.
+    """
     layers = list(range(1, net.n_layers + 1) if layers is None else layers)
     wanted = None if features is None else set(features)
-    return {
-        layer: [f for f in range(net.n_features[layer - 1]) if wanted is None or f in wanted]
-        for layer in layers
-    }
+    chosen = {}
+    for layer in layers:
+        if not 1 <= layer <= net.n_layers:
+            raise NetworkError(f"no layer {layer}; the network has layers 1 to {net.n_layers}")
+        n = net.n_features[layer - 1]
+        chosen[layer] = [feature for feature in range(n) if wanted is None or feature in wanted]
+        if not chosen[layer]:
+            raise NetworkError(
+                f"none of the features asked for is in layer {layer}, which has 0 to {n - 1}"
+            )
+    return chosen
 
 
 @dataclass(frozen=True)

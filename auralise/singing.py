@@ -17,6 +17,7 @@ from auralise.datasets.jamendo import Spectra
 from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
 from auralise.mel import FRAME_RATE, STFT, LogMel
+from auralise.provenance import code_version
 from auralise.schedules import Schedule, empty_history
 from auralise.svdnet import PICTURE, initial_svdnet, predict_frames
 
@@ -194,6 +195,7 @@ def train_svdnet(
         return F.binary_cross_entropy_with_logits(scores, targets), {"error": error}
 
     fingerprint = fingerprint_of(
+        code_version(__file__),
         sha256_of_file(spectra),
         sha256_of_file(excerpts),
         asdict(variation),

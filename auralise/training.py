@@ -13,6 +13,7 @@ from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
 from auralise.initialisation import initialise
 from auralise.networks import Architecture, build_network
+from auralise.provenance import code_version
 from auralise.schedules import FITTED, Schedule, empty_history
 from auralise.speed import convolution_rate
 
@@ -61,6 +62,7 @@ def train_network(
 
     augmentation = augmentation or Augmentation()
     fingerprint = fingerprint_of(
+        code_version(__file__),
         sha256_of_file(segments),
         asdict(architecture),
         asdict(schedule),

@@ -29,5 +29,6 @@ with job(snakemake):
                 "architecture": params.architecture,
                 "stft": params.stft,
                 "duration": params.duration,
+                "biases": params.biases,
             },
         )

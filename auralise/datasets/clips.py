@@ -178,8 +178,13 @@ def split_clips(
     Raises
     ------
     SettingsError
-        A class has too few clips for each split to get one.
+        The fractions do not make one, or a class has too few clips for each split to get one.
     """
+    if abs(sum(fractions) - 1) > 1e-6:
+        raise SettingsError(
+            f"dataset.split = {list(fractions)}: these make {sum(fractions):g}; expected three "
+            "fractions that make 1"
+        )
     split = pd.Series("", index=clips.index, dtype=str)
     usable = clips[clips["problem"] == ""]
     for number, (genre, members) in enumerate(usable.groupby("genre", sort=True)):

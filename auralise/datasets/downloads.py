@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from auralise.datasets.archives import verify_checksum
 from auralise.errors import AuraliseError
+from auralise.files import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -112,12 +113,12 @@ def _size(part: Path) -> int:
 def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> None:
     """One attempt to bring `part` to its full length."""
     have = _size(part)
-    known = json.loads(origin.read_text()) if have and origin.is_file() else {}
+    known = _read_facts(origin) if have else {}
     headers = {"Accept-Encoding": "identity"}
-    if have and known.get("url") == url and known["validator"]:
+    if known.get("url") == url and known["validator"]:
         headers |= {"Range": f"bytes={have}-", "If-Range": known["validator"]}
     with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code == 416 and have == known["length"]:
+        if answer.status_code == 416 and have == known.get("length"):
             return
         if answer.status_code in FINAL:
             raise DownloadError(
@@ -134,7 +135,10 @@ def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> 
             # A weak validator promises the same meaning, not the same bytes.
             validator = "" if validator.startswith("W/") else validator
             facts = {"url": url, "validator": validator, "length": length}
-            origin.write_text(json.dumps(facts))
+            # Before there are new facts, or they would be taken for those of the old bytes.
+            part.unlink(missing_ok=True)
+            with whole_file(origin) as path:
+                path.write_text(json.dumps(facts))
         free = shutil.disk_usage(part.parent).free
         if length is not None and length - start > free:
             raise DownloadError(
@@ -157,6 +161,14 @@ def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> 
                 progress.update(len(chunk))
     if length is not None and _size(part) != length:
         raise _BrokenOffError(f"{_size(part):,} of {length:,} bytes came")
+
+
+def _read_facts(origin: Path) -> dict:
+    """What is known of the bytes that are there; nothing, if that cannot be read."""
+    try:
+        return json.loads(origin.read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _span(answer: requests.Response, have: int) -> tuple[int, int | None]:

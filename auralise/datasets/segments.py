@@ -1,6 +1,5 @@
 """Clips → the segments that the network sees, in one HDF5 file that is read row by row."""
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,8 @@ from tqdm import tqdm
 
 from auralise.audio import Stft, read_audio
 from auralise.datasets.clips import SPLITS
-from auralise.files import resumed_file
+from auralise.files import fingerprint_of, resumed_file
+from auralise.provenance import code_version
 
 NOTED_AT_A_TIME = 32  # clips between two notes of what is done
 
@@ -67,8 +67,7 @@ def write_segments(
     n_segments = np.maximum(1, np.floor(clips["seconds"] / duration + 1e-6)).astype(int)
     n_samples = stft.n_samples(duration)
     facts = clips[["clip", "genre", "split", "seconds", "sha256"]].to_csv()
-    described = f"{facts}{stft}{duration}"
-    fingerprint = hashlib.sha256(described.encode()).hexdigest()
+    fingerprint = fingerprint_of(code_version(__file__), facts, repr(stft), str(duration))
     with resumed_file(path, fingerprint) as (partial, journal):
         if not partial.exists():
             _lay_out(partial, clips, n_segments, stft, duration)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from auralise.deconvnet.pooled import PooledNetwork
-from auralise.deconvnet.steps import STEPS, ForwardPass, StepByStep, find_layers
+from auralise.deconvnet.steps import STEPS, Activation, ForwardPass, StepByStep, find_layers
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError
 
@@ -170,11 +170,34 @@ class Deconvnet:
             passed = self._forward(magnitude)
         return self._back(passed, layers, chosen)
 
+    def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
+        """Whether features are above zero anywhere: what is not, the way back rectifies away.
+
+        Parameters
+        ----------
+        layer : int
+            Counted from 1.
+        maps : ndarray, shape (n_features, height, width)
+            Feature maps of the layer.
+
+        Returns
+        -------
+        ndarray of bool, shape (n_features,)
+            In a layer without an activation, whether they differ from zero anywhere.
+        """
+        own = self.steps[self.layers[layer - 1].steps]
+        rectified = any(isinstance(step, Activation) for step in own)
+        return (maps > 0 if rectified else maps != 0).any(axis=(1, 2))
+
     def _back(
         self, passed: ForwardPass, layers: list[int], chosen: dict[int, list[int]]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        fires = [passed.outputs[layer.end][0].flatten(1).any(dim=1) for layer in self.layers]
-        live = {layer: fires[layer - 1].cpu().numpy()[chosen[layer]] for layer in layers}
+        live = {
+            layer: self.fired(layer, passed.outputs[self.layers[layer - 1].end][0].cpu().numpy())[
+                chosen[layer]
+            ]
+            for layer in layers
+        }
         wanted = [
             (layer, [f for f, fired in zip(chosen[layer], live[layer], strict=True) if fired])
             for layer in layers

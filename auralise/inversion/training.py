@@ -19,6 +19,7 @@ from auralise.fitting import fit
 from auralise.inversion.subjects import Subject
 from auralise.inverters import Design, design_for, initial_inverter
 from auralise.networks import feature_shapes
+from auralise.provenance import code_version
 from auralise.schedules import FITTED, Schedule
 
 KEPT = 2**29  # bytes of features up to which they are computed once and kept
@@ -164,6 +165,7 @@ def train_inverter(
         return total, {"error": error.item()}
 
     fingerprint = fingerprint_of(
+        code_version(__file__),
         sha256_of_file(segments),
         weights_digest(front),
         asdict(design),

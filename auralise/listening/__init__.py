@@ -22,7 +22,7 @@ import scipy.sparse
 import soundfile
 from PIL import Image
 
-from auralise.auralisation import auralise, sound_name
+from auralise.auralisation import masked_spectrum, sound_name
 from auralise.errors import AudioError, AuraliseError
 from auralise.files import whole_file
 from auralise.maps import Maps, open_maps
@@ -137,7 +137,11 @@ class Painter:
 
 
 def build_listening_page(
-    results: str | Path, networks: list[str], songs: list[str], folder: str | Path
+    results: str | Path,
+    networks: list[str],
+    songs: list[str],
+    folder: str | Path,
+    mode: str = "mask",
 ) -> None:
     """Write the page to listen to one experiment: open ``folder/index.html`` in a browser.
 
@@ -151,6 +155,8 @@ def build_listening_page(
         Names, in the order in which the page offers them; every network has every song.
     folder : str or Path
         Where the page goes. It may be moved or sent as a whole, and needs no network.
+    mode : {'mask', 'rectified', 'phase'}
+        In which the sounds were made (`auralise.auralisation.masked_spectrum`).
 
     Raises
     ------
@@ -168,7 +174,7 @@ def build_listening_page(
         correlations = read_correlations(results / "attributes" / network / "correlation.csv")
         for s, song in enumerate(songs):
             layers = []
-            for layer, content in _layers(results, network, song, correlations):
+            for layer, content in _layers(results, network, song, correlations, mode):
                 script = folder / "data" / f"network{n}-song{s}-layer{layer}.js"
                 _write_script(script, "receive", {"script": f"data/{script.name}"} | content)
                 written.add(script)
@@ -241,7 +247,7 @@ def read_evaluation(path: Path) -> dict[str, float]:
 
 
 def _layers(
-    results: Path, network: str, song: str, correlations: Mapping
+    results: Path, network: str, song: str, correlations: Mapping, mode: str
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every layer of one song's maps: its number and what the page is to know of it."""
     sounds = results / "auralisation" / network / song
@@ -260,7 +266,7 @@ def _layers(
         }
         for layer in maps.layers:
             found = correlations.get(layer, {})
-            features = _features(maps, layer, sounds, original, spectrum, painter)
+            features = _features(maps, layer, sounds, original, spectrum, painter, mode)
             for feature in features:
                 feature["attributes"] = found.get(feature["feature"], {})
             attributes = dict.fromkeys(name for values in found.values() for name in values)
@@ -268,7 +274,13 @@ def _layers(
 
 
 def _features(
-    maps: Maps, layer: int, folder: Path, original: Sound, spectrum: np.ndarray, painter: Painter
+    maps: Maps,
+    layer: int,
+    folder: Path,
+    original: Sound,
+    spectrum: np.ndarray,
+    painter: Painter,
+    mode: str,
 ) -> list[dict[str, Any]]:
     """What the page is to know of every feature of one layer.
 
@@ -283,10 +295,12 @@ def _features(
     spectrum : ndarray, complex, shape (n_bins, n_frames)
         Of the original.
     painter : Painter
+    mode : str
     """
     magnitude = np.abs(spectrum)
     deconvolved = maps.deconvolved(layer)
-    unscaled = auralise(spectrum, deconvolved, maps.stft, len(original.samples))
+    heard = masked_spectrum(spectrum, deconvolved, mode)
+    unscaled = maps.stft.synthesise(heard, len(original.samples))
     rms = np.sqrt(np.mean(np.square(unscaled, dtype=np.float64), axis=1))
     entries, audible = [], []
     energy, peak = maps.activation_energy(layer), maps.file[f"layer{layer}/activation_peak"][:]
@@ -304,7 +318,7 @@ def _features(
                 "similarity": _number(_pearson(deconvolved[row], magnitude)),
                 "flac": sound.flac(),
                 "pictures": {
-                    "sound": painter.sound(magnitude * deconvolved[row]),
+                    "sound": painter.sound(np.abs(heard[row])),
                     "map": painter.map(deconvolved[row]),
                 },
             }

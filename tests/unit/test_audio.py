@@ -201,3 +201,16 @@ def test_another_transform_has_its_own_grid():
 def test_windows_that_do_not_overlap_are_refused():
     with pytest.raises(SettingsError, match="hop_length = 300: expected at most half"):
         Stft(n_fft=512, hop_length=300)
+
+
+@pytest.mark.parametrize(("n_fft", "hop", "remainder"), [(512, 256, 255), (4096, 2048, 2047)])
+def test_what_a_mask_leaves_past_the_last_frame_is_no_click(n_fft, hop, remainder):
+    """One window's end alone reaches there; divided by it, anything would become loud."""
+    stft = Stft(11025, n_fft, hop)
+    rng = np.random.default_rng(0)
+    samples = rng.standard_normal(10 * hop + remainder).astype(np.float32)
+    spectrum = stft.analyse(samples)
+    sound = stft.synthesise(spectrum * rng.uniform(-1, 1, spectrum.shape), len(samples))
+    assert np.abs(sound[-hop:]).max() < 1.5 * np.abs(sound[:-hop]).max()
+    whole = stft.synthesise(spectrum, len(samples))
+    np.testing.assert_allclose(whole[:-hop], samples[:-hop], atol=1e-5)

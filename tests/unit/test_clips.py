@@ -119,6 +119,11 @@ class TestSplit:
         splits = [split_clips(clips, (0.6, 0.2, 0.2), seed)["split"].tolist() for seed in (0, 0, 1)]
         assert splits[0] == splits[1] != splits[2]
 
+    @pytest.mark.parametrize("fractions", [(0.5, 0.1, 0.1), (0.6, 0.3, 0.3)])
+    def test_fractions_have_to_make_one(self, folder, fractions):
+        with pytest.raises(SettingsError, match="expected three fractions that make 1"):
+            split_clips(pd.DataFrame(), fractions, 0)
+
     def test_clips_with_a_problem_get_no_split(self, folder):
         clips = listed(folder)
         clips.loc[2, "problem"] = "silent"

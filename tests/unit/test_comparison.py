@@ -68,6 +68,14 @@ class TestSummaries:
         assert (row["n_networks"], row["n_features"], row["n_live"]) == (2, 5, 4)
         assert row["resampled"] == "networks and features"
 
+    def test_features_that_lack_pairs_are_counted(self):
+        table = correlations({"square-0": np.array([0.1, 0.3, 0.8, np.nan])})
+        table.loc[2, "n_pairs"] = 1
+        row = summarise_variants(table).iloc[0]
+        assert row["share_of_pairs"] == pytest.approx((1 + 1 + 0.5) / 3)
+        assert (row["mean_complete"], row["n_complete"]) == (pytest.approx(0.2), 2)
+        assert row["mean"] == pytest.approx(0.4)
+
     def test_a_dead_layer_is_empty_not_zero(self):
         row = summarise_variants(correlations({"square-0": np.full(3, np.nan)})).iloc[0]
         assert np.isnan(row["mean"])

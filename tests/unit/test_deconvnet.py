@@ -116,7 +116,7 @@ def test_other_libraries_agree(oracle, layer):
         assert relative_error(maps[feature], expected) <= TOLERANCE
 
 
-def test_biases_take_part_forward_only():
+def test_biases_take_part_forward():
     network = random_network(4, 4)
     magnitude = magnitude_of((30, 30))
     maps = Deconvnet(network).deconvolve(magnitude, 2)
@@ -639,3 +639,25 @@ def test_bfloat16_is_near_and_float32(way_back, n_features):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(NetworkError, match=r"\['float32', 'bfloat16'\], got 'float8'"):
         Deconvnet(random_network(3), precision="float8")
+
+
+@pytest.mark.parametrize("activation", [torch.nn.LeakyReLU(0.1), torch.nn.ELU()])
+def test_a_feature_that_is_nowhere_above_zero_did_not_fire(activation):
+    convolution = torch.nn.Conv2d(1, 2, 3, padding=1, bias=False)
+    convolution.weight.data = (
+        torch.rand(2, 1, 3, 3) * torch.tensor([1.0, -1.0])[:, None, None, None]
+    )
+    net = Deconvnet(torch.nn.Sequential(convolution, activation, torch.nn.MaxPool2d(2)))
+    magnitude = magnitude_of((12, 10))
+    (maps,) = net.feature_maps(magnitude)
+    assert maps[1].max() < 0
+    assert net.fired(1, maps).tolist() == [True, False]
+    assert net.deconvolve(magnitude, 1).any(axis=(1, 2)).tolist() == [True, False]
+
+
+def test_without_an_activation_what_is_not_zero_fires():
+    convolution = torch.nn.Conv2d(1, 2, 1, bias=False)
+    convolution.weight.data = torch.tensor([-1.0, 0.0])[:, None, None, None]
+    net = Deconvnet(torch.nn.Sequential(convolution))
+    (maps,) = net.feature_maps(magnitude_of((6, 5)))
+    assert net.fired(1, maps).tolist() == [True, False]

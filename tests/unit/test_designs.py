@@ -212,3 +212,29 @@ class TestFolders:
         table = pd.DataFrame({"signal": ["a"], "file": ["a.wav"], "key": [""], "tempo": ["3"]})
         table.to_csv(tmp_path / "t.csv", index=False)
         pd.testing.assert_frame_equal(read_design(tmp_path / "t.csv"), table)
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        ("table", "message"),
+        [
+            (b"file\na.wav\n", "no attribute; expected a column for each"),
+            (b"", "signals.csv: cannot be read"),
+            ("file,key\na.wav,é\n".encode("latin-1"), "signals.csv: cannot be read .*in UTF-8"),
+            (b"file,layer\na.wav,1\n", "an attribute cannot be called layer; rename it"),
+            (b"file,key\na.wav,C\nx/a.wav,D\n", "a.wav and x/a.wav would both be the signal 'a'"),
+        ],
+    )
+    def test_what_cannot_be_used_is_named(self, tmp_path, table, message):
+        (tmp_path / "x").mkdir()
+        for name in ("a.wav", "x/a.wav"):
+            (tmp_path / name).touch()
+        (tmp_path / "signals.csv").write_bytes(table)
+        with pytest.raises(SettingsError, match=message):
+            find_signals(tmp_path, ["{key}.wav"])
+
+    def test_names_may_not_differ_in_their_ending_alone(self, write_sound, tmp_path):
+        for name in ("C.wav", "C.flac"):
+            write_sound(name, np.zeros(9))
+        with pytest.raises(SettingsError, match="would both be the signal 'C'"):
+            find_signals(tmp_path, ["{key}.wav"])

@@ -1,6 +1,7 @@
 """Downloads, from a real server on this machine that breaks in every way we know."""
 
 import hashlib
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -193,6 +194,31 @@ def test_a_file_larger_than_the_disk_is_refused(server, path, monkeypatch):
     monkeypatch.setattr(downloads.shutil, "disk_usage", lambda _: Usage)
     with pytest.raises(DownloadError, match="only 1,000 are free"):
         fetch(server, path)
+
+
+def test_a_refusal_for_space_does_not_pass_old_bytes_for_new_ones(server, path, monkeypatch):
+    class Usage:
+        free = 1000
+
+    part = path.with_name(f".partial-{path.name}")
+    path.parent.mkdir()
+    part.write_bytes(b"old" * 1000)
+    facts = {"url": server.url, "validator": '"zero"', "length": 9_000}
+    part.with_name(f"{part.name}.json").write_text(json.dumps(facts))
+    with monkeypatch.context() as patch:
+        patch.setattr(downloads.shutil, "disk_usage", lambda _: Usage)
+        with pytest.raises(DownloadError, match="only 1,000 are free"):
+            fetch(server, path)
+    fetch(server, path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_facts_that_a_kill_cut_short_are_none(server, path):
+    path.parent.mkdir()
+    path.with_name(f".partial-{path.name}").write_bytes(b"old" * 1000)
+    path.with_name(f".partial-{path.name}.json").write_text("")
+    download_file(server.url, path, pause=lambda _: None)
+    assert path.read_bytes() == CONTENT
 
 
 def test_waits_grow_while_nothing_comes(server, path):

@@ -57,6 +57,18 @@ class TestBootstrap:
         assert found["segment_accuracy"] == found["clip_accuracy"]
         assert found["clip_accuracy_above_baseline"] == [0, 0]
 
+    def test_where_all_are_right_other_clips_might_not_be(self):
+        """The exact interval: with 80 of 80, the lower end is .025 to the power of 1/80."""
+        hits = {
+            "clip_accuracy": self.hits(np.ones(80, bool)),
+            "segment_accuracy": self.hits(np.ones(80, bool), 7),
+            "baseline_clip_accuracy": self.hits(np.zeros(80, bool)),
+        }
+        found = bootstrap_intervals(hits)
+        assert found["clip_accuracy"] == pytest.approx([0.025 ** (1 / 80), 1])
+        assert found["segment_accuracy"] == found["clip_accuracy"]
+        assert found["baseline_clip_accuracy"] == pytest.approx([0, 1 - 0.025 ** (1 / 80)])
+
     def test_it_is_repeatable(self):
         right = np.arange(50) % 3 == 0
         hits = {"clip_accuracy": self.hits(right), "baseline_clip_accuracy": self.hits(~right)}

@@ -153,7 +153,10 @@ class TestLongSong:
             assert (rate, len(samples)) == (4000, len(long_song))
             assert np.abs(samples).max() == pytest.approx(PEAK, abs=2**-14)
         original, _ = soundfile.read(wavs[-1])
-        np.testing.assert_allclose(original, long_song, atol=2**-14)
+        hop = STFT.hop_length
+        # The last hop, which one window alone reaches, fades.
+        np.testing.assert_allclose(original[:-hop], long_song[:-hop], atol=2**-14)
+        assert (np.abs(original[-hop:]) <= np.abs(long_song[-hop:]) + 2**-14).all()
 
     @pytest.mark.parametrize("loudness", ["peak", "relative"])
     @pytest.mark.parametrize("mode", ["mask", "phase"])

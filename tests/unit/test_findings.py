@@ -142,6 +142,20 @@ class TestFindings:
         assert "higher than" not in text
         assert "no control to name it by" in text
 
+    def test_pairs_that_were_left_out_are_told(self, design):
+        tables = tables_of(experiment(2), design)
+        text = write_findings("e", "maps", **tables)
+        assert "live trained features have 100% to 100% of an attribute's pairs" in text
+        variants = tables["variants"]
+        chosen = (variants["variant"] == "square") & (variants["layer"] == 2)
+        chosen &= variants["attribute"] == "key"
+        mean = variants.loc[chosen, "mean"].item()
+        changes = {"share_of_pairs": 0.25, "mean_complete": mean - 0.3, "n_complete": 4}
+        variants.loc[chosen, list(changes)] = list(changes.values())
+        text = write_findings("e", "maps", **tables)
+        assert "live trained features have 25% to 100% of an attribute's pairs" in text
+        assert "are others by up to 0.30 (layer 2, key: " in text
+
     def test_everything_is_counted(self, design):
         text = write_findings("e", "activations", **tables_of(experiment(2), design))
         assert "6 signals, pairs: 6 in key, 3 in chord" in text

@@ -60,6 +60,9 @@ def imports_of(path):
             yield node.module.split(".")[1]
         elif isinstance(node, ast.ImportFrom) and node.module == "auralise":
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+            yield from (name[1] for name in names if name[0] == "auralise" and len(name) > 1)
 
 
 def test_a_module_imports_only_from_floors_below(repository):

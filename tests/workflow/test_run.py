@@ -158,7 +158,7 @@ def test_a_setting_runs_again_what_depends_on_it(finished):
 
 
 def test_a_setting_of_training_leaves_data_and_controls_alone(finished):
-    training = {"epochs": 5, "batch_size": 4, "accelerator": "cpu"}
+    training = {"epochs": 5, "batch_size": 3, "learning_rate": 0.002, "accelerator": "cpu"}
     planned = finished.planned(finished.configure("longer", training=training))
     assert planned["train_network"] == 1
     assert planned["deconvolve_song"] == 1

@@ -62,6 +62,11 @@ rule list_signals:
     params:
         code=code_of("list_signals"),
         pattern=lambda _: ATTRIBUTES["pattern"],  # its braces are no wildcards
+        files=(
+            version_of(SOUNDS)
+            if ATTRIBUTES["source"] == "directory" and SOUNDS
+            else None
+        ),
     message:
         "List the signals, and which pairs differ in one attribute alone"
     script:

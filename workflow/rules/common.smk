@@ -5,6 +5,7 @@ from snakemake.exceptions import WorkflowError
 
 from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
+from auralise.files import fingerprint_of
 from auralise.provenance import code_version
 from auralise.settings import complete_settings
 from auralise.songs import find_songs
@@ -27,7 +28,9 @@ R = Path("results") / config["experiment"]
 try:
     R.mkdir(parents=True, exist_ok=True)
     (R / ".writable").touch()
-    (R / ".writable").unlink()
+    (R / ".writable").unlink(
+        missing_ok=True
+    )  # another process may look at the same time
 except OSError as error:
     raise WorkflowError(
         f"cannot write to {R}: {error.strerror}; make the folder writable or choose another "
@@ -82,6 +85,13 @@ def folder_of_clips():
     return rules.unpack_dataset.output[0] if is_archive(path) else path or []
 
 
+def version_of_clips():
+    """Of the user's own folder of clips; what a rule or an archive gives needs none."""
+    path = config["dataset"]["path"]
+    is_folder = path and config["dataset"]["name"] != "bands" and Path(path).is_dir()
+    return version_of(path) if is_folder else None
+
+
 def variant_of(network):
     """Settings of a network's architecture; a control has that of the first variant."""
     name = network.rsplit("-", 1)[0]
@@ -94,9 +104,10 @@ def seed_of(network):
 
 
 def schedule_of(network):
-    """Settings of a network's training; a control trains for no epoch."""
-    control = {"epochs": 0} if network in CONTROLS else {}
-    return config["training"] | control
+    """Settings of a network's training; a control trains for no epoch, whatever they are."""
+    return (
+        {"epochs": 0, "augmentation": {}} if network in CONTROLS else config["training"]
+    )
 
 
 def is_svdnet(classifier):
@@ -104,6 +115,14 @@ def is_svdnet(classifier):
 
 
 def svdnet_settings(svdnet):
-    """Settings of SVDNet's training; a control trains for no epoch."""
-    control = {"epochs": 0} if svdnet.startswith("svdnet_untrained") else {}
-    return config["inversion"]["svdnet"] | control
+    """Settings of SVDNet's training; a control trains for no epoch, whatever they are."""
+    if svdnet.startswith("svdnet_untrained"):
+        return {"epochs": 0, "stretch": 0, "shift": 0, "filter_db": 0}
+    return config["inversion"]["svdnet"]
+
+
+def version_of(folder):
+    """Changes with every file in a folder of the user's, at which Snakemake does not look."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    states = [(str(path), path.stat()) for path in files]
+    return fingerprint_of([[path, of.st_size, of.st_mtime_ns] for path, of in states])

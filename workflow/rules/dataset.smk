@@ -78,6 +78,7 @@ rule list_clips:
     params:
         code=code_of("list_clips"),
         dataset=config["dataset"],
+        files=version_of_clips(),
     message:
         "Examine the clips and split them into training, validation and test"
     script:
