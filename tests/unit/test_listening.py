@@ -208,6 +208,20 @@ def test_true_gains_keep_the_differences_between_features(page, results):
         )
 
 
+@pytest.mark.parametrize("mode", ["rectified", "phase"])
+def test_levels_are_of_the_sounds_that_were_made(copy, mode):
+    with open_maps(copy / "deconvolution/square-0/clicks.h5") as maps:
+        write_auralisations(copy / "auralisation/square-0/clicks", maps, mode)
+        sounds = auralise(maps.spectrum, maps.deconvolved(1), STFT, N_SAMPLES, mode)
+    build_listening_page(copy, NETWORKS[:1], SONGS[:1], copy / "listening", mode)
+    entries = read_script(copy / "listening/data/network0-song0-layer1.js")["features"]
+    live = [entry for entry in entries if entry["state"] == "live"]
+    levels = np.sqrt(np.mean(sounds[[entry["feature"] for entry in live]] ** 2, axis=1))
+    np.testing.assert_allclose(
+        [entry["level"] for entry in live], 20 * np.log10(levels / max(levels)), atol=0.01
+    )
+
+
 def test_similarity_is_the_correlation_of_map_and_magnitude(page, results):
     entry = read_script(page / "data/network0-song0-layer2.js")["features"][0]
     with open_maps(results / "deconvolution/square-0/clicks.h5") as maps:
