@@ -120,3 +120,23 @@ def test_weights_that_do_not_fit_the_settings(finished):
         target, "--force", "--allowed-rules", "deconvolve_song", config="config/misfit.yaml"
     )
     refused(done, "networks/square-0/weights.safetensors", "features (4, 4, 4, 4, 4)", "Delete")
+
+
+def test_a_layer_that_a_network_has_not_is_told_before_the_training(finished):
+    config = finished.configure("ninth", deconvolution={"layers": [2, 9]})
+    refused(
+        finished.run("--dry-run", config=config), "deconvolution.layers: square-0 has no layer 9"
+    )
+
+
+def test_a_clip_added_to_ones_own_folder_is_seen(finished):
+    """Snakemake looks at the folder alone, whose time a clip in a class does not change."""
+    own = finished.folder / "own"
+    shutil.copytree(finished.folder / "results/small/clips", own)
+    dataset = SMALL["dataset"] | {"name": "folder", "path": "own"}
+    config = finished.configure("own", experiment="own", dataset=dataset)
+    assert finished.run("results/own/clips.csv", config=config).returncode == 0
+    assert "list_clips" not in finished.planned(config)
+    clip = next(own.glob("*/*.*"))
+    shutil.copy(clip, clip.with_stem("another"))
+    assert finished.planned(config)["list_clips"] == 1
