@@ -18,7 +18,7 @@ from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
 from auralise.deconvnet import Deconvnet
 from auralise.deconvnet.steps import pair
-from auralise.errors import SettingsError
+from auralise.errors import MapsError, SettingsError
 from auralise.files import require_replaceable, whole_file, whole_folder
 from auralise.maps import MapsWriter, choose_features, create_maps, open_maps
 
@@ -169,7 +169,7 @@ def explain_song(
     """
     started = time.monotonic()
     maps_path, sounds_path = Path(out) / f"{song}.h5", Path(out) / song
-    require_replaceable(sounds_path, SOUNDS)
+    require_results(Path(out), song)
     if stft.n_samples(window) < stft.hop_length:
         raise SettingsError(
             f"a window of {window:g} s is shorter than one hop of the spectrogram, "
@@ -207,6 +207,31 @@ def explain_song(
         len(windows),
         len(samples) / stft.sample_rate,
         time.monotonic() - started,
+    )
+
+
+def require_results(out: Path, song: str) -> None:
+    """Refuse to replace anything but the maps and sounds of an earlier explanation.
+
+    Raises
+    ------
+    SettingsError
+    """
+    maps, sounds = out / f"{song}.h5", out / song
+    require_replaceable(sounds, SOUNDS)
+    if maps.exists():
+        try:
+            with open_maps(maps):
+                return
+        except (MapsError, OSError):
+            foreign = maps
+    elif sounds.is_dir() and any(sounds.iterdir()) and not any(sounds.glob("layer*")):
+        foreign = sounds
+    else:
+        return
+    raise SettingsError(
+        f"{foreign} is where results would go, but it is none of an earlier explanation; choose "
+        "another --out or move it"
     )
 
 

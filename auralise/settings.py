@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,23 @@ import jsonschema
 import yaml
 
 from auralise.errors import SettingsError
+
+
+def _is_number(_, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_integer(_, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+# JSON has no infinity, and takes 1.0 for an integer; YAML has one, and Python does not.
+VALIDATOR = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"number": _is_number, "integer": _is_integer}
+    ),
+)
 
 
 def complete_settings(settings: Mapping, schema: str | Path) -> dict:
@@ -34,7 +52,7 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
     """
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
     complete = _filled(copy.deepcopy(dict(settings)), rules)
-    errors = jsonschema.Draft202012Validator(rules).iter_errors(complete)
+    errors = VALIDATOR(rules).iter_errors(complete)
     lines = [line for error in errors for line in _explain(error)]
     if lines:
         raise SettingsError("these settings cannot be used:\n" + "\n".join(sorted(lines)))

@@ -46,6 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AuraliseError as error:
         print(f"auralise: error: {error}", file=sys.stderr)
         return FAILED
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate" not in str(error):
+            raise
+        print(
+            "auralise: error: not enough memory; choose a smaller --window, or a smaller --n-fft "
+            "if the network allows",
+            file=sys.stderr,
+        )
+        return FAILED
     except KeyboardInterrupt:
         print("auralise: interrupted; songs that were done stay", file=sys.stderr)
         return INTERRUPTED

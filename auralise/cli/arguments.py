@@ -10,6 +10,7 @@ from pathlib import Path
 from auralise.errors import SettingsError
 from auralise.songs import find_songs
 
+HIGHEST_RATE = 768_000  # Hz
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -54,6 +55,13 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
     return int(text)
+
+
+def rate(text: str) -> int:
+    value = count(text)
+    if value > HIGHEST_RATE:
+        raise argparse.ArgumentTypeError(f"expected Hz, at most {HIGHEST_RATE}, got {text!r}")
+    return value
 
 
 def duration(text: str) -> float:
@@ -102,6 +110,21 @@ def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
                     "explain them into two folders"
                 )
     return songs
+
+
+def spare_inputs(inputs: Iterable[Path], results: Iterable[Path]) -> None:
+    """Refuse to write results over what they are made from.
+
+    Raises
+    ------
+    SettingsError
+    """
+    replaced = [result.resolve() for result in results]
+    for given in inputs:
+        if any(given.resolve().is_relative_to(result) for result in replaced):
+            raise SettingsError(
+                f"--out: {given} would be replaced by the results; choose another folder"
+            )
 
 
 def prepare_folder(out: Path) -> None:

@@ -16,6 +16,8 @@ from auralise.cli.arguments import (
     name_songs,
     prepare_folder,
     ranges,
+    rate,
+    spare_inputs,
     table,
     writing_to,
 )
@@ -86,7 +88,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     add("--features", type=ranges, metavar="0-63", help="counted from 0 (default: all)")
     seen = explain.add_argument_group("what the network sees")
     add = seen.add_argument
-    add("--sample-rate", type=count, default=11025, metavar="HZ", help="(default: %(default)s)")
+    add("--sample-rate", type=rate, default=11025, metavar="HZ", help="(default: %(default)s)")
     add("--n-fft", type=count, default=512, metavar="N", help="samples (default: %(default)s)")
     add(
         "--hop-length",
@@ -149,11 +151,13 @@ def run(options: argparse.Namespace) -> int:
     prepare_folder(options.out)
 
     from auralise.audio import Stft, map_audio
-    from auralise.explanation import SOUNDS, explain_song
-    from auralise.files import require_replaceable, sha256_of_file
+    from auralise.explanation import explain_song, require_results
+    from auralise.files import sha256_of_file
 
+    results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
+    spare_inputs([options.weights, *songs.values()], results)
     for song in songs:
-        require_replaceable(options.out / song, SOUNDS)
+        require_results(options.out, song)
 
     stft = Stft(options.sample_rate, options.n_fft, options.hop_length)
     net = _open_network(options)
@@ -190,7 +194,8 @@ def run(options: argparse.Namespace) -> int:
                     )
                 done.append(explanation)
             except AuraliseError as error:
-                print(f"auralise: error: {error}", file=sys.stderr)
+                where = "" if str(path) in str(error) else f"{path}: "
+                print(f"auralise: error: {where}{error}", file=sys.stderr)
                 failures.append(Failure(song, str(error)))
     print(summary(done, failures))
     if not failures:
@@ -245,7 +250,7 @@ def _open_network(options: argparse.Namespace) -> "Deconvnet":
     from auralise.weights import read_weights
 
     try:
-        torch.empty(0, device=options.device)
+        torch.empty(1, device=options.device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise SettingsError(

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.cli.arguments import DONE, prepare_folder, seed, table, time, writing_to
+from auralise.cli.arguments import DONE, prepare_folder, seed, spare_inputs, table, time, writing_to
 from auralise.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
@@ -105,7 +105,13 @@ def run(options: argparse.Namespace) -> int:
     folder = options.out / song
     sounds = [f"{name}.wav" for name in ("original", "input", *subject.layers)]
     pictures = [f"{song}.{kind}" for kind in ("png", "pdf")]
+    spare_inputs([options.song, options.classifier, options.meanstd, *options.inverter], [folder])
     require_replaceable(folder, [*sounds, *pictures, "inversions.npz"])
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "inversions.npz").is_file():
+        raise SettingsError(
+            f"{folder} is where results would go, but it is none of an earlier inversion; choose "
+            "another --out or move it"
+        )
     with writing_to(options.out), whole_folder(folder) as partial:
         found = invert_song(
             options.song,

@@ -242,8 +242,9 @@ class ForwardPass:
                 x, memory = step.forward(x)
             except RuntimeError as error:
                 raise NetworkError(
-                    f"a magnitude of shape {tuple(magnitude.shape)} does not pass "
-                    f"'{step.path}' ({step.module}): {error}"
+                    f"a magnitude of {magnitude.shape[0]} bins × {magnitude.shape[1]} frames does "
+                    f"not pass '{step.path}' ({step.module}); choose a longer sound or window, or "
+                    f"more bins ({error})"
                 ) from None
             outputs.append(x)
             memories.append(memory)

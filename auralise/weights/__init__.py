@@ -119,8 +119,13 @@ def _read_safetensors(path: str | Path, network: nn.Module | None) -> nn.Module:
     if network is not None:
         fill_network(path, network, tensors)
         return network
-    if metadata.get("format") == FORMAT:
+    found = metadata.get("format", "")
+    if found == FORMAT:
         return read_network(path)[0].get_submodule("convolutional")
+    if found.startswith("auralise-"):
+        raise refusal(
+            path, f"its format is '{found}'", f"'{FORMAT}'", "See auralise invert --help."
+        )
     return assume_convolutions(path, tensors, in_order=False)
 
 

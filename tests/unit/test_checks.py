@@ -108,7 +108,7 @@ def test_a_map_that_is_not_finite_is_found(results):
 
 def test_a_map_that_is_not_what_it_says_is_found(results):
     change_map(results, lambda maps: maps * 1.01)
-    assert failed(check(results)) == {"map agrees with its definition"}
+    assert failed(check(results)) == {"map is the same when made again"}
 
 
 def test_a_dead_feature_with_a_map_is_found(results):

@@ -1,5 +1,6 @@
 """The command line, as a newcomer meets it."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -249,3 +250,54 @@ def test_a_feature_may_be_missing_in_some_layers():
     check_choice([4, 64], None, list(range(64)))
     with pytest.raises(SettingsError, match="no feature 64"):
         check_choice([4, 64], None, [0, 64])
+
+
+class TestInputsAreSpared:
+    def test_weights_named_like_a_song(self, tmp_path, sound, weights, capsys):
+        own = tmp_path / "blues.h5"
+        own.write_bytes(weights.read_bytes())
+        assert explain(sound(), "--weights", own, "--out", tmp_path) == 2
+        assert "blues.h5 would be replaced by the results" in capsys.readouterr().err
+        assert own.read_bytes() == weights.read_bytes()
+
+    @pytest.mark.parametrize("name", ["blues.h5", "blues/original.wav"])
+    def test_a_file_that_is_no_result(self, tmp_path, sound, weights, capsys, name):
+        own = tmp_path / "out" / name
+        own.parent.mkdir(parents=True)
+        own.write_text("mine")
+        assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 2
+        assert "none of an earlier explanation" in capsys.readouterr().err
+        assert own.read_text() == "mine"
+
+    def test_a_song_within_its_own_results(self, tmp_path, sound, weights, capsys):
+        out = tmp_path / "out"
+        assert explain(sound(), "--weights", weights, "--out", out) == 0
+        original = out / "blues/original.wav"
+        before = original.read_bytes()
+        songs = sound(), original
+        assert explain(*songs, "--weights", weights, "--out", out) == 2
+        assert original.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--sample-rate", "999999999"], "expected Hz, at most 768000"),
+        (["--device", "meta"], "torch has no 'meta' here"),
+    ],
+)
+def test_what_no_machine_has_is_refused(tmp_path, sound, weights, capsys, arguments, message):
+    with contextlib.suppress(SystemExit):
+        main(
+            ["explain", str(sound()), "--weights", str(weights), "--out", str(tmp_path), *arguments]
+        )
+    assert message in capsys.readouterr().err
+
+
+def test_want_of_memory_is_told(tmp_path, sound, weights, capsys, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("auralise.explanation.explain_song", fail)
+    assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 2
+    assert "not enough memory; choose a smaller --window" in capsys.readouterr().err

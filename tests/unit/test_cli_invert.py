@@ -132,3 +132,18 @@ def test_a_time_that_is_none_is_refused(folder, capsys, text):
 
 def test_choices_are_those_of_the_library():
     assert (invert.SCALES, invert.PHASES) == (SCALES, PHASES)
+
+
+def test_what_goes_in_is_never_written_over(folder, capsys):
+    """A song that lies where its results would go, and a folder that only looks like results."""
+    own = folder / "out/song"
+    own.mkdir(parents=True)
+    (folder / "song.wav").rename(own / "original.wav")
+    (folder / "song.wav").write_bytes((own / "original.wav").read_bytes())
+    before = (own / "original.wav").read_bytes()
+    assert run(folder, "fc8.npz", time_index=0.5) == 2
+    assert "none of an earlier inversion" in capsys.readouterr().err
+    (folder / "fc8.npz").rename(own / "fc8.npz")
+    assert run(folder, "out/song/fc8.npz", time_index=0.5) == 2
+    assert "fc8.npz would be replaced by the results" in capsys.readouterr().err
+    assert (own / "original.wav").read_bytes() == before

@@ -50,7 +50,7 @@ def test_all_checks_passed_and_every_kind_was_made(results):
         "finite maps",
         "dead features have zero maps",
         "one sound per map",
-        "map agrees with its definition",
+        "map is the same when made again",
         "correlations lie in [-1, 1], one per feature and attribute",
     } <= set(checks["check"])
 
