@@ -13,6 +13,7 @@ from auralise.errors import WeightsError
 from auralise.inverters import PUBLISHED, derive_design, initial_inverter, n_values
 from auralise.networks import feature_shapes
 from auralise.svdnet import LAYERS, N_PARAMETERS, initial_svdnet
+from auralise.weights import read_weights
 from auralise.weights.svdnet import (
     Inverter,
     read_inverter,
@@ -312,3 +313,10 @@ class TestMeanStd:
         np.savez(tmp_path / "m.npz", **arrays)
         with pytest.raises(WeightsError, match=message):
             read_mean_std(tmp_path / "m.npz")
+
+
+def test_our_svdnet_is_no_network_of_2015(tmp_path):
+    """Its tensors would fit one; its format says that they are not."""
+    write_svdnet(tmp_path / "svdnet.safetensors", initial_svdnet(0))
+    with pytest.raises(WeightsError, match="its format is 'auralise-svdnet/1'"):
+        read_weights(tmp_path / "svdnet.safetensors")
