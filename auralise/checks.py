@@ -12,7 +12,8 @@ from auralise.maps import Maps, open_maps
 from auralise.weights import read_weights
 
 N_RECOMPUTED = 3  # features of each song whose maps are made again
-TOLERANCE = 1e-4  # of a map's maximum; another batch size rounds otherwise
+# Of a map's maximum: another batch size rounds otherwise.
+TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-2}
 
 
 class CheckError(AuraliseError):
@@ -36,7 +37,7 @@ def check_results(
     networks, controls, songs : sequence of str
         What has to be there; `controls` are the untrained among `networks`.
     deconvolution : mapping
-        The settings ``layers``, ``features`` and ``biases``.
+        The settings of that name.
     seed : int
         Chooses the maps that are made again.
 
@@ -49,13 +50,14 @@ def check_results(
     rng = np.random.default_rng(seed)
     for network in networks:
         path = results / "networks" / network / "weights.safetensors"
-        net = Deconvnet(read_weights(path, deconvolution["biases"]))
+        net = Deconvnet(read_weights(path, deconvolution["biases"]), deconvolution["device"])
         for song in songs:
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
                 rows += _check_maps(maps, net, deconvolution, subject)
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
-                rows += _check_definition(maps, net, rng, subject)
+                tolerance = TOLERANCES[deconvolution["precision"]]
+                rows += _check_definition(maps, net, rng, tolerance, subject)
         rows.append(_check_correlation(results / "attributes" / network / "correlation.csv", net))
     rows.append(_check_summary(results / "attributes/summary.csv", networks))
     return pd.DataFrame(rows, columns=["check", "subject", "passed", "found", "expected"])
@@ -132,9 +134,9 @@ def _check_sounds(maps: Maps, folder: Path, subject: str) -> Row:
 
 
 def _check_definition(
-    maps: Maps, net: Deconvnet, rng: np.random.Generator, subject: str
+    maps: Maps, net: Deconvnet, rng: np.random.Generator, tolerance: float, subject: str
 ) -> Iterator[Row]:
-    """A few maps made again, one by one, from the stored spectrum and the weights."""
+    """A few maps made again in float32, one by one, from the stored spectrum and the weights."""
     magnitude = np.abs(maps.spectrum)
     live = [(layer, int(row)) for layer in maps.layers for row in np.flatnonzero(maps.live(layer))]
     for layer, row in rng.permutation(live).tolist()[:N_RECOMPUTED]:
@@ -146,9 +148,9 @@ def _check_definition(
         yield (
             "map is the same when made again",
             f"{subject}/layer{layer}/feature{feature:02d}",
-            error <= TOLERANCE,
+            error <= tolerance,
             f"relative error {error:.1e}",
-            f"at most {TOLERANCE:g}",
+            f"at most {tolerance:g}",
         )
 
 

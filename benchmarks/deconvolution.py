@@ -122,8 +122,8 @@ def step_by_step() -> tuple[Callable, float]:
     return lambda: list(net.deconvolve_all(magnitude(), features=features)), n / N_FEATURES
 
 
-def pooled(precision: str) -> tuple[Callable, float]:
-    net = Deconvnet(network(), precision=precision)
+def pooled(precision: str, device: str = "cpu") -> tuple[Callable, float]:
+    net = Deconvnet(network(), device, precision)
     return lambda: list(net.deconvolve_all(magnitude())), 1.0
 
 
@@ -136,6 +136,9 @@ WAYS: dict[str, tuple[Callable[[], tuple[Callable, float]], int]] = {
     "auralise, float32": (lambda: pooled("float32"), 7),
     "auralise, bfloat16": (lambda: pooled("bfloat16"), 1),
 }
+if torch.cuda.is_available():
+    WAYS["auralise, float32, GPU"] = (lambda: pooled("float32", "cuda"), 7)
+    WAYS["auralise, bfloat16, GPU"] = (lambda: pooled("bfloat16", "cuda"), 7)
 
 
 def seconds_of(function: Callable) -> float:
@@ -195,7 +198,9 @@ def machine() -> str:
     fast = [name for name in ("amx_bf16", "avx512_bf16") if name in flags]
     return (
         f"{model}, {torch.get_num_threads()} threads, {torch.backends.cpu.get_cpu_capability()}, "
-        f"bfloat16 instructions: {', '.join(fast) or 'none'}; torch {torch.__version__}"
+        f"bfloat16 instructions: {', '.join(fast) or 'none'}; "
+        f"GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'}; "
+        f"torch {torch.__version__}"
     )
 
 

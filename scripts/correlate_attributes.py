@@ -25,7 +25,8 @@ with job(snakemake):
         architecture = Architecture.from_settings(params.architecture)
         network = read_expected_network(inputs.weights, architecture, params.biases)
         magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
-        compared = Computed(Deconvnet(network), magnitudes, params.compare, params.mode)
+        net = Deconvnet(network, **params.deconvnet)
+        compared = Computed(net, magnitudes, params.compare, params.mode)
     table = correlate_attributes(compared, pairs_by_attribute(signals), snakemake.wildcards.network)
     with whole_file(snakemake.output[0]) as path:
         table.to_csv(path, index=False)

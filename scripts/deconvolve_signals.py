@@ -18,7 +18,7 @@ with job(snakemake):
     with whole_folder(snakemake.output[0]) as folder:
         deconvolve_signals(
             folder,
-            Deconvnet(network),
+            Deconvnet(network, **params.deconvnet),
             snakemake.input.sounds,
             read_design(snakemake.input.signals),
             Stft(**params.stft),
@@ -30,5 +30,6 @@ with job(snakemake):
                 "stft": params.stft,
                 "duration": params.duration,
                 "biases": params.biases,
+                **params.deconvnet,
             },
         )

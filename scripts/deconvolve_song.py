@@ -19,7 +19,7 @@ with job(snakemake):
     network = read_expected_network(weights, architecture, params.deconvolution["biases"])
     write_maps(
         snakemake.output[0],
-        Deconvnet(network),
+        Deconvnet(network, **params.deconvnet),
         samples,
         Stft(**params.stft),
         params.deconvolution["layers"],

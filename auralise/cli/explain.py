@@ -24,7 +24,6 @@ from auralise.cli.arguments import (
 from auralise.errors import AuraliseError, SettingsError
 
 if TYPE_CHECKING:
-    from auralise.deconvnet import Deconvnet
     from auralise.explanation import Explanation
 
 # Spelt out, because importing them takes torch, and --help must not wait for it.
@@ -151,8 +150,10 @@ def run(options: argparse.Namespace) -> int:
     prepare_folder(options.out)
 
     from auralise.audio import Stft, map_audio
+    from auralise.deconvnet import Deconvnet
     from auralise.explanation import explain_song, require_results
     from auralise.files import sha256_of_file
+    from auralise.weights import read_weights
 
     results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
     spare_inputs([options.weights, *songs.values()], results)
@@ -160,7 +161,8 @@ def run(options: argparse.Namespace) -> int:
         require_results(options.out, song)
 
     stft = Stft(options.sample_rate, options.n_fft, options.hop_length)
-    net = _open_network(options)
+    network = read_weights(options.weights, options.biases)
+    net = Deconvnet(network, options.device, options.precision)
     check_choice(net.n_features, options.layers, options.features)
     facts = {
         "network": options.weights.stem,
@@ -241,25 +243,6 @@ def check_choice(
                 f"--features: none of them is in layer {layer}, which has features 0 to {n - 1}; "
                 "choose others, or leave the layer out with --layers"
             )
-
-
-def _open_network(options: argparse.Namespace) -> "Deconvnet":
-    import torch
-
-    from auralise.deconvnet import Deconvnet
-    from auralise.weights import read_weights
-
-    try:
-        torch.empty(1, device=options.device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise SettingsError(
-            f"--device: torch has no {options.device!r} here ({reason}); expected cpu, or cuda "
-            "where there is a GPU"
-        ) from None
-    return Deconvnet(
-        read_weights(options.weights, options.biases), options.device, options.precision
-    )
 
 
 def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> str:

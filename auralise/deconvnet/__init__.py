@@ -8,6 +8,8 @@ result, which is signed. No bias takes part on the way back.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from textwrap import shorten
 
 import numpy as np
 import torch
@@ -16,9 +18,46 @@ from torch import nn
 from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, Activation, ForwardPass, StepByStep, find_layers
 from auralise.deconvnet.tracing import convolutional_chain
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, SettingsError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@contextmanager
+def _inference() -> Iterator[None]:
+    """No gradients, and products of float32 in float32, whatever the process allows otherwise.
+
+    On a GPU, torch rounds the factors of convolutions to TF32 unless it is told not to: an error
+    of 1e-3, and other switches.
+    """
+    backends = torch.backends
+    kinds = (
+        backends.cudnn.conv,
+        backends.cuda.matmul,
+        backends.mkldnn.conv,
+        backends.mkldnn.matmul,
+    )
+    allowed = [kind.fp32_precision for kind in kinds]
+    try:
+        for kind in kinds:
+            kind.fp32_precision = "ieee"
+        with torch.inference_mode():
+            yield
+    finally:
+        for kind, precision in zip(kinds, allowed, strict=True):
+            kind.fp32_precision = precision
+
+
+def _device(name: str | torch.device) -> torch.device:
+    try:
+        torch.empty(1, device=name).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = shorten(str(error), 80, placeholder=" …")
+        raise SettingsError(
+            f"device: torch has no {str(name)!r} here ({reason}); expected cpu, or cuda where "
+            "there is a GPU"
+        ) from None
+    return torch.device(name)
 
 
 class Deconvnet:
@@ -50,6 +89,8 @@ class Deconvnet:
     ------
     NetworkError
         Names the first module that cannot be deconvolved.
+    SettingsError
+        There is no such device.
 
     References
     ----------
@@ -64,7 +105,7 @@ class Deconvnet:
     ):
         if precision not in PRECISIONS:
             raise NetworkError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
-        self.device = torch.device(device)
+        self.device = _device(device)
         self.steps = [
             STEPS[type(module)](module.to(self.device), path)
             for path, module in convolutional_chain(network)
@@ -90,7 +131,7 @@ class Deconvnet:
     def n_features(self) -> list[int]:
         return [layer.n_features for layer in self.layers]
 
-    @torch.inference_mode()
+    @_inference()
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
         """Feature maps of every layer, after its pooling.
 
@@ -166,7 +207,7 @@ class Deconvnet:
         """
         layers = list(range(1, self.n_layers + 1) if layers is None else layers)
         chosen = {layer: self._check(layer, (features or {}).get(layer)) for layer in layers}
-        with torch.inference_mode():
+        with _inference():
             passed = self._forward(magnitude)
         return self._back(passed, layers, chosen)
 
@@ -205,7 +246,7 @@ class Deconvnet:
         results = self._way_back.back(passed, wanted)
         for layer in layers:
             # Not around the yield: what the caller does between two maps is not ours to change.
-            with torch.inference_mode():
+            with _inference():
                 maps = next(results).cpu().numpy()
             if not live[layer].all():
                 whole = np.zeros((len(chosen[layer]), *passed.size), np.float32)

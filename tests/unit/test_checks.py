@@ -17,7 +17,13 @@ from auralise.maps import open_maps, write_maps
 from auralise.representations import Computed
 from auralise.weights import write_weights
 
-EVERYTHING = {"layers": None, "features": None, "biases": True}
+EVERYTHING = {
+    "layers": None,
+    "features": None,
+    "biases": True,
+    "precision": "float32",
+    "device": "cpu",
+}
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,15 @@ def test_a_map_that_is_not_finite_is_found(results):
 
 def test_a_map_that_is_not_what_it_says_is_found(results):
     change_map(results, lambda maps: maps * 1.01)
+    assert failed(check(results)) == {"map is the same when made again"}
+
+
+def test_maps_in_bfloat16_pass_as_such(results, small_network, song):
+    path = results / "deconvolution/square-0/song.h5"
+    net = Deconvnet(small_network, precision="bfloat16")
+    facts = {"song": "song", "network": "square-0", "weights_sha256": "", "config": {}}
+    write_maps(path, net, song[:8192], Stft(11025, 256, 128), **facts)
+    assert check(results, deconvolution=EVERYTHING | {"precision": "bfloat16"})["passed"].all()
     assert failed(check(results)) == {"map is the same when made again"}
 
 

@@ -141,7 +141,7 @@ def test_no_song_done_is_status_2(tmp_path, weights, capsys):
         (["--layers", "0"], "--layers: no layer 0; the network has layers 1 to 2"),
         (["--features", "0-5"], "no feature 5; layer 1 has features 0 to 2, layer 2 has features"),
         (["--features", "4"], "none of them is in layer 1, which has features 0 to 2"),
-        (["--device", "abacus"], "--device: torch has no 'abacus' here"),
+        (["--device", "abacus"], "device: torch has no 'abacus' here"),
         (["--hop-length", "64"], "hop_length = 64: expected at most half of"),
     ],
 )

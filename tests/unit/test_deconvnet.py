@@ -7,12 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from auralise.deconvnet import Deconvnet
 from auralise.deconvnet.pooled import PooledNetwork
-from auralise.deconvnet.steps import STEPS, StepByStep
+from auralise.deconvnet.steps import STEPS, ForwardPass, StepByStep
 from auralise.deconvnet.tracing import convolutional_chain
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, SettingsError
 from auralise.networks import Architecture, build_convolutional_part, build_network
 from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
 
@@ -637,6 +639,110 @@ def test_bfloat16_is_near_and_float32(way_back, n_features):
         relative = errors / np.linalg.norm(exact[layer], axis=(1, 2))[live]
         assert relative.max() <= (TOLERANCE if layer == 1 else 5e-3)
         assert layer == 1 or relative.max() > TOLERANCE
+
+
+def test_products_are_in_float32_whatever_the_process_allows(monkeypatch):
+    kinds = {
+        "cudnn.conv": torch.backends.cudnn.conv,
+        "cuda.matmul": torch.backends.cuda.matmul,
+        "mkldnn.conv": torch.backends.mkldnn.conv,
+        "mkldnn.matmul": torch.backends.mkldnn.matmul,
+    }
+    allowed = {"cudnn.conv": "tf32", "cuda.matmul": "tf32", "mkldnn.matmul": "bf16"}
+    for name, precision in allowed.items():
+        monkeypatch.setattr(kinds[name], "fp32_precision", precision)
+
+    def precisions():
+        return {name: kind.fp32_precision for name, kind in kinds.items()}
+
+    net = Deconvnet(random_network(3, 4))
+    before, seen = precisions(), []
+    for step in net.steps:
+        monkeypatch.setattr(
+            step,
+            "forward",
+            lambda x, forward=step.forward: (seen.append(precisions()), forward(x))[1],
+        )
+    stage = net._way_back.stages[0]
+    monkeypatch.setattr(
+        stage, "_picks", lambda *of, picks=stage._picks: (seen.append(precisions()), picks(*of))[1]
+    )
+    for _ in net.deconvolve_all(magnitude_of((20, 20))):
+        assert precisions() == before
+    assert len(seen) == len(net.steps) + 1
+    assert all(set(precision.values()) == {"ieee"} for precision in seen)
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses every operation that takes or gives tensors of several devices.
+
+    Single values and the positions of an indexing may lie elsewhere.
+    """
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result = operation(*args, **(kwargs or {}))
+        indexing = operation in (torch.ops.aten.index.Tensor, torch.ops.aten.index_put_.default)
+        taken = [args[0], *args[2:]] if indexing else args
+        tensors = [
+            leaf
+            for leaf in tree_leaves((taken, kwargs, result))
+            if isinstance(leaf, torch.Tensor) and leaf.dim() > 0
+        ]
+        devices = {tensor.device.type for tensor in tensors}
+        assert len(devices) <= 1, f"{operation} on {sorted(devices)}"
+        return result
+
+
+def irregular_network():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.ELU(),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(4, 8, 3, groups=2, dilation=2, padding="same"),
+        nn.BatchNorm2d(8),
+        nn.LeakyReLU(),
+        nn.AvgPool2d(2),
+    )
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("network", "way_back"),
+    [
+        (random_network(4, 6), PooledNetwork),
+        (random_network(4, 6), StepByStep),
+        (irregular_network(), StepByStep),
+    ],
+)
+def test_all_is_done_on_the_device_of_the_network(network, way_back, precision):
+    net = Deconvnet(network)
+    steps = [type(step)(step.module.to("meta"), step.path) for step in net.steps]
+    with OneDevice(), torch.inference_mode():
+        passed = ForwardPass.of(steps, torch.empty(33, 29, device="meta"))
+        way = way_back(steps, net.layers, precision)
+        maps = list(way.back(passed, [(1, [0, 3]), (2, [1, 4, 5])]))
+    assert [(of.device.type, of.dtype, of.shape) for of in maps] == [
+        ("meta", torch.float32, (n_features, 33, 29)) for n_features in (2, 3)
+    ]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+@pytest.mark.parametrize("network", [random_network(*[64] * 5), irregular_network()])
+def test_a_gpu_finds_the_same_maps(network):
+    magnitude = magnitude_of((257, 173))
+    on_gpu = Deconvnet(network, device="cuda").deconvolve_all(magnitude)
+    for (layer, found), (_, expected) in zip(
+        on_gpu, Deconvnet(network).deconvolve_all(magnitude), strict=True
+    ):
+        # Where two activations are as good as equal, another order of sums picks the other.
+        same = np.isclose(found, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max())
+        assert same.mean() > 0.999, layer
+
+
+@pytest.mark.parametrize("device", ["abacus", "meta", "cuda:99"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(SettingsError, match=f"torch has no '{device}' here .*; expected cpu"):
+        Deconvnet(random_network(3), device)
 
 
 def test_an_unknown_precision_is_refused():

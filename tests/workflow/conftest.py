@@ -37,6 +37,7 @@ INVERSION = {
 SMALL |= {"methods": ["deconvolution", "inversion"], "inversion": INVERSION}
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups have to be known when the tests are dealt out
 def pytest_collection_modifyitems(items):
     """Tests that share a run of the workflow share a process; they begin, as the longest."""
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 
 from tests.workflow.conftest import SMALL, SONG
@@ -120,6 +121,15 @@ def test_weights_that_do_not_fit_the_settings(finished):
         target, "--force", "--allowed-rules", "deconvolve_song", config="config/misfit.yaml"
     )
     refused(done, "networks/square-0/weights.safetensors", "features (4, 4, 4, 4, 4)", "Delete")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there(finished):
+    config = finished.configure("gpu", deconvolution={"device": "cuda"}, songs="other songs")
+    (finished.folder / "other songs").mkdir()
+    shutil.copy(finished.folder / f"songs/{SONG}.flac", finished.folder / "other songs/any.flac")
+    done = finished.run("results/small/deconvolution/square-0/any.h5", config=config)
+    refused(done, "device: torch has no 'cuda' here", "expected cpu")
 
 
 def test_a_layer_that_a_network_has_not_is_told_before_the_training(finished):

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -155,6 +157,24 @@ DOWNSTREAM_OF_SOUNDS = {"auralise_song": 2, "build_listening_page": 1, "check_re
 def test_a_setting_runs_again_what_depends_on_it(finished):
     config = finished.configure("rectified", auralisation={"mode": "rectified"})
     assert finished.planned(config) == DOWNSTREAM_OF_SOUNDS
+
+
+def test_the_precision_of_the_setting_is_that_of_the_maps(finished):
+    folder = finished.folder / "rounded songs"
+    folder.mkdir()
+    shutil.copy(finished.folder / f"songs/{SONG}.flac", folder / "rounded.flac")
+    config = finished.configure(
+        "rounded", songs=folder.name, deconvolution={"precision": "bfloat16"}
+    )
+    maps = Path("results/small/deconvolution/square-0")
+    assert finished.run(str(maps / "rounded.h5"), config=config).returncode == 0
+    with (
+        open_maps(finished.folder / maps / f"{SONG}.h5") as exact,
+        open_maps(finished.folder / maps / "rounded.h5") as rounded,
+    ):
+        np.testing.assert_array_equal(rounded.deconvolved(1), exact.deconvolved(1))
+        expected, found = exact.deconvolved(3), rounded.deconvolved(3)
+    assert 1e-4 < np.linalg.norm(found - expected) / np.linalg.norm(expected) < 1e-2
 
 
 def test_a_setting_of_training_leaves_data_and_controls_alone(finished):

@@ -94,6 +94,7 @@ rule deconvolve_signals:
         stft=STFT,
         duration=DURATION,
         biases=config["deconvolution"]["biases"],
+        deconvnet=DECONVNET,
     message:
         "Deconvolve every feature of {wildcards.network} on every signal"
     script:
@@ -122,6 +123,7 @@ rule correlate_attributes:
         stft=STFT,
         duration=DURATION,
         biases=config["deconvolution"]["biases"],
+        deconvnet=DECONVNET,
         compare=ATTRIBUTES["compare"],
         mode=(
             config["auralisation"]["mode"]

@@ -40,6 +40,8 @@ except OSError as error:
 DURATION = config["stft"]["duration"]
 STFT = {name: value for name, value in config["stft"].items() if name != "duration"}
 
+DECONVNET = {name: config["deconvolution"][name] for name in ("device", "precision")}
+
 TRAINED = [
     f"{variant}-{seed}" for variant in config["networks"] for seed in config["seeds"]
 ]

@@ -29,6 +29,7 @@ rule deconvolve_song:
         duration=DURATION,
         excerpt_start=config["excerpt_start"],
         deconvolution=config["deconvolution"],
+        deconvnet=DECONVNET,
     message:
         "Deconvolve every feature of {wildcards.network} on '{wildcards.song}'"
     script:
