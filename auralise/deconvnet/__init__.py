@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from auralise.deconvnet.at_once import PooledAtOnce
 from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, Activation, ForwardPass, StepByStep, find_layers
 from auralise.deconvnet.tracing import convolutional_chain
@@ -120,7 +121,8 @@ class Deconvnet:
                 "channels; expected 1, a magnitude (n_bins, n_frames)"
             )
         regular = PooledNetwork.takes(self.steps, self.layers)
-        way_back = PooledNetwork if regular else StepByStep
+        pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
+        way_back = pooled if regular else StepByStep
         self._way_back = way_back(self.steps, self.layers, PRECISIONS[precision])
 
     @property

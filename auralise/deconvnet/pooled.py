@@ -164,7 +164,7 @@ class Stage:
         stamps = stamps.permute(2, 5, 3, 6, 0, 4, 7, 1)
         return stamps.reshape(v.n_cells, -1, v.pool * h.pool * self.n_inputs)
 
-    def _picks(self, switches: Tensor, n_columns: int) -> Tensor:
+    def picks(self, switches: Tensor, n_columns: int) -> Tensor:
         """Which stamps the values that reach each block take.
 
         Parameters
@@ -225,9 +225,10 @@ class Stage:
         n_blocks, n_values = width + h.n_cells - 1, h.n_cells * n_channels
         n_features = above.n_features + len(features)
         switches, (_, n_columns) = memory
-        picks = self._picks(switches.view(maps.shape), n_columns)
+        picks = self.picks(switches.view(maps.shape), n_columns)
         own = maps[features].clamp(min=0).permute(1, 2, 0).to(self.stamps.dtype)
-        places = list(range(above.n_features, n_features))
+        channels = torch.tensor(features, dtype=torch.long, device=maps.device)
+        places = torch.arange(above.n_features, n_features, device=maps.device)
 
         # The same memory for every row: fresh pages cost half as much as the products.
         before = max(h.n_cells - 1, -above.first)
@@ -251,7 +252,7 @@ class Stage:
             if i < height:
                 inside = slice(before, before + width)
                 above.put_next(cells[i % v.n_cells], inside)
-                cells[i % v.n_cells, inside][:, features, places] = own[i]
+                cells[i % v.n_cells, inside][:, channels, places] = own[i]
             first = max(0, i - v.n_cells + 1)
             for k in range(first, min(i + 1, height)):
                 stamps = self.stamps[k - i + v.n_cells - 1]

@@ -1,5 +1,7 @@
 """What `Deconvnet` promises: the procedure of 2015 to the letter, for any chain of modules."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.at_once import PooledAtOnce
 from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, ForwardPass, StepByStep
 from auralise.deconvnet.tracing import convolutional_chain
@@ -41,12 +44,13 @@ def random_network(*features, biases=True, seed=0, **settings):
     return network
 
 
-def general(net):
-    """The same `Deconvnet`, made to walk back step by step."""
-    way_back = StepByStep(net.steps, net.layers, torch.float32)
-    slow = Deconvnet.__new__(Deconvnet)
-    slow.__dict__.update(net.__dict__, _way_back=way_back)
-    return slow
+def ways_back(net):
+    """The same `Deconvnet`, by every way back that takes its network."""
+    regular = PooledNetwork.takes(net.steps, net.layers)
+    for way_back in [PooledNetwork, PooledAtOnce, StepByStep] if regular else [StepByStep]:
+        way = copy(net)
+        way._way_back = way_back(net.steps, net.layers, torch.float32)
+        yield way
 
 
 # The procedure of 2015
@@ -79,19 +83,17 @@ def test_every_layer_is_that_of_the_reference(n_features, shape, n_maps):
     network, kernels, magnitude = whole_numbers(n_features, shape)
     net, reference = Deconvnet(network), Loops(kernels, magnitude)
     feature_maps = net.feature_maps(magnitude)
-    all_maps = dict(net.deconvolve_all(magnitude))
-    slow = general(net)
     for layer in range(1, 6):
         np.testing.assert_array_equal(feature_maps[layer - 1], reference.pooled[layer - 1])
         live = np.flatnonzero(reference.pooled[layer - 1].any(axis=(1, 2)))
         assert len(live) >= n_maps
         features = live[-n_maps:]
-        step_by_step = slow.deconvolve(magnitude, layer, features)
-        for feature, map_of_steps in zip(features, step_by_step, strict=True):
-            expected = reference.deconvolve(layer, feature)
-            assert expected.any() and (expected < 0).any()
-            assert relative_error(all_maps[layer][feature], expected) <= TOLERANCE
-            assert relative_error(map_of_steps, expected) <= TOLERANCE
+        expected = [reference.deconvolve(layer, feature) for feature in features]
+        for way in ways_back(net):
+            maps = way.deconvolve(magnitude, layer, features)
+            for found, wanted in zip(maps, expected, strict=True):
+                assert wanted.any() and (wanted < 0).any()
+                assert relative_error(found, wanted) <= TOLERANCE
 
 
 def test_the_first_of_equal_maxima_is_the_switch():
@@ -100,7 +102,7 @@ def test_the_first_of_equal_maxima_is_the_switch():
     magnitude = np.ones((3, 4), np.float32)
     expected = np.zeros((3, 4))
     expected[0, 0::2] = 4  # forward twice, back twice; row 2 is dropped by the pooling
-    for net in (Deconvnet(network), general(Deconvnet(network))):
+    for net in ways_back(Deconvnet(network)):
         np.testing.assert_array_equal(net.deconvolve(magnitude, 1)[0], expected)
 
 
@@ -186,7 +188,7 @@ def test_what_is_asked_for_together_changes_no_value(shape, seed, data):
     whole = dict(net.deconvolve_all(magnitude))
     layers = data.draw(st.permutations([1, 2, 3]))[: data.draw(st.integers(1, 3))]
     features = {n: data.draw(st.lists(st.integers(0, 4), max_size=6)) for n in layers}
-    for way in (net, general(net)):
+    for way in ways_back(net):
         found = list(way.deconvolve_all(magnitude, layers, features))
         assert [layer for layer, _ in found] == layers
         for layer, maps in found:
@@ -200,7 +202,7 @@ def test_batches_change_no_value(monkeypatch):
     whole = dict(net.deconvolve_all(magnitude))
     monkeypatch.setattr("auralise.deconvnet.pooled.FEATURES_AT_ONCE", 8)
     monkeypatch.setattr("auralise.deconvnet.steps.WORKING_MEMORY", 1)
-    for way in (net, general(net)):
+    for way in ways_back(net):
         for layer, maps in way.deconvolve_all(magnitude):
             scale = np.abs(whole[layer]).max()
             np.testing.assert_allclose(maps, whole[layer], atol=1e-5 * scale)
@@ -274,8 +276,8 @@ def test_batch_normalisation_is_used_as_trained_even_in_training_mode():
     net = Deconvnet(network.train())
     assert network.training
     expected = Deconvnet(folded).deconvolve(magnitude, 2)
-    assert relative_error(net.deconvolve(magnitude, 2), expected) <= TOLERANCE
-    assert relative_error(general(net).deconvolve(magnitude, 2), expected) <= TOLERANCE
+    for way in ways_back(net):
+        assert relative_error(way.deconvolve(magnitude, 2), expected) <= TOLERANCE
 
 
 def svdnet():
@@ -361,14 +363,14 @@ def test_any_chain_is_explained(name, shape):
     magnitude = magnitude_of(shape)
     net = Deconvnet(network)
     assert isinstance(net._way_back, PooledNetwork) == (name in REGULAR)
-    maps = net.deconvolve(magnitude, net.n_layers)
-    assert maps.any()
-    step_by_step = general(net).deconvolve(magnitude, net.n_layers)
-    for feature, found in enumerate(maps):
-        expected = by_autograd(network, magnitude, feature)
-        scale = np.abs(expected).max()
-        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE * scale)
-        np.testing.assert_allclose(step_by_step[feature], expected, rtol=0, atol=TOLERANCE * scale)
+    n_features = net.n_features[-1]
+    expected = [by_autograd(network, magnitude, feature) for feature in range(n_features)]
+    for way in ways_back(net):
+        maps = way.deconvolve(magnitude, net.n_layers)
+        assert maps.any()
+        for found, wanted in zip(maps, expected, strict=True):
+            scale = np.abs(wanted).max()
+            np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE * scale)
 
 
 def test_what_ends_the_convolutional_part_is_found():
@@ -624,7 +626,7 @@ def test_the_caller_may_train_between_two_maps():
         assert weight.grad is not None
 
 
-@pytest.mark.parametrize("way_back", [PooledNetwork, StepByStep])
+@pytest.mark.parametrize("way_back", [PooledNetwork, PooledAtOnce, StepByStep])
 @pytest.mark.parametrize("n_features", [4, 24])
 def test_bfloat16_is_near_and_float32(way_back, n_features):
     network = random_network(*[n_features] * 4)
@@ -665,7 +667,7 @@ def test_products_are_in_float32_whatever_the_process_allows(monkeypatch):
         )
     stage = net._way_back.stages[0]
     monkeypatch.setattr(
-        stage, "_picks", lambda *of, picks=stage._picks: (seen.append(precisions()), picks(*of))[1]
+        stage, "picks", lambda *of, picks=stage.picks: (seen.append(precisions()), picks(*of))[1]
     )
     for _ in net.deconvolve_all(magnitude_of((20, 20))):
         assert precisions() == before
@@ -710,6 +712,7 @@ def irregular_network():
     ("network", "way_back"),
     [
         (random_network(4, 6), PooledNetwork),
+        (random_network(4, 6), PooledAtOnce),
         (random_network(4, 6), StepByStep),
         (irregular_network(), StepByStep),
     ],
