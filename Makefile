@@ -18,6 +18,8 @@ help:  ## Say what can be done
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for another one)
+	@test -z "$(CONFIG)" || test -f "$(CONFIG)" || \
+		{ echo "CONFIG: no file '$(CONFIG)'; there are" config/*.yaml; exit 2; }
 	@echo "Running the experiment in $(or $(CONFIG),config/config.yaml) on $(CORES) cores."
 	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") \
 		--quiet host reason -- all show_results

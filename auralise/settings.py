@@ -3,7 +3,7 @@
 import copy
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,16 @@ import jsonschema
 import yaml
 
 from auralise.errors import SettingsError
+
+TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "an integer",
+    "null": "null",
+    "number": "a number",
+    "object": "settings of its own, one a line",
+    "string": "text",
+}
 
 
 def _is_number(_, value: Any) -> bool:
@@ -52,25 +62,57 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
     """
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
     complete = _filled(copy.deepcopy(dict(settings)), rules)
-    errors = VALIDATOR(rules).iter_errors(complete)
-    lines = [line for error in errors for line in _explain(error)]
-    if lines:
-        raise SettingsError("these settings cannot be used:\n" + "\n".join(sorted(lines)))
+    refuse(line for error in VALIDATOR(rules).iter_errors(complete) for line in _explain(error))
     return complete
+
+
+def refuse_repeated_keys(path: str | Path) -> None:
+    """Refuse a YAML file with a key that stands twice in one place: readers drop one silently.
+
+    Raises
+    ------
+    SettingsError
+        Names the key and both lines.
+    """
+    refuse(_repeated(yaml.compose(Path(path).read_text(encoding="utf-8")), Path(path)))
+
+
+def refuse(lines: Iterable[str]) -> None:
+    """Raise a `SettingsError` of these lines, if there is one."""
+    lines = sorted(lines)
+    if lines:
+        raise SettingsError("these settings cannot be used:\n" + "\n".join(lines))
+
+
+def _repeated(node: yaml.Node | None, path: Path) -> Iterator[str]:
+    if isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _repeated(item, path)
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                first = seen[key.value]
+                again = f" and in line {line}" if line > first else ", twice,"
+                yield f"  {key.value}: stands in line {first}{again} of {path}; keep one"
+            seen[key.value] = line
+            yield from _repeated(value, path)
 
 
 def _filled(value: Any, rules: Mapping) -> Any:
     if not isinstance(value, dict):
         return value
     for name, rule in rules.get("properties", {}).items():
-        if "default" in rule:
-            value.setdefault(name, copy.deepcopy(rule["default"]))
+        # A section with nothing behind its name, or only comments, is one of defaults.
+        empty = rule.get("type") == "object" and value.get(name) is None
+        if "default" in rule and (empty or name not in value):
+            value[name] = copy.deepcopy(rule["default"])
         if name in value:
             value[name] = _filled(value[name], rule)
     others = rules.get("additionalProperties")
     if isinstance(others, dict):
         for name in value.keys() - rules.get("properties", {}).keys():
-            # An entry written as `square:` with nothing behind it is an entry of defaults.
             value[name] = _filled({} if value[name] is None else value[name], others)
     return value
 
@@ -85,7 +127,19 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
             key = f"{place}.{name}" if place else name
             yield f"  {key} = {error.instance[name]!r}: no such setting; {hint}"
     else:
-        yield f"  {place or 'settings'} = {error.instance!r}: expected {_expected(error)}"
+        expected = _expected(error)
+        if _is_text_of_number(error.instance):
+            expected += (
+                "; for YAML this is text: write it without quotes, and with a point (1.0e-3)"
+            )
+        yield f"  {place or 'settings'} = {error.instance!r}: expected {expected}"
+
+
+def _is_text_of_number(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _expected(error: jsonschema.ValidationError) -> str:
@@ -95,6 +149,9 @@ def _expected(error: jsonschema.ValidationError) -> str:
         case "enum":
             return "one of " + ", ".join(str(value) for value in error.validator_value)
         case "type":
-            return f"a value of type {error.validator_value}"
+            types = error.validator_value
+            return " or ".join(
+                TYPES[name] for name in ([types] if isinstance(types, str) else types)
+            )
         case _:
             return f"{error.validator} {error.validator_value}"

@@ -5,14 +5,9 @@ import logging
 from _job import job
 
 from auralise.datasets.listing import list_clips
-from auralise.errors import SettingsError
 from auralise.files import whole_file
 
 with job(snakemake):
-    if not snakemake.input:
-        raise SettingsError(
-            f"dataset.path: the data set '{snakemake.params.dataset['name']}' needs a path"
-        )
     clips = list_clips(snakemake.input[0], snakemake.params.dataset, snakemake.threads)
     with whole_file(snakemake.output[0]) as path:
         clips.to_csv(path, index=False)

@@ -5,12 +5,9 @@ import logging
 from _job import job
 
 from auralise.designs import describe_design, find_signals, pairs_by_attribute
-from auralise.errors import SettingsError
 from auralise.files import whole_file
 
 with job(snakemake):
-    if not snakemake.input:
-        raise SettingsError("attributes.path: the source 'directory' needs the path of a folder")
     pattern = snakemake.params.pattern
     signals = find_signals(snakemake.input[0], [pattern] if isinstance(pattern, str) else pattern)
     pairs_by_attribute(signals)  # refuses what cannot be analysed before anything is computed

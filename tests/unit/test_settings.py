@@ -1,16 +1,18 @@
 """Settings are completed with defaults; a mistake is answered with what was expected."""
 
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from auralise.augmentation import Augmentation
+from auralise.contradictions import refuse_contradictions
 from auralise.errors import SettingsError
 from auralise.inversion.training import Objective
 from auralise.networks import Architecture
 from auralise.schedules import OPTIMISERS, Schedule
-from auralise.settings import complete_settings
+from auralise.settings import complete_settings, refuse_repeated_keys
 from auralise.singing import Variation
 
 
@@ -54,10 +56,17 @@ def test_a_variant_takes_the_defaults_that_it_leaves_out(schema):
         ({"stft": {"duration": 0}}, "stft.duration = 0: expected seconds"),
         ({"networks": {"untrained": {}}}, "not 'untrained'"),
         ({"controls": {"untrained": 0}}, "a control would mean little"),
-        ({"seeds": [1.0]}, "seeds.0 = 1.0: expected a value of type integer"),
+        ({"seeds": [1.5]}, "seeds.0 = 1.5: expected an integer"),
+        ({"seeds": [1.0]}, "seeds.0 = 1.0: expected an integer"),
         ({"stft": {"duration": float("inf")}}, "stft.duration = inf: expected seconds"),
         ({"training": {"learning_rate": float("nan")}}, "learning_rate = nan: expected a number"),
-        ({"training": "much"}, "training = 'much': expected a value of type object"),
+        (
+            {"training": {"learning_rate": "1e-3"}},
+            "this is text: write it without quotes",
+        ),
+        ({"training": "much"}, "training = 'much': expected settings of its own"),
+        ({"networks": {"even": {"kernel": [2, 3]}}}, "even.kernel.0 = 2: expected an odd integer"),
+        ({"networks": {}}, "networks = {}: expected at least one variant"),
         ({"experiment": "a/b"}, "experiment = 'a/b': expected a name"),
     ],
 )
@@ -65,6 +74,82 @@ def test_a_mistake_is_answered_with_key_value_and_expectation(schema, given, ans
     with pytest.raises(SettingsError) as error:
         complete_settings(given, schema)
     assert answer in str(error.value)
+
+
+def test_a_section_with_nothing_behind_its_name_is_one_of_defaults(schema):
+    assert complete_settings({"training": None}, schema) == complete_settings({}, schema)
+
+
+INVERTING = {"methods": ["inversion"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        ({"dataset": {"name": "gtzan"}}, "dataset.path = null: expected a folder, a tar archive"),
+        ({"dataset": {"name": "folder", "path": "away"}}, "dataset.path = 'away': is not there"),
+        ({"attributes": {"source": "directory"}}, "attributes.path = null: expected the folder"),
+        (
+            INVERTING | {"inversion": {"data": {"name": "folder", "path": "away"}}},
+            "inversion.data.path = 'away': is not there, seen from",
+        ),
+        (
+            {"networks": {"flat": {"layers": 2, "features": [3, 4, 5], "dropout": 0}}},
+            "networks.flat.features = [3, 4, 5]: 3 values for 2 layers; expected one number, or",
+        ),
+        ({"networks": {"flat": {"layers": 2}}}, "networks.flat.dropout = [0.0, 0.25, 0.25, 0.25"),
+        ({"deconvolution": {"layers": [2, 6]}}, "[2, 6]: square has no layer 6; expected layers"),
+        (
+            INVERTING | {"inversion": {"genre_layers": ["layer2", "dense3"]}},
+            "inversion.genre_layers: square has no 'dense3'; expected some of layer1, ",
+        ),
+        (
+            INVERTING | {"inversion": {"genre_layers": [], "svdnet_layers": []}},
+            "inversion.svdnet_layers, inversion.genre_layers = []: expected a layer in one of them",
+        ),
+        (INVERTING | {"networks": {"svdnet": {}}}, "networks.svdnet: the name of an inverted"),
+    ],
+)
+def test_a_contradiction_is_answered(schema, given, answer):
+    with pytest.raises(SettingsError) as error:
+        refuse_contradictions(complete_settings(given, schema), Path("results/bands"))
+    (line,) = str(error.value).splitlines()[1:]
+    assert answer in line
+
+
+def test_what_an_address_or_another_choice_makes_possible_is_no_contradiction(schema):
+    for given in (
+        {"dataset": {"name": "gtzan", "path": "http://localhost/genres.tar.gz"}},
+        {"dataset": {"path": "away"}, "attributes": {"path": "away"}},
+        {"inversion": {"genre_layers": ["dense3"]}, "networks": {"svdnet": {}}},
+    ):
+        refuse_contradictions(complete_settings(given, schema), Path("results/bands"))
+
+
+def test_results_need_a_folder_that_can_be_written_to(schema, tmp_path):
+    settings = complete_settings({"experiment": "blocked"}, schema)
+    (tmp_path / "blocked").write_text("a file in the way")
+    with pytest.raises(SettingsError, match=r"experiment = 'blocked': cannot write to .*blocked;"):
+        refuse_contradictions(settings, tmp_path / "blocked")
+    refuse_contradictions(settings, tmp_path / "new" / "free")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_key_that_stands_twice_in_one_place_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("training:\n  epochs: 3\nseeds: [0]\ntraining:\n  patience: 2\n")
+    with pytest.raises(SettingsError, match=r"training: stands in line 1 and in line 4 of .*twice"):
+        refuse_repeated_keys(path)
+    path.write_text("networks:\n  a: {layers: 3, layers: 4}\n")
+    with pytest.raises(SettingsError, match="layers: stands in line 2, twice, of .*; keep one"):
+        refuse_repeated_keys(path)
+
+
+@pytest.mark.parametrize("text", ["", "a: {b: 1}\nc: {b: 1}\n", "a: [{b: 1}, {b: 2}]\n"])
+def test_keys_that_stand_once_in_each_place(tmp_path, text):
+    path = tmp_path / "once.yaml"
+    path.write_text(text)
+    refuse_repeated_keys(path)
 
 
 def test_all_mistakes_are_told_at_once(schema):
@@ -81,7 +166,9 @@ def test_what_is_given_is_not_changed(schema):
 
 @pytest.mark.parametrize("name", ["config.yaml", "paper.yaml", "gtzan.yaml", "inversion.yaml"])
 def test_the_configurations_that_come_along_are_valid(repository, schema, name):
-    settings = complete_settings(yaml.safe_load((repository / "config" / name).read_text()), schema)
+    path = repository / "config" / name
+    refuse_repeated_keys(path)
+    settings = complete_settings(yaml.safe_load(path.read_text()), schema)
     for variant in settings["networks"].values():
         Architecture.from_settings(variant)
     assert settings["training"]["optimiser"] in OPTIMISERS

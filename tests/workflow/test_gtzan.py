@@ -56,11 +56,3 @@ def test_another_archive_than_the_checksum_says_is_refused(project, archive):
     config = configure(project, "gtzan_other", archive, checksum="md5:00")
     done = project.run("results/gtzan_other/clips.csv", config=config)
     refused(done, "genres.tar.gz: its md5 is", "expected 00")
-
-
-def test_without_a_path_it_says_what_is_needed(project):
-    config = project.configure("gtzan_bare", experiment="gtzan_bare", dataset={"name": "gtzan"})
-    refused(
-        project.run("results/gtzan_bare/clips.csv", config=config),
-        "dataset.path: the data set 'gtzan' needs a path",
-    )

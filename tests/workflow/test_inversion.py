@@ -79,28 +79,3 @@ def test_a_setting_of_the_inverters_leaves_the_classifiers_alone(project, sung):
 def test_what_genre_networks_see_does_not_concern_svdnet(project, sung):
     config = project.configure("seen", experiment="sung", **SUNG | {"stft": {"duration": 2.0}})
     assert project.planned(config) == {}
-
-
-def test_a_layer_that_no_network_has_is_refused(project):
-    config = project.configure(
-        "deep", methods=["inversion"], inversion={"genre_layers": ["layer2", "dense2"]}
-    )
-    done = project.run("--dry-run", config=config)
-    assert done.returncode != 0
-    assert "genre_layers: square-0 has no 'dense2'; it has layer1, " in done.stdout
-
-
-def test_inversion_without_a_layer_is_refused(project):
-    nothing = {"svdnet_layers": [], "genre_layers": []}
-    config = project.configure("nothing", methods=["inversion"], inversion=nothing)
-    done = project.run("--dry-run", config=config)
-    assert done.returncode != 0
-    assert "are both empty; name a layer" in done.stdout
-
-
-def test_a_folder_without_a_path_is_refused(project):
-    data = {"data": {"name": "folder"}}
-    config = project.configure("nowhere", methods=["inversion"], inversion=data)
-    done = project.run("--dry-run", config=config)
-    assert done.returncode != 0
-    assert "needs the path of a folder with audio/" in done.stdout

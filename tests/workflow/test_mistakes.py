@@ -95,17 +95,23 @@ def test_results_that_cannot_be_written(project):
     refused(project.run("-n", config=config), "cannot write to results/blocked")
 
 
-def test_a_data_set_without_its_path(project):
-    config = project.configure("pathless", experiment="pathless", dataset={"name": "folder"})
-    refused(project.run("results/pathless/clips.csv", config=config), "dataset.path")
-
-
-def test_signals_from_a_folder_without_its_path(project):
+def test_settings_that_contradict_each_other_or_the_machine(project):
     config = project.configure(
-        "unsigned", experiment="unsigned", attributes={"source": "directory"}
+        "contrary",
+        experiment="contrary",
+        dataset={"name": "folder", "path": "nowhere"},
+        deconvolution={"layers": [2, 9]},
     )
-    done = project.run("results/unsigned/attributes/signals.csv", config=config)
-    refused(done, "attributes.path", "needs the path of a folder")
+    done = project.run("--dry-run", config=config)
+    refused(done, "dataset.path = 'nowhere': is not there", "square has no layer 9")
+    assert not (project.folder / "results/contrary").exists()
+
+
+def test_a_setting_that_stands_twice(project):
+    config = project.configure("twice", experiment="twice")
+    with open(project.folder / config, "a") as file:
+        file.write("training: {epochs: 3}\n")
+    refused(project.run("--dry-run", config=config), "training: stands in line", config)
 
 
 def test_weights_that_do_not_fit_the_settings(finished):
@@ -130,13 +136,6 @@ def test_a_gpu_that_is_not_there(finished):
     shutil.copy(finished.folder / f"songs/{SONG}.flac", finished.folder / "other songs/any.flac")
     done = finished.run("results/small/deconvolution/square-0/any.h5", config=config)
     refused(done, "device: torch has no 'cuda' here", "expected cpu")
-
-
-def test_a_layer_that_a_network_has_not_is_told_before_the_training(finished):
-    config = finished.configure("ninth", deconvolution={"layers": [2, 9]})
-    refused(
-        finished.run("--dry-run", config=config), "deconvolution.layers: square-0 has no layer 9"
-    )
 
 
 def test_a_clip_added_to_ones_own_folder_is_seen(finished):

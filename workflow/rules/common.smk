@@ -3,11 +3,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from auralise.contradictions import refuse_contradictions
 from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
 from auralise.files import fingerprint_of
 from auralise.provenance import code_version
-from auralise.settings import complete_settings
+from auralise.settings import complete_settings, refuse_repeated_keys
 from auralise.songs import find_songs
 
 SCRIPTS = Path(workflow.basedir) / "scripts"
@@ -17,25 +18,16 @@ if " " in sys.executable and not sys.executable.startswith("'"):
     sys.executable = f"'{sys.executable}'"
 
 try:
+    for path in workflow.configfiles:
+        refuse_repeated_keys(path)
     config = complete_settings(
         config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
     )
+    R = Path("results") / config["experiment"]
+    refuse_contradictions(config, R)
     SONGS = find_songs(config["songs"])
 except AuraliseError as error:
     raise WorkflowError(str(error)) from None
-
-R = Path("results") / config["experiment"]
-try:
-    R.mkdir(parents=True, exist_ok=True)
-    (R / ".writable").touch()
-    (R / ".writable").unlink(
-        missing_ok=True
-    )  # another process may look at the same time
-except OSError as error:
-    raise WorkflowError(
-        f"cannot write to {R}: {error.strerror}; make the folder writable or choose another "
-        "'experiment' name"
-    ) from None
 
 DURATION = config["stft"]["duration"]
 STFT = {name: value for name, value in config["stft"].items() if name != "duration"}

@@ -1,14 +1,3 @@
-for name in NETWORKS:
-    n_layers = variant_of(name)["layers"]
-    beyond = [
-        layer for layer in config["deconvolution"]["layers"] or [] if layer > n_layers
-    ]
-    if beyond:
-        raise WorkflowError(
-            f"deconvolution.layers: {name} has no layer {beyond[0]}; it has layers 1 to {n_layers}"
-        )
-
-
 rule deconvolve_song:
     input:
         weights=rules.train_network.output.weights,

@@ -12,14 +12,6 @@ def controls_of(classifier):
     return CONTROLS if is_controlled else []
 
 
-def layers_of(network):
-    """Names of the layers of a genre network, from the input on."""
-    variant = variant_of(network)
-    return [f"layer{number + 1}" for number in range(variant["layers"])] + [
-        f"dense{number + 1}" for number in range(len(variant["dense"]))
-    ]
-
-
 # Layers to invert, by classifier; SVDNet's, then those of the genre networks.
 INVERTED = {}
 if "inversion" in config["methods"]:
@@ -27,31 +19,6 @@ if "inversion" in config["methods"]:
     INVERTED |= {name: config["inversion"]["svdnet_layers"] for name in SVDNET_CONTROLS}
     INVERTED |= {name: config["inversion"]["genre_layers"] for name in NETWORKS}
     INVERTED = {name: layers for name, layers in INVERTED.items() if layers}
-    if not INVERTED:
-        raise WorkflowError(
-            "inversion.svdnet_layers and inversion.genre_layers are both empty; name a layer in "
-            "one of them, or take 'inversion' out of 'methods'"
-        )
-    if (
-        config["inversion"]["data"]["name"] == "folder"
-        and not config["inversion"]["data"]["path"]
-    ):
-        raise WorkflowError(
-            "inversion.data.path: the data set 'folder' needs the path of a folder with audio/, "
-            "labels/ and filelists/"
-        )
-    for name in NETWORKS:
-        for layer in config["inversion"]["genre_layers"]:
-            if layer not in layers_of(name):
-                raise WorkflowError(
-                    f"inversion.genre_layers: {name} has no '{layer}'; it has "
-                    f"{', '.join(layers_of(name))}"
-                )
-    if {"svdnet", "svdnet_untrained"} & set(config["networks"]):
-        raise WorkflowError(
-            "networks: 'svdnet' and 'svdnet_untrained' are the names of inverted networks; "
-            "choose another one"
-        )
 
 KINDS = {
     "svdnet": [name for name in INVERTED if is_svdnet(name)],
