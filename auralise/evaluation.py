@@ -17,6 +17,8 @@ from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
 
+LEVEL = 0.95  # of the intervals
+
 # What `summarise_evaluations` gives the spread of.
 MEASURES = ("clip_accuracy", "segment_accuracy", "macro_f1", "calibration_error")
 
@@ -84,7 +86,8 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
         ``n_clips``, ``n_parameters``, ``classes`` and ``confusion`` (clips, row: true, column:
         predicted); ``by_class``: precision, recall, F1 and number of clips of each class;
         ``calibration`` of the clips, as `calibrate` returns it; ``intervals``: of each accuracy,
-        and of ``clip_accuracy_above_baseline``, as `bootstrap_intervals` returns them.
+        and of ``clip_accuracy_above_baseline``, as `bootstrap_intervals` returns them, at
+        ``interval_level``.
     """
     test = Segments.open(path, "test")
     labels = _clip_labels(test)
@@ -107,6 +110,7 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
         "confusion": confusion_matrix(labels, predicted, labels=range(len(test.classes))).tolist(),
         "by_class": _by_class(labels, predicted, test.classes),
         "calibration": calibrate(by_clip[""], labels),
+        "interval_level": LEVEL,
         "intervals": bootstrap_intervals(
             {
                 f"{name}{measure}": hits
@@ -144,9 +148,10 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10) -
     Returns
     -------
     dict
-        ``confidence`` (mean probability of the predicted class), ``accuracy`` and ``count`` of
-        each bin that is not empty, and ``error``, the expected calibration error: the mean of
-        their absolute difference over the predictions.
+        ``from`` and ``to`` (what the probability of the predicted class lies between),
+        ``confidence`` (its mean), ``accuracy`` and ``count`` of each bin that is not empty, and
+        ``error``, the expected calibration error: the mean of their absolute difference over
+        the predictions.
     """
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     numbers = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
@@ -154,6 +159,8 @@ def calibrate(probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10) -
     bins = table.groupby(numbers).agg({"confidence": "mean", "accuracy": "mean", "count": "sum"})
     difference = (bins["confidence"] - bins["accuracy"]).abs()
     error = float((difference * bins["count"]).sum() / len(labels))
+    bins.insert(0, "from", bins.index / n_bins)
+    bins.insert(1, "to", (bins.index + 1) / n_bins)
     return {**{name: column.tolist() for name, column in bins.items()}, "error": error}
 
 
@@ -164,7 +171,7 @@ def _hits_by_clip(right: np.ndarray, clips: np.ndarray | None = None) -> np.ndar
 
 
 def bootstrap_intervals(
-    hits: Mapping[str, np.ndarray], n_draws: int = 2000, level: float = 0.95, seed: int = 0
+    hits: Mapping[str, np.ndarray], n_draws: int = 2000, level: float = LEVEL, seed: int = 0
 ) -> dict[str, list[float]]:
     """How far accuracies would scatter with other test clips (Efron 1979, percentiles).
 

@@ -1,11 +1,13 @@
 """Invert every layer of one classifier on excerpts of songs."""
 
+from functools import partial
+
 from _job import job, prepare_torch
 
 from auralise.audio import Stft
 from auralise.datasets.jamendo import find_test_songs
 from auralise.files import whole_folder
-from auralise.inversion.songs import invert_songs
+from auralise.inversion.songs import invert_song, invert_songs
 from auralise.inversion.subjects import read_subject
 from auralise.weights.svdnet import read_inverter
 
@@ -16,13 +18,12 @@ with job(snakemake), whole_folder(snakemake.output[0]) as folder:
     subject = read_subject(inputs.weights, inputs.get("mean_std"), stft)
     inverters = subject.by_layer(map(read_inverter, inputs.inverters))
     songs = find_test_songs(inputs.songs) if params.is_svdnet else inputs.songs
-    invert_songs(
-        list(songs)[: excerpts["songs"]],
-        subject,
-        {layer: inverter.network for layer, inverter in inverters.items()},
-        folder,
+    invert = partial(
+        invert_song,
+        subject=subject,
+        inverters={layer: inverter.network for layer, inverter in inverters.items()},
         classifier=snakemake.wildcards.classifier,
         time=excerpts["time_index"],
         phase=excerpts["phase"],
-        seed=params.seed,
     )
+    invert_songs(list(songs)[: excerpts["songs"]], folder, invert, params.seed)

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return FAILED
     except KeyboardInterrupt:
-        print("auralise: interrupted; songs that were done stay", file=sys.stderr)
+        print("auralise: interrupted; what was done stays", file=sys.stderr)
         return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, former)

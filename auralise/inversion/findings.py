@@ -184,11 +184,9 @@ def _sign(row: pd.Series, words: str) -> str:
 def _verdict(contrast: pd.Series, excess: pd.Series, layer: str) -> str:
     if contrast[["value", "ci_low", "ci_high"]].isna().any():
         return f"Whether what {layer} keeps depends on the class is unknown: too few test clips."
-    depends = (
-        f"So what {layer} keeps depends on the class"
-        if contrast["ci_low"] > 0
-        else f"So it is not shown that what {layer} keeps depends on the class"
-    )
+    if contrast["ci_low"] <= 0:
+        return f"So it is not shown that what {layer} keeps depends on the class."
+    depends = f"So what {layer} keeps depends on the class"
     if excess["ci_low"] > 0:
         return f"{depends}, more than the input itself does."
     if excess["ci_high"] < 0:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -206,16 +206,11 @@ def invert_song(
 
 def invert_songs(
     paths: Iterable[str | Path],
-    subject: Subject,
-    inverters: Mapping[str, nn.Module],
     folder: str | Path,
-    *,
-    classifier: str,
-    time: float | None = None,
-    phase: str = "original",
+    invert: Callable[..., object],
     seed: int = 0,
 ) -> None:
-    """Invert every layer on an excerpt of each of several songs.
+    """Invert an excerpt of each of several songs.
 
     A song that cannot be used is left out, with a warning.
 
@@ -224,8 +219,8 @@ def invert_songs(
     paths : iterable of str or Path
     folder : str or Path
         Gets a folder for each song, by its name.
-    subject, inverters, classifier, time, phase
-        As `invert_song` takes them.
+    invert : callable
+        Takes a path, and `folder` and `seed`, as `invert_song` does.
     seed : int
         Of the drawn times, another one for each song.
 
@@ -235,24 +230,14 @@ def invert_songs(
         None of the songs can be used.
     """
     failures: list[AudioError] = []
-    n_inverted = 0
+    paths = list(paths)
     for number, path in enumerate(paths):
         try:
-            invert_song(
-                path,
-                subject,
-                inverters,
-                Path(folder) / Path(path).stem,
-                classifier=classifier,
-                time=time,
-                phase=phase,
-                seed=seed + 1000 * number,
-            )
-            n_inverted += 1
+            invert(path, folder=Path(folder) / Path(path).stem, seed=seed + 1000 * number)
         except AudioError as error:
             log.warning("left out: %s", error)
             failures.append(error)
-    if failures and not n_inverted:
+    if failures and len(failures) == len(paths):
         raise failures[0]
 
 

@@ -16,6 +16,7 @@ class TestCalibration:
         probabilities = np.array([[0.95, 0.05], [0.93, 0.07], [0.36, 0.64], [0.61, 0.39]])
         found = calibrate(probabilities, np.array([0, 1, 1, 0]))
         assert found["count"] == [2, 2]
+        assert (found["from"], found["to"]) == ([0.6, 0.9], [0.7, 1.0])
         assert found["confidence"] == pytest.approx([0.625, 0.94])
         assert found["accuracy"] == [1.0, 0.5]
         assert found["error"] == pytest.approx((2 * 0.375 + 2 * 0.44) / 4)

@@ -90,7 +90,7 @@ rule deconvolve_signals:
         runtime=120,
     params:
         code=code_of("deconvolve_signals"),
-        architecture=lambda w: variant_of(w.network),
+        architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,
         biases=config["deconvolution"]["biases"],
@@ -119,7 +119,7 @@ rule correlate_attributes:
         runtime=120,
     params:
         code=code_of("correlate_attributes"),
-        architecture=lambda w: variant_of(w.network),
+        architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,
         biases=config["deconvolution"]["biases"],

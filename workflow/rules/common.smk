@@ -86,7 +86,7 @@ def version_of_clips():
     return version_of(path) if is_folder else None
 
 
-def variant_of(network):
+def architecture_of(network):
     """Settings of a network's architecture; a control has that of the first variant."""
     name = network.rsplit("-", 1)[0]
     first = next(iter(config["networks"]))

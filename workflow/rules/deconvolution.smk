@@ -13,7 +13,7 @@ rule deconvolve_song:
         runtime=30,
     params:
         code=code_of("deconvolve_song"),
-        architecture=lambda w: variant_of(w.network),
+        architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,
         excerpt_start=config["excerpt_start"],

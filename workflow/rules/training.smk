@@ -15,7 +15,7 @@ rule train_network:
         runtime=720,
     params:
         code=code_of("train_network"),
-        architecture=lambda w: variant_of(w.network),
+        architecture=lambda w: architecture_of(w.network),
         schedule=lambda w: schedule_of(w.network),
         seed=lambda w: seed_of(w.network),
         checkpoints=lambda w: str(R / "networks" / w.network / "checkpoints"),
@@ -41,7 +41,7 @@ rule evaluate_network:
         runtime=60,
     params:
         code=code_of("evaluate_network"),
-        architecture=lambda w: variant_of(w.network),
+        architecture=lambda w: architecture_of(w.network),
     message:
         "Evaluate {wildcards.network} on the test clips, beside a trivial baseline"
     script:
