@@ -128,7 +128,7 @@ def pooled(precision: str, device: str = "cpu") -> tuple[Callable, float]:
 
 
 WAYS: dict[str, tuple[Callable[[], tuple[Callable, float]], int]] = {
-    "reference loops": (loops, 1),
+    "reference loops": (loops, 3),
     "Captum": (captum, 3),
     "Zennit": (zennit, 3),
     "autograd, batched VJP": (autograd, 3),
