@@ -202,6 +202,7 @@ def test_batches_change_no_value(monkeypatch):
     whole = dict(net.deconvolve_all(magnitude))
     monkeypatch.setattr("auralise.deconvnet.pooled.FEATURES_AT_ONCE", 8)
     monkeypatch.setattr("auralise.deconvnet.steps.WORKING_MEMORY", 1)
+    monkeypatch.setattr("auralise.deconvnet.at_once.WORKING_MEMORY", 4 * 5 * 40 * 37 * 2)
     for way in ways_back(net):
         for layer, maps in way.deconvolve_all(magnitude):
             scale = np.abs(whole[layer]).max()
