@@ -12,8 +12,8 @@ from auralise.maps import Maps, open_maps
 from auralise.weights import read_weights
 
 N_RECOMPUTED = 3  # features of each song whose maps are made again
-# Of a map's maximum: another batch size rounds otherwise.
-TOLERANCES = {"float32": 1e-4, "bfloat16": 1e-2}
+# Of a map's norm. Another batch size rounds otherwise; in bfloat16, sums may nearly cancel.
+TOLERANCES = {"float32": 1e-4, "bfloat16": 5e-2}
 
 
 class CheckError(AuraliseError):
@@ -47,7 +47,7 @@ def check_results(
         Columns ``check``, ``subject``, ``passed``, ``found``, ``expected``.
     """
     rows = [_check_control(results, controls), _check_splits(results / "clips.csv")]
-    rng = np.random.default_rng(seed)
+    rng, tolerance = np.random.default_rng(seed), TOLERANCES[deconvolution["precision"]]
     for network in networks:
         path = results / "networks" / network / "weights.safetensors"
         net = Deconvnet(read_weights(path, deconvolution["biases"]), deconvolution["device"])
@@ -56,7 +56,6 @@ def check_results(
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
                 rows += _check_maps(maps, net, deconvolution, subject)
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
-                tolerance = TOLERANCES[deconvolution["precision"]]
                 rows += _check_definition(maps, net, rng, tolerance, subject)
         rows.append(_check_correlation(results / "attributes" / network / "correlation.csv", net))
     rows.append(_check_summary(results / "attributes/summary.csv", networks))
@@ -143,8 +142,8 @@ def _check_definition(
         feature = int(maps.features(layer)[row])
         stored = maps.deconvolved(layer, slice(row, row + 1))
         again = net.deconvolve(magnitude, layer, [feature])
-        scale = np.abs(again).max()
-        error = float(np.abs(stored - again).max() / scale) if scale > 0 else float(stored.any())
+        scale = np.linalg.norm(again)
+        error = float(np.linalg.norm(stored - again) / scale) if scale else float(stored.any())
         yield (
             "map is the same when made again",
             f"{subject}/layer{layer}/feature{feature:02d}",

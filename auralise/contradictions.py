@@ -1,4 +1,4 @@
-"""Settings of which each is possible, but not beside the others, or not on this machine."""
+"""Settings of which each is possible, but not beside the others, and paths that lead nowhere."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,8 @@ from auralise.settings import refuse
 
 def refuse_contradictions(settings: Mapping, results: Path) -> None:
     """Refuse settings that contradict each other, or name what is not there.
+
+    What the chosen methods do not use is not looked at.
 
     Parameters
     ----------
@@ -23,46 +25,74 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
     SettingsError
         One line per contradiction: the key, the value and what was expected.
     """
-    lines = [*_of_variants(settings), *_of_paths(settings), *_of_results(results)]
-    refuse([*lines, *_of_inversion(settings)] if "inversion" in settings["methods"] else lines)
+    lines = [*_of_variants(settings), *_of_results(results)]
+    of_method = {"deconvolution": _of_deconvolution, "inversion": _of_inversion}
+    for method in settings["methods"]:
+        lines += of_method[method](settings, results)
+    if "deconvolution" in settings["methods"] or settings["inversion"]["genre_layers"]:
+        lines += _of_dataset(settings["dataset"], results)
+    refuse(lines)
 
 
 def _of_variants(settings: Mapping) -> Iterator[str]:
-    chosen = settings["deconvolution"]["layers"] or []
     for name, variant in settings["networks"].items():
-        n_layers = variant["layers"]
         for key in ("features", "dropout"):
             values = variant[key]
-            if isinstance(values, list) and len(values) != n_layers:
+            if isinstance(values, list) and len(values) != variant["layers"]:
                 yield (
-                    f"  networks.{name}.{key} = {values}: {len(values)} values for {n_layers} "
-                    "layers; expected one number, or one for each layer"
+                    f"  networks.{name}.{key} = {values}: {len(values)} values for "
+                    f"{variant['layers']} layers; expected one number, or one for each layer"
                 )
-        if beyond := [layer for layer in chosen if layer > n_layers]:
+
+
+def _of_results(results: Path) -> Iterator[str]:
+    nearest = next(path for path in (results, *results.parents) if os.path.exists(path))
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        yield (
+            f"  experiment = {results.name!r}: cannot write to {results}; make '{nearest}' a "
+            "folder that can be written to, or choose another name"
+        )
+
+
+def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:
+    # What is made of a source makes it dispensable: an archive may be gone, once unpacked.
+    if dataset["name"] != "bands" and not is_url(dataset["path"]):
+        made = (results / "clips.csv").exists()
+        expected = "a folder, a tar archive or its http(s) address"
+        yield from _missing("dataset.path", dataset["path"], expected, made)
+
+
+def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
+    chosen, attributes = settings["deconvolution"], settings["attributes"]
+    for name, variant in settings["networks"].items():
+        n_layers, features = variant["layers"], variant["features"]
+        layers = chosen["layers"] or range(1, n_layers + 1)
+        if beyond := [layer for layer in layers if layer > n_layers]:
             yield (
-                f"  deconvolution.layers = {chosen}: {name} has no layer {beyond[0]}; expected "
+                f"  deconvolution.layers = {layers}: {name} has no layer {beyond[0]}; expected "
                 f"layers from 1 to {n_layers}"
             )
-
-
-def _of_paths(settings: Mapping) -> Iterator[str]:
-    dataset, attributes = settings["dataset"], settings["attributes"]
-    if dataset["name"] != "bands" and not is_url(dataset["path"]):
-        yield from _missing(
-            "dataset.path", dataset["path"], "a folder, a tar archive or its http(s) address"
-        )
+            continue
+        n_features = features if isinstance(features, list) else [features] * n_layers
+        for layer in layers if len(n_features) == n_layers else ():
+            if chosen["features"] and min(chosen["features"]) >= n_features[layer - 1]:
+                yield (
+                    f"  deconvolution.features = {chosen['features']}: none is in layer {layer} of "
+                    f"{name}; expected some from 0 to {n_features[layer - 1] - 1}"
+                )
     if attributes["source"] == "directory":
-        yield from _missing("attributes.path", attributes["path"], "the folder of the signals")
-
-
-def _of_inversion(settings: Mapping) -> Iterator[str]:
-    inversion = settings["inversion"]
-    if inversion["data"]["name"] == "folder":
+        made = (results / "attributes/signals.csv").exists()
         yield from _missing(
-            "inversion.data.path",
-            inversion["data"]["path"],
-            "a folder with audio/, labels/ and filelists/",
+            "attributes.path", attributes["path"], "the folder of the signals", made
         )
+
+
+def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
+    inversion = settings["inversion"]
+    if inversion["svdnet_layers"] and inversion["data"]["name"] == "folder":
+        made = (results / "inversion/spectra.h5").exists()
+        expected = "a folder with audio/, labels/ and filelists/"
+        yield from _missing("inversion.data.path", inversion["data"]["path"], expected, made)
     if not inversion["svdnet_layers"] and not inversion["genre_layers"]:
         yield (
             "  inversion.svdnet_layers, inversion.genre_layers = []: expected a layer in one of "
@@ -81,17 +111,8 @@ def _of_inversion(settings: Mapping) -> Iterator[str]:
                 )
 
 
-def _of_results(results: Path) -> Iterator[str]:
-    nearest = next(path for path in (results, *results.parents) if path.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        yield (
-            f"  experiment = {results.name!r}: cannot write to {results}; make '{nearest}' a "
-            "folder that can be written to, or choose another name"
-        )
-
-
-def _missing(key: str, path: str | None, expected: str) -> Iterator[str]:
-    if path is None:
-        yield f"  {key} = null: expected {expected}"
-    elif not Path(path).exists():
+def _missing(key: str, path: str | None, expected: str, made: bool) -> Iterator[str]:
+    if not path:
+        yield f"  {key} = {'null' if path is None else repr(path)}: expected {expected}"
+    elif not made and not os.path.exists(path):
         yield f"  {key} = {path!r}: is not there, seen from {Path.cwd()}; expected {expected}"

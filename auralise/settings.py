@@ -12,6 +12,8 @@ import yaml
 
 from auralise.errors import SettingsError
 
+MERGE = "tag:yaml.org,2002:merge"  # `<<`, which may stand twice
+
 TYPES = {
     "array": "a list",
     "boolean": "true or false",
@@ -74,7 +76,11 @@ def refuse_repeated_keys(path: str | Path) -> None:
     SettingsError
         Names the key and both lines.
     """
-    refuse(_repeated(yaml.compose(Path(path).read_text(encoding="utf-8")), Path(path)))
+    try:
+        node = yaml.compose(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError:  # JSON with tabs is none, and yet a configuration
+        return
+    refuse(_repeated(node, Path(path)))
 
 
 def refuse(lines: Iterable[str]) -> None:
@@ -85,19 +91,24 @@ def refuse(lines: Iterable[str]) -> None:
 
 
 def _repeated(node: yaml.Node | None, path: Path) -> Iterator[str]:
-    if isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _repeated(item, path)
-    if isinstance(node, yaml.MappingNode):
-        seen: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in seen:
-                first = seen[key.value]
-                again = f" and in line {line}" if line > first else ", twice,"
-                yield f"  {key.value}: stands in line {first}{again} of {path}; keep one"
-            seen[key.value] = line
-            yield from _repeated(value, path)
+    pending, known = [node], set()
+    while pending:
+        node = pending.pop()
+        if isinstance(node, yaml.CollectionNode) and id(node) not in known:
+            known.add(id(node))  # an alias is the node itself
+            is_mapping = isinstance(node, yaml.MappingNode)
+            pending += [value for _, value in node.value] if is_mapping else node.value
+            yield from _repeated_here(node, path) if is_mapping else ()
+
+
+def _repeated_here(mapping: yaml.MappingNode, path: Path) -> Iterator[str]:
+    lines: dict[tuple[str, str], int] = {}
+    for key, _ in mapping.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != MERGE:
+            line, first = key.start_mark.line + 1, lines.get((key.tag, key.value))
+            if first is not None:
+                yield f"  {key.value}: in line {first} and again in line {line} of {path}; keep one"
+            lines[key.tag, key.value] = line
 
 
 def _filled(value: Any, rules: Mapping) -> Any:

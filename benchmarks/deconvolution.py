@@ -158,7 +158,9 @@ def measure(name: str) -> dict:
     prepare, repeats = WAYS[name]
     function, share = prepare()
     seconds = [seconds_of(function)]
-    memory = peak_memory()  # before the matrices are made
+    on_gpu = torch.cuda.is_available() and torch.cuda.max_memory_allocated() > 0
+    # Before the matrices are made; on a GPU, its own memory.
+    memory = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else peak_memory()
     matrix, product = torch.randn(MATRIX, MATRIX), torch.empty(MATRIX, MATRIX)
     floors = [seconds_of(lambda: torch.mm(matrix, matrix, out=product)) for _ in range(2)]
     for _ in range(repeats if repeats > 1 else 0):

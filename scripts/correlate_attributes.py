@@ -22,10 +22,10 @@ with job(snakemake):
         paths = [Path(inputs.maps) / f"{name}.h5" for name in signals["signal"]]
         compared = Stored(paths, params.compare, params.mode)
     else:
-        architecture = Architecture.from_settings(params.architecture)
-        network = read_expected_network(inputs.weights, architecture, params.biases)
+        architecture, how = Architecture.from_settings(params.architecture), params.deconvolution
+        network = read_expected_network(inputs.weights, architecture, how["biases"])
+        net = Deconvnet(network, how["device"], how["precision"])
         magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
-        net = Deconvnet(network, **params.deconvnet)
         compared = Computed(net, magnitudes, params.compare, params.mode)
     table = correlate_attributes(compared, pairs_by_attribute(signals), snakemake.wildcards.network)
     with whole_file(snakemake.output[0]) as path:

@@ -13,12 +13,12 @@ from auralise.weights.expected import read_expected_network
 with job(snakemake):
     prepare_torch(snakemake)
     params, weights = snakemake.params, snakemake.input.weights
-    architecture = Architecture.from_settings(params.architecture)
-    network = read_expected_network(weights, architecture, params.biases)
+    architecture, how = Architecture.from_settings(params.architecture), params.deconvolution
+    network = read_expected_network(weights, architecture, how["biases"])
     with whole_folder(snakemake.output[0]) as folder:
         deconvolve_signals(
             folder,
-            Deconvnet(network, **params.deconvnet),
+            Deconvnet(network, how["device"], how["precision"]),
             snakemake.input.sounds,
             read_design(snakemake.input.signals),
             Stft(**params.stft),
@@ -29,7 +29,6 @@ with job(snakemake):
                 "architecture": params.architecture,
                 "stft": params.stft,
                 "duration": params.duration,
-                "biases": params.biases,
-                **params.deconvnet,
+                "deconvolution": how,
             },
         )

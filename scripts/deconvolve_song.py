@@ -15,11 +15,11 @@ with job(snakemake):
     samples = read_excerpt(
         snakemake.input.song, params.stft["sample_rate"], params.excerpt_start, params.duration
     )
-    architecture = Architecture.from_settings(params.architecture)
-    network = read_expected_network(weights, architecture, params.deconvolution["biases"])
+    architecture, how = Architecture.from_settings(params.architecture), params.deconvolution
+    network = read_expected_network(weights, architecture, how["biases"])
     write_maps(
         snakemake.output[0],
-        Deconvnet(network, **params.deconvnet),
+        Deconvnet(network, how["device"], how["precision"]),
         samples,
         Stft(**params.stft),
         params.deconvolution["layers"],
@@ -32,6 +32,6 @@ with job(snakemake):
             "stft": params.stft,
             "duration": params.duration,
             "excerpt_start": params.excerpt_start,
-            "deconvolution": params.deconvolution,
+            "deconvolution": how,
         },
     )

@@ -25,19 +25,16 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @contextmanager
-def _inference() -> Iterator[None]:
+def _inference(device: torch.device) -> Iterator[None]:
     """No gradients, and products of float32 in float32, whatever the process allows otherwise.
 
-    On a GPU, torch rounds the factors of convolutions to TF32 unless it is told not to: an error
-    of 1e-3, and other switches.
+    On a GPU, torch rounds the factors of convolutions to TF32 unless it is told not to, which
+    would move maps by 1e-3, and some switches. What is allowed holds for the whole process: not
+    for several threads at once.
     """
-    backends = torch.backends
-    kinds = (
-        backends.cudnn.conv,
-        backends.cuda.matmul,
-        backends.mkldnn.conv,
-        backends.mkldnn.matmul,
-    )
+    cudnn, cuda, mkldnn = torch.backends.cudnn, torch.backends.cuda, torch.backends.mkldnn
+    on_gpu = (cudnn.conv, cudnn.rnn, cuda.matmul)
+    kinds = on_gpu if device.type == "cuda" else (mkldnn.conv, mkldnn.matmul)
     allowed = [kind.fp32_precision for kind in kinds]
     try:
         for kind in kinds:
@@ -52,11 +49,11 @@ def _inference() -> Iterator[None]:
 def _device(name: str | torch.device) -> torch.device:
     try:
         torch.empty(1, device=name).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = shorten(str(error), 80, placeholder=" …")
         raise SettingsError(
-            f"device: torch has no {str(name)!r} here ({reason}); expected cpu, or cuda where "
-            "there is a GPU"
+            f"torch has no device '{name}' here ({reason}); choose cpu, or cuda where there is a "
+            "GPU (--device, or the setting deconvolution.device)"
         ) from None
     return torch.device(name)
 
@@ -75,9 +72,9 @@ class Deconvnet:
         Where to compute.
     precision : {'float32', 'bfloat16'}
         Of the way back through the second and third layer, where nearly all of the arithmetic
-        is; the rest, the forward pass, and so every switch, are in float32. With bfloat16 the
-        norm of a map's error is below 5e-3 of the map's, and its largest error below 5e-3 of
-        the map's maximum from 32 features per layer on (7e-3 at a handful).
+        is; the rest, the forward pass, and so every switch, are in float32. With bfloat16 a
+        map's error is some thousandths of the map (``benchmarks/deconvolution.md``), more in
+        networks of a few features, whose sums may nearly cancel.
 
     Attributes
     ----------
@@ -133,7 +130,6 @@ class Deconvnet:
     def n_features(self) -> list[int]:
         return [layer.n_features for layer in self.layers]
 
-    @_inference()
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
         """Feature maps of every layer, after its pooling.
 
@@ -150,7 +146,8 @@ class Deconvnet:
         NetworkError
             The magnitude is not a finite two-dimensional array, or too small for the network.
         """
-        passed = self._forward(magnitude)
+        with _inference(self.device):
+            passed = self._forward(magnitude)
         return [passed.outputs[layer.end][0].cpu().numpy() for layer in self.layers]
 
     def deconvolve(
@@ -209,7 +206,7 @@ class Deconvnet:
         """
         layers = list(range(1, self.n_layers + 1) if layers is None else layers)
         chosen = {layer: self._check(layer, (features or {}).get(layer)) for layer in layers}
-        with _inference():
+        with _inference(self.device):
             passed = self._forward(magnitude)
         return self._back(passed, layers, chosen)
 
@@ -248,7 +245,7 @@ class Deconvnet:
         results = self._way_back.back(passed, wanted)
         for layer in layers:
             # Not around the yield: what the caller does between two maps is not ours to change.
-            with _inference():
+            with _inference(self.device):
                 maps = next(results).cpu().numpy()
             if not live[layer].all():
                 whole = np.zeros((len(chosen[layer]), *passed.size), np.float32)

@@ -12,7 +12,8 @@ from torch import Tensor
 from auralise.deconvnet.pooled import PooledNetwork, Stage
 from auralise.deconvnet.steps import ForwardPass
 
-WORKING_MEMORY = 2**30  # bytes of a batch's signals, about; the stamps of a layer come on top
+WORKING_MEMORY = 2**30  # bytes of a batch's signals, about
+STAMP_MEMORY = 2**28  # bytes of the stamps that are gathered at once
 
 
 class PooledAtOnce(PooledNetwork):
@@ -91,9 +92,13 @@ def _back(
 
     n_pixels = stage.stamps.shape[2]
     blocks = cells.new_zeros(height + v.n_cells - 1, n_blocks, n_pixels, n_features)
+    picks = picks.view(height * n_blocks, n_values)
+    n_at_once = max(1, STAMP_MEMORY // (n_values * n_pixels * cells.element_size()))
     for row, stamps in enumerate(stage.stamps.flip(0)):
-        matrices = stamps[picks.flatten()].view(height * n_blocks, n_values, n_pixels)
-        blocks[row : row + height].flatten(0, 1).baddbmm_(matrices.mT, signals)
+        sums = blocks[row : row + height].flatten(0, 1)
+        parts = (of.split(n_at_once) for of in (sums, picks, signals))
+        for some_sums, some_picks, some_signals in zip(*parts, strict=True):
+            some_sums.baddbmm_(stamps[some_picks].mT, some_signals)
     pixels = blocks.unflatten(2, (v.pool, h.pool, stage.n_inputs))
     pixels = pixels.transpose(1, 2).flatten(2, 3).flatten(0, 1)
     return pixels[-v.origin :, -h.origin :][: size[0], : size[1]]

@@ -241,6 +241,8 @@ class ForwardPass:
             try:
                 x, memory = step.forward(x)
             except RuntimeError as error:
+                if "allocate" in str(error):  # want of memory, not of pixels
+                    raise
                 raise NetworkError(
                     f"a magnitude of {magnitude.shape[0]} bins × {magnitude.shape[1]} frames does "
                     f"not pass '{step.path}' ({step.module}); choose a longer sound or window, or "

@@ -141,7 +141,7 @@ def test_no_song_done_is_status_2(tmp_path, weights, capsys):
         (["--layers", "0"], "--layers: no layer 0; the network has layers 1 to 2"),
         (["--features", "0-5"], "no feature 5; layer 1 has features 0 to 2, layer 2 has features"),
         (["--features", "4"], "none of them is in layer 1, which has features 0 to 2"),
-        (["--device", "abacus"], "device: torch has no 'abacus' here"),
+        (["--device", "abacus"], "torch has no device 'abacus' here"),
         (["--hop-length", "64"], "hop_length = 64: expected at most half of"),
     ],
 )
@@ -283,7 +283,7 @@ class TestInputsAreSpared:
     ("arguments", "message"),
     [
         (["--sample-rate", "999999999"], "expected Hz, at most 768000"),
-        (["--device", "meta"], "torch has no 'meta' here"),
+        (["--device", "meta"], "torch has no device 'meta' here"),
     ],
 )
 def test_what_no_machine_has_is_refused(tmp_path, sound, weights, capsys, arguments, message):

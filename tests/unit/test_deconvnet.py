@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet import Deconvnet, _inference
 from auralise.deconvnet.at_once import PooledAtOnce
 from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, ForwardPass, StepByStep
@@ -203,6 +203,7 @@ def test_batches_change_no_value(monkeypatch):
     monkeypatch.setattr("auralise.deconvnet.pooled.FEATURES_AT_ONCE", 8)
     monkeypatch.setattr("auralise.deconvnet.steps.WORKING_MEMORY", 1)
     monkeypatch.setattr("auralise.deconvnet.at_once.WORKING_MEMORY", 4 * 5 * 40 * 37 * 2)
+    monkeypatch.setattr("auralise.deconvnet.at_once.STAMP_MEMORY", 4 * 1000)
     for way in ways_back(net):
         for layer, maps in way.deconvolve_all(magnitude):
             scale = np.abs(whole[layer]).max()
@@ -644,36 +645,63 @@ def test_bfloat16_is_near_and_float32(way_back, n_features):
         assert layer == 1 or relative.max() > TOLERANCE
 
 
-def test_products_are_in_float32_whatever_the_process_allows(monkeypatch):
-    kinds = {
-        "cudnn.conv": torch.backends.cudnn.conv,
-        "cuda.matmul": torch.backends.cuda.matmul,
-        "mkldnn.conv": torch.backends.mkldnn.conv,
-        "mkldnn.matmul": torch.backends.mkldnn.matmul,
-    }
-    allowed = {"cudnn.conv": "tf32", "cuda.matmul": "tf32", "mkldnn.matmul": "bf16"}
-    for name, precision in allowed.items():
-        monkeypatch.setattr(kinds[name], "fp32_precision", precision)
+KINDS = {
+    "cudnn.conv": torch.backends.cudnn.conv,
+    "cudnn.rnn": torch.backends.cudnn.rnn,
+    "cuda.matmul": torch.backends.cuda.matmul,
+    "mkldnn.conv": torch.backends.mkldnn.conv,
+    "mkldnn.matmul": torch.backends.mkldnn.matmul,
+}
 
-    def precisions():
-        return {name: kind.fp32_precision for name, kind in kinds.items()}
 
+def allowed_precisions():
+    return {name: kind.fp32_precision for name, kind in KINDS.items()}
+
+
+@pytest.fixture
+def imprecise(monkeypatch):
+    for name, kind in KINDS.items():
+        monkeypatch.setattr(kind, "fp32_precision", "tf32" if "cu" in name else "bf16")
+
+
+@pytest.mark.parametrize(
+    ("device", "exact"),
+    [
+        ("cpu", {"mkldnn.conv", "mkldnn.matmul"}),
+        ("cuda", {"cudnn.conv", "cudnn.rnn", "cuda.matmul"}),
+    ],
+)
+def test_products_are_in_float32_whatever_the_process_allows(imprecise, device, exact):
+    before = allowed_precisions()
+    with pytest.raises(ZeroDivisionError), _inference(torch.device(device)):
+        inside = allowed_precisions()
+        _ = 1 / 0
+    assert inside == {name: "ieee" if name in exact else before[name] for name in KINDS}
+    assert allowed_precisions() == before
+
+
+def test_all_computing_is_in_float32(imprecise, monkeypatch):
     net = Deconvnet(random_network(3, 4))
-    before, seen = precisions(), []
+    before, seen = allowed_precisions(), []
+
+    def noted(function):
+        return lambda *given: (seen.append(allowed_precisions()), function(*given))[1]
+
     for step in net.steps:
-        monkeypatch.setattr(
-            step,
-            "forward",
-            lambda x, forward=step.forward: (seen.append(precisions()), forward(x))[1],
-        )
+        monkeypatch.setattr(step, "forward", noted(step.forward))
     stage = net._way_back.stages[0]
-    monkeypatch.setattr(
-        stage, "picks", lambda *of, picks=stage.picks: (seen.append(precisions()), picks(*of))[1]
-    )
+    monkeypatch.setattr(stage, "picks", noted(stage.picks))
     for _ in net.deconvolve_all(magnitude_of((20, 20))):
-        assert precisions() == before
-    assert len(seen) == len(net.steps) + 1
-    assert all(set(precision.values()) == {"ieee"} for precision in seen)
+        assert allowed_precisions() == before
+    net.feature_maps(magnitude_of((20, 20)))
+    assert len(seen) == 2 * len(net.steps) + 1
+    assert all(of["mkldnn.matmul"] == "ieee" for of in seen)
+
+
+def test_what_is_no_processor_walks_back_whole_layers(monkeypatch):
+    monkeypatch.setattr("auralise.deconvnet._device", torch.device)
+    assert isinstance(Deconvnet(random_network(3, 4), "meta")._way_back, PooledAtOnce)
+    assert isinstance(Deconvnet(irregular_network(), "meta")._way_back, StepByStep)
 
 
 class OneDevice(TorchDispatchMode):
@@ -743,9 +771,9 @@ def test_a_gpu_finds_the_same_maps(network):
         assert same.mean() > 0.999, layer
 
 
-@pytest.mark.parametrize("device", ["abacus", "meta", "cuda:99"])
+@pytest.mark.parametrize("device", ["abacus", "meta", "hpu", "cuda:99"])
 def test_a_device_that_is_not_there_is_refused(device):
-    with pytest.raises(SettingsError, match=f"torch has no '{device}' here .*; expected cpu"):
+    with pytest.raises(SettingsError, match=f"torch has no device '{device}' here .*; choose cpu"):
         Deconvnet(random_network(3), device)
 
 

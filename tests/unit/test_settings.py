@@ -1,7 +1,6 @@
 """Settings are completed with defaults; a mistake is answered with what was expected."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
@@ -67,6 +66,8 @@ def test_a_variant_takes_the_defaults_that_it_leaves_out(schema):
         ({"training": "much"}, "training = 'much': expected settings of its own"),
         ({"networks": {"even": {"kernel": [2, 3]}}}, "even.kernel.0 = 2: expected an odd integer"),
         ({"networks": {}}, "networks = {}: expected at least one variant"),
+        ({"networks": {1: {}}}, "networks = 1: expected a name of letters, digits and '_'"),
+        ({"experiment": "a" * 101}, "expected a name for the results folder, of up to 100"),
         ({"experiment": "a/b"}, "experiment = 'a/b': expected a name"),
     ],
 )
@@ -89,8 +90,10 @@ INVERTING = {"methods": ["inversion"]}
         ({"dataset": {"name": "gtzan"}}, "dataset.path = null: expected a folder, a tar archive"),
         ({"dataset": {"name": "folder", "path": "away"}}, "dataset.path = 'away': is not there"),
         ({"attributes": {"source": "directory"}}, "attributes.path = null: expected the folder"),
+        ({"dataset": {"name": "folder", "path": ""}}, "dataset.path = '': expected a folder, a"),
         (
-            INVERTING | {"inversion": {"data": {"name": "folder", "path": "away"}}},
+            INVERTING
+            | {"inversion": {"svdnet_layers": ["fc8"], "data": {"name": "folder", "path": "away"}}},
             "inversion.data.path = 'away': is not there, seen from",
         ),
         (
@@ -99,6 +102,13 @@ INVERTING = {"methods": ["inversion"]}
         ),
         ({"networks": {"flat": {"layers": 2}}}, "networks.flat.dropout = [0.0, 0.25, 0.25, 0.25"),
         ({"deconvolution": {"layers": [2, 6]}}, "[2, 6]: square has no layer 6; expected layers"),
+        (
+            {
+                "networks": {"flat": {"layers": 2, "features": [9, 8], "dropout": 0}},
+                "deconvolution": {"features": [8]},
+            },
+            "deconvolution.features = [8]: none is in layer 2 of flat; expected some from 0 to 7",
+        ),
         (
             INVERTING | {"inversion": {"genre_layers": ["layer2", "dense3"]}},
             "inversion.genre_layers: square has no 'dense3'; expected some of layer1, ",
@@ -110,20 +120,35 @@ INVERTING = {"methods": ["inversion"]}
         (INVERTING | {"networks": {"svdnet": {}}}, "networks.svdnet: the name of an inverted"),
     ],
 )
-def test_a_contradiction_is_answered(schema, given, answer):
+def test_a_contradiction_is_answered(schema, tmp_path, given, answer):
     with pytest.raises(SettingsError) as error:
-        refuse_contradictions(complete_settings(given, schema), Path("results/bands"))
+        refuse_contradictions(complete_settings(given, schema), tmp_path)
     (line,) = str(error.value).splitlines()[1:]
     assert answer in line
 
 
-def test_what_an_address_or_another_choice_makes_possible_is_no_contradiction(schema):
+def test_what_an_address_or_another_choice_makes_possible_is_no_contradiction(schema, tmp_path):
     for given in (
         {"dataset": {"name": "gtzan", "path": "http://localhost/genres.tar.gz"}},
         {"dataset": {"path": "away"}, "attributes": {"path": "away"}},
         {"inversion": {"genre_layers": ["dense3"]}, "networks": {"svdnet": {}}},
+        INVERTING
+        | {
+            "inversion": {"genre_layers": [], "svdnet_layers": ["fc8"]},
+            "dataset": {"name": "gtzan"},
+            "attributes": {"source": "directory"},
+            "deconvolution": {"layers": [9]},
+        },
     ):
-        refuse_contradictions(complete_settings(given, schema), Path("results/bands"))
+        refuse_contradictions(complete_settings(given, schema), tmp_path)
+
+
+def test_a_source_may_be_gone_once_it_was_used(schema, tmp_path):
+    settings = complete_settings({"dataset": {"name": "gtzan", "path": "away"}}, schema)
+    with pytest.raises(SettingsError, match=r"dataset\.path = 'away': is not there"):
+        refuse_contradictions(settings, tmp_path)
+    (tmp_path / "clips.csv").touch()
+    refuse_contradictions(settings, tmp_path)
 
 
 def test_results_need_a_folder_that_can_be_written_to(schema, tmp_path):
@@ -138,14 +163,28 @@ def test_results_need_a_folder_that_can_be_written_to(schema, tmp_path):
 def test_a_key_that_stands_twice_in_one_place_is_refused(tmp_path):
     path = tmp_path / "twice.yaml"
     path.write_text("training:\n  epochs: 3\nseeds: [0]\ntraining:\n  patience: 2\n")
-    with pytest.raises(SettingsError, match=r"training: stands in line 1 and in line 4 of .*twice"):
+    with pytest.raises(SettingsError, match=r"training: in line 1 and again in line 4 of .*twice"):
         refuse_repeated_keys(path)
-    path.write_text("networks:\n  a: {layers: 3, layers: 4}\n")
-    with pytest.raises(SettingsError, match="layers: stands in line 2, twice, of .*; keep one"):
+    path.write_text("networks:\n  a: &a {layers: 3, layers: 4}\n  b: *a\n")
+    with pytest.raises(SettingsError) as error:
         refuse_repeated_keys(path)
+    (line,) = str(error.value).splitlines()[1:]
+    assert line == f"  layers: in line 2 and again in line 2 of {path}; keep one"
 
 
-@pytest.mark.parametrize("text", ["", "a: {b: 1}\nc: {b: 1}\n", "a: [{b: 1}, {b: 2}]\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a: {b: 1}\nc: {b: 1}\n",
+        "a: [{b: 1}, {b: 2}]\n",
+        "a: &a {d: 1}\nb: &b {e: 2}\nc:\n  <<: *a\n  <<: *b\n",
+        "1: a\n'1': b\n",
+        "a: &a {b: *a}\n",
+        "? [a, b]\n: 1\n",
+        '{\n\t"a": 1,\n\t"b": 1\n}',
+    ],
+)
 def test_keys_that_stand_once_in_each_place(tmp_path, text):
     path = tmp_path / "once.yaml"
     path.write_text(text)

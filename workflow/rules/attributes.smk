@@ -88,13 +88,13 @@ rule deconvolve_signals:
     resources:
         mem_mb=3000,
         runtime=120,
+        gpu=N_GPUS,
     params:
         code=code_of("deconvolve_signals"),
         architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,
-        biases=config["deconvolution"]["biases"],
-        deconvnet=DECONVNET,
+        deconvolution=DECONVNET,
     message:
         "Deconvolve every feature of {wildcards.network} on every signal"
     script:
@@ -117,13 +117,13 @@ rule correlate_attributes:
     resources:
         mem_mb=4000,
         runtime=120,
+        gpu=N_GPUS,
     params:
         code=code_of("correlate_attributes"),
         architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,
-        biases=config["deconvolution"]["biases"],
-        deconvnet=DECONVNET,
+        deconvolution=DECONVNET,
         compare=ATTRIBUTES["compare"],
         mode=(
             config["auralisation"]["mode"]

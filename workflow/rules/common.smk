@@ -32,7 +32,11 @@ except AuraliseError as error:
 DURATION = config["stft"]["duration"]
 STFT = {name: value for name, value in config["stft"].items() if name != "duration"}
 
-DECONVNET = {name: config["deconvolution"][name] for name in ("device", "precision")}
+# How maps are made, whichever of them.
+DECONVNET = {
+    name: config["deconvolution"][name] for name in ("biases", "device", "precision")
+}
+N_GPUS = int(DECONVNET["device"] != "cpu")
 
 TRAINED = [
     f"{variant}-{seed}" for variant in config["networks"] for seed in config["seeds"]

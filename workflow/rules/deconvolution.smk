@@ -11,6 +11,7 @@ rule deconvolve_song:
     resources:
         mem_mb=3000,
         runtime=30,
+        gpu=N_GPUS,
     params:
         code=code_of("deconvolve_song"),
         architecture=lambda w: architecture_of(w.network),
@@ -18,7 +19,6 @@ rule deconvolve_song:
         duration=DURATION,
         excerpt_start=config["excerpt_start"],
         deconvolution=config["deconvolution"],
-        deconvnet=DECONVNET,
     message:
         "Deconvolve every feature of {wildcards.network} on '{wildcards.song}'"
     script:

@@ -17,6 +17,7 @@ rule check_results:
     resources:
         mem_mb=4000,
         runtime=60,
+        gpu=N_GPUS,
     params:
         code=code_of("check_results"),
         results=str(R),
