@@ -41,7 +41,8 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
             if isinstance(values, list) and len(values) != variant["layers"]:
                 yield (
                     f"  networks.{name}.{key} = {values}: {len(values)} values for "
-                    f"{variant['layers']} layers; expected one number, or one for each layer"
+                    f"{variant['layers']} layers; expected one number, or one for each layer (the "
+                    "default of 'dropout' is for 5)"
                 )
 
 
@@ -74,12 +75,20 @@ def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
             )
             continue
         n_features = features if isinstance(features, list) else [features] * n_layers
-        for layer in layers if len(n_features) == n_layers else ():
-            if chosen["features"] and min(chosen["features"]) >= n_features[layer - 1]:
-                yield (
-                    f"  deconvolution.features = {chosen['features']}: none is in layer {layer} of "
-                    f"{name}; expected some from 0 to {n_features[layer - 1] - 1}"
-                )
+        if not chosen["features"] or len(n_features) != n_layers:
+            continue
+        sizes = {layer: n_features[layer - 1] for layer in layers}
+        least, most = min(sizes, key=sizes.__getitem__), max(sizes.values())
+        if max(chosen["features"]) >= most:
+            yield (
+                f"  deconvolution.features = {chosen['features']}: {name} has no feature "
+                f"{max(chosen['features'])}; expected some from 0 to {most - 1}"
+            )
+        elif min(chosen["features"]) >= sizes[least]:
+            yield (
+                f"  deconvolution.features = {chosen['features']}: none is in layer {least} of "
+                f"{name}; expected some from 0 to {sizes[least] - 1}"
+            )
     if attributes["source"] == "directory":
         made = (results / "attributes/signals.csv").exists()
         yield from _missing(
@@ -115,4 +124,7 @@ def _missing(key: str, path: str | None, expected: str, made: bool) -> Iterator[
     if not path:
         yield f"  {key} = {'null' if path is None else repr(path)}: expected {expected}"
     elif not made and not os.path.exists(path):
-        yield f"  {key} = {path!r}: is not there, seen from {Path.cwd()}; expected {expected}"
+        remedy = "; '~' has to be written out" if str(path).startswith("~") else ""
+        yield (
+            f"  {key} = {path!r}: is not there, seen from {Path.cwd()}; expected {expected}{remedy}"
+        )

@@ -96,9 +96,10 @@ def _checked(signals: pd.DataFrame, source: Path) -> pd.DataFrame:
         )
     twice = signals[signals["signal"].duplicated(keep=False)]
     if len(twice):
+        name = twice["signal"].iloc[0]
+        files = twice.loc[twice["signal"] == name, "file"].tolist()
         raise SettingsError(
-            f"{source}: {' and '.join(twice['file'].iloc[:2])} would both be the signal "
-            f"'{twice['signal'].iloc[0]}'; rename one"
+            f"{source}: {' and '.join(files[:2])} would both be the signal '{name}'; rename one"
         )
     return signals
 

@@ -22,7 +22,7 @@ from auralise.errors import MapsError, SettingsError
 from auralise.files import require_replaceable, whole_file, whole_folder
 from auralise.maps import MapsWriter, choose_features, create_maps, open_maps
 
-SOUNDS = ("original.wav", "layer*")  # what a folder of results holds
+SOUNDS = ("original.wav", "layer*/feature*.wav")  # what a folder of results holds
 LARGEST_HOP = 0.75  # of a window: the rest is what neighbours share
 
 

@@ -147,7 +147,7 @@ def require_replaceable(folder: Path, ours: Sequence[str]) -> None:
     folder : Path
         May be missing.
     ours : sequence of str
-        Patterns of the names in a folder of results.
+        Patterns of the files in a folder of results.
 
     Raises
     ------
@@ -155,8 +155,10 @@ def require_replaceable(folder: Path, ours: Sequence[str]) -> None:
     """
     if not folder.exists():
         return
-    found = [folder] if not folder.is_dir() else sorted(folder.iterdir())
-    foreign = [path for path in found if not any(map(path.match, ours)) or not folder.is_dir()]
+    found = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    foreign = [path for path in found if not any(map(path.match, ours))]
+    if not folder.is_dir():
+        foreign = [folder]
     if foreign:
         raise SettingsError(
             f"{folder} is where results would go, but it holds something else "

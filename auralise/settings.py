@@ -63,6 +63,7 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
         One line per mistake: the key, the value and what was expected.
     """
     rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
+    _describe_items(rules)
     complete = _filled(copy.deepcopy(dict(settings)), rules)
     refuse(line for error in VALIDATOR(rules).iter_errors(complete) for line in _explain(error))
     return complete
@@ -111,6 +112,16 @@ def _repeated_here(mapping: yaml.MappingNode, path: Path) -> Iterator[str]:
             lines[key.tag, key.value] = line
 
 
+def _describe_items(rules: dict) -> None:
+    """What is expected of a list is what to say of an item of it."""
+    if "items" in rules and "description" in rules:
+        rules["items"].setdefault("description", rules["description"])
+    others = rules.get("additionalProperties")
+    for rule in [*rules.get("properties", {}).values(), others]:
+        if isinstance(rule, dict):
+            _describe_items(rule)
+
+
 def _filled(value: Any, rules: Mapping) -> Any:
     if not isinstance(value, dict):
         return value
@@ -143,7 +154,8 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
             expected += (
                 "; for YAML this is text: write it without quotes, and with a point (1.0e-3)"
             )
-        yield f"  {place or 'settings'} = {error.instance!r}: expected {expected}"
+        found = "null" if error.instance is None else repr(error.instance)
+        yield f"  {place or 'settings'} = {found}: expected {expected}"
 
 
 def _is_text_of_number(value: Any) -> bool:

@@ -14,11 +14,13 @@ def find_songs(folder: str | Path) -> dict[str, Path]:
     ------
     SettingsError
         The folder is missing or holds no sound file, two files share a stem, or a name holds
-        a brace, which the workflow could not tell from a wildcard.
+        a bracket that the workflow could not tell from a wildcard.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise SettingsError(f"songs: {folder} is not a folder; create it and put songs there")
+        remedy = "give its folder" if folder.exists() else "create it and put songs there"
+        remedy = "write '~' out" if str(folder).startswith("~") else remedy
+        raise SettingsError(f"songs: {folder} is not a folder; {remedy}")
     songs: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in AUDIO_SUFFIXES or path.name.startswith("."):
@@ -28,8 +30,10 @@ def find_songs(folder: str | Path) -> dict[str, Path]:
                 f"songs: {songs[path.stem]} and {path} have the same stem and would share their "
                 "results; rename or remove one of them"
             )
-        if set(path.stem) & set("{}\n"):
-            raise SettingsError(f"songs: rename {path}: braces and line ends cannot be in a name")
+        if set(path.stem) & set("{}<>\n"):
+            raise SettingsError(
+                f"songs: rename {path}: braces, '<', '>' and line ends cannot be in a name"
+            )
         songs[path.stem] = path
     if not songs:
         raise SettingsError(

@@ -107,7 +107,7 @@ def measure_speed(
     if not history.attrs:
         return speed
     network.to(history.attrs["device"])
-    rate = convolution_rate(network, segments.shape, schedule.batch_size)
+    rate = convolution_rate(network, segments.shape, min(schedule.batch_size, len(segments)))
     network.cpu()
     return speed | {
         "device": history.attrs["device"],

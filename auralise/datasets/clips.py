@@ -71,8 +71,9 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
     twice = clips[clips["clip"].duplicated(keep=False)]
     if len(twice):
         raise SettingsError(
-            "clips need names of their own, across classes too; rename one of "
-            + " and ".join(twice["path"].iloc[:2])
+            "dataset.path: clips need names of their own, across classes too (clashes: "
+            f"{twice['clip'].nunique()}); rename one of "
+            + " and ".join(twice.loc[twice["clip"] == twice["clip"].iloc[0], "path"])
         )
     return clips
 

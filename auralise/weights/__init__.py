@@ -67,10 +67,11 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
     start = _first_bytes(path)
     if start.startswith(b"PK\x03\x04"):
         return _read_zip(path, network)
-    if start.startswith(b"\x80") and len(start) > 1 and start[1] in range(2, 6):
-        return _read_torch(path, network)
+    # Before the pickles: the length that it begins with may look like one's first bytes.
     if start[8:9] == b"{":
         return _read_safetensors(path, network)
+    if start.startswith(b"\x80") and len(start) > 1 and start[1] in range(2, 6):
+        return _read_torch(path, network)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         _refuse_network(path, network, "HDF5")
         return read_keras_hdf5(path, path)

@@ -190,6 +190,10 @@ def test_an_out_that_is_a_file_or_holds_something_else(tmp_path, sound, weights,
     assert explain(song, "--weights", weights, "--out", tmp_path) == 2
     assert "holds something else ('diary.txt')" in capsys.readouterr().err
     assert (tmp_path / "song/diary.txt").read_text() == "mine"
+    (tmp_path / "song/layer1").mkdir()
+    (tmp_path / "song/diary.txt").rename(tmp_path / "song/layer1/notes.txt")
+    assert explain(song, "--weights", weights, "--out", tmp_path) == 2
+    assert "holds something else ('notes.txt')" in capsys.readouterr().err
 
 
 def test_songs_of_one_name_are_refused(tmp_path, sound, weights, capsys):

@@ -55,9 +55,13 @@ class TestFind:
             find_clips(folder / "dub")
 
     def test_two_clips_of_one_name_are_refused(self, folder):
-        (folder / "ska/dub.00000.wav").write_bytes((folder / "ska/ska.00000.wav").read_bytes())
-        with pytest.raises(SettingsError, match="names of their own"):
+        for name in ("dub.00000.wav", "dub.00001.wav"):
+            (folder / "ska" / name).write_bytes((folder / "ska/ska.00000.wav").read_bytes())
+        with pytest.raises(SettingsError, match=r"names of their own.*clashes: 2") as error:
             find_clips(folder)
+        assert str(error.value).endswith(
+            f"rename one of {folder}/dub/dub.00000.wav and {folder}/ska/dub.00000.wav"
+        )
 
 
 class TestExamine:

@@ -40,6 +40,8 @@ def test_a_missing_folder_is_refused(tmp_path):
 
 
 def test_braces_are_refused(tmp_path):
-    touch(tmp_path, "a{b}.wav")
-    with pytest.raises(SettingsError, match="rename"):
-        find_songs(tmp_path)
+    for name in ("a{b}.wav", "live <b>.wav"):
+        (tmp_path / name[0]).mkdir()
+        touch(tmp_path / name[0], name)
+        with pytest.raises(SettingsError, match="rename"):
+            find_songs(tmp_path / name[0])

@@ -55,8 +55,9 @@ def test_a_variant_takes_the_defaults_that_it_leaves_out(schema):
         ({"stft": {"duration": 0}}, "stft.duration = 0: expected seconds"),
         ({"networks": {"untrained": {}}}, "not 'untrained'"),
         ({"controls": {"untrained": 0}}, "a control would mean little"),
-        ({"seeds": [1.5]}, "seeds.0 = 1.5: expected an integer"),
-        ({"seeds": [1.0]}, "seeds.0 = 1.0: expected an integer"),
+        ({"seeds": [1.0]}, "seeds.0 = 1.0: expected a list of different integers from 0"),
+        ({"dataset": {"split": [60, 20, 20]}}, "dataset.split.0 = 60: expected three fractions"),
+        ({"seeds": None}, "seeds = null: expected a list of different integers"),
         ({"stft": {"duration": float("inf")}}, "stft.duration = inf: expected seconds"),
         ({"training": {"learning_rate": float("nan")}}, "learning_rate = nan: expected a number"),
         (
@@ -109,6 +110,11 @@ INVERTING = {"methods": ["inversion"]}
             },
             "deconvolution.features = [8]: none is in layer 2 of flat; expected some from 0 to 7",
         ),
+        (
+            {"deconvolution": {"features": [0, 64]}},
+            "deconvolution.features = [0, 64]: square has no feature 64; expected some from 0 to",
+        ),
+        ({"dataset": {"name": "gtzan", "path": "~/gtzan"}}, "'~' has to be written out"),
         (
             INVERTING | {"inversion": {"genre_layers": ["layer2", "dense3"]}},
             "inversion.genre_layers: square has no 'dense3'; expected some of layer1, ",

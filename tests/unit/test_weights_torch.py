@@ -97,6 +97,16 @@ class TestStateDicts:
         assert torch.equal(read.layer3.convolution.weight, module.conv10.weight)
         assert torch.equal(read.layer2.batch_norm.weight, module.bn2.weight)
 
+    def test_safetensors_that_begin_like_a_pickle(self, tmp_path):
+        path, state = tmp_path / "w.safetensors", {"1.weight": torch.randn(4, 1, 3, 3)}
+        for length in range(400, 1000, 8):
+            safetensors.torch.save_file(state, path, {"note": "x" * length})
+            if path.read_bytes()[:2] == b"\x80\x02":
+                break
+        assert path.read_bytes()[:2] == b"\x80\x02"
+        (convolution,) = [m for m in read_weights(path).modules() if isinstance(m, nn.Conv2d)]
+        torch.testing.assert_close(convolution.weight.data, state["1.weight"])
+
     def test_safetensors_without_numbers_are_refused(self, tmp_path):
         state = {f"{name}.weight": torch.ones(1, 1, 3, 3) for name in ("first", "last")}
         safetensors.torch.save_file(state, tmp_path / "w")
