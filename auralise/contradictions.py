@@ -57,7 +57,9 @@ def _of_results(results: Path) -> Iterator[str]:
 
 def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:
     # What is made of a source makes it dispensable: an archive may be gone, once unpacked.
-    if dataset["name"] != "bands" and not is_url(dataset["path"]):
+    if dataset["name"] == "bands":
+        yield from _unused("dataset.path", dataset["path"], "dataset.name 'gtzan' or 'folder'")
+    elif not is_url(dataset["path"]):
         made = (results / "clips.csv").exists()
         expected = "a folder, a tar archive or its http(s) address"
         yield from _missing("dataset.path", dataset["path"], expected, made)
@@ -94,14 +96,19 @@ def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
         yield from _missing(
             "attributes.path", attributes["path"], "the folder of the signals", made
         )
+    else:
+        yield from _unused("attributes.path", attributes["path"], "attributes.source 'directory'")
 
 
 def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
     inversion = settings["inversion"]
-    if inversion["svdnet_layers"] and inversion["data"]["name"] == "folder":
+    data = inversion["data"]
+    if data["name"] == "voices":
+        yield from _unused("inversion.data.path", data["path"], "inversion.data.name 'folder'")
+    elif inversion["svdnet_layers"]:
         made = (results / "inversion/spectra.h5").exists()
         expected = "a folder with audio/, labels/ and filelists/"
-        yield from _missing("inversion.data.path", inversion["data"]["path"], expected, made)
+        yield from _missing("inversion.data.path", data["path"], expected, made)
     if not inversion["svdnet_layers"] and not inversion["genre_layers"]:
         yield (
             "  inversion.svdnet_layers, inversion.genre_layers = []: expected a layer in one of "
@@ -118,6 +125,11 @@ def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
                     f"  inversion.genre_layers: {name} has no '{layer}'; expected some of "
                     f"{', '.join(known)}"
                 )
+
+
+def _unused(key: str, path: str | None, user: str) -> Iterator[str]:
+    if path is not None:
+        yield f"  {key} = {path!r}: would not be used; expected {user}, or no path"
 
 
 def _missing(key: str, path: str | None, expected: str, made: bool) -> Iterator[str]:

@@ -88,6 +88,12 @@ INVERTING = {"methods": ["inversion"]}
 @pytest.mark.parametrize(
     ("given", "answer"),
     [
+        ({"dataset": {"path": "mine"}}, "dataset.path = 'mine': would not be used; expected datas"),
+        ({"attributes": {"path": "mine"}}, "attributes.path = 'mine': would not be used; expected"),
+        (
+            INVERTING | {"inversion": {"data": {"path": "mine"}}},
+            "inversion.data.path = 'mine': would not be used; expected inversion.data.name",
+        ),
         ({"dataset": {"name": "gtzan"}}, "dataset.path = null: expected a folder, a tar archive"),
         ({"dataset": {"name": "folder", "path": "away"}}, "dataset.path = 'away': is not there"),
         ({"attributes": {"source": "directory"}}, "attributes.path = null: expected the folder"),
@@ -136,7 +142,6 @@ def test_a_contradiction_is_answered(schema, tmp_path, given, answer):
 def test_what_an_address_or_another_choice_makes_possible_is_no_contradiction(schema, tmp_path):
     for given in (
         {"dataset": {"name": "gtzan", "path": "http://localhost/genres.tar.gz"}},
-        {"dataset": {"path": "away"}, "attributes": {"path": "away"}},
         {"inversion": {"genre_layers": ["dense3"]}, "networks": {"svdnet": {}}},
         INVERTING
         | {
