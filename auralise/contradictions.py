@@ -25,7 +25,7 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
     SettingsError
         One line per contradiction: the key, the value and what was expected.
     """
-    lines = [*_of_variants(settings), *_of_results(results)]
+    lines = [*_of_stft(settings["stft"]), *_of_variants(settings), *_of_results(results)]
     of_method = {"deconvolution": _of_deconvolution, "inversion": _of_inversion}
     for method in settings["methods"]:
         lines += of_method[method](settings, results)
@@ -34,7 +34,18 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
     refuse(lines)
 
 
+def _of_stft(stft: Mapping) -> Iterator[str]:
+    if stft["hop_length"] > stft["n_fft"] // 2:
+        yield (
+            f"  stft.hop_length = {stft['hop_length']}: expected at most half of stft.n_fft, "
+            f"{stft['n_fft'] // 2}"
+        )
+
+
 def _of_variants(settings: Mapping) -> Iterator[str]:
+    stft = settings["stft"]
+    n_bins = stft["n_fft"] // 2 + 1
+    n_frames = round(stft["duration"] * stft["sample_rate"]) // stft["hop_length"] + 1
     for name, variant in settings["networks"].items():
         for key in ("features", "dropout"):
             values = variant[key]
@@ -44,6 +55,11 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
                     f"{variant['layers']} layers; expected one number, or one for each layer (the "
                     "default of 'dropout' is for 5)"
                 )
+        if min(n_bins, n_frames) < 2 ** variant["layers"]:
+            yield (
+                f"  networks.{name}.layers = {variant['layers']}: segments of {n_bins} bins × "
+                f"{n_frames} frames are too small; expected fewer, or a longer stft.duration"
+            )
 
 
 def _of_results(results: Path) -> Iterator[str]:
@@ -57,6 +73,9 @@ def _of_results(results: Path) -> Iterator[str]:
 
 def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:
     # What is made of a source makes it dispensable: an archive may be gone, once unpacked.
+    fractions = dataset["split"]
+    if fractions and abs(sum(fractions) - 1) > 1e-6:
+        yield f"  dataset.split = {fractions}: these make {sum(fractions):g}; expected 1 in all"
     if dataset["name"] == "bands":
         yield from _unused("dataset.path", dataset["path"], "dataset.name 'gtzan' or 'folder'")
     elif not is_url(dataset["path"]):

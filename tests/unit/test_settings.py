@@ -88,6 +88,12 @@ INVERTING = {"methods": ["inversion"]}
 @pytest.mark.parametrize(
     ("given", "answer"),
     [
+        (
+            {"networks": {"deep": {"layers": 8, "dropout": 0}}},
+            "networks.deep.layers = 8: segments of 257 bins × 173 frames are too small; expected",
+        ),
+        ({"stft": {"hop_length": 300}}, "stft.hop_length = 300: expected at most half of stft.n"),
+        ({"dataset": {"split": [0.9, 0.5, 0.6]}}, "dataset.split = [0.9, 0.5, 0.6]: these make 2"),
         ({"dataset": {"path": "mine"}}, "dataset.path = 'mine': would not be used; expected datas"),
         ({"attributes": {"path": "mine"}}, "attributes.path = 'mine': would not be used; expected"),
         (
