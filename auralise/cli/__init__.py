@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import auralise
 from auralise.cli import explain, invert
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
-from auralise.errors import AuraliseError
+from auralise.errors import AuraliseError, is_want_of_memory
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"auralise: error: {error}", file=sys.stderr)
         return FAILED
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate" not in str(error):
+        if not is_want_of_memory(error):
             raise
         print(
             "auralise: error: not enough memory; choose a smaller --window, or a smaller --n-fft "

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, is_want_of_memory
 from auralise.networks import LogScaling
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
@@ -241,7 +241,7 @@ class ForwardPass:
             try:
                 x, memory = step.forward(x)
             except RuntimeError as error:
-                if "allocate" in str(error):  # want of memory, not of pixels
+                if is_want_of_memory(error):  # not of pixels
                     raise
                 raise NetworkError(
                     f"a magnitude of {magnitude.shape[0]} bins × {magnitude.shape[1]} frames does "
