@@ -4,7 +4,9 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from auralise.audio import Stft
 from auralise.datasets.archives import is_url
+from auralise.errors import SettingsError
 from auralise.settings import refuse
 
 
@@ -25,7 +27,7 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
     SettingsError
         One line per contradiction: the key, the value and what was expected.
     """
-    lines = [*_of_stft(settings["stft"]), *_of_variants(settings), *_of_results(results)]
+    lines = [*_of_segments(settings), *_of_variants(settings), *_of_results(results)]
     of_method = {"deconvolution": _of_deconvolution, "inversion": _of_inversion}
     for method in settings["methods"]:
         lines += of_method[method](settings, results)
@@ -34,18 +36,24 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
     refuse(lines)
 
 
-def _of_stft(stft: Mapping) -> Iterator[str]:
-    if stft["hop_length"] > stft["n_fft"] // 2:
-        yield (
-            f"  stft.hop_length = {stft['hop_length']}: expected at most half of stft.n_fft, "
-            f"{stft['n_fft'] // 2}"
-        )
+def _of_segments(settings: Mapping) -> Iterator[str]:
+    given = dict(settings["stft"])
+    duration = given.pop("duration")
+    try:
+        stft = Stft(**given)
+    except SettingsError as error:
+        yield f"  {error}"
+        return
+    n_bins, n_frames = stft.n_bins, stft.n_frames(stft.n_samples(duration))
+    for name, variant in settings["networks"].items():
+        if min(n_bins, n_frames) < 2 ** variant["layers"]:
+            yield (
+                f"  networks.{name}.layers = {variant['layers']}: segments of {n_bins} bins × "
+                f"{n_frames} frames are too small; expected fewer, or a longer stft.duration"
+            )
 
 
 def _of_variants(settings: Mapping) -> Iterator[str]:
-    stft = settings["stft"]
-    n_bins = stft["n_fft"] // 2 + 1
-    n_frames = round(stft["duration"] * stft["sample_rate"]) // stft["hop_length"] + 1
     for name, variant in settings["networks"].items():
         for key in ("features", "dropout"):
             values = variant[key]
@@ -55,11 +63,6 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
                     f"{variant['layers']} layers; expected one number, or one for each layer (the "
                     "default of 'dropout' is for 5)"
                 )
-        if min(n_bins, n_frames) < 2 ** variant["layers"]:
-            yield (
-                f"  networks.{name}.layers = {variant['layers']}: segments of {n_bins} bins × "
-                f"{n_frames} frames are too small; expected fewer, or a longer stft.duration"
-            )
 
 
 def _of_results(results: Path) -> Iterator[str]:
@@ -72,13 +75,13 @@ def _of_results(results: Path) -> Iterator[str]:
 
 
 def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:
-    # What is made of a source makes it dispensable: an archive may be gone, once unpacked.
     fractions = dataset["split"]
     if fractions and abs(sum(fractions) - 1) > 1e-6:
         yield f"  dataset.split = {fractions}: these make {sum(fractions):g}; expected 1 in all"
     if dataset["name"] == "bands":
         yield from _unused("dataset.path", dataset["path"], "dataset.name 'gtzan' or 'folder'")
     elif not is_url(dataset["path"]):
+        # What is made of a source makes it dispensable: an archive may be gone, once unpacked.
         made = (results / "clips.csv").exists()
         expected = "a folder, a tar archive or its http(s) address"
         yield from _missing("dataset.path", dataset["path"], expected, made)
