@@ -32,6 +32,7 @@ lint: .venv/test.stamp  ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: .venv/test.stamp  ## Put the code into the house style
 	$(BIN)/ruff check --fix .

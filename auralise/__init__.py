@@ -1,20 +1,15 @@
 """Hear what a convolutional network for music has learned."""
 
-from importlib import import_module
+import lazy_loader
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Deconvnet": "auralise.deconvnet",
-    "Stft": "auralise.audio",
-    "read_weights": "auralise.weights",
-}
-
-__all__ = ["Deconvnet", "Stft", "read_weights"]
-
-
-def __getattr__(name: str):
-    # Importing torch takes more than a second; the Snakefile must not wait for it.
-    if name in _HOME:
-        return getattr(import_module(_HOME[name]), name)
-    raise AttributeError(f"module 'auralise' has no attribute {name!r}")
+# Lazy: who draws a figure, or plans the workflow, does not wait for torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "audio": ["Stft"],
+        "deconvnet.deconvnet": ["Deconvnet"],
+        "weights.reader": ["read_weights"],
+    },
+)

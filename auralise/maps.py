@@ -17,7 +17,7 @@ from auralise.provenance import versions
 
 if TYPE_CHECKING:
     # Whoever reads maps needs no network, and no torch.
-    from auralise.deconvnet import Deconvnet
+    from auralise.deconvnet.deconvnet import Deconvnet
 
 FORMAT = "auralise-maps/1"
 

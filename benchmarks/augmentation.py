@@ -14,12 +14,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
-from auralise.evaluation import accuracies, predict
-from auralise.networks import Architecture
-from auralise.schedules import Schedule
-from auralise.training import train_network
+from auralise.networks.genre import Architecture
+from auralise.training.augmentation import Augmentation
+from auralise.training.evaluation import accuracies, predict
+from auralise.training.genre import train_network
+from auralise.training.schedules import Schedule
 
 FOLDER = Path(__file__).parent
 SETTINGS = {

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import StepByStep
-from auralise.networks import Architecture, build_convolutional_part
+from auralise.networks.genre import Architecture, build_convolutional_part
 from tests.unit.reference_deconvnet import Loops, by_captum, by_zennit, with_rectifiers
 
 FOLDER = Path(__file__).parent

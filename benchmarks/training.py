@@ -19,8 +19,8 @@ import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from auralise.networks import Architecture, build_network
-from auralise.speed import convolution_rate
+from auralise.networks.genre import Architecture, build_network
+from auralise.training.speed import convolution_rate
 from benchmarks.deconvolution import machine
 
 FOLDER = Path(__file__).parent

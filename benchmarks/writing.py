@@ -17,9 +17,9 @@ import torch
 
 from auralise.audio import Stft, read_excerpt
 from auralise.auralisation import write_auralisations
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.maps import open_maps, write_maps
-from auralise.networks import Architecture, build_convolutional_part
+from auralise.networks.genre import Architecture, build_convolutional_part
 from benchmarks.deconvolution import machine, seconds_of
 
 FOLDER = Path(__file__).parent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.listening import build_listening_page
+from auralise.listening.builder import build_listening_page
 
 with job(snakemake):
     build_listening_page(

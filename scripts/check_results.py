@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _job import job, prepare_torch
 
-from auralise.checks import check_results, refuse_failures
+from auralise.experiment.checks import check_results, refuse_failures
 from auralise.files import whole_file
 
 with job(snakemake):

@@ -3,13 +3,13 @@
 import pandas as pd
 from _job import job
 
-from auralise.comparison import (
+from auralise.attributes.comparison import (
     compare_with_controls,
     count_names,
     find_thresholds,
     name_features,
 )
-from auralise.feature_page import link_sounds
+from auralise.attributes.feature_page import link_sounds
 from auralise.files import whole_file
 
 with job(snakemake):

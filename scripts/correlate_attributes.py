@@ -4,13 +4,13 @@ from pathlib import Path
 
 from _job import job, prepare_torch
 
+from auralise.attributes.correlation import Representations, correlate_attributes
+from auralise.attributes.designs import Magnitudes, pairs_by_attribute, read_design
+from auralise.attributes.representations import DECONVOLVED, Computed, Stored
 from auralise.audio import Stft
-from auralise.correlation import Representations, correlate_attributes
-from auralise.deconvnet import Deconvnet
-from auralise.designs import Magnitudes, pairs_by_attribute, read_design
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.files import whole_file
-from auralise.networks import Architecture
-from auralise.representations import DECONVOLVED, Computed, Stored
+from auralise.networks.genre import Architecture
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):

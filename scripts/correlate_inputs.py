@@ -2,12 +2,12 @@
 
 from _job import job
 
+from auralise.attributes.comparison import INPUT
+from auralise.attributes.correlation import correlate_attributes
+from auralise.attributes.designs import Magnitudes, pairs_by_attribute, read_design
+from auralise.attributes.representations import Inputs
 from auralise.audio import Stft
-from auralise.comparison import INPUT
-from auralise.correlation import correlate_attributes
-from auralise.designs import Magnitudes, pairs_by_attribute, read_design
 from auralise.files import whole_file
-from auralise.representations import Inputs
 
 with job(snakemake):
     params, signals = snakemake.params, read_design(snakemake.input.signals)

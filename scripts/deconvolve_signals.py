@@ -2,12 +2,12 @@
 
 from _job import job, prepare_torch
 
+from auralise.attributes.designs import read_design
+from auralise.attributes.representations import deconvolve_signals
 from auralise.audio import Stft
-from auralise.deconvnet import Deconvnet
-from auralise.designs import read_design
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.files import sha256_of_file, whole_folder
-from auralise.networks import Architecture
-from auralise.representations import deconvolve_signals
+from auralise.networks.genre import Architecture
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):

@@ -3,10 +3,10 @@
 from _job import job, prepare_torch
 
 from auralise.audio import Stft, read_excerpt
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.files import sha256_of_file
 from auralise.maps import write_maps
-from auralise.networks import Architecture
+from auralise.networks.genre import Architecture
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):

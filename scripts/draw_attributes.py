@@ -3,9 +3,13 @@
 import pandas as pd
 from _job import job
 
+from auralise.attributes.findings import (
+    caption_attributes,
+    caption_comparison,
+    caption_distribution,
+)
 from auralise.figures.attributes import draw_attributes, draw_comparison, draw_distribution
 from auralise.figures.style import save_captioned
-from auralise.findings import caption_attributes, caption_comparison, caption_distribution
 
 with job(snakemake):
     inputs, output, compare = snakemake.input, snakemake.output, snakemake.params.compare

@@ -3,9 +3,9 @@
 import pandas as pd
 from _job import job
 
+from auralise.attributes.findings import caption_features
 from auralise.figures.attributes import draw_features
 from auralise.figures.style import save_captioned
-from auralise.findings import caption_features
 
 with job(snakemake):
     inputs = snakemake.input

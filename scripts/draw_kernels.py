@@ -4,7 +4,7 @@ from _job import job
 
 from auralise.figures.networks import draw_kernels
 from auralise.figures.style import save_figure
-from auralise.networks import first_kernels
+from auralise.networks.genre import first_kernels
 from auralise.weights.own import read_network
 
 with job(snakemake):

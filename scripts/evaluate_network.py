@@ -4,9 +4,9 @@ import json
 
 from _job import job, prepare_torch
 
-from auralise.evaluation import evaluate_network
 from auralise.files import whole_file
-from auralise.networks import Architecture
+from auralise.networks.genre import Architecture
+from auralise.training.evaluation import evaluate_network
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake):

@@ -6,7 +6,7 @@ from _job import job, prepare_torch
 
 from auralise.files import whole_file
 from auralise.mel import LogMel
-from auralise.singing import evaluate_svdnet
+from auralise.training.singing import evaluate_svdnet
 from auralise.weights.svdnet import read_mean_std, read_svdnet
 
 with job(snakemake):

@@ -4,7 +4,7 @@ import logging
 
 from _job import job
 
-from auralise.designs import describe_design, find_signals, pairs_by_attribute
+from auralise.attributes.designs import describe_design, find_signals, pairs_by_attribute
 from auralise.files import whole_file
 
 with job(snakemake):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.model_signals import signal_table, write_signals
+from auralise.attributes.signals import signal_table, write_signals
 
 with job(snakemake):
     params = snakemake.params

@@ -3,7 +3,7 @@
 import pandas as pd
 from _job import job
 
-from auralise.comparison import summarise_correlation, summarise_variants
+from auralise.attributes.comparison import summarise_correlation, summarise_variants
 from auralise.files import whole_file
 
 with job(snakemake):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.evaluation import summarise_evaluations
 from auralise.files import whole_file
+from auralise.training.evaluation import summarise_evaluations
 
 with job(snakemake):
     texts = [Path(path).read_text() for path in snakemake.input]

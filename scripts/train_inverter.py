@@ -8,7 +8,7 @@ from auralise.audio import Stft
 from auralise.files import sha256_of_file, whole_file
 from auralise.inversion.subjects import read_subject
 from auralise.inversion.training import Objective, train_inverter
-from auralise.schedules import Schedule
+from auralise.training.schedules import Schedule
 from auralise.weights.svdnet import Inverter, write_inverter
 
 with job(snakemake):

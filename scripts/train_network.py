@@ -5,13 +5,13 @@ import shutil
 
 from _job import job, prepare_torch
 
-from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.files import whole_file
-from auralise.networks import Architecture
-from auralise.schedules import Schedule
-from auralise.training import measure_speed, train_network
-from auralise.weights import write_weights
+from auralise.networks.genre import Architecture
+from auralise.training.augmentation import Augmentation
+from auralise.training.genre import measure_speed, train_network
+from auralise.training.schedules import Schedule
+from auralise.weights.reader import write_weights
 
 with job(snakemake):
     prepare_torch(snakemake)

@@ -6,8 +6,8 @@ from _job import job, prepare_torch
 
 from auralise.files import whole_file
 from auralise.mel import LogMel
-from auralise.schedules import Schedule
-from auralise.singing import Variation, train_svdnet
+from auralise.training.schedules import Schedule
+from auralise.training.singing import Variation, train_svdnet
 from auralise.weights.svdnet import read_mean_std, write_svdnet
 
 with job(snakemake):

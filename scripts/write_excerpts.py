@@ -4,7 +4,7 @@ from _job import job, prepare_torch
 
 from auralise.datasets.jamendo import write_excerpts
 from auralise.mel import LogMel
-from auralise.svdnet import PICTURE
+from auralise.networks.svdnet import PICTURE
 from auralise.weights.svdnet import read_mean_std
 
 with job(snakemake):

@@ -3,9 +3,9 @@
 import pandas as pd
 from _job import job
 
-from auralise.feature_page import write_feature_page
+from auralise.attributes.feature_page import write_feature_page
+from auralise.attributes.findings import write_findings
 from auralise.files import whole_file
-from auralise.findings import write_findings
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params

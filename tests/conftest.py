@@ -8,7 +8,7 @@ import soundfile
 import torch
 
 from auralise.audio import Stft
-from auralise.networks import Architecture, build_network
+from auralise.networks.genre import Architecture, build_network
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from auralise.cli import main
+from auralise.cli.main import main
 
 sys.exit(main())

@@ -24,7 +24,7 @@ from auralise.cli.arguments import (
 from auralise.errors import AuraliseError, SettingsError
 
 if TYPE_CHECKING:
-    from auralise.explanation import Explanation
+    from auralise.explainers.songs import Explanation
 
 # Spelt out, because importing them takes torch, and --help must not wait for it.
 PRECISIONS = ("float32", "bfloat16")
@@ -150,10 +150,10 @@ def run(options: argparse.Namespace) -> int:
     prepare_folder(options.out)
 
     from auralise.audio import Stft, map_audio
-    from auralise.deconvnet import Deconvnet
-    from auralise.explanation import explain_song, require_results
+    from auralise.deconvnet.deconvnet import Deconvnet
+    from auralise.explainers.songs import explain_song, require_results
     from auralise.files import sha256_of_file
-    from auralise.weights import read_weights
+    from auralise.weights.reader import read_weights
 
     results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
     spare_inputs([options.weights, *songs.values()], results)

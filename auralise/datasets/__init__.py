@@ -1,0 +1,1 @@
+"""What there is to learn from: clips and their faults, splits, segments."""

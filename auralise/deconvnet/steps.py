@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auralise.errors import NetworkError, is_want_of_memory
-from auralise.networks import LogScaling
+from auralise.networks.genre import LogScaling
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 

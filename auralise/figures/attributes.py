@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from auralise.comparison import INPUT, UNTRAINED, variant_of
+from auralise.attributes.comparison import INPUT, UNTRAINED, variant_of
 from auralise.figures.style import PAGE, variant_colours
 
 PANELS = 4  # in a row
@@ -64,7 +64,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     Parameters
     ----------
     variants, summary : DataFrame
-        As `auralise.comparison.summarise_variants` and `summarise_correlation` return them,
+        As `attributes.comparison.summarise_variants` and `summarise_correlation` return them,
         with 'input' as layer 0 for the baseline.
     """
     shown = variants[variants["variant"] != INPUT]
@@ -105,7 +105,7 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        As `auralise.correlation.correlate_attributes` returns it, of all networks, with 'input'
+        As `attributes.correlation.correlate_attributes` returns it, of all networks, with 'input'
         for the baseline.
     """
     shown = table[(table["network"] != INPUT) & table["live"]].copy()
@@ -149,7 +149,7 @@ def draw_comparison(comparison: pd.DataFrame) -> Figure:
     Parameters
     ----------
     comparison : DataFrame
-        As `auralise.comparison.compare_with_controls` returns it.
+        As `auralise.attributes.comparison.compare_with_controls` returns it.
     """
     attributes = list(dict.fromkeys(comparison["attribute"]))
     figure, axes = _panels(len(attributes), 3.6, n_rows=2)
@@ -193,9 +193,9 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     Parameters
     ----------
     features : DataFrame
-        Of one network, as `auralise.comparison.name_features` returns it.
+        Of one network, as `auralise.attributes.comparison.name_features` returns it.
     thresholds : DataFrame
-        As `auralise.comparison.find_thresholds` returns them.
+        As `auralise.attributes.comparison.find_thresholds` returns them.
     """
     attributes = list(dict.fromkeys(thresholds["attribute"]))
     layers = sorted(features["layer"].unique())

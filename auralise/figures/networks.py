@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from auralise.comparison import UNTRAINED, variant_of
+from auralise.attributes.comparison import UNTRAINED, variant_of
 from auralise.figures.style import COLUMN, PAGE, variant_colours
 
 
@@ -63,9 +63,9 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     Parameters
     ----------
     evaluations : mapping of str to mapping
-        By network, as `auralise.evaluation.evaluate_network` returns them.
+        By network, as `auralise.training.evaluation.evaluate_network` returns them.
     by_class : DataFrame
-        Second table of `auralise.evaluation.summarise_evaluations`.
+        Second table of `auralise.training.evaluation.summarise_evaluations`.
     """
     variants = list(dict.fromkeys(map(variant_of, evaluations)))
     colours = variant_colours(variants, [UNTRAINED])

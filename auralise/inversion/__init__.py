@@ -1,1 +1,1 @@
-"""Feature inversion (Mishra 2018): what each layer has kept of its input, seen, heard, measured."""
+"""Feature inversion (Mishra 2018): what each layer has kept of its input."""

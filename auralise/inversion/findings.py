@@ -211,7 +211,7 @@ def write_findings(
     dependence : DataFrame
         As `class_dependence` gives it, with ``classifier`` and ``layer``.
     evaluations : mapping of str to mapping
-        As `auralise.singing.evaluate_svdnet` gives them, by classifier.
+        As `auralise.training.singing.evaluate_svdnet` gives them, by classifier.
 
     Returns
     -------

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from auralise.audio import Stft
 from auralise.errors import SettingsError
 from auralise.mel import BANDS, STFT, LogMel
-from auralise.networks import LogScaling, stages_of
-from auralise.svdnet import PICTURE
+from auralise.networks.genre import LogScaling, stages_of
+from auralise.networks.svdnet import PICTURE
 from auralise.weights.own import is_network, read_network
 from auralise.weights.svdnet import Inverter, read_mean_std, read_svdnet
 

@@ -15,12 +15,12 @@ from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
-from auralise.fitting import fit
 from auralise.inversion.subjects import Subject
-from auralise.inverters import Design, design_for, initial_inverter
-from auralise.networks import feature_shapes
+from auralise.networks.genre import feature_shapes
+from auralise.networks.inverters import Design, design_for, initial_inverter
 from auralise.provenance import code_version
-from auralise.schedules import FITTED, Schedule
+from auralise.training.fitting import fit
+from auralise.training.schedules import FITTED, Schedule
 
 KEPT = 2**29  # bytes of features up to which they are computed once and kept
 SCALES = (1, 2, 4, 8)  # bins and frames over which the spectral term averages
@@ -127,9 +127,9 @@ def train_inverter(
     seed : int
         Of the first weights and the order of the excerpts.
     checkpoints : str or Path
-        Folder for the state of an unfinished training, as in `auralise.fitting.fit`.
+        Folder for the state of an unfinished training, as in `auralise.training.fitting.fit`.
     published : bool
-        Whether SVDNet's inverters are the published ones, as in `auralise.inverters.design_for`.
+        Whether SVDNet's inverters are the published ones, as in `networks.inverters.design_for`.
 
     Returns
     -------

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from auralise.networks import Architecture
+from auralise.networks.genre import Architecture
 from auralise.weights.common import ignore_biases, refusal
 from auralise.weights.own import read_network
 

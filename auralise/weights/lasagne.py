@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.svdnet import N_PARAMETERS, SLOPE
+from auralise.networks.svdnet import N_PARAMETERS, SLOPE
 from auralise.weights import zips
 from auralise.weights.common import (
     FoundConvolution,

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from auralise.errors import NetworkError, WeightsError
 from auralise.files import whole_file
-from auralise.networks import Architecture, build_network
+from auralise.networks.genre import Architecture, build_network
 from auralise.weights.common import fill, refusal
 
 FORMAT = "auralise-network/1"

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from auralise.errors import NetworkError, WeightsError
 from auralise.files import whole_file
-from auralise.inverters import GRID, PUBLISHED, Design, build_inverter
-from auralise.svdnet import LAYERS, N_PARAMETERS, PICTURE, SHAPES, build_svdnet
+from auralise.networks.inverters import GRID, PUBLISHED, Design, build_inverter
+from auralise.networks.svdnet import LAYERS, N_PARAMETERS, PICTURE, SHAPES, build_svdnet
 from auralise.weights import zips
 from auralise.weights.common import fill, listing, refusal, require_finite, shape_text
 from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays, variance_of
@@ -77,7 +77,7 @@ def read_svdnet(path: str | Path) -> nn.Sequential:
     Returns
     -------
     torch.nn.Sequential
-        As `auralise.svdnet.build_svdnet`, in evaluation mode.
+        As `auralise.networks.svdnet.build_svdnet`, in evaluation mode.
 
     Raises
     ------

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from auralise.listening import build_listening_page
+from auralise.listening.builder import build_listening_page
 from tests.unit.test_listening import NETWORKS, SONGS, make_results
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

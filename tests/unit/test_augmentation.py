@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from auralise.augmentation import Augmentation, resample_axes
-from auralise.speed import convolution_rate
+from auralise.training.augmentation import Augmentation, resample_axes
+from auralise.training.speed import convolution_rate
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from auralise.auralisation import (
     sound_name,
     write_auralisations,
 )
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.maps import open_maps, write_maps
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auralise.attributes.comparison import summarise_correlation
+from auralise.attributes.correlation import correlate_attributes
+from auralise.attributes.representations import Computed
 from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
-from auralise.checks import CheckError, check_results, refuse_failures
-from auralise.comparison import summarise_correlation
-from auralise.correlation import correlate_attributes
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.experiment.checks import CheckError, check_results, refuse_failures
 from auralise.maps import open_maps, write_maps
-from auralise.representations import Computed
-from auralise.weights import write_weights
+from auralise.weights.reader import write_weights
 
 EVERYTHING = {
     "layers": None,

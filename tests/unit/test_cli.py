@@ -12,14 +12,14 @@ import soundfile
 import torch
 
 from auralise import auralisation
-from auralise.cli import main
 from auralise.cli.arguments import parse_ranges
 from auralise.cli.explain import LOUDNESS, MODES, check_choice
 from auralise.cli.explain import PRECISIONS as CHOICES
-from auralise.deconvnet import PRECISIONS
+from auralise.cli.main import main
+from auralise.deconvnet.deconvnet import PRECISIONS
 from auralise.errors import SettingsError
-from auralise.networks import Architecture, build_network
-from auralise.weights import write_weights
+from auralise.networks.genre import Architecture, build_network
+from auralise.weights.reader import write_weights
 
 RATE = 4000
 GRID = ["--sample-rate", str(RATE), "--n-fft", "64", "--hop-length", "32"]
@@ -206,7 +206,7 @@ def test_an_interruption_leaves_nothing_half_written(tmp_path, sound, weights, c
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("auralise.explanation.write_auralisations", interrupt)
+    monkeypatch.setattr("auralise.explainers.songs.write_auralisations", interrupt)
     assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 130
     assert "interrupted" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
@@ -216,7 +216,7 @@ def test_a_full_disk_is_told(tmp_path, sound, weights, capsys, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("auralise.explanation.write_auralisations", fail)
+    monkeypatch.setattr("auralise.explainers.songs.write_auralisations", fail)
     assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 2
     assert "No space left on device" in capsys.readouterr().err
     assert not list((tmp_path / "out").iterdir())
@@ -224,7 +224,7 @@ def test_a_full_disk_is_told(tmp_path, sound, weights, capsys, monkeypatch):
 
 def test_help_shows_an_example_without_importing_torch():
     code = (
-        "import sys; from auralise.cli import main\n"
+        "import sys; from auralise.cli.main import main\n"
         "try: main(['explain', '--help'])\n"
         "finally: assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
     )
@@ -302,6 +302,6 @@ def test_want_of_memory_is_told(tmp_path, sound, weights, capsys, monkeypatch):
     def fail(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr("auralise.explanation.explain_song", fail)
+    monkeypatch.setattr("auralise.explainers.songs.explain_song", fail)
     assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 2
     assert "not enough memory; choose a smaller --window" in capsys.readouterr().err

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from auralise.cli import invert, main
+from auralise.cli import invert
+from auralise.cli.main import main
 from auralise.figures.inversion import SCALES
 from auralise.files import sha256_of_file
 from auralise.inversion.songs import PHASES
-from auralise.inverters import derive_design, design_for, initial_inverter
-from auralise.svdnet import PICTURE, SHAPES, initial_svdnet
+from auralise.networks.inverters import derive_design, design_for, initial_inverter
+from auralise.networks.svdnet import PICTURE, SHAPES, initial_svdnet
 from auralise.weights.svdnet import Inverter, write_inverter, write_mean_std, write_svdnet
 from tests.conftest import sine
 from tests.unit.test_weights_svdnet import inverter_arrays, save, svdnet_arrays

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from auralise.comparison import (
+from auralise.attributes.comparison import (
     cliffs_delta,
     compare_with_controls,
     confidence_interval,
@@ -133,7 +133,7 @@ class TestTests:
         assert permutation_p(values + 5, values) == pytest.approx(2 / 10000)
 
     def test_shuffled_labels_give_uniform_p(self, monkeypatch):
-        monkeypatch.setattr("auralise.comparison.N_PERMUTATIONS", 199)
+        monkeypatch.setattr("auralise.attributes.comparison.N_PERMUTATIONS", 199)
         rng = np.random.default_rng(0)
         found = []
         for _ in range(200):
@@ -181,7 +181,7 @@ class TestComparison:
 
     def test_shuffled_labels_have_no_effect(self, table, monkeypatch):
         """Which feature is called trained is drawn anew: no layer stands out for it."""
-        monkeypatch.setattr("auralise.comparison.N_PERMUTATIONS", 499)
+        monkeypatch.setattr("auralise.attributes.comparison.N_PERMUTATIONS", 499)
         rng = np.random.default_rng(1)
         rejected = []
         for _ in range(20):

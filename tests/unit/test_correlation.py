@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from auralise.audio import Stft
-from auralise.correlation import (
+from auralise.attributes.correlation import (
     correlate_attributes,
     correlation_matrix,
     mean_over_pairs,
     standardise,
 )
-from auralise.deconvnet import Deconvnet
-from auralise.designs import Magnitudes, pairs_by_attribute
-from auralise.representations import Computed, Inputs, Stored, deconvolve_signals
+from auralise.attributes.designs import Magnitudes, pairs_by_attribute
+from auralise.attributes.representations import Computed, Inputs, Stored, deconvolve_signals
+from auralise.audio import Stft
+from auralise.deconvnet.deconvnet import Deconvnet
 
 
 @dataclass
@@ -87,7 +87,7 @@ class TestCorrelation:
     def test_products_in_blocks_add_up(self, monkeypatch):
         maps = np.random.default_rng(0).normal(size=(3, 50, 60)).astype(np.float32)
         whole = matrix_of(maps)
-        monkeypatch.setattr("auralise.correlation.BLOCK", 4 * 3 * 700)
+        monkeypatch.setattr("auralise.attributes.correlation.BLOCK", 4 * 3 * 700)
         np.testing.assert_allclose(matrix_of(maps), whole, atol=1e-6)
 
     def test_mean_over_pairs_by_hand(self):
@@ -261,7 +261,7 @@ class TestRepresentations:
     def test_memory_decides_batches_and_not_results(self, net, magnitudes, monkeypatch):
         """At one byte, each feature is a batch of its own and lies on disk."""
         whole = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
-        monkeypatch.setattr("auralise.correlation.WORKING_MEMORY", 1)
+        monkeypatch.setattr("auralise.attributes.correlation.WORKING_MEMORY", 1)
         one_by_one = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
         pd.testing.assert_frame_equal(whole, one_by_one, atol=1e-4)
 
@@ -278,7 +278,7 @@ class TestRepresentations:
             network="n", weights_sha256="", config={},
         )  # fmt: skip
         paths = [tmp_path / f"maps/{name}.h5" for name in signals["signal"]]
-        monkeypatch.setattr("auralise.correlation.WORKING_MEMORY", 2 * 4 * 65 * 69 * 8)
+        monkeypatch.setattr("auralise.attributes.correlation.WORKING_MEMORY", 2 * 4 * 65 * 69 * 8)
         stored = correlate_attributes(Stored(paths, compare, mode), PAIRS, "n")
         magnitudes = Magnitudes(tmp_path, signals, stft, 0.4)
         streamed = correlate_attributes(Computed(net, magnitudes, compare, mode), PAIRS, "n")

@@ -12,13 +12,13 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from auralise.deconvnet import Deconvnet, _inference
 from auralise.deconvnet.at_once import PooledAtOnce
+from auralise.deconvnet.deconvnet import Deconvnet, _inference
 from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, ForwardPass, StepByStep
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
-from auralise.networks import Architecture, build_convolutional_part, build_network
+from auralise.networks.genre import Architecture, build_convolutional_part, build_network
 from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
 
 TOLERANCE = 1e-5
@@ -699,7 +699,7 @@ def test_all_computing_is_in_float32(imprecise, monkeypatch):
 
 
 def test_what_is_no_processor_walks_back_whole_layers(monkeypatch):
-    monkeypatch.setattr("auralise.deconvnet._device", torch.device)
+    monkeypatch.setattr("auralise.deconvnet.deconvnet._device", torch.device)
     assert isinstance(Deconvnet(random_network(3, 4), "meta")._way_back, PooledAtOnce)
     assert isinstance(Deconvnet(irregular_network(), "meta")._way_back, StepByStep)
 

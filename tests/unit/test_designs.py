@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auralise.designs import (
+from auralise.attributes.designs import (
     Magnitudes,
     describe_design,
     find_signals,
@@ -127,7 +127,7 @@ class TestNames:
         assert [tuple(reading.values()) for reading in found.values()] == cells
 
     def test_so_are_those_of_the_rendered_signals(self):
-        from auralise.model_signals import CHORDS, INSTRUMENTS, KEYS
+        from auralise.attributes.signals import CHORDS, INSTRUMENTS, KEYS
 
         cells = list(itertools.product(KEYS, INSTRUMENTS, CHORDS))
         found = read_names([f"{'_'.join(cell)}.flac" for cell in cells], [PATTERN])

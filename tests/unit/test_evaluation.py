@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from auralise.evaluation import (
+from auralise.training.evaluation import (
     bootstrap_intervals,
     calibrate,
     clip_probabilities,

@@ -11,9 +11,9 @@ from torch import nn
 
 from auralise.audio import Stft
 from auralise.auralisation import PEAK, auralise, set_loudness, write_auralisations
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import NetworkError, SettingsError
-from auralise.explanation import SOUNDS, Windows, explain_song, total_stride
+from auralise.explainers.songs import SOUNDS, Windows, explain_song, total_stride
 from auralise.files import require_replaceable
 from auralise.maps import open_maps, write_maps
 
@@ -250,7 +250,7 @@ class TestFolder:
         def fail(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("auralise.explanation.write_auralisations", fail)
+        monkeypatch.setattr("auralise.explainers.songs.write_auralisations", fail)
         with pytest.raises(KeyboardInterrupt):
             explain_song(noise(3000, seed=9), net, STFT, tmp_path, **FACTS)
         assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before

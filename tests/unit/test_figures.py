@@ -5,14 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auralise.comparison import (
+from auralise.attributes.comparison import (
     compare_with_controls,
     find_thresholds,
     name_features,
     summarise_correlation,
     summarise_variants,
 )
-from auralise.evaluation import summarise_evaluations
 from auralise.figures.attributes import (
     draw_attributes,
     draw_comparison,
@@ -32,6 +31,7 @@ from auralise.figures.style import (
     save_captioned,
     save_figure,
 )
+from auralise.training.evaluation import summarise_evaluations
 
 
 @pytest.fixture(autouse=True)

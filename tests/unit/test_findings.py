@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auralise.comparison import (
+from auralise.attributes.comparison import (
     compare_with_controls,
     count_names,
     find_thresholds,
     name_features,
     summarise_variants,
 )
-from auralise.designs import describe_design
-from auralise.feature_page import link_sounds, write_feature_page
-from auralise.findings import (
+from auralise.attributes.designs import describe_design
+from auralise.attributes.feature_page import link_sounds, write_feature_page
+from auralise.attributes.findings import (
     caption_attributes,
     caption_comparison,
     caption_distribution,
@@ -26,7 +26,7 @@ from auralise.findings import (
 
 @pytest.fixture(autouse=True)
 def few_permutations(monkeypatch):
-    monkeypatch.setattr("auralise.comparison.N_PERMUTATIONS", 999)
+    monkeypatch.setattr("auralise.attributes.comparison.N_PERMUTATIONS", 999)
 
 
 def row(**changes):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from auralise.errors import SettingsError
-from auralise.fitting import fit
-from auralise.schedules import Schedule
+from auralise.training.fitting import fit
+from auralise.training.schedules import Schedule
 
 LINE = torch.utils.data.TensorDataset(torch.linspace(-1, 1, 24)[:, None])
 

@@ -41,12 +41,12 @@ from auralise.inversion.training import (
     train_inverter,
     weight_penalty,
 )
-from auralise.inverters import derive_design, design_for, initial_inverter
 from auralise.mel import BANDS, STFT, LogMel
-from auralise.networks import Architecture, build_network
-from auralise.schedules import Schedule
-from auralise.svdnet import LAYERS, SHAPES, initial_svdnet
-from auralise.weights import write_weights
+from auralise.networks.genre import Architecture, build_network
+from auralise.networks.inverters import derive_design, design_for, initial_inverter
+from auralise.networks.svdnet import LAYERS, SHAPES, initial_svdnet
+from auralise.training.schedules import Schedule
+from auralise.weights.reader import write_weights
 from auralise.weights.svdnet import Inverter, write_mean_std, write_svdnet
 from tests.conftest import sine
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from auralise.errors import NetworkError
-from auralise.inverters import (
+from auralise.networks.genre import Architecture, build_network, feature_shapes, stages_of
+from auralise.networks.inverters import (
     PUBLISHED,
     Design,
     Fit,
@@ -17,8 +18,7 @@ from auralise.inverters import (
     initial_inverter,
     n_values,
 )
-from auralise.networks import Architecture, build_network, feature_shapes, stages_of
-from auralise.svdnet import LAYERS, PICTURE, SHAPES, initial_svdnet, predict_frames
+from auralise.networks.svdnet import LAYERS, PICTURE, SHAPES, initial_svdnet, predict_frames
 
 TABLE = {  # Mishra 2018, files
     "conv1": 37_700,

@@ -15,9 +15,9 @@ from PIL import Image
 
 from auralise.audio import Stft
 from auralise.auralisation import auralise, write_auralisations
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import AudioError, AuraliseError, MapsError
-from auralise.listening import (
+from auralise.listening.builder import (
     LOUDNESS,
     N_ROWS,
     Painter,

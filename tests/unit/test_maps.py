@@ -8,7 +8,7 @@ import pytest
 import xarray
 
 from auralise.audio import Stft
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import MapsError
 from auralise.maps import open_maps, write_maps
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auralise.errors import SettingsError
-from auralise.model_signals import (
+from auralise.attributes.signals import (
     CHORDS,
     INSTRUMENTS,
     KEYS,
@@ -20,6 +19,7 @@ from auralise.model_signals import (
     signal_table,
     write_signals,
 )
+from auralise.errors import SettingsError
 
 RATE = 11025
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from auralise.errors import NetworkError
-from auralise.networks import Architecture, LogScaling, build_network, first_kernels
+from auralise.networks.genre import Architecture, LogScaling, build_network, first_kernels
 
 
 def test_the_default_is_the_network_of_2015():

@@ -32,7 +32,7 @@ def changed_by(package, repository, module):
 
 
 def test_a_module_changes_the_rules_that_use_it(package, repository):
-    assert changed_by(package, repository, "correlation.py") == {
+    assert changed_by(package, repository, "attributes/correlation.py") == {
         "correlate_attributes",
         "correlate_inputs",
     }

@@ -5,14 +5,14 @@ import re
 import pytest
 import yaml
 
-from auralise.augmentation import Augmentation
-from auralise.contradictions import refuse_contradictions
 from auralise.errors import SettingsError
+from auralise.experiment.contradictions import refuse_contradictions
+from auralise.experiment.settings import complete_settings, refuse_repeated_keys
 from auralise.inversion.training import Objective
-from auralise.networks import Architecture
-from auralise.schedules import OPTIMISERS, Schedule
-from auralise.settings import complete_settings, refuse_repeated_keys
-from auralise.singing import Variation
+from auralise.networks.genre import Architecture
+from auralise.training.augmentation import Augmentation
+from auralise.training.schedules import OPTIMISERS, Schedule
+from auralise.training.singing import Variation
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from auralise import singing
 from auralise.datasets.jamendo import Spectra, measure_bands, write_excerpts
 from auralise.mel import LogMel
-from auralise.schedules import Schedule
-from auralise.singing import (
+from auralise.networks.svdnet import initial_svdnet
+from auralise.training import singing
+from auralise.training.schedules import Schedule
+from auralise.training.singing import (
     Variation,
     count_outcomes,
     evaluate_svdnet,
@@ -20,7 +21,6 @@ from auralise.singing import (
     vary,
     warp,
 )
-from auralise.svdnet import initial_svdnet
 
 SCHEDULE = Schedule(
     epochs=2, batches=2, batch_size=4, optimiser="nesterov", learning_rate=0.01, accelerator="cpu"

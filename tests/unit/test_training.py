@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-import auralise.fitting as fitting
-import auralise.training as training
-from auralise.augmentation import Augmentation
+import auralise.training.fitting as fitting
+import auralise.training.genre as training
 from auralise.datasets.segments import Segments
-from auralise.evaluation import evaluate_network
-from auralise.fitting import EpochShuffle
-from auralise.networks import Architecture
-from auralise.schedules import Schedule
-from auralise.training import initial_network, measure_speed, train_network
+from auralise.networks.genre import Architecture
+from auralise.training.augmentation import Augmentation
+from auralise.training.evaluation import evaluate_network
+from auralise.training.fitting import EpochShuffle
+from auralise.training.genre import initial_network, measure_speed, train_network
+from auralise.training.schedules import Schedule
 
 ARCHITECTURE = Architecture(
     kernels=((3, 3),) * 2, features=(4, 4), dropout=(0.0, 0.25), dense=(8,), scaling="log"

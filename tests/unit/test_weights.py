@@ -11,9 +11,10 @@ from torch import nn
 
 from auralise import Deconvnet
 from auralise.errors import WeightsError
-from auralise.networks import Architecture, build_convolutional_part, build_network
-from auralise.weights import common, read_network, read_weights, write_weights
+from auralise.networks.genre import Architecture, build_convolutional_part, build_network
+from auralise.weights import common
 from auralise.weights.own import read_safetensors
+from auralise.weights.reader import read_network, read_weights, write_weights
 
 CLASSES = ["blues", "ça va", "jazz"]
 ARCHITECTURE = Architecture(

@@ -19,7 +19,8 @@ from keras.src.backend.common import global_state  # noqa: E402
 
 from auralise import Deconvnet  # noqa: E402
 from auralise.errors import WeightsError  # noqa: E402
-from auralise.weights import common, read_weights  # noqa: E402
+from auralise.weights import common  # noqa: E402
+from auralise.weights.reader import read_weights  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")
 

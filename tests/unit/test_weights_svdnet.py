@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from auralise import svdnet
 from auralise.errors import WeightsError
-from auralise.inverters import PUBLISHED, derive_design, initial_inverter, n_values
-from auralise.networks import feature_shapes
-from auralise.svdnet import LAYERS, N_PARAMETERS, initial_svdnet
-from auralise.weights import read_weights
+from auralise.networks import svdnet
+from auralise.networks.genre import feature_shapes
+from auralise.networks.inverters import PUBLISHED, derive_design, initial_inverter, n_values
+from auralise.networks.svdnet import LAYERS, N_PARAMETERS, initial_svdnet
+from auralise.weights.reader import read_weights
 from auralise.weights.svdnet import (
     Inverter,
     read_inverter,

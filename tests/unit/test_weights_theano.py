@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from auralise import Deconvnet
 from auralise.errors import WeightsError
-from auralise.weights import read_weights
+from auralise.weights.reader import read_weights
 
 RNG = np.random.default_rng(3)
 X = RNG.standard_normal((1, 20, 14)).astype(np.float32)

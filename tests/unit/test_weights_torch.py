@@ -11,7 +11,8 @@ from torch import nn
 
 from auralise import Deconvnet
 from auralise.errors import WeightsError
-from auralise.weights import common, read_weights
+from auralise.weights import common
+from auralise.weights.reader import read_weights
 
 
 def vgg(n_layers: int = 3, batch_norm: bool = True) -> nn.Sequential:

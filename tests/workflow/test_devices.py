@@ -12,9 +12,9 @@ SETTINGS = {"layers": 2, "features": 4, "kernel": [3, 3], "dropout": 0.0, "dense
 
 PROGRAM = """
 import json
-from auralise.schedules import Schedule
-from auralise.networks import Architecture
-from auralise.training import train_network
+from auralise.training.schedules import Schedule
+from auralise.networks.genre import Architecture
+from auralise.training.genre import train_network
 
 architecture = Architecture.from_settings(json.loads(SETTINGS))
 schedule = Schedule(

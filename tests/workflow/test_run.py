@@ -199,7 +199,10 @@ def test_a_new_song_adds_its_own_jobs(finished, song):
 @pytest.mark.parametrize(
     ("module", "rules"),
     [
-        ("correlation.py", {"correlate_attributes", "correlate_inputs", "summarise_correlation"}),
+        (
+            "attributes/correlation.py",
+            {"correlate_attributes", "correlate_inputs", "summarise_correlation"},
+        ),
         ("datasets/segments.py", {"write_segments"}),
     ],
 )

@@ -3,12 +3,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from auralise.contradictions import refuse_contradictions
+from auralise.experiment.contradictions import refuse_contradictions
 from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
 from auralise.files import fingerprint_of
 from auralise.provenance import code_version
-from auralise.settings import complete_settings, refuse_repeated_keys
+from auralise.experiment.settings import complete_settings, refuse_repeated_keys
 from auralise.songs import find_songs
 
 SCRIPTS = Path(workflow.basedir) / "scripts"

@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from auralise.augmentation import resample_axes
 from auralise.datasets.jamendo import Spectra
 from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
 from auralise.mel import FRAME_RATE, STFT, LogMel
+from auralise.networks.svdnet import PICTURE, initial_svdnet, predict_frames
 from auralise.provenance import code_version
-from auralise.schedules import Schedule, empty_history
-from auralise.svdnet import PICTURE, initial_svdnet, predict_frames
+from auralise.training.augmentation import resample_axes
+from auralise.training.schedules import Schedule, empty_history
 
 TARGETS = (0.02, 0.98)  # of unsung and sung excerpts
 MEDIAN = 56  # frames, .8 s, of the filter over predictions
@@ -165,7 +165,7 @@ def train_svdnet(
     seed : int
         Of the first weights, the order of the excerpts, augmentation and dropout.
     checkpoints : str or Path
-        Folder for the state of an unfinished training, as in `auralise.fitting.fit`.
+        Folder for the state of an unfinished training, as in `auralise.training.fitting.fit`.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def train_svdnet(
         return network, empty_history("error")
 
     # Imported late: it takes seconds, for which an untrained control need not wait.
-    from auralise.fitting import fit
+    from auralise.training.fitting import fit
 
     n_bins = front_end.n_bins_used
 

@@ -33,7 +33,7 @@ def summarise_correlation(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        As `auralise.correlation.correlate_attributes` returns it, of one network or several.
+        As `attributes.correlation.correlate_attributes` returns it, of one network or several.
 
     Returns
     -------

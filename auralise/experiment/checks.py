@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import AuraliseError
 from auralise.maps import Maps, open_maps
-from auralise.weights import read_weights
+from auralise.weights.reader import read_weights
 
 N_RECOMPUTED = 3  # features of each song whose maps are made again
 # Of a map's norm. Another batch size rounds otherwise; in bfloat16, sums may nearly cancel.

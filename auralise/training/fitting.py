@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from auralise.errors import SettingsError
 from auralise.files import whole_file
-from auralise.schedules import FITTED, OPTIMISERS, Schedule
+from auralise.training.schedules import FITTED, OPTIMISERS, Schedule
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ Our protocol, since the one of Choi 2016 was never published: for one feature an
 attribute, Pearson's r between the deconvolved maps of every pair of signals that differ in
 that attribute alone; the mean over the pairs is the feature's value, and the mean over its
 live features, with its spread, the layer's. Other representations of a feature than its maps
-can be compared in the same way: see `auralise.representations`.
+can be compared in the same way: see `auralise.attributes.representations`.
 """
 
 import tempfile
@@ -138,7 +138,7 @@ def correlate_attributes(
     ----------
     representations : Representations
     pairs : mapping of str to ndarray
-        As `auralise.designs.pairs_by_attribute` returns it.
+        As `auralise.attributes.designs.pairs_by_attribute` returns it.
     network : str
         Goes into the table.
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from auralise.attributes.designs import Magnitudes
 from auralise.audio import Stft, read_excerpt
 from auralise.auralisation import masked_spectrum
-from auralise.deconvnet import Deconvnet
-from auralise.designs import Magnitudes
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.maps import open_maps, write_maps
 
 DECONVOLVED = ("maps", "auralised")
@@ -59,7 +59,7 @@ class Computed:
     def of(
         self, row: int, features: Mapping[int, Sequence[int]]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `auralise.correlation.Representations.of`."""
+        """As `auralise.attributes.correlation.Representations.of`."""
         magnitude = self.magnitudes[row]
         if self.compare in DECONVOLVED:
             for layer, maps in self.net.deconvolve_all(magnitude, features, features):
@@ -105,7 +105,7 @@ class Stored:
     def of(
         self, row: int, features: Mapping[int, Sequence[int]]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `auralise.correlation.Representations.of`."""
+        """As `auralise.attributes.correlation.Representations.of`."""
         with open_maps(self.paths[row]) as file:
             magnitude = np.abs(file.spectrum)
             for layer, chosen in features.items():
@@ -144,7 +144,7 @@ class Inputs:
     def of(
         self, row: int, features: Mapping[int, Sequence[int]]
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `auralise.correlation.Representations.of`."""
+        """As `auralise.attributes.correlation.Representations.of`."""
         magnitude = self.magnitudes[row][None]
         yield 0, magnitude.mean(axis=1) if self.compare == "activations" else magnitude
 
@@ -175,7 +175,7 @@ def deconvolve_signals(
         features of 257 × 173 pixels.
     net : Deconvnet
     sounds, signals, stft, duration
-        As `auralise.designs.Magnitudes` takes them.
+        As `auralise.attributes.designs.Magnitudes` takes them.
     network, weights_sha256, config
         As `auralise.maps.write_maps`.
     """

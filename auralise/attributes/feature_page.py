@@ -20,7 +20,7 @@ def link_sounds(
     Parameters
     ----------
     features : DataFrame
-        As `auralise.comparison.name_features` returns it.
+        As `auralise.attributes.comparison.name_features` returns it.
     songs : sequence of str
         A column ``sound of <song>`` each.
     layers, chosen : sequence of int, optional

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from auralise.errors import NetworkError
-from auralise.initialisation import initialise
+from auralise.networks.initialisation import initialise
 
 PICTURE = (80, 115)  # bands × frames; published with frames first
 SHAPES: dict[str, tuple[int, ...]] = {  # of the features of each layer

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
-from auralise.deconvnet import Deconvnet
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import pair
 from auralise.errors import MapsError, SettingsError
 from auralise.files import require_replaceable, whole_file, whole_folder

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from auralise.augmentation import Augmentation
 from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
-from auralise.initialisation import initialise
-from auralise.networks import Architecture, build_network
+from auralise.networks.genre import Architecture, build_network
+from auralise.networks.initialisation import initialise
 from auralise.provenance import code_version
-from auralise.schedules import FITTED, Schedule, empty_history
-from auralise.speed import convolution_rate
+from auralise.training.augmentation import Augmentation
+from auralise.training.schedules import FITTED, Schedule, empty_history
+from auralise.training.speed import convolution_rate
 
 
 def train_network(
@@ -40,7 +40,7 @@ def train_network(
     seed : int
         Of the first weights, the order of the segments and dropout.
     checkpoints : str or Path
-        Folder for the state of an unfinished training, as in `auralise.fitting.fit`.
+        Folder for the state of an unfinished training, as in `auralise.training.fitting.fit`.
     augmentation : Augmentation, optional
         Of the training segments; what it draws depends on the seed, epoch and batch alone.
 
@@ -58,7 +58,7 @@ def train_network(
         return network, empty_history("accuracy")
 
     # Imported late: it takes seconds, for which an untrained control need not wait.
-    from auralise.fitting import fit
+    from auralise.training.fitting import fit
 
     augmentation = augmentation or Augmentation()
     fingerprint = fingerprint_of(
@@ -100,7 +100,7 @@ def measure_speed(
     -------
     dict
         ``threads`` and, of a network that was trained, ``device``, ``segments_per_second``,
-        ``convolution_segments_per_second`` (see `auralise.speed.convolution_rate`; in float32)
+        ``convolution_segments_per_second`` (see `training.speed.convolution_rate`; in float32)
         and ``times_slower``, their ratio.
     """
     speed: dict = {"threads": torch.get_num_threads()}

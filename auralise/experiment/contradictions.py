@@ -7,7 +7,7 @@ from pathlib import Path
 from auralise.audio import Stft
 from auralise.datasets.archives import is_url
 from auralise.errors import SettingsError
-from auralise.settings import refuse
+from auralise.experiment.settings import refuse
 
 
 def refuse_contradictions(settings: Mapping, results: Path) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from auralise.errors import NetworkError
-from auralise.initialisation import initialise
+from auralise.networks.initialisation import initialise
 
 GRID = (4, 4)  # into which the published networks fold their last dense layer
 EPSILON = 1e-4  # of batch normalisation, Lasagne's

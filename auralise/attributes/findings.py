@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from auralise.comparison import INPUT, UNTRAINED, variant_of
+from auralise.attributes.comparison import INPUT, UNTRAINED, variant_of
 
 ALPHA = 0.05
 MOST_NAMES = 12  # in the table of names
@@ -25,7 +25,7 @@ UNKNOWN = "unknown"
 
 
 def judge(row: Mapping) -> str:
-    """What a row of `auralise.comparison.compare_with_controls` comes to, in a few words.
+    """A row of `attributes.comparison.compare_with_controls` in a few words.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def write_findings(
     ----------
     experiment : str
     compare : str
-        One of `auralise.representations.COMPARED`.
+        One of `auralise.attributes.representations.COMPARED`.
     design, variants, comparison, features, names : DataFrame
         As `describe_design`, `summarise_variants`, `compare_with_controls`, `name_features`
         with `link_sounds`, and `count_names` return them.

@@ -1,4 +1,4 @@
-"""How a network is trained: the settings of it, apart from `auralise.fitting`, which does it."""
+"""The settings of a training, apart from `training.fitting`, which does it."""
 
 import math
 from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""Whether a feature reacts to key, chord or instrument: the attribute experiment."""

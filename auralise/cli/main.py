@@ -1,0 +1,62 @@
+"""The command line."""
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+import auralise
+from auralise.cli import explain, invert
+from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
+from auralise.errors import AuraliseError, is_want_of_memory
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = Parser(
+        prog="auralise", description="Hear what a convolutional network for music has learned."
+    )
+    parser.add_argument("--version", action="version", version=f"auralise {auralise.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    explain.add_parser(commands)
+    invert.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    options = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
+    # Ends through the stack, so that what is half-written is removed.
+    former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        return options.run(options)
+    except AuraliseError as error:
+        print(f"auralise: error: {error}", file=sys.stderr)
+        return FAILED
+    except (MemoryError, RuntimeError) as error:
+        if not is_want_of_memory(error):
+            raise
+        print(
+            "auralise: error: not enough memory; choose a smaller --window, or a smaller --n-fft "
+            "if the network allows",
+            file=sys.stderr,
+        )
+        return FAILED
+    except KeyboardInterrupt:
+        print("auralise: interrupted; what was done stays", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, former)

@@ -1,0 +1,1 @@
+"""What explains a network, behind one protocol, on songs of any length."""

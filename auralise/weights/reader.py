@@ -1,0 +1,140 @@
+"""Weights files of many origins, read by their layout and never by running code from them."""
+
+from pathlib import Path
+
+from torch import nn
+
+from auralise.weights import zips
+from auralise.weights.common import ignore_biases, refusal, require_size
+from auralise.weights.keras import read_keras_hdf5, read_keras_zip
+from auralise.weights.lasagne import read_lasagne
+from auralise.weights.own import FORMAT, read_network, read_safetensors, write_weights
+from auralise.weights.torch_files import assume_convolutions, fill_network, read_state_dict
+
+__all__ = ["FORMAT", "read_network", "read_weights", "write_weights"]
+
+KNOWN = "safetensors, a PyTorch state dict, Keras HDF5 or .keras, or a Lasagne .npz"
+CHECK = "Check the path, or copy the file anew from where it was written."
+
+
+def read_weights(
+    path: str | Path, biases: bool = True, network: nn.Module | None = None
+) -> nn.Module:
+    """A network's convolutional part, ready for `Deconvnet`.
+
+    The format is recognised by the content, whatever the file is called:
+
+    - auralise's own safetensors, and Keras 2 ``.h5`` or Keras 3 ``.keras`` of a whole model: the
+      network as it was;
+    - Lasagne ``.npz`` of SVDNet (Schlüter & Grill 2015): as published, transposed to take
+      ``(n_bins, n_frames)``;
+    - what holds tensors alone (PyTorch state dicts, other safetensors, Keras 0.3 and bare Keras
+      weights, other ``.npz``): every layer is assumed to be convolution 'same', batch
+      normalisation where there is one, ReLU, max-pooling 2×2, as in 2015; a message of level
+      INFO says so.
+
+    Parameters
+    ----------
+    path : str or Path
+    biases : bool
+        False gives the procedure of 2015, which lets neither the biases of convolutions nor
+        local response normalisation take part.
+    network : torch.nn.Module, optional
+        A module of one's own to fill from a state dict or safetensors, strictly by name, instead
+        of assuming one.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode: `network` itself if it was given, otherwise a Sequential of
+        ``layer1``, ``layer2``, …, each a Sequential that begins with its convolution; before them
+        ``scaling`` or ``input`` where the network has such a thing. It takes
+        ``(batch, 1, n_bins, n_frames)``.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, damaged or of no known format, its tensors do not fit, or a layer
+        has no exact counterpart in torch; the message names it.
+    """
+    result = _read(path, network)
+    if not biases:
+        ignore_biases(result)
+    return result.eval()
+
+
+def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
+    start = _first_bytes(path)
+    if start.startswith(b"PK\x03\x04"):
+        return _read_zip(path, network)
+    # Before the pickles: the length that it begins with may look like one's first bytes.
+    if start[8:9] == b"{":
+        return _read_safetensors(path, network)
+    if start.startswith(b"\x80") and len(start) > 1 and start[1] in range(2, 6):
+        return _read_torch(path, network)
+    if start.startswith(b"\x89HDF\r\n\x1a\n"):
+        _refuse_network(path, network, "HDF5")
+        return read_keras_hdf5(path, path)
+    raise refusal(path, f"a file that begins with {start[:8]!r}", KNOWN, CHECK)
+
+
+def _first_bytes(path: str | Path) -> bytes:
+    if not Path(path).is_file():
+        found = "a folder" if Path(path).is_dir() else "no such file"
+        raise refusal(path, found, KNOWN, CHECK)
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(16)
+    except OSError as error:
+        raise refusal(path, f"it cannot be read ({error.strerror})", KNOWN, CHECK) from None
+    if not start:
+        raise refusal(path, "an empty file", KNOWN, CHECK)
+    return start
+
+
+def _read_zip(path: str | Path, network: nn.Module | None) -> nn.Module:
+    with zips.open_zip(path) as archive:
+        names = archive.namelist()
+        if any(name.rpartition("/")[2] == "data.pkl" for name in names):
+            size = sum(info.file_size for info in archive.infolist())
+            require_size(path, "its content", size)
+            return _read_torch(path, network)
+        _refuse_network(path, network, "this archive")
+        if "config.json" in names or "model.weights.h5" in names:
+            return read_keras_zip(path, archive)
+        if names and all(name.endswith(".npy") for name in names):
+            return read_lasagne(path, archive)
+    raise refusal(path, f"a zip archive of {names[:6]}", KNOWN, CHECK)
+
+
+def _read_torch(path: str | Path, network: nn.Module | None) -> nn.Module:
+    tensors = read_state_dict(path)
+    if network is None:
+        return assume_convolutions(path, tensors, in_order=True)
+    fill_network(path, network, tensors)
+    return network
+
+
+def _read_safetensors(path: str | Path, network: nn.Module | None) -> nn.Module:
+    tensors, metadata = read_safetensors(path)
+    if network is not None:
+        fill_network(path, network, tensors)
+        return network
+    found = metadata.get("format", "")
+    if found == FORMAT:
+        return read_network(path)[0].get_submodule("convolutional")
+    if found.startswith("auralise-"):
+        raise refusal(
+            path, f"its format is '{found}'", f"'{FORMAT}'", "See auralise invert --help."
+        )
+    return assume_convolutions(path, tensors, in_order=False)
+
+
+def _refuse_network(path: str | Path, network: nn.Module | None, what: str) -> None:
+    if network is not None:
+        raise refusal(
+            path,
+            f"{what}, whose variables are not named as in torch",
+            "a state dict or safetensors when a network is given to fill",
+            "Leave out the network, or convert the weights to a state dict first.",
+        )
