@@ -12,10 +12,10 @@ export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format benchmark unlock clean
+.PHONY: help run test test-quick lint format benchmark unlock clean
 
 help:  ## Say what can be done
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 run: .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for another one)
 	@test -z "$(CONFIG)" || test -f "$(CONFIG)" || \
@@ -26,6 +26,9 @@ run: .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for anothe
 
 test: .venv/test.stamp  ## Run all tests
 	$(BIN)/python -m pytest
+
+test-quick: .venv/test.stamp  ## Run the tests of the library that take no seconds, in under a minute
+	$(BIN)/python -m pytest tests/unit auralise -m "not slow"
 
 lint: .venv/test.stamp  ## Check style and types
 	$(BIN)/ruff check .

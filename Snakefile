@@ -4,10 +4,14 @@ snakemake --cores 8                                   the embedded default
 snakemake --cores 8 --configfile config/paper.yaml    another experiment
 """
 
+from pathlib import Path
+
+HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+
 # Each configuration stands alone: what it leaves out takes the schema's default.
 if not workflow.configfiles:
 
-    configfile: "config/config.yaml"
+    configfile: HOME / "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"  # settings, names of networks and songs
@@ -46,7 +50,7 @@ rule all:
     input:
         [METHODS[method] for method in config["methods"]],
     message:
-        "All results are in {R}"
+        f"All results are in {R}"
 
 
 onsuccess:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -233,3 +234,42 @@ def test_every_rule_has_its_script_log_and_resources(repository):
                 assert directive in block, f"{name} lacks {directive}"
             scripts.discard(name)
     assert not scripts
+
+
+def dry_run(project, folder, *arguments):
+    folder.mkdir()
+    done = subprocess.run(
+        [*project.command("--dry-run"), *arguments],
+        cwd=folder,
+        env=project.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_it_starts_from_another_folder_and_takes_its_own_settings_and_songs(
+    project, repository, tmp_path
+):
+    songs = repository / "src_songs"
+    shutil.copytree(songs, project.folder / "src_songs", dirs_exist_ok=True)
+    output = dry_run(project, tmp_path / "elsewhere", "-s", str(project.folder / "Snakefile"))
+    assert "deconvolve_song" in output
+    assert f"songs: taken from {project.folder / 'src_songs'}" in output
+
+
+def test_another_workflow_takes_it_as_a_module(project, tmp_path):
+    """As snakedeploy writes it."""
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text(f"""
+configfile: {str(project.folder / "config/small.yaml")!r}
+config["songs"] = {str(project.folder / "songs")!r}
+module auralise:
+    snakefile: {str(project.folder / "workflow/Snakefile")!r}
+    config: config
+use rule * from auralise as auralise_*
+""")
+    output = dry_run(project, tmp_path / "elsewhere", "-s", str(snakefile))
+    assert "auralise_deconvolve_song" in output

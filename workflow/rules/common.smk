@@ -11,7 +11,7 @@ from auralise.provenance import code_version
 from auralise.experiment.settings import complete_settings, refuse_repeated_keys
 from auralise.songs import find_songs
 
-SCRIPTS = Path(workflow.basedir) / "scripts"
+SCRIPTS = HOME / "scripts"
 
 # Snakemake 9 does not quote the interpreter that runs a script.
 if " " in sys.executable and not sys.executable.startswith("'"):
@@ -20,11 +20,13 @@ if " " in sys.executable and not sys.executable.startswith("'"):
 try:
     for path in workflow.configfiles:
         refuse_repeated_keys(path)
-    config = complete_settings(
-        config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
-    )
+    config = complete_settings(config, HOME / "workflow/schemas/config.schema.yaml")
     R = Path("results") / config["experiment"]
     refuse_contradictions(config, R)
+    if not Path(config["songs"]).exists() and (HOME / config["songs"]).is_dir():
+        # Started from another folder: the songs that come with the workflow.
+        config["songs"] = str(HOME / config["songs"])
+        print(f"songs: taken from {config['songs']}", file=sys.stderr)
     SONGS = find_songs(config["songs"])
 except AuraliseError as error:
     raise WorkflowError(str(error)) from None
