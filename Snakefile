@@ -53,5 +53,14 @@ rule all:
         f"All results are in {R}"
 
 
+onstart:
+    note_run(config["experiment"])
+
+
 onsuccess:
+    forget_run(config["experiment"])
     print(WHERE_TO_LOOK)
+
+
+onerror:
+    forget_run(config["experiment"])

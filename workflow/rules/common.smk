@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
+from auralise.experiment.runs import forget_run, note_run, release_stale_locks
 from auralise.files import fingerprint_of
 from auralise.provenance import code_version
 from auralise.experiment.settings import complete_settings, refuse_repeated_keys
@@ -28,6 +29,9 @@ try:
         config["songs"] = str(HOME / config["songs"])
         print(f"songs: taken from {config['songs']}", file=sys.stderr)
     SONGS = find_songs(config["songs"])
+    if workflow.is_main_process and not workflow.dryrun:
+        for line in release_stale_locks(config["experiment"], "--unlock" in sys.argv):
+            print(line, file=sys.stderr)
 except AuraliseError as error:
     raise WorkflowError(str(error)) from None
 
