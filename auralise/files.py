@@ -1,12 +1,17 @@
 """Whole files and folders or none, and what identifies their content."""
 
+import errno
 import hashlib
 import json
 import os
 import shutil
+import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from auralise.errors import SettingsError
 
@@ -28,9 +33,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # One name for all attempts, so that the next one takes away what a killed one left. The
-    # ending stays last because soundfile and matplotlib choose the format by it.
-    partial = path.with_name(f".partial-{path.name}")
+    partial = _own_partial(path)
     partial.unlink(missing_ok=True)
     try:
         yield partial
@@ -39,6 +42,44 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _own_partial(path: Path) -> Path:
+    """A name beside `path` that is this process's own; what ended processes left there goes."""
+    # A digest, since the name itself may be as long as the file system allows. The ending stays
+    # because soundfile and matplotlib choose the format by it.
+    ending = path.suffix if len(path.suffix) < 16 else ""
+    start = f".partial-{_digest(path.name)}-"
+    for leftover in path.parent.glob(f"{start}*"):
+        with suppress(FileNotFoundError):  # its own process may remove it just now
+            if _is_abandoned(leftover, *leftover.name.removeprefix(start).split("-")[:3]):
+                remove(leftover)
+    process = psutil.Process()
+    own = f"{_digest(socket.gethostname())}-{process.pid}-{int(process.create_time())}"
+    return path.with_name(f"{start}{own}-{ending}")
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:10]
+
+
+def _is_abandoned(leftover: Path, host: str, process: str, started: str) -> bool:
+    """Whether the process that wrote a file has ended."""
+    if host != _digest(socket.gethostname()):
+        # Of other hosts nothing is known: nobody writes at one file for a day.
+        return time.time() - leftover.stat().st_mtime > 86400
+    try:
+        return abs(psutil.Process(int(process)).create_time() - int(started)) > 2
+    except psutil.NoSuchProcess:
+        return True
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all that is in it; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 class Journal:
@@ -122,21 +163,30 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
-    former = path.with_name(f".former-{path.name}")
+    partial = _own_partial(path)
+    former = partial.with_name(f"{partial.name}.former")
     for leftover in (partial, former):
-        shutil.rmtree(leftover, ignore_errors=True)
+        remove(leftover)
     partial.mkdir()
     try:
         yield partial
-        if path.exists():
-            os.replace(path, former)
-        os.replace(partial, path)
+        # Whoever comes last wins, whole: between the two steps another process may have put
+        # its own folder there.
+        while True:
+            with suppress(FileNotFoundError):
+                os.replace(path, former)
+            try:
+                os.replace(partial, path)
+                return
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                remove(former)
     finally:
         if former.exists() and not path.exists():
             os.replace(former, path)
         for leftover in (partial, former):
-            shutil.rmtree(leftover, ignore_errors=True)
+            remove(leftover)
 
 
 def require_replaceable(folder: Path, ours: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 import hashlib
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -92,14 +94,65 @@ def test_whole_folder_takes_the_place_of_the_former_one(tmp_path):
     assert [p.name for p in folder.parent.iterdir()] == ["sounds"]
 
 
-def test_what_a_killed_attempt_left_is_taken_away(tmp_path):
-    with whole_file(tmp_path / "a.txt") as partial:
-        leftover = partial
-        partial.write_text("whole")
-    leftover.write_text("half of a killed attempt")
-    with whole_file(tmp_path / "a.txt") as partial:
-        partial.write_text("again")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+WRITE_AND_WAIT = """
+import sys
+from auralise.files import whole_file, whole_folder
+whole = {"file": whole_file, "folder": whole_folder}[sys.argv[1]]
+with whole(sys.argv[2]) as partial:
+    (partial if sys.argv[1] == "file" else partial / "b.txt").write_text("of another process")
+    print("written", flush=True)
+    input()
+"""
+
+
+@pytest.fixture(params=["file", "folder"])
+def other(request, tmp_path, repository):
+    """Another process that is about to finish the same file or folder."""
+    path = tmp_path / "results" / "a.txt"
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITE_AND_WAIT, request.param, str(path)],
+        cwd=repository,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "written\n"
+    yield request.param, path, process
+    process.kill()
+    process.communicate()
+
+
+def write(kind, path):
+    with {"file": whole_file, "folder": whole_folder}[kind](path) as partial:
+        (partial if kind == "file" else partial / "a.txt").write_text("ours")
+
+
+def names(path):
+    return sorted(str(p.relative_to(path.parent)) for p in path.parent.rglob("*"))
+
+
+def test_two_processes_write_one_name_and_the_last_wins_whole(other):
+    kind, path, process = other
+    write(kind, path)
+    assert (path if kind == "file" else path / "a.txt").read_text() == "ours"
+    process.communicate("\n")
+    assert process.returncode == 0
+    assert names(path) == (["a.txt"] if kind == "file" else ["a.txt", "a.txt/b.txt"])
+
+
+def test_what_a_killed_process_left_is_taken_away(other):
+    kind, path, process = other
+    process.kill()
+    process.wait()
+    assert len(names(path)) == (1 if kind == "file" else 2)
+    write(kind, path)
+    assert names(path) == (["a.txt"] if kind == "file" else ["a.txt", "a.txt/a.txt"])
+
+
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
+    path = tmp_path / ("ü" * 125 + ".wav")
+    write("file", path)
+    assert path.read_text() == "ours"
 
 
 def test_facts_in_data_files_count_as_code(repository):
