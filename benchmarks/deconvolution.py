@@ -58,7 +58,7 @@ def forward_flops() -> float:
 def network() -> torch.nn.Sequential:
     """Random, with biases that keep every feature alive, so that no way may skip any."""
     torch.manual_seed(0)
-    part = build_convolutional_part(Architecture()).eval().requires_grad_(False)
+    part = build_convolutional_part(Architecture(), 257).eval().requires_grad_(False)
     for layer in part:
         layer.convolution.bias.fill_(0.5)
     return part

@@ -57,7 +57,9 @@ def write_plain(path: Path, maps: list[np.ndarray], filters: dict) -> None:
 
 def main() -> None:
     torch.manual_seed(0)
-    network = build_convolutional_part(Architecture(scaling="log")).eval().requires_grad_(False)
+    network = (
+        build_convolutional_part(Architecture(scaling="log"), 257).eval().requires_grad_(False)
+    )
     for layer in network.children():
         if hasattr(layer, "convolution"):
             torch.nn.init.xavier_uniform_(layer.convolution.weight)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auralise.errors import NetworkError, is_want_of_memory
-from auralise.networks.genre import LogScaling
+from auralise.networks.genre import LogScaling, NormalisedLogScaling
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 
@@ -161,6 +161,13 @@ class Passing(Step):
         return signal
 
 
+class BinScaling(Step):
+    """Takes part forward; on the way back its slope in each bin, but not of the logarithm."""
+
+    def back(self, signal, memory):
+        return signal / self.module.deviation
+
+
 STEPS: dict[type[nn.Module], type[Step]] = {
     nn.Conv2d: Convolution,
     nn.BatchNorm2d: Normalisation,
@@ -174,6 +181,7 @@ STEPS: dict[type[nn.Module], type[Step]] = {
     nn.Identity: Passing,
     nn.LocalResponseNorm: Passing,
     LogScaling: Passing,
+    NormalisedLogScaling: BinScaling,
 }
 
 

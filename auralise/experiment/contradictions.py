@@ -27,7 +27,8 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
     SettingsError
         One line per contradiction: the key, the value and what was expected.
     """
-    lines = [*_of_segments(settings), *_of_variants(settings), *_of_results(results)]
+    lines = [*_of_segments(settings), *_of_variants(settings), *_of_crops(settings)]
+    lines += _of_results(results)
     of_method = {"deconvolution": _of_deconvolution, "inversion": _of_inversion}
     for method in settings["methods"]:
         lines += of_method[method](settings, results)
@@ -63,6 +64,16 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
                     f"{variant['layers']} layers; expected one number, or one for each layer (the "
                     "default of 'dropout' is for 5)"
                 )
+
+
+def _of_crops(settings: Mapping) -> Iterator[str]:
+    crop = settings["training"]["augmentation"]["crop"]
+    for name, variant in settings["networks"].items():
+        if crop and variant["over_time"] != "max":
+            yield (
+                f"  training.augmentation.crop = {crop}: {name} takes whole segments only; "
+                f"expected 0, or networks.{name}.over_time: max"
+            )
 
 
 def _of_results(results: Path) -> Iterator[str]:

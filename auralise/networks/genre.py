@@ -11,7 +11,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralise.errors import NetworkError
 
-SCALINGS = ("linear", "log")
+SCALINGS = ("linear", "log", "normalised")
+OVER_TIME = ("flatten", "max")
 
 
 class LogScaling(nn.Module):
@@ -38,6 +39,45 @@ class LogScaling(nn.Module):
         return f"gain={self.gain:g}"
 
 
+class NormalisedLogScaling(LogScaling):
+    """`LogScaling`, then each bin's stored mean taken off, divided by its stored deviation.
+
+    Attributes
+    ----------
+    mean, deviation : Tensor, shape (n_bins, 1)
+    """
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+    def __init__(self, n_bins: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_bins, 1))
+        self.register_buffer("deviation", torch.ones(n_bins, 1))
+
+    def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
+        return (super().forward(magnitude) - self.mean) / self.deviation
+
+    def inverse(self, scaled: torch.Tensor) -> torch.Tensor:
+        return super().inverse(scaled * self.deviation + self.mean)
+
+    @torch.no_grad()
+    def fit(self, magnitudes: torch.Tensor) -> None:
+        """Store the statistics of magnitudes ``(n, 1, n_bins, n_frames)``."""
+        scaled = super().forward(magnitudes)
+        self.mean[:] = scaled.mean(dim=(0, 3)).T
+        deviation = scaled.std(dim=(0, 3)).T
+        # Bins in which nothing ever sounds are left as they are.
+        self.deviation[:] = torch.where(deviation > 1e-3, deviation, 1.0)
+
+
+class MaxOverTime(nn.Module):
+    """The largest value of each feature and bin over all frames: ``(n, n_features · n_bins)``."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps.amax(dim=3).flatten(1)
+
+
 @dataclass(frozen=True)
 class Architecture:
     """What distinguishes one variant of the network from another.
@@ -54,15 +94,20 @@ class Architecture:
     dropout : tuple of float
         Dropout after the pooling of each layer.
     batch_norm : bool
-        Batch normalisation between convolution and ReLU.
+        Batch normalisation between convolution and ReLU; the convolution then has no bias.
     local_response_norm : bool
         Local response normalisation over 5 features after each layer's dropout, as in 2015.
         Deconvolution passes it by.
     dense : tuple of int
         Units of the dense layers before the output.
     dense_dropout : float
-    scaling : {'linear', 'log'}
-        What the network sees of a magnitude: itself, or ``log(1 + 100 * magnitude)``.
+    over_time : {'flatten', 'max'}
+        Of the last feature maps the dense part gets every value, or the largest over time: the
+        network then takes segments of any length.
+    scaling : {'linear', 'log', 'normalised'}
+        What the network sees of a magnitude: itself, ``log(1 + 100 * magnitude)``, or the
+        latter with each bin's mean and deviation over the training segments taken off.
+    initialisation : {'glorot', 'he'}
     """
 
     kernels: tuple[tuple[int, int], ...] = ((3, 3),) * 5
@@ -72,7 +117,9 @@ class Architecture:
     local_response_norm: bool = False
     dense: tuple[int, ...] = (512, 256)
     dense_dropout: float = 0.5
+    over_time: str = "flatten"
     scaling: str = "linear"
+    initialisation: str = "glorot"
 
     def __post_init__(self) -> None:
         if not self.features or not len(self.kernels) == len(self.features) == len(self.dropout):
@@ -119,8 +166,13 @@ class Architecture:
         return asdict(self)
 
 
-def build_convolutional_part(architecture: Architecture) -> nn.Sequential:
+def build_convolutional_part(architecture: Architecture, n_bins: int) -> nn.Sequential:
     """The layers that deconvolution explains, untrained.
+
+    Parameters
+    ----------
+    architecture : Architecture
+    n_bins : int
 
     Returns
     -------
@@ -131,12 +183,16 @@ def build_convolutional_part(architecture: Architecture) -> nn.Sequential:
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if architecture.scaling == "log":
         parts["scaling"] = LogScaling()
+    elif architecture.scaling == "normalised":
+        parts["scaling"] = NormalisedLogScaling(n_bins)
     n_inputs = 1
     for index, (kernel, n_features, dropout) in enumerate(
         zip(architecture.kernels, architecture.features, architecture.dropout, strict=True)
     ):
         layer: OrderedDict[str, nn.Module] = OrderedDict()
-        layer["convolution"] = nn.Conv2d(n_inputs, n_features, kernel, padding="same")
+        layer["convolution"] = nn.Conv2d(
+            n_inputs, n_features, kernel, padding="same", bias=not architecture.batch_norm
+        )
         if architecture.batch_norm:
             layer["batch_norm"] = nn.BatchNorm2d(n_features)
         layer["relu"] = nn.ReLU()
@@ -181,15 +237,18 @@ def build_network(
             f"{architecture.n_layers} layers, each halving both; expected at least "
             f"{shrink} × {shrink}: use fewer layers, or a longer stft.duration"
         )
-    dense: list[nn.Module] = [nn.Flatten()]
-    n_inputs = architecture.features[-1] * height * width
+    is_pooled = architecture.over_time == "max"
+    dense: list[nn.Module] = [MaxOverTime() if is_pooled else nn.Flatten()]
+    n_inputs = architecture.features[-1] * height * (1 if is_pooled else width)
     for n_units in architecture.dense:
         dense += [nn.Linear(n_inputs, n_units), nn.ReLU(), nn.Dropout(architecture.dense_dropout)]
         n_inputs = n_units
+    if is_pooled and not architecture.dense:
+        dense.append(nn.Dropout(architecture.dense_dropout))
     dense.append(nn.Linear(n_inputs, n_classes))
     return nn.Sequential(
         OrderedDict(
-            convolutional=build_convolutional_part(architecture),
+            convolutional=build_convolutional_part(architecture, n_bins),
             classifier=nn.Sequential(*dense),
         )
     )

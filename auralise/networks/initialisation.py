@@ -5,6 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+INITIALISATIONS: dict[str, Callable[..., Tensor]] = {
+    "glorot": nn.init.xavier_uniform_,  # Glorot & Bengio 2010
+    "he": nn.init.kaiming_normal_,  # He 2015
+}
+
 WEIGHTED = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
 
 
@@ -31,3 +36,29 @@ def initialise(network: nn.Sequential, draw: Callable[..., Tensor], seed: int) -
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return network.eval()
+
+
+@torch.no_grad()
+def fit_batch_norms(network: nn.Module, inputs: Tensor, batch_size: int = 32) -> None:
+    """Give batch normalisations the mean and variance of what reaches them, in place.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode, and left in it.
+    inputs : Tensor, shape (n, …)
+    batch_size : int
+        Inputs that pass at a time; every normalisation keeps the average over the batches.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain average
+        norm.train()
+    n_batches = -(-len(inputs) // batch_size)
+    for batch in inputs.tensor_split(n_batches) if norms else ():
+        network(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        norm.eval()

@@ -30,6 +30,9 @@ class Augmentation:
         One band of up to this share of the bins is silenced (Park 2019, SpecAugment).
     time_mask : float
         One run of up to this share of the frames is silenced.
+    crop : float
+        This share of the frames is cut away, so that a random part is left; for networks that
+        take segments of any length.
     """
 
     gain: float = 0.0
@@ -37,6 +40,7 @@ class Augmentation:
     time_stretch: float = 0.0
     frequency_mask: float = 0.0
     time_mask: float = 0.0
+    crop: float = 0.0
 
     def __call__(self, magnitudes: torch.Tensor) -> torch.Tensor:
         """Change every segment of a batch on its own.
@@ -49,7 +53,7 @@ class Augmentation:
         Returns
         -------
         Tensor
-            Of the same shape, on the same device.
+            On the same device; of the same shape, but for the frames that are cut away.
         """
         n, _, n_bins, n_frames = magnitudes.shape
         if self.pitch_shift or self.time_stretch:
@@ -65,6 +69,11 @@ class Augmentation:
         if self.time_mask:
             kept = ~_runs(n, n_frames, self.time_mask)
             magnitudes = magnitudes * kept.to(magnitudes)[:, None, None, :]
+        if self.crop:
+            length = max(1, n_frames - round(self.crop * n_frames))
+            starts = torch.randint(n_frames - length + 1, (n,))
+            parts = zip(magnitudes, starts.tolist(), strict=True)
+            magnitudes = torch.stack([part[..., i : i + length] for part, i in parts])
         return magnitudes
 
 

@@ -125,7 +125,10 @@ class _Fitting(pl.LightningModule):
     def on_train_epoch_start(self):
         self._sums = {split: {} for split in FITTED}
         self._counts = dict.fromkeys(FITTED, 0)
-        rate = self.schedule.rate(_losses(self.history))
+
+    def on_train_batch_start(self, batch, number):
+        progress = number / self.trainer.num_training_batches
+        rate = self.schedule.rate(_losses(self.history), progress)
         for group in self.optimizers().param_groups:
             group["lr"] = rate
 

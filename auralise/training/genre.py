@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -10,12 +11,14 @@ from torch.nn import functional as F
 
 from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
-from auralise.networks.genre import Architecture, build_network
-from auralise.networks.initialisation import initialise
+from auralise.networks.genre import Architecture, NormalisedLogScaling, build_network
+from auralise.networks.initialisation import INITIALISATIONS, fit_batch_norms, initialise
 from auralise.provenance import code_version
 from auralise.training.augmentation import Augmentation
 from auralise.training.schedules import FITTED, Schedule, empty_history
 from auralise.training.speed import convolution_rate
+
+CALIBRATED = 256  # segments that the statistics of normalisations are taken from
 
 
 def train_network(
@@ -71,7 +74,7 @@ def train_network(
     )
     history = fit(
         network,
-        _CrossEntropy(augmentation),
+        _CrossEntropy(augmentation, schedule.label_smoothing),
         train,
         validation,
         schedule,
@@ -120,6 +123,7 @@ def measure_speed(
 @dataclass(frozen=True)
 class _CrossEntropy:
     augmentation: Augmentation
+    label_smoothing: float
 
     def __call__(self, network: nn.Module, batch) -> tuple[torch.Tensor, dict[str, float]]:
         magnitudes, labels = batch
@@ -127,11 +131,15 @@ class _CrossEntropy:
             magnitudes = self.augmentation(magnitudes)
         scores = network(magnitudes)
         hits = (scores.argmax(1) == labels).float().mean().item()
-        return F.cross_entropy(scores, labels), {"accuracy": hits}
+        smoothing = self.label_smoothing if network.training else 0.0
+        return F.cross_entropy(scores, labels, label_smoothing=smoothing), {"accuracy": hits}
 
 
 def initial_network(architecture: Architecture, segments: Segments, seed: int) -> nn.Sequential:
-    """The network before training: Glorot-uniform weights, zero biases.
+    """The network before training, as its architecture says; zero biases.
+
+    What its normalisations hold is taken from the segments: of each bin the mean and deviation
+    of what the network sees, and of batch normalisation the statistics of what reaches it.
 
     Parameters
     ----------
@@ -141,4 +149,12 @@ def initial_network(architecture: Architecture, segments: Segments, seed: int) -
     seed : int
     """
     network = build_network(architecture, *segments.shape, len(segments.classes))
-    return initialise(network, nn.init.xavier_uniform_, seed)
+    initialise(network, INITIALISATIONS[architecture.initialisation], seed)
+    if architecture.batch_norm or architecture.scaling == "normalised":
+        rows = np.random.default_rng(seed).permutation(len(segments))[:CALIBRATED]
+        magnitudes = torch.from_numpy(segments.read(np.sort(rows)))[:, None]
+        for module in network.modules():
+            if isinstance(module, NormalisedLogScaling):
+                module.fit(magnitudes)
+        fit_batch_norms(network, magnitudes)
+    return network

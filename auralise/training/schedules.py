@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+WARM_UP = 0.3  # share of a cycle in which the learning rate rises
+
 FITTED = ("train", "validation")  # splits that a training sees
 
 OPTIMISERS = {
     # As in 2015: rho .9, eps 1e-6.
     "rmsprop": lambda parameters, rate: torch.optim.RMSprop(parameters, rate, alpha=0.9, eps=1e-6),
     "adam": lambda parameters, rate: torch.optim.Adam(parameters, rate),
+    "adamw": lambda parameters, rate: torch.optim.AdamW(parameters, rate, weight_decay=0.01),
     # As Schlüter & Grill 2015 trained.
     "nesterov": lambda parameters, rate: torch.optim.SGD(
         parameters, rate, momentum=0.95, nesterov=True
@@ -32,9 +35,14 @@ class Schedule:
     patience : int
         Epochs without a better validation loss before training stops.
     batch_size : int
-    optimiser : {'rmsprop', 'adam', 'nesterov'}
+    optimiser : {'rmsprop', 'adam', 'adamw', 'nesterov'}
     learning_rate : float
-        In the first epoch.
+        In the first epoch; of a cycle, its highest.
+    one_cycle : bool
+        Whether the learning rate rises over the first 30 % of all steps and falls to nearly
+        nothing over the others (Smith & Topin 2017), whatever the validation loss does.
+    label_smoothing : float
+        Share of the target that all classes divide among them (Szegedy 2016, section 7).
     learning_rate_decay : float
         Factor from one epoch to the next.
     stall : int, optional
@@ -53,6 +61,8 @@ class Schedule:
     batch_size: int = 32
     optimiser: str = "rmsprop"
     learning_rate: float = 5e-4
+    one_cycle: bool = False
+    label_smoothing: float = 0.0
     learning_rate_decay: float = 1.0
     stall: int | None = None
     batches: int | None = None
@@ -60,11 +70,23 @@ class Schedule:
     devices: int | str = 1
     precision: str = "32-true"
 
-    def rate(self, losses: Sequence[float]) -> float:
-        """Learning rate of the epoch after those of the given validation losses.
+    def rate(self, losses: Sequence[float], progress: float = 0.0) -> float:
+        """Learning rate of a step in the epoch after those of the given validation losses.
 
         A function of the history alone, so that a resumed training has the same.
+
+        Parameters
+        ----------
+        losses : sequence of float
+        progress : float
+            Share of the epoch's steps that are done.
         """
+        if self.one_cycle:
+            done = (len(losses) + progress) / self.epochs
+            lowest = self.learning_rate / (25 if done < WARM_UP else 25e4)
+            part = done / WARM_UP if done < WARM_UP else (1 - done) / (1 - WARM_UP)
+            rise = (1 - math.cos(math.pi * part)) / 2
+            return lowest + (self.learning_rate - lowest) * rise
         halvings, best, waited = 0, float("inf"), 0
         for loss in losses:
             best, waited = (loss, 0) if loss < best else (best, waited + 1)

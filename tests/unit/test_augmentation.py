@@ -37,6 +37,14 @@ def test_gain_is_one_factor_for_each_segment(magnitudes):
     assert (20 * factors.log10()).abs().max() <= 6
 
 
+def test_a_crop_leaves_a_random_part_of_each_segment(magnitudes):
+    frames = torch.arange(30.0).expand(6, 1, 40, 30)
+    cropped = Augmentation(crop=0.5)(frames)
+    assert cropped.shape == (6, 1, 40, 15)
+    assert (cropped.diff(dim=3) == 1).all()
+    assert len(cropped[:, 0, 0, 0].unique()) > 1
+
+
 @pytest.mark.parametrize(("setting", "axis"), [("frequency_mask", 2), ("time_mask", 3)])
 def test_a_mask_is_one_run_of_silence_no_longer_than_its_share(magnitudes, setting, axis):
     segments = torch.rand(500, 1, 40, 30) + 0.1

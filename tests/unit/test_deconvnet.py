@@ -18,7 +18,12 @@ from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, ForwardPass, StepByStep
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
-from auralise.networks.genre import Architecture, build_convolutional_part, build_network
+from auralise.networks.genre import (
+    Architecture,
+    NormalisedLogScaling,
+    build_convolutional_part,
+    build_network,
+)
 from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
 
 TOLERANCE = 1e-5
@@ -36,7 +41,7 @@ def random_network(*features, biases=True, seed=0, **settings):
     torch.manual_seed(seed)
     n_layers = len(features)
     network = build_convolutional_part(
-        Architecture(((3, 3),) * n_layers, features, (0.1,) * n_layers, **settings)
+        Architecture(((3, 3),) * n_layers, features, (0.1,) * n_layers, **settings), 257
     )
     for name, parameter in network.named_parameters():
         if name.endswith("bias"):
@@ -273,7 +278,7 @@ def test_batch_normalisation_is_used_as_trained_even_in_training_mode():
         norm, convolution = with_norm.batch_norm, with_norm.convolution
         gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
         without.convolution.weight.data = convolution.weight * gain[:, None, None, None]
-        without.convolution.bias.data = (convolution.bias - norm.running_mean) * gain + norm.bias
+        without.convolution.bias.data = norm.bias - norm.running_mean * gain
     magnitude = magnitude_of((33, 37))
     net = Deconvnet(network.train())
     assert network.training
@@ -802,3 +807,16 @@ def test_without_an_activation_what_is_not_zero_fires():
     net = Deconvnet(torch.nn.Sequential(convolution))
     (maps,) = net.feature_maps(magnitude_of((6, 5)))
     assert net.fired(1, maps).tolist() == [True, False]
+
+
+def test_a_normalised_logarithm_walks_back_by_its_slope_in_each_bin():
+    """The logarithm passes the map on; the division by a bin's deviation is linear."""
+    torch.manual_seed(0)
+    scaling = NormalisedLogScaling(20)
+    scaling.fit(torch.rand(4, 1, 20, 16))
+    chain = nn.Sequential(nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+    magnitude = np.random.default_rng(0).uniform(0, 1, (20, 16)).astype(np.float32)
+    seen = scaling(torch.from_numpy(magnitude)[None, None]).numpy()[0, 0]
+    expected = Deconvnet(chain).deconvolve(seen, 1) / scaling.deviation.numpy()
+    found = Deconvnet(nn.Sequential(scaling, *chain)).deconvolve(magnitude, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

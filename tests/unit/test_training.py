@@ -46,6 +46,55 @@ def weights_of(network):
     return torch.cat([p.flatten() for p in network.state_dict().values()]).numpy()
 
 
+NORMALISED = replace(
+    ARCHITECTURE, scaling="normalised", batch_norm=True, initialisation="he", over_time="max"
+)
+
+
+def test_normalisations_hold_the_statistics_of_training_segments(segments):
+    network = initial_network(NORMALISED, Segments.open(segments, "train"), seed=0)
+    train = Segments.open(segments, "train")
+    magnitudes = torch.from_numpy(train.read(range(len(train))))[:, None]
+    scaled = network.convolutional.scaling(magnitudes)
+    torch.testing.assert_close(scaled.mean((0, 1, 3)), torch.zeros(32), rtol=0, atol=1e-4)
+    torch.testing.assert_close(scaled.std((0, 1, 3)), torch.ones(32), rtol=0, atol=1e-3)
+    torch.testing.assert_close(network.convolutional.scaling.inverse(scaled), magnitudes)
+    first = network.convolutional.layer1
+    convolved = first.convolution(scaled)
+    assert first.convolution.bias is None
+    torch.testing.assert_close(
+        first.batch_norm.running_mean, convolved.mean((0, 2, 3)), rtol=0, atol=1e-4
+    )
+    torch.testing.assert_close(
+        first.batch_norm.running_var, convolved.var((0, 2, 3)), rtol=0.05, atol=1e-4
+    )
+
+
+def test_the_largest_value_over_time_takes_segments_of_any_length(segments, tmp_path):
+    """Trained on halves of segments, it knows whole ones."""
+    schedule = replace(SCHEDULE, epochs=6, optimiser="adamw", one_cycle=True, label_smoothing=0.05)
+    network, history = train_network(
+        segments, NORMALISED, schedule, 0, tmp_path / "c", Augmentation(crop=0.5)
+    )
+    assert evaluate_network(network, segments)["clip_accuracy"] > 0.8
+    assert network(torch.rand(2, 1, 32, 99)).shape == (2, 2)
+
+
+def test_a_smoothed_target_is_that_of_training_alone(segments, tmp_path):
+    losses = {
+        smoothing: train_network(
+            segments,
+            ARCHITECTURE,
+            replace(SCHEDULE, epochs=1, learning_rate=1e-9, label_smoothing=smoothing),
+            0,
+            tmp_path / str(smoothing),
+        )[1].iloc[0]
+        for smoothing in (0.0, 0.5)
+    }
+    assert losses[0.0]["train_loss"] != pytest.approx(losses[0.5]["train_loss"], abs=1e-4)
+    assert losses[0.0]["validation_loss"] == pytest.approx(losses[0.5]["validation_loss"], abs=1e-4)
+
+
 def test_learns_what_can_be_learned(segments, tmp_path):
     schedule = replace(SCHEDULE, epochs=8)
     network, history = train_network(segments, ARCHITECTURE, schedule, 0, tmp_path / "c")

@@ -225,7 +225,7 @@ def test_the_suffix_does_not_matter(own, tmp_path):
 
 
 def test_layers_of_the_network_of_2015_have_the_names_of_our_own(tmp_path):
-    ours = build_convolutional_part(Architecture(dropout=(0.0,) * 5))
+    ours = build_convolutional_part(Architecture(dropout=(0.0,) * 5), 257)
     torch.save(ours.state_dict(), tmp_path / "w.pt")
     read = read_weights(tmp_path / "w.pt")
     x = torch.rand(1, 1, 64, 40)
