@@ -18,7 +18,7 @@ with job(snakemake):
     subject = read_subject(inputs.weights, inputs.get("mean_std"), stft)
     settings = dict(params.settings)
     objective = Objective(**{name: settings.pop(name) for name in ("l2", "features", "spectral")})
-    design, network, history = train_inverter(
+    plan, network, history = train_inverter(
         subject,
         layer,
         inputs.excerpts,
@@ -30,6 +30,6 @@ with job(snakemake):
     )
     with whole_file(snakemake.output.history) as path:
         history.to_csv(path, index=False)
-    inverter = Inverter(layer, design, network, sha256_of_file(inputs.weights))
+    inverter = Inverter(layer, plan, network, sha256_of_file(inputs.weights))
     write_inverter(snakemake.output.weights, inverter, seed=params.seed, threads=snakemake.threads)
     shutil.rmtree(params.checkpoints, ignore_errors=True)

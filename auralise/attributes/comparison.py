@@ -6,16 +6,20 @@ for these networks only. *Does training make the difference?* is answered over w
 as far as there are enough: three against three cannot yield a p below 0.1.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-N_RESAMPLES = 2000  # of a bootstrap
-N_PERMUTATIONS = 9999
-CONFIDENCE = 0.95
+from auralise.statistics import (
+    adjust_p,
+    cliffs_delta,
+    interval,
+    permutation_p,
+    resample,
+    smallest_p,
+)
+
 TAIL = 0.05  # of the untrained features, on each side, beyond which a feature is called by a name
 LEAST_CONTROLS = 20  # live untrained features in a layer, fewer have no tails
 
@@ -141,7 +145,7 @@ def compare_with_controls(table: pd.DataFrame, controlled: Sequence[str]) -> pd.
                 | {"input": _mean(of_input["correlation"].to_numpy())}
             )
         part = pd.DataFrame(rows)
-        part["p_features_adjusted"] = _adjusted(part["p_features"].to_numpy())
+        part["p_features_adjusted"] = adjust_p(part["p_features"].to_numpy())
         parts.append(part)
     columns = ["variant", "layer", "attribute", "mean", UNTRAINED, INPUT, "difference"]
     columns += ["ci_low", "ci_high", "delta", "p_features", "p_features_adjusted"]
@@ -161,7 +165,7 @@ def _compare(trained: pd.DataFrame, untrained: pd.DataFrame) -> dict[str, float]
         "delta": cliffs_delta(values, control_values),
         "p_features": permutation_p(values, control_values),
         "p_networks": permutation_p(means, control_means),
-        "p_networks_least": least_p(len(means), len(control_means)),
+        "p_networks_least": smallest_p(len(means), len(control_means)),
         "n_networks": trained["network"].nunique(),
         "n_untrained_networks": untrained["network"].nunique(),
         "n_features": len(trained),
@@ -170,108 +174,39 @@ def _compare(trained: pd.DataFrame, untrained: pd.DataFrame) -> dict[str, float]
         "n_untrained_live": len(control_values),
     }
     result["ci_low"], result["ci_high"] = confidence_interval(networks, controls)
-    if not len(control_values):
-        result["ci_low"] = result["ci_high"] = np.nan
     return result
 
 
 def confidence_interval(
-    networks: Sequence[np.ndarray], others: Sequence[np.ndarray] = ()
+    networks: Sequence[np.ndarray], others: Sequence[np.ndarray] | None = None
 ) -> tuple[float, float]:
-    """Bootstrap interval (percentile) of a mean over networks, or of a difference of two.
+    """95 % bootstrap interval of a mean over networks, or of the difference of two such means.
 
-    Networks are drawn with replacement where there are several, then the features of each;
-    the features of a single network alone.
+    Networks are drawn first, then features of each; of a single network, its features alone.
 
     Parameters
     ----------
     networks : sequence of ndarray, each of shape (n_features,)
         The values of each network's features.
-    others : sequence of ndarray
-        Those of the networks whose mean is taken off.
+    others : sequence of ndarray, optional
+        The same for the networks whose mean is subtracted.
 
     Returns
     -------
     low, high : float
-        NaN for fewer than two values on a side.
-
-    References
-    ----------
-    Davison & Hinkley 1997, sec. 3.8 (hierarchical data).
+        NaN for fewer than two values on either side.
     """
     rng = np.random.default_rng(0)
-    means = np.zeros(N_RESAMPLES)
-    for sign, group in ((1, networks), (-1, others)):
-        if not group and sign < 0:
-            continue
-        if sum(map(len, group)) < 2:
-            return np.nan, np.nan
-        means += sign * _resampled_means(group, rng)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    groups = [networks] if others is None else [networks, others]
+    if any(sum(map(len, group)) < 2 for group in groups):
+        return np.nan, np.nan
+    mean, *subtracted = (_resampled_means(group, rng) for group in groups)
+    return interval(mean - sum(subtracted))
 
 
 def _resampled_means(networks: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    means = np.empty((N_RESAMPLES, len(networks)))
-    drawn = rng.integers(len(networks), size=means.shape)
-    for number, values in enumerate(networks):
-        times = drawn == number
-        means[times] = rng.choice(values, (np.count_nonzero(times), len(values))).mean(axis=1)
-    return means.mean(axis=1)
-
-
-def cliffs_delta(values: np.ndarray, others: np.ndarray) -> float:
-    """P(value > other) - P(value < other), from -1 to 1; NaN if either is empty.
-
-    References
-    ----------
-    Cliff 1993, "Dominance statistics".
-    """
-    if not len(values) or not len(others):
-        return np.nan
-    u = stats.mannwhitneyu(values, others, method="asymptotic").statistic
-    return float(2 * u / (len(values) * len(others)) - 1)
-
-
-def permutation_p(values: np.ndarray, others: np.ndarray) -> float:
-    """Two-sided permutation test of the difference of two means.
-
-    Exact where `N_PERMUTATIONS` reach all permutations, else (b + 1)/(n + 1); NaN for fewer
-    than two values on a side.
-
-    References
-    ----------
-    Phipson & Smyth 2010, "Permutation p-values should never be zero".
-    """
-    if min(len(values), len(others)) < 2:
-        return np.nan
-
-    def difference(a, b, axis):
-        return a.mean(axis=axis) - b.mean(axis=axis)
-
-    found = stats.permutation_test(
-        (values, others),
-        difference,
-        vectorized=True,
-        n_resamples=N_PERMUTATIONS,
-        rng=np.random.default_rng(0),
-    )
-    return float(found.pvalue)
-
-
-def least_p(n: int, n_others: int) -> float:
-    """The least two-sided p of a permutation test of so many against so many."""
-    if min(n, n_others) < 2:
-        return np.nan
-    return 2 / math.comb(n + n_others, n)
-
-
-def _adjusted(p: np.ndarray) -> np.ndarray:
-    adjusted = np.full(len(p), np.nan)
-    known = np.isfinite(p)
-    if known.any():
-        adjusted[known] = stats.false_discovery_control(p[known])
-    return adjusted
+    shares = [values / (len(values) * len(networks)) for values in networks]
+    return resample(list(map(len, networks)), rng) @ np.concatenate(shares)
 
 
 def find_thresholds(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,27 +7,9 @@ import numpy as np
 import pandas as pd
 
 from auralise.inversion.measures import Reconstructions
+from auralise.statistics import interval, resample
 
-N_RESAMPLES = 2000
 FEWEST_CLIPS = 4  # for an interval over clips
-
-
-def resample_clips(n_clips: int, seed: int = 0) -> np.ndarray:
-    """How often each clip counts, shape ``(1 + 2000, n_clips)``.
-
-    Once in the first row, as often as it was drawn, with replacement, in the others.
-    """
-    drawn = np.random.default_rng(seed).integers(n_clips, size=(N_RESAMPLES, n_clips))
-    counts = [np.bincount(draw, minlength=n_clips) for draw in drawn]
-    return np.vstack([np.ones(n_clips), *counts])
-
-
-def interval(values: np.ndarray, n_clips: int) -> tuple[float, float]:
-    """95 % interval of resampled values; NaN for fewer than `FEWEST_CLIPS` clips."""
-    if n_clips < FEWEST_CLIPS:
-        return np.nan, np.nan
-    low, high = pd.Series(values).quantile([0.025, 0.975])
-    return float(low), float(high)
 
 
 def error_intervals(errors: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
@@ -90,10 +72,16 @@ def _mean_over_clips(
 ) -> tuple[float, float, float, int]:
     """Mean of the excerpts' values, each weighed by its draws; its interval; number of clips."""
     clips, numbers = np.unique(excerpts["clip"], return_inverse=True)
-    weights = resample_clips(len(clips), seed)
+    weights = resample([len(clips)], seed)
     sums = weights @ np.bincount(numbers, values * excerpts["n_draws"])
     means = sums / (weights @ np.bincount(numbers, excerpts["n_draws"]))
-    return float(means[0]), *interval(means[1:], len(clips)), len(clips)
+    return *_estimate(means, len(clips)), len(clips)
+
+
+def _estimate(values: np.ndarray, n_clips: int) -> tuple[float, float, float]:
+    """A statistic with its interval, which is NaN for fewer than `FEWEST_CLIPS` clips."""
+    low, high = interval(values) if n_clips >= FEWEST_CLIPS else (np.nan, np.nan)
+    return float(values[0]), low, high
 
 
 def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
@@ -129,7 +117,7 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
     similar = _by_clips(_similarities(found.inversions, members), by_cell.shape)
     similar_input = _by_clips(_similarities(found.pictures, members), by_cell.shape)
 
-    weights = resample_clips(len(clips), seed)
+    weights = resample([len(clips)], seed)
     values: dict[str, np.ndarray] = {}
     for number, name in enumerate(found.classes):
         values[f"nre_{name}"] = _ratio(weights @ errors[:, number], weights @ by_cell[:, number])
@@ -145,7 +133,7 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
         values[name] = within - _mean_of_pairs(matrices[-1], counts[-1], weights)
     values["excess"] = values["contrast"] - values["input_contrast"]
 
-    rows = [(name, of[0], *interval(of[1:], len(clips))) for name, of in values.items()]
+    rows = [(name, *_estimate(found, len(clips))) for name, found in values.items()]
     table = pd.DataFrame(rows, columns=["measure", "value", "ci_low", "ci_high"])
     return table.assign(n_clips=len(clips))
 

@@ -17,7 +17,7 @@ from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
 from auralise.inversion.subjects import Subject
 from auralise.networks.genre import feature_shapes
-from auralise.networks.inverters import Design, design_for, initial_inverter
+from auralise.networks.inverters import Plan, initial_inverter, plan_for
 from auralise.provenance import code_version
 from auralise.training.fitting import fit
 from auralise.training.schedules import FITTED, Schedule
@@ -110,7 +110,7 @@ def train_inverter(
     seed: int,
     checkpoints: str | Path,
     published: bool = True,
-) -> tuple[Design, nn.Sequential, pd.DataFrame]:
+) -> tuple[Plan, nn.Sequential, pd.DataFrame]:
     """Train the inverter of one layer and return its best epoch.
 
     Interrupted, it goes on from its last whole epoch to the same weights.
@@ -129,11 +129,11 @@ def train_inverter(
     checkpoints : str or Path
         Folder for the state of an unfinished training, as in `auralise.training.fitting.fit`.
     published : bool
-        Whether SVDNet's inverters are the published ones, as in `networks.inverters.design_for`.
+        Whether SVDNet's inverters are the published ones, as in `networks.inverters.plan_for`.
 
     Returns
     -------
-    design : Design
+    plan : Plan
     network : torch.nn.Sequential
         With the weights of the lowest validation loss.
     history : DataFrame
@@ -147,8 +147,8 @@ def train_inverter(
     """
     front = subject.front(layer).eval().requires_grad_(False)
     shape = feature_shapes(front, *subject.picture)[layer]
-    design = design_for(layer, shape, subject.picture, published)
-    network = initial_inverter(design, seed)
+    plan = plan_for(layer, shape, subject.picture, published)
+    network = initial_inverter(plan, seed)
 
     def loss(network: nn.Module, batch) -> tuple[Tensor, dict[str, float]]:
         pictures, *kept = batch
@@ -168,7 +168,7 @@ def train_inverter(
         code_version(__file__),
         sha256_of_file(segments),
         weights_digest(front),
-        asdict(design),
+        asdict(plan),
         asdict(objective),
         asdict(schedule),
         seed,
@@ -181,7 +181,7 @@ def train_inverter(
         data.append(_Excerpts(part, subject.scaling, front, len(part) - lone))
     train, validation = data
     history = fit(network, loss, train, validation, schedule, seed, checkpoints, fingerprint)
-    return design, network, history
+    return plan, network, history
 
 
 def weights_digest(network: nn.Module) -> str:

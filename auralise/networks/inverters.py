@@ -1,6 +1,6 @@
 """Up-convolutional networks that turn a layer's features back into its input.
 
-A `Design` is written as Mishra 2018 tables it, block by block: ``FC256`` a dense layer, ``C64`` a
+A `Plan` is written as Mishra 2018 tables it, block by block: ``FC256`` a dense layer, ``C64`` a
 convolution 3×3, ``U32`` a transposed convolution 4×4 of stride 2. Every block ends in batch
 normalisation and an ELU, the last one too, so that no picture goes below -1.
 """
@@ -34,7 +34,7 @@ PUBLISHED = {
 
 
 @dataclass(frozen=True)
-class Design:
+class Plan:
     """An inverter's structure.
 
     Attributes
@@ -63,9 +63,9 @@ class Design:
         return self.blocks[0].startswith("FC")
 
 
-def design_for(
+def plan_for(
     layer: str, shape: tuple[int, ...], picture: tuple[int, int], published: bool = True
-) -> Design:
+) -> Plan:
     """The published inverter of one of SVDNet's layers; for any other layer, a derived one.
 
     Parameters
@@ -80,11 +80,11 @@ def design_for(
         False derives them all.
     """
     if published and layer in PUBLISHED:
-        return Design(tuple(PUBLISHED[layer].split()), shape, picture)
-    return derive_design(shape, picture)
+        return Plan(tuple(PUBLISHED[layer].split()), shape, picture)
+    return derive_plan(shape, picture)
 
 
-def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
+def derive_plan(shape: tuple[int, ...], picture: tuple[int, int]) -> Plan:
     """An inverter for any layer, by the rule behind most of the published ones.
 
     As many doublings as lead from the layer's size to the picture's, each halving the features
@@ -105,7 +105,7 @@ def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
 
     Returns
     -------
-    Design
+    Plan
 
     Raises
     ------
@@ -119,7 +119,7 @@ def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
         for number in range(n_doublings - 1):
             n_features = max(1, 64 >> number)
             blocks += [f"U{n_features}", f"C{n_features}"]
-        return Design((*blocks, "U1"), shape, picture, grid, scaled=True)
+        return Plan((*blocks, "U1"), shape, picture, grid, scaled=True)
     n_features, *size = shape
     ratios = [whole / part for whole, part in zip(picture, size, strict=True) if part]
     if len(ratios) < 2 or min(ratios) < 1:
@@ -131,21 +131,21 @@ def derive_design(shape: tuple[int, ...], picture: tuple[int, int]) -> Design:
     blocks = [f"C{n_features}"] * (3 if n_doublings < 4 else 1)
     last = "C1" if n_doublings == 0 else "U1"
     halves = [f"U{max(1, n_features >> number)}" for number in range(1, n_doublings)]
-    return Design((*blocks, *halves, last), shape, picture, scaled=True)
+    return Plan((*blocks, *halves, last), shape, picture, scaled=True)
 
 
-def build_inverter(design: Design) -> nn.Sequential:
-    """The network of a design, untrained.
+def build_inverter(plan: Plan) -> nn.Sequential:
+    """The network of a plan, untrained.
 
     Parameters
     ----------
-    design : Design
+    plan : Plan
 
     Returns
     -------
     torch.nn.Sequential
         ``block1``, ``block2``, … and ``fit``, which brings them to the picture's size. Takes
-        ``(batch, *design.shape)``; gives ``(batch, 1, *design.picture)``.
+        ``(batch, *plan.shape)``; gives ``(batch, 1, *plan.picture)``.
 
     Raises
     ------
@@ -153,16 +153,16 @@ def build_inverter(design: Design) -> nn.Sequential:
         The blocks do not follow each other.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict()
-    n_inputs, *size = design.shape
-    doublings_left = sum(block.startswith("U") for block in design.blocks)
-    for number, block in enumerate(design.blocks, start=1):
+    n_inputs, *size = plan.shape
+    doublings_left = sum(block.startswith("U") for block in plan.blocks)
+    for number, block in enumerate(plan.blocks, start=1):
         kind, n_features = block.rstrip("0123456789"), int(block.lstrip("FCU"))
-        is_last = number == len(design.blocks)
+        is_last = number == len(plan.blocks)
         # The last layer of a published inverter of a dense layer has a bias instead.
-        normalised = not (is_last and design.is_dense)
+        normalised = not (is_last and plan.is_dense)
         if kind == "FC":
-            following = design.blocks[number : number + 1]
-            unfold = design.grid if not following or not following[0].startswith("FC") else None
+            following = plan.blocks[number : number + 1]
+            unfold = plan.grid if not following or not following[0].startswith("FC") else None
             parts[f"block{number}"] = _dense_block(n_inputs, n_features, unfold)
             n_inputs, size = (
                 (n_features, size)
@@ -173,11 +173,11 @@ def build_inverter(design: Design) -> nn.Sequential:
         if len(size) != 2:
             raise NetworkError(
                 f"block {number}, {block}, needs features with bins and frames; "
-                f"expected FC blocks before it, got {' '.join(design.blocks)}"
+                f"expected FC blocks before it, got {' '.join(plan.blocks)}"
             )
         if kind == "U":
             doublings_left -= 1
-            extra = _lost_by_pooling(size, design.picture, doublings_left)
+            extra = _lost_by_pooling(size, plan.picture, doublings_left)
             layer: nn.Module = nn.ConvTranspose2d(
                 n_inputs, n_features, 4, 2, 1, output_padding=extra, bias=not normalised
             )
@@ -188,7 +188,7 @@ def build_inverter(design: Design) -> nn.Sequential:
             layer, nn.BatchNorm2d(n_features, EPSILON) if normalised else None
         )
         n_inputs = n_features
-    parts["fit"] = Fit(design.picture, design.scaled)
+    parts["fit"] = Fit(plan.picture, plan.scaled)
     return nn.Sequential(parts)
 
 
@@ -245,11 +245,11 @@ class Fit(nn.Module):
         return F.pad(x, (before // 2, before - before // 2, below // 2, below - below // 2))
 
 
-def initial_inverter(design: Design, seed: int) -> nn.Sequential:
-    """The network of a design before training: He-normal weights, zero biases."""
+def initial_inverter(plan: Plan, seed: int) -> nn.Sequential:
+    """The network of a plan before training: He-normal weights, zero biases."""
     # Gain 1, as Lasagne's HeNormal has unless told otherwise.
     he_normal = partial(nn.init.kaiming_normal_, nonlinearity="linear")
-    return initialise(build_inverter(design), he_normal, seed)
+    return initialise(build_inverter(plan), he_normal, seed)
 
 
 def n_values(network: nn.Module) -> int:

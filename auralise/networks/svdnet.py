@@ -9,21 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from auralise.errors import NetworkError
+from auralise.networks.genre import feature_shapes
 from auralise.networks.initialisation import initialise
 
 PICTURE = (80, 115)  # bands × frames; published with frames first
-SHAPES: dict[str, tuple[int, ...]] = {  # of the features of each layer
-    "conv1": (64, 78, 113),
-    "conv2": (32, 76, 111),
-    "mp3": (32, 25, 37),
-    "conv4": (128, 23, 35),
-    "conv5": (64, 21, 33),
-    "mp6": (64, 7, 11),
-    "fc7": (256,),
-    "fc8": (64,),
-}
-LAYERS = tuple(SHAPES)
-N_PARAMETERS = 1_408_225
 SLOPE = 0.01  # of the leaky ReLUs
 
 
@@ -58,6 +47,21 @@ def _convolution(n_inputs: int, n_features: int) -> nn.Sequential:
 
 def _dense(n_inputs: int, n_units: int) -> tuple[nn.Module, nn.Module]:
     return nn.Dropout(0.5), nn.Linear(n_inputs, n_units)
+
+
+with torch.random.fork_rng([]):  # whoever imports this goes on drawing as before
+    _NETWORK = build_svdnet().eval()
+N_PARAMETERS = sum(parameter.numel() for parameter in _NETWORK.parameters())
+# Of the weights of each layer, to which a bias belongs.
+WEIGHT_SHAPES = {
+    name.partition(".")[0]: tuple(parameter.shape)
+    for name, parameter in _NETWORK.named_parameters()
+    if parameter.ndim > 1
+}
+SHAPES = feature_shapes(_NETWORK, *PICTURE)  # of the features of each layer
+SHAPES.pop("fc9")  # the score
+LAYERS = tuple(SHAPES)
+del _NETWORK
 
 
 def initial_svdnet(seed: int) -> nn.Sequential:

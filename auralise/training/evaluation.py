@@ -16,8 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
-
-LEVEL = 0.95  # of the intervals
+from auralise.statistics import LEVEL, interval, resample
 
 # What `summarise_evaluations` gives the spread of.
 MEASURES = ("clip_accuracy", "segment_accuracy", "macro_f1", "calibration_error")
@@ -86,7 +85,7 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
         ``n_clips``, ``n_parameters``, ``classes`` and ``confusion`` (clips, row: true, column:
         predicted); ``by_class``: precision, recall, F1 and number of clips of each class;
         ``calibration`` of the clips, as `calibrate` returns it; ``intervals``: of each accuracy,
-        and of ``clip_accuracy_above_baseline``, as `bootstrap_intervals` returns them, at
+        and of ``clip_accuracy_above_baseline``, as `accuracy_intervals` returns them, at
         ``interval_level``.
     """
     test = Segments.open(path, "test")
@@ -111,7 +110,7 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
         "by_class": _by_class(labels, predicted, test.classes),
         "calibration": calibrate(by_clip[""], labels),
         "interval_level": LEVEL,
-        "intervals": bootstrap_intervals(
+        "intervals": accuracy_intervals(
             {
                 f"{name}{measure}": hits
                 for name, of in probabilities.items()
@@ -170,22 +169,17 @@ def _hits_by_clip(right: np.ndarray, clips: np.ndarray | None = None) -> np.ndar
     return pd.Series(right).groupby(clips).agg(["sum", "count"]).to_numpy()
 
 
-def bootstrap_intervals(
-    hits: Mapping[str, np.ndarray], n_draws: int = 2000, level: float = LEVEL, seed: int = 0
-) -> dict[str, list[float]]:
-    """How far accuracies would scatter with other test clips (Efron 1979, percentiles).
+def accuracy_intervals(hits: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+    """How far accuracies would scatter with other test clips: 95 % bootstrap intervals.
 
-    Clips are drawn with replacement, all segments of one together, since they are not
-    independent of each other. All measures see the same draws. Where all predictions are right,
-    or none, the interval is that of Clopper and Pearson over clips.
+    Clips are drawn, all segments of one together, since they are not independent of each
+    other. All measures see the same draws. Where all predictions are right, or none, the
+    interval is that of Clopper and Pearson over clips.
 
     Parameters
     ----------
-    hits : mapping of str to ndarray, shape (n_clips, 2)
+    hits : mapping of str to ndarray of int, shape (n_clips, 2)
         By measure: how many of a clip's predictions are right, and how many it has.
-    n_draws : int
-    level : float
-    seed : int
 
     Returns
     -------
@@ -193,19 +187,18 @@ def bootstrap_intervals(
         Lower and upper end by measure, and of ``clip_accuracy_above_baseline``.
     """
     n_clips = len(next(iter(hits.values())))
-    drawn = np.random.default_rng(seed).integers(0, n_clips, (n_draws, n_clips))
-    sums = {name: of[drawn].sum(axis=1) for name, of in hits.items()}
-    shares = {name: of[:, 0] / of[:, 1] for name, of in sums.items()}
+    drawn = resample([n_clips])
+    sums = {name: drawn @ counts for name, counts in hits.items()}
+    shares = {name: counts[:, 0] / counts[:, 1] for name, counts in sums.items()}
     shares["clip_accuracy_above_baseline"] = (
         shares["clip_accuracy"] - shares["baseline_clip_accuracy"]
     )
-    ends = ((1 - level) / 2, (1 + level) / 2)
-    intervals = {name: np.quantile(values, ends).tolist() for name, values in shares.items()}
-    for name, of in hits.items():
+    intervals = {name: list(interval(values)) for name, values in shares.items()}
+    for name, counts in hits.items():
         # Where all are right, or none, all draws are alike: other clips need not be.
-        if of[:, 0].sum() in (0, of[:, 1].sum()):
-            n_right = n_clips if of[0, 0] else 0
-            exact = binomtest(n_right, n_clips).proportion_ci(level)
+        if counts[:, 0].sum() in (0, counts[:, 1].sum()):
+            n_right = n_clips if counts[0, 0] else 0
+            exact = binomtest(n_right, n_clips).proportion_ci(LEVEL)
             intervals[name] = [float(exact.low), float(exact.high)]
     return intervals
 

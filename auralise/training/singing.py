@@ -18,13 +18,13 @@ from auralise.files import fingerprint_of, sha256_of_file
 from auralise.mel import FRAME_RATE, STFT, LogMel
 from auralise.networks.svdnet import PICTURE, initial_svdnet, predict_frames
 from auralise.provenance import code_version
+from auralise.statistics import interval, resample
 from auralise.training.augmentation import resample_axes
 from auralise.training.schedules import Schedule, empty_history
 
 TARGETS = (0.02, 0.98)  # of unsung and sung excerpts
 MEDIAN = 56  # frames, .8 s, of the filter over predictions
 THRESHOLDS = np.concatenate([[1e-5, 1e-4, 1e-3], np.arange(1, 100) / 100, [0.999, 0.9999, 0.99999]])
-N_RESAMPLES = 2000
 FEWEST_SONGS = 4  # for an interval over songs
 
 
@@ -312,9 +312,7 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
     equal = np.flatnonzero(wrong == wrong.min())
     chosen = int(equal[len(equal) // 2])
     by_song = outcomes["test"][:, chosen]
-    rng = np.random.default_rng(0)
-    draws = rng.integers(len(by_song), size=(N_RESAMPLES, len(by_song)))
-    resampled = by_song[draws].sum(1)
+    resampled = resample([len(by_song)]) @ by_song
     errors = resampled[:, 1:3].sum(1) / resampled.sum(1)
     train = np.concatenate(Spectra.open(spectra, "train", 1).sung)
     test = np.concatenate(source.sung)
@@ -322,11 +320,7 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
         "split": "test",
         "threshold": float(THRESHOLDS[chosen]),
         **scores(by_song.sum(0)),
-        "error_ci": (
-            np.quantile(errors, [0.025, 0.975]).tolist()
-            if len(by_song) >= FEWEST_SONGS
-            else [None, None]
-        ),
+        "error_ci": list(interval(errors)) if len(by_song) >= FEWEST_SONGS else [None, None],
         "chance_error": float((test != (train.mean() > 0.5)).mean()),
         "n_songs": len(by_song),
         "n_frames": len(test),

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.networks.svdnet import N_PARAMETERS, SLOPE
+from auralise.networks.svdnet import N_PARAMETERS, SLOPE, WEIGHT_SHAPES
 from auralise.weights import zips
 from auralise.weights.common import (
     FoundConvolution,
@@ -34,7 +34,7 @@ from auralise.weights.common import (
 
 log = logging.getLogger(__name__)
 
-SVDNET_SHAPES = [(64, 1, 3, 3), (32, 64, 3, 3), (128, 32, 3, 3), (64, 128, 3, 3)]
+SVDNET_SHAPES = [shape for shape in WEIGHT_SHAPES.values() if len(shape) == 4]
 SVDNET_POOLED = (1, 3)  # indices of the convolutions before a pooling
 READ_HEADER = {
     (1, 0): np.lib.format.read_array_header_1_0,

@@ -17,8 +17,15 @@ from torch import Tensor, nn
 
 from auralise.errors import NetworkError, WeightsError
 from auralise.files import whole_file
-from auralise.networks.inverters import GRID, PUBLISHED, Design, build_inverter
-from auralise.networks.svdnet import LAYERS, N_PARAMETERS, PICTURE, SHAPES, build_svdnet
+from auralise.networks.inverters import GRID, PUBLISHED, Plan, build_inverter
+from auralise.networks.svdnet import (
+    LAYERS,
+    N_PARAMETERS,
+    PICTURE,
+    SHAPES,
+    WEIGHT_SHAPES,
+    build_svdnet,
+)
 from auralise.weights import zips
 from auralise.weights.common import fill, listing, refusal, require_finite, shape_text
 from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays, variance_of
@@ -27,17 +34,6 @@ from auralise.weights.own import as_text, read_safetensors, write_tensors
 SVDNET_FORMAT = "auralise-svdnet/1"
 INVERTER_FORMAT = "auralise-inverter/1"
 ANOTHER = "Give another file, or train one: see config/inversion.yaml."
-
-# Of SVDNet's file: each layer's weight as Lasagne stores it; a bias follows each.
-STORED = {
-    "conv1": (64, 1, 3, 3),
-    "conv2": (32, 64, 3, 3),
-    "conv4": (128, 32, 3, 3),
-    "conv5": (64, 128, 3, 3),
-    "fc7": (64 * 11 * 7, 256),
-    "fc8": (256, 64),
-    "fc9": (64, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class Inverter:
     ----------
     layer : str
         Whose features it inverts.
-    design : Design
+    plan : Plan
     network : torch.nn.Sequential
         In evaluation mode.
     classifier_sha256 : str, optional
@@ -56,7 +52,7 @@ class Inverter:
     """
 
     layer: str
-    design: Design
+    plan: Plan
     network: nn.Sequential
     classifier_sha256: str | None = None
 
@@ -97,11 +93,11 @@ def read_svdnet(path: str | Path) -> nn.Sequential:
 
 
 def write_inverter(path: str | Path, inverter: Inverter, **metadata: object) -> None:
-    """Write an inverter as safetensors with its layer and design, and further facts."""
+    """Write an inverter as safetensors with its layer and plan, and further facts."""
     facts = {key: as_text(value) for key, value in metadata.items()} | {
         "format": INVERTER_FORMAT,
         "layer": inverter.layer,
-        "design": json.dumps(asdict(inverter.design), sort_keys=True),
+        "design": json.dumps(asdict(inverter.plan), sort_keys=True),
         "classifier_sha256": inverter.classifier_sha256 or "",
     }
     write_tensors(path, inverter.network.state_dict(), facts)
@@ -132,24 +128,24 @@ def read_inverter(path: str | Path, layer: str | None = None) -> Inverter:
     if _is_npz(path):
         arrays = _arrays(path)
         blocks = list(_blocks(path, arrays))
-        found, design = _recognise(path, blocks)
-        tensors = _inverter_tensors(path, arrays, blocks, design)
+        found, plan = _recognise(path, blocks)
+        tensors = _inverter_tensors(path, arrays, blocks, plan)
         classifier = None
     else:
         tensors, metadata = read_safetensors(path)
         _require_format(path, metadata, INVERTER_FORMAT, "an inverter")
-        found, design = _described(path, metadata)
+        found, plan = _described(path, metadata)
         classifier = metadata.get("classifier_sha256") or None
     if layer is not None and found != layer:
         raise refusal(path, f"it holds the inverter of '{found}'", f"that of '{layer}'", ANOTHER)
     with torch.device("meta"):
-        network = build_inverter(design)
+        network = build_inverter(plan)
     fill(path, network, tensors, ANOTHER)
     if classifier is None and _is_npz(path):
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.eps = 0.0  # Lasagne's inv_std already holds it
-    return Inverter(found, design, network.eval(), classifier)
+    return Inverter(found, plan, network.eval(), classifier)
 
 
 def write_mean_std(path: str | Path, mean: np.ndarray, std: np.ndarray) -> None:
@@ -206,12 +202,13 @@ def _require_format(path: str | Path, metadata: dict[str, str], format: str, wha
 
 def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """SVDNet's arrays under torch's names, bins first; each is held against its shape."""
+    # Lasagne stores a dense weight the other way round.
     shapes = [
         (f"{layer}'s {what}", shape)
-        for layer, weight in STORED.items()
+        for layer, weight in WEIGHT_SHAPES.items()
         for what, shape in (
-            ("weight", weight),
-            ("bias", weight[:1] if len(weight) == 4 else weight[1:]),
+            ("weight", weight if len(weight) == 4 else weight[::-1]),
+            ("bias", weight[:1]),
         )
     ]
     if len(arrays) != len(shapes):
@@ -232,7 +229,7 @@ def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str
             )
     tensors: dict[str, Tensor] = {}
     values = iter(arrays.values())
-    for layer in STORED:
+    for layer in WEIGHT_SHAPES:
         weight, bias = (_tensor(next(values)) for _ in range(2))
         if layer.startswith("conv"):
             name = f"{layer}.0"
@@ -240,7 +237,9 @@ def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str
         else:
             name = f"{layer}.{2 if layer == 'fc7' else 1}"
             if layer == "fc7":
-                weight = weight.reshape(64, 11, 7, 256).transpose(1, 2).reshape(weight.shape)
+                n_features, n_bins, n_frames = SHAPES["mp6"]
+                picture = weight.reshape(n_features, n_frames, n_bins, -1)
+                weight = picture.transpose(1, 2).reshape(weight.shape)
             weight = weight.T
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias}
     return tensors
@@ -303,7 +302,7 @@ def _blocks(path: str | Path, arrays: dict[str, np.ndarray]) -> Iterator[_Block]
         yield _Block(kind, name, vectors, n_inputs, n_features)
 
 
-def _recognise(path: str | Path, blocks: list[_Block]) -> tuple[str, Design]:
+def _recognise(path: str | Path, blocks: list[_Block]) -> tuple[str, Plan]:
     """The layer that an inverter is for, by what it takes and how often it doubles."""
 
     def traits(kinds: list[str], n_inputs: int) -> tuple[bool, int, int]:
@@ -321,11 +320,11 @@ def _recognise(path: str | Path, blocks: list[_Block]) -> tuple[str, Design]:
             f"one for {listing(LAYERS, len(LAYERS))}",
             ANOTHER,
         )
-    return layer, Design(tuple(map(str, blocks)), SHAPES[layer], PICTURE, GRID)
+    return layer, Plan(tuple(map(str, blocks)), SHAPES[layer], PICTURE, GRID)
 
 
 def _inverter_tensors(
-    path: str | Path, arrays: dict[str, np.ndarray], blocks: list[_Block], design: Design
+    path: str | Path, arrays: dict[str, np.ndarray], blocks: list[_Block], plan: Plan
 ) -> dict[str, Tensor]:
     """An inverter's arrays under torch's names, bins first."""
     tensors: dict[str, Tensor] = {}
@@ -334,8 +333,8 @@ def _inverter_tensors(
         vectors = [_tensor(arrays[name]) for name in block.vectors]
         if block.kind == "FC":
             if number == len(blocks) or blocks[number].kind != "FC":
-                weight = _bins_first(path, block, weight, design.grid)
-                vectors = [_bins_first(path, block, vector, design.grid) for vector in vectors]
+                weight = _bins_first(path, block, weight, plan.grid)
+                vectors = [_bins_first(path, block, vector, plan.grid) for vector in vectors]
             weight = weight.T
         else:
             weight = weight.flip(2, 3).transpose(2, 3)
@@ -365,20 +364,20 @@ def _bins_first(path: str | Path, block: _Block, values: Tensor, grid: tuple[int
     return folded.transpose(-1, -2).reshape(values.shape)
 
 
-def _described(path: str | Path, metadata: dict[str, str]) -> tuple[str, Design]:
+def _described(path: str | Path, metadata: dict[str, str]) -> tuple[str, Plan]:
     try:
         facts: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in json.loads(metadata["design"]).items()
         }
-        design = Design(**facts)
+        plan = Plan(**facts)
         with torch.device("meta"):
-            build_inverter(design)
-        return metadata["layer"], design
+            build_inverter(plan)
+        return metadata["layer"], plan
     except (KeyError, TypeError, ValueError, NetworkError, RuntimeError) as error:
         raise refusal(
             path, f"its metadata describe no inverter ({type(error).__name__}: {error})",
-            "a layer and a design", ANOTHER,
+            "'layer' and 'design' as auralise writes them", ANOTHER,
         ) from None  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from auralise.cli.main import main
 from auralise.figures.inversion import SCALES
 from auralise.files import sha256_of_file
 from auralise.inversion.songs import PHASES
-from auralise.networks.inverters import derive_design, design_for, initial_inverter
+from auralise.networks.inverters import derive_plan, initial_inverter, plan_for
 from auralise.networks.svdnet import PICTURE, SHAPES, initial_svdnet
 from auralise.weights.svdnet import Inverter, write_inverter, write_mean_std, write_svdnet
 from tests.conftest import sine
@@ -72,11 +72,11 @@ def test_a_drawn_time_is_the_same_each_time(folder, capsys):
     ],
 )
 def test_mistakes_are_answered_in_one_line(folder, capsys, inverters, others, message):
-    design = design_for("fc8", SHAPES["fc8"], PICTURE)
-    other = Inverter("fc8", design, initial_inverter(design, 0), "0" * 64)
+    plan = plan_for("fc8", SHAPES["fc8"], PICTURE)
+    other = Inverter("fc8", plan, initial_inverter(plan, 0), "0" * 64)
     write_inverter(folder / "other.safetensors", other)
-    design = derive_design((4, 40, 57), PICTURE)
-    layer = Inverter("layer2", design, initial_inverter(design, 0))
+    plan = derive_plan((4, 40, 57), PICTURE)
+    layer = Inverter("layer2", plan, initial_inverter(plan, 0))
     write_inverter(folder / "layer.safetensors", layer)
     capsys.readouterr()
     assert run(folder, *inverters, **others) == 2
@@ -87,10 +87,10 @@ def test_mistakes_are_answered_in_one_line(folder, capsys, inverters, others, me
 
 def test_our_own_files_are_matched(folder):
     write_svdnet(folder / "own.safetensors", initial_svdnet(0))
-    design = design_for("fc8", SHAPES["fc8"], PICTURE)
+    plan = plan_for("fc8", SHAPES["fc8"], PICTURE)
     digest = sha256_of_file(folder / "own.safetensors")
     write_inverter(
-        folder / "fc8.safetensors", Inverter("fc8", design, initial_inverter(design, 0), digest)
+        folder / "fc8.safetensors", Inverter("fc8", plan, initial_inverter(plan, 0), digest)
     )
     assert run(folder, "fc8.safetensors", classifier="own.safetensors", scale="unit") == 0
 

@@ -1,21 +1,16 @@
 """What correlations come to by layer, and trained against untrained networks."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from auralise.attributes.comparison import (
-    cliffs_delta,
     compare_with_controls,
     confidence_interval,
     count_names,
     find_thresholds,
-    least_p,
     name_features,
-    permutation_p,
     summarise_correlation,
     summarise_variants,
 )
@@ -103,46 +98,6 @@ class TestIntervals:
         assert 0.15 < low < 0.2 < high < 0.25
 
 
-class TestTests:
-    def test_cliffs_delta_by_counting(self):
-        values, others = np.array([0.1, 0.5, 0.5, 0.9]), np.array([0.2, 0.5])
-        wins = [np.sign(a - b) for a, b in itertools.product(values, others)]
-        assert cliffs_delta(values, others) == pytest.approx(np.mean(wins))
-        assert np.isnan(cliffs_delta(values, np.array([])))
-
-    def test_few_networks_are_permuted_exactly(self):
-        """By counting all 20 ways to choose three of six."""
-        a, b = np.array([0.5, 0.6, 0.9]), np.array([0.1, 0.55, 0.2])
-        both = np.concatenate([a, b])
-        differences = [
-            both[list(chosen)].mean() - np.delete(both, chosen).mean()
-            for chosen in itertools.combinations(range(6), 3)
-        ]
-        observed = a.mean() - b.mean()
-        expected = 2 * np.mean(np.array(differences) >= observed - 1e-12)
-        assert permutation_p(a, b) == pytest.approx(expected)
-        assert least_p(3, 3) == pytest.approx(0.1)
-        assert permutation_p(a + 10, b) == pytest.approx(least_p(3, 3))
-
-    def test_one_network_against_one_is_unknown(self):
-        assert np.isnan(permutation_p(np.array([0.5]), np.array([0.1])))
-        assert np.isnan(least_p(1, 3))
-
-    def test_a_p_is_never_zero(self):
-        values = np.linspace(0, 1, 30)
-        assert permutation_p(values + 5, values) == pytest.approx(2 / 10000)
-
-    def test_shuffled_labels_give_uniform_p(self, monkeypatch):
-        monkeypatch.setattr("auralise.attributes.comparison.N_PERMUTATIONS", 199)
-        rng = np.random.default_rng(0)
-        found = []
-        for _ in range(200):
-            values = rng.permutation(drawn(rng, 0.4, 40))
-            found.append(permutation_p(values[:20], values[20:]))
-        assert stats.kstest(found, "uniform").pvalue > 0.01
-        assert np.mean(np.array(found) < 0.05) < 0.1
-
-
 class TestComparison:
     @pytest.fixture
     def table(self):
@@ -181,7 +136,7 @@ class TestComparison:
 
     def test_shuffled_labels_have_no_effect(self, table, monkeypatch):
         """Which feature is called trained is drawn anew: no layer stands out for it."""
-        monkeypatch.setattr("auralise.attributes.comparison.N_PERMUTATIONS", 499)
+        monkeypatch.setattr("auralise.statistics.N_PERMUTATIONS", 499)
         rng = np.random.default_rng(1)
         rejected = []
         for _ in range(20):

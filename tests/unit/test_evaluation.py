@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from auralise.training.evaluation import (
-    bootstrap_intervals,
+    accuracy_intervals,
     calibrate,
     clip_probabilities,
     summarise_evaluations,
@@ -40,7 +40,7 @@ class TestBootstrap:
     def test_the_interval_is_that_of_a_share(self):
         right = np.random.default_rng(0).random(400) < 0.7
         hits = {"clip_accuracy": self.hits(right), "baseline_clip_accuracy": self.hits(~right)}
-        low, high = bootstrap_intervals(hits)["clip_accuracy"]
+        low, high = accuracy_intervals(hits)["clip_accuracy"]
         share = right.mean()
         width = 1.96 * np.sqrt(share * (1 - share) / 400)
         assert low == pytest.approx(share - width, abs=0.01)
@@ -54,7 +54,7 @@ class TestBootstrap:
             "segment_accuracy": self.hits(right, 10),
             "baseline_clip_accuracy": self.hits(right),
         }
-        found = bootstrap_intervals(hits)
+        found = accuracy_intervals(hits)
         assert found["segment_accuracy"] == found["clip_accuracy"]
         assert found["clip_accuracy_above_baseline"] == [0, 0]
 
@@ -65,7 +65,7 @@ class TestBootstrap:
             "segment_accuracy": self.hits(np.ones(80, bool), 7),
             "baseline_clip_accuracy": self.hits(np.zeros(80, bool)),
         }
-        found = bootstrap_intervals(hits)
+        found = accuracy_intervals(hits)
         assert found["clip_accuracy"] == pytest.approx([0.025 ** (1 / 80), 1])
         assert found["segment_accuracy"] == found["clip_accuracy"]
         assert found["baseline_clip_accuracy"] == pytest.approx([0, 1 - 0.025 ** (1 / 80)])
@@ -73,7 +73,7 @@ class TestBootstrap:
     def test_it_is_repeatable(self):
         right = np.arange(50) % 3 == 0
         hits = {"clip_accuracy": self.hits(right), "baseline_clip_accuracy": self.hits(~right)}
-        assert bootstrap_intervals(hits) == bootstrap_intervals(hits)
+        assert accuracy_intervals(hits) == accuracy_intervals(hits)
 
 
 def test_a_clip_is_judged_by_the_mean_of_its_segments():

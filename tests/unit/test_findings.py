@@ -26,7 +26,7 @@ from auralise.attributes.findings import (
 
 @pytest.fixture(autouse=True)
 def few_permutations(monkeypatch):
-    monkeypatch.setattr("auralise.attributes.comparison.N_PERMUTATIONS", 999)
+    monkeypatch.setattr("auralise.statistics.N_PERMUTATIONS", 999)
 
 
 def row(**changes):

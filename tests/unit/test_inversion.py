@@ -43,7 +43,7 @@ from auralise.inversion.training import (
 )
 from auralise.mel import BANDS, STFT, LogMel
 from auralise.networks.genre import Architecture, build_network
-from auralise.networks.inverters import derive_design, design_for, initial_inverter
+from auralise.networks.inverters import derive_plan, initial_inverter, plan_for
 from auralise.networks.svdnet import LAYERS, SHAPES, initial_svdnet
 from auralise.training.schedules import Schedule
 from auralise.weights.reader import write_weights
@@ -144,11 +144,11 @@ class TestTraining:
             epochs=4, batch_size=4, optimiser="adam", learning_rate=0.01, accelerator="cpu",
             patience=4,
         )  # fmt: skip
-        design, network, history = train_inverter(
+        plan, network, history = train_inverter(
             subject, "layer1", segments, objective, schedule, 0, tmp_path / "c"
         )
         np.testing.assert_array_equal(weights_of(subject.stages), before)
-        assert design.blocks == ("C4", "C4", "C4", "U1")
+        assert plan.blocks == ("C4", "C4", "C4", "U1")
         errors = normalised_errors(reconstruct(subject, "layer1", network, segments, 8, 4))
         errors = errors.set_index("space")
         assert errors.loc["input", "nre"] < 0.9 * errors.loc["input", "mean_picture"]
@@ -161,7 +161,7 @@ class TestTraining:
 
 class TestTerms:
     def test_the_penalty_is_of_weights_alone(self):
-        network = initial_inverter(design_for("mp6", SHAPES["mp6"], (80, 115)), 0)
+        network = initial_inverter(plan_for("mp6", SHAPES["mp6"], (80, 115)), 0)
         expected = sum(
             float(value.square().sum())
             for name, value in network.state_dict().items()
@@ -582,7 +582,7 @@ class TestSongs:
     @pytest.mark.parametrize("phase", ["original", "griffin_lim"])
     def test_every_layer_is_seen_and_heard(self, path, svdnet, tmp_path, phase):
         inverters = {
-            layer: initial_inverter(design_for(layer, SHAPES[layer], (80, 115)), 0)
+            layer: initial_inverter(plan_for(layer, SHAPES[layer], (80, 115)), 0)
             for layer in ("mp6", "fc8")
         }
         found = invert_song(
@@ -635,7 +635,7 @@ class TestSubjects:
     def test_inverters_come_from_the_input_on(self, subject):
         names = ["dense1", "layer1", "layer2"]
         inverters = [
-            Inverter(name, derive_design((4, 16, 12), (32, 24)), nn.Identity()) for name in names
+            Inverter(name, derive_plan((4, 16, 12), (32, 24)), nn.Identity()) for name in names
         ]
         assert list(subject.by_layer(inverters)) == ["layer1", "layer2", "dense1"]
 

@@ -10,13 +10,13 @@ from auralise.errors import NetworkError
 from auralise.networks.genre import Architecture, build_network, feature_shapes, stages_of
 from auralise.networks.inverters import (
     PUBLISHED,
-    Design,
     Fit,
+    Plan,
     build_inverter,
-    derive_design,
-    design_for,
+    derive_plan,
     initial_inverter,
     n_values,
+    plan_for,
 )
 from auralise.networks.svdnet import LAYERS, PICTURE, SHAPES, initial_svdnet, predict_frames
 
@@ -34,15 +34,15 @@ TABLE = {  # Mishra 2018, files
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_published_inverters_have_the_tabled_size_and_give_pictures(layer):
-    network = initial_inverter(design_for(layer, SHAPES[layer], PICTURE), 0)
+    network = initial_inverter(plan_for(layer, SHAPES[layer], PICTURE), 0)
     assert n_values(network) == TABLE[layer]
     with torch.inference_mode():
         assert network(torch.randn(2, *SHAPES[layer])).shape == (2, 1, *PICTURE)
 
 
-def test_the_rule_gives_most_of_the_published_designs():
-    derived = {layer: derive_design(SHAPES[layer], PICTURE) for layer in LAYERS}
-    published = {layer: design_for(layer, SHAPES[layer], PICTURE) for layer in LAYERS}
+def test_the_rule_gives_most_of_the_published_plans():
+    derived = {layer: derive_plan(SHAPES[layer], PICTURE) for layer in LAYERS}
+    published = {layer: plan_for(layer, SHAPES[layer], PICTURE) for layer in LAYERS}
     equal = {layer for layer in LAYERS if replace(derived[layer], scaled=False) == published[layer]}
     assert equal == {"conv2", "conv4", "conv5", "mp6"}
 
@@ -54,10 +54,10 @@ def test_every_layer_of_a_genre_network_is_undone_to_its_exact_size():
     assert list(shapes) == [*(f"layer{n}" for n in range(1, 6)), "dense1", "dense2", "output"]
     assert (shapes["layer5"], shapes["dense1"], shapes["output"]) == ((8, 8, 5), (12,), (3,))
     for layer in list(shapes)[:-1]:
-        design = derive_design(shapes[layer], (257, 173))
+        plan = derive_plan(shapes[layer], (257, 173))
         with torch.inference_mode():
             # Before anything is cropped or padded.
-            found = initial_inverter(design, 0)[:-1](torch.randn(2, *shapes[layer]))
+            found = initial_inverter(plan, 0)[:-1](torch.randn(2, *shapes[layer]))
         assert found.shape == (2, 1, 257, 173), layer
 
 
@@ -72,23 +72,23 @@ def test_stages_are_the_network_itself():
 
 
 def test_no_picture_goes_below_minus_one():
-    network = initial_inverter(design_for("mp6", SHAPES["mp6"], PICTURE), 0)
+    network = initial_inverter(plan_for("mp6", SHAPES["mp6"], PICTURE), 0)
     with torch.inference_mode():
         found = network(100 * torch.randn(2, *SHAPES["mp6"]))
     assert found.min() == -1
 
 
 def test_a_network_repeats_itself_by_its_seed():
-    design = derive_design((4, 8, 5), (33, 20))
-    first, again, other = (initial_inverter(design, seed).block1.layer.weight for seed in (0, 0, 1))
+    plan = derive_plan((4, 8, 5), (33, 20))
+    first, again, other = (initial_inverter(plan, seed).block1.layer.weight for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
 def test_the_published_are_derived_where_that_is_asked_for():
     for layer in LAYERS:
-        derived = design_for(layer, SHAPES[layer], PICTURE, published=False)
-        assert derived == derive_design(SHAPES[layer], PICTURE)
+        derived = plan_for(layer, SHAPES[layer], PICTURE, published=False)
+        assert derived == derive_plan(SHAPES[layer], PICTURE)
 
 
 def test_scaled_down_everything_keeps_its_place():
@@ -111,23 +111,23 @@ def test_fit_crops_at_the_end_and_pads_on_both_sides():
 
 
 @pytest.mark.parametrize(
-    ("design", "message"),
+    ("plan", "message"),
     [
-        (Design(("C4", "U1"), (12,), (8, 8)), "needs features with bins and frames"),
-        (Design(("FC10", "U1"), (12,), (8, 8)), "10 units cannot be folded into 4 bins × 4"),
+        (Plan(("C4", "U1"), (12,), (8, 8)), "needs features with bins and frames"),
+        (Plan(("FC10", "U1"), (12,), (8, 8)), "10 units cannot be folded into 4 bins × 4"),
     ],
 )
-def test_blocks_that_do_not_follow_each_other_are_refused(design, message):
+def test_blocks_that_do_not_follow_each_other_are_refused(plan, message):
     with pytest.raises(NetworkError, match=message):
-        build_inverter(design)
+        build_inverter(plan)
 
 
 def test_a_layer_larger_than_its_picture_is_refused():
     with pytest.raises(NetworkError, match="cannot be inverted"):
-        derive_design((4, 16, 16), (8, 8))
+        derive_plan((4, 16, 16), (8, 8))
 
 
-def test_published_designs_are_of_known_blocks():
+def test_published_plans_are_of_known_blocks():
     assert set(PUBLISHED) == set(LAYERS)
 
 

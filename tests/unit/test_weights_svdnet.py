@@ -10,8 +10,7 @@ import torch
 
 from auralise.errors import WeightsError
 from auralise.networks import svdnet
-from auralise.networks.genre import feature_shapes
-from auralise.networks.inverters import PUBLISHED, derive_design, initial_inverter, n_values
+from auralise.networks.inverters import PUBLISHED, derive_plan, initial_inverter, n_values
 from auralise.networks.svdnet import LAYERS, N_PARAMETERS, initial_svdnet
 from auralise.weights.reader import read_weights
 from auralise.weights.svdnet import (
@@ -189,13 +188,12 @@ class TestSvdnet:
             np.testing.assert_allclose(frames_first(x), expected[name], rtol=1e-4, atol=1e-5)
 
     def test_holds_the_published_number_of_parameters(self, arrays, network):
-        assert sum(array.size for array in arrays) == N_PARAMETERS == n_values(network)
+        assert sum(array.size for array in arrays) == N_PARAMETERS == n_values(network) == 1_408_225
 
     def test_its_layers_have_the_published_shapes(self):
         expected = {name: (shape[0], *reversed(shape[1:])) for name, shape in SHAPES.items()}
         assert expected == svdnet.SHAPES
-        found = feature_shapes(initial_svdnet(0), 80, 115)
-        assert {name: found[name] for name in LAYERS} == expected
+        assert tuple(expected) == LAYERS
 
     def test_an_array_of_another_shape_is_refused_by_its_place(self, arrays, tmp_path):
         wrong = [*arrays]
@@ -247,7 +245,7 @@ class TestInverters:
         arrays = inverter_arrays("conv5", "C32 C32 U16 U1")
         inverter = read_inverter(save(tmp_path / "w.npz", arrays))
         assert inverter.layer == "conv5"
-        assert inverter.design.blocks == ("C32", "C32", "U16", "U1")
+        assert inverter.plan.blocks == ("C32", "C32", "U16", "U1")
         features = RNG.standard_normal(SHAPES["conv5"]).astype(np.float32)
         np.testing.assert_allclose(
             run(inverter.network, frames_first(features))[0].T,
@@ -282,12 +280,12 @@ class TestInverters:
         with pytest.raises(WeightsError, match=message):
             read_inverter(save(tmp_path / "w.npz", arrays))
 
-    def test_our_own_file_tells_layer_design_and_classifier(self, tmp_path):
-        design = derive_design((4, 8, 5), (33, 20))
-        network = initial_inverter(design, 1)
-        write_inverter(tmp_path / "w", Inverter("layer2", design, network, "abc"), seed=1)
+    def test_our_own_file_tells_layer_plan_and_classifier(self, tmp_path):
+        plan = derive_plan((4, 8, 5), (33, 20))
+        network = initial_inverter(plan, 1)
+        write_inverter(tmp_path / "w", Inverter("layer2", plan, network, "abc"), seed=1)
         found = read_inverter(tmp_path / "w", "layer2")
-        assert (found.design, found.classifier_sha256) == (design, "abc")
+        assert (found.plan, found.classifier_sha256) == (plan, "abc")
         x = RNG.standard_normal((4, 8, 5))
         np.testing.assert_array_equal(run(found.network, x), run(network, x))
         with pytest.raises(WeightsError, match="of 'layer2'; expected that of 'layer3'"):
