@@ -1,4 +1,4 @@
-"""Evaluate one network on the test clips, beside the trivial baseline."""
+"""Evaluate one network on the test clips, beside linear baselines."""
 
 import json
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from auralise.attributes.comparison import UNTRAINED, variant_of
 from auralise.figures.style import COLUMN, PAGE, variant_colours
+from auralise.training.baselines import BASELINES
 
 
 def draw_learning_curve(history: pd.DataFrame, network: str) -> Figure:
@@ -30,7 +31,7 @@ def draw_learning_curve(history: pd.DataFrame, network: str) -> Figure:
 
 
 def draw_confusion(evaluation: dict, network: str) -> Figure:
-    """Confusion matrix of the test clips, beside chance and the trivial baseline."""
+    """Confusion matrix of the test clips, beside chance and the linear baselines."""
     counts = np.asarray(evaluation["confusion"])
     classes = evaluation["classes"]
     figure, axis = plt.subplots(figsize=(COLUMN * 1.25, COLUMN * 1.2), layout="constrained")
@@ -50,11 +51,17 @@ def draw_confusion(evaluation: dict, network: str) -> Figure:
     axis.set(xlabel="predicted", ylabel="true")
     axis.set_title(
         f"{network}: {evaluation['clip_accuracy']:.0%} of {evaluation['n_clips']} test clips "
-        f"right\n(mean-spectrum baseline {evaluation['baseline_clip_accuracy']:.0%}, "
-        f"chance {evaluation['chance_accuracy']:.0%})",
+        f"right\nlinear: {_baseline_words(evaluation)}; chance {evaluation['chance_accuracy']:.0%}",
         fontsize=8,
     )
     return figure
+
+
+def _baseline_words(evaluation: Mapping) -> str:
+    return ", ".join(
+        f"{label} {evaluation[f'{name}clip_accuracy']:.0%}"
+        for name, (_, label) in BASELINES.items()
+    )
 
 
 def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame) -> Figure:
@@ -86,9 +93,10 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
         )
         style = {"color": colours[variant], "lw": 1, "marker": "o", "ms": 3.5}
         calibration.plot(bins["confidence"], bins["accuracy"], **style)
-    baselines = [evaluation["baseline_clip_accuracy"] for evaluation in evaluations.values()]
+    for (name, (_, label)), dashes in zip(BASELINES.items(), ("--", "-.", "-"), strict=True):
+        level = np.mean([of[f"{name}clip_accuracy"] for of in evaluations.values()])
+        accuracy.axvline(level, color="0.4", ls=dashes, lw=1, label=f"linear: {label}")
     chances = [evaluation["chance_accuracy"] for evaluation in evaluations.values()]
-    accuracy.axvline(np.mean(baselines), color="0.2", ls="--", lw=1, label="mean spectrum")
     accuracy.axvline(np.mean(chances), color="0.2", ls=":", lw=1, label="chance")
     accuracy.set_yticks(range(len(variants)), variants)
     accuracy.set(

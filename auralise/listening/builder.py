@@ -39,7 +39,13 @@ COLOURS_OF_MAP = "berlin"
 
 LOUDNESS = 0.1  # RMS that "matched" aims at, -20 dB below full scale: room for sharp attacks
 
-MEASURES_OF_A_NETWORK = ("clip_accuracy", "segment_accuracy", "baseline_clip_accuracy")
+MEASURES_OF_A_NETWORK = (
+    "clip_accuracy",
+    "segment_accuracy",
+    "baseline_clip_accuracy",
+    "deviation_baseline_clip_accuracy",
+    "flux_baseline_clip_accuracy",
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Evaluation of a network on the test clips, beside a trivial baseline."""
+"""Evaluation of a network on the test clips, beside linear baselines."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 import torch
 from scipy.stats import binomtest
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
 from auralise.statistics import LEVEL, interval, resample
+from auralise.training.baselines import BASELINES, baseline_probabilities
 
 # What `summarise_evaluations` gives the spread of.
 MEASURES = ("clip_accuracy", "segment_accuracy", "macro_f1", "calibration_error")
@@ -25,7 +23,7 @@ SUMMARISED = (
     "n_parameters",
     "clip_accuracy",
     "segment_accuracy",
-    "baseline_clip_accuracy",
+    *(f"{name}clip_accuracy" for name in BASELINES),
     "chance_accuracy",
 )
 
@@ -65,10 +63,10 @@ def _clip_labels(segments: Segments) -> np.ndarray:
 
 
 def evaluate_network(network: nn.Module, path: str | Path) -> dict:
-    """How well a network, and a trivial baseline, know the test clips.
+    """How well a network, and the linear baselines, know the test clips.
 
-    The baseline is logistic regression on the mean log spectrum of a segment: what can be
-    known from the average timbre alone.
+    A baseline is logistic regression on a segment's mean log spectrum, on mean and deviation,
+    or on mean, deviation and flux: see `auralise.training.baselines`.
 
     Parameters
     ----------
@@ -80,20 +78,20 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
     -------
     dict
         ``segment_accuracy``, ``clip_accuracy`` (a clip's class is the most probable one by the
-        mean of its segments' probabilities), the same with ``baseline_`` before them,
+        mean of its segments' probabilities), the same with each of `BASELINES` before them,
         ``chance_accuracy`` (always the most frequent class of the training set), ``n_segments``,
         ``n_clips``, ``n_parameters``, ``classes`` and ``confusion`` (clips, row: true, column:
         predicted); ``by_class``: precision, recall, F1 and number of clips of each class;
         ``calibration`` of the clips, as `calibrate` returns it; ``intervals``: of each accuracy,
-        and of ``clip_accuracy_above_baseline``, as `accuracy_intervals` returns them, at
+        and of ``clip_accuracy_above_<baseline>``, as `accuracy_intervals` returns them, at
         ``interval_level``.
     """
-    test = Segments.open(path, "test")
+    train, test = Segments.open(path, "train"), Segments.open(path, "test")
     labels = _clip_labels(test)
-    probabilities = {"": predict(network, test), "baseline_": _baseline_probabilities(path)}
+    probabilities = {"": predict(network, test), **baseline_probabilities(train, test)}
     by_clip = {name: clip_probabilities(of, test) for name, of in probabilities.items()}
     predicted = by_clip[""].argmax(1)
-    most_frequent = np.bincount(Segments.open(path, "train").labels).argmax()
+    most_frequent = np.bincount(train.labels).argmax()
     return {
         "split": "test",
         "n_segments": len(test),
@@ -184,15 +182,17 @@ def accuracy_intervals(hits: Mapping[str, np.ndarray]) -> dict[str, list[float]]
     Returns
     -------
     dict
-        Lower and upper end by measure, and of ``clip_accuracy_above_baseline``.
+        Lower and upper end by measure, and of the difference ``clip_accuracy_above_baseline``
+        (``…_above_deviation_baseline``, ``…_above_flux_baseline``) on the same clips.
     """
     n_clips = len(next(iter(hits.values())))
     drawn = resample([n_clips])
     sums = {name: drawn @ counts for name, counts in hits.items()}
     shares = {name: counts[:, 0] / counts[:, 1] for name, counts in sums.items()}
-    shares["clip_accuracy_above_baseline"] = (
-        shares["clip_accuracy"] - shares["baseline_clip_accuracy"]
-    )
+    for name in BASELINES:
+        if f"{name}clip_accuracy" in shares:
+            difference = shares["clip_accuracy"] - shares[f"{name}clip_accuracy"]
+            shares[f"clip_accuracy_above_{name.rstrip('_')}"] = difference
     intervals = {name: list(interval(values)) for name, values in shares.items()}
     for name, counts in hits.items():
         # Where all are right, or none, all draws are alike: other clips need not be.
@@ -217,7 +217,7 @@ def summarise_evaluations(evaluations: Mapping[str, Mapping]) -> tuple[pd.DataFr
         ``variant``, ``n_networks``, ``n_parameters``, then of each of `MEASURES` its mean and,
         with ``_std`` behind its name, its standard deviation over the seeds (missing for a
         single one), ``clip_accuracy_low`` and ``…_high`` (ends of the interval over clips, mean
-        over the seeds), ``baseline_clip_accuracy`` and ``chance_accuracy``.
+        over the seeds), the ``clip_accuracy`` of each of `BASELINES` and ``chance_accuracy``.
     classes : DataFrame
         ``variant``, ``class``, ``n_clips``, then ``precision``, ``recall`` and ``f1``, each with
         its ``_std``.
@@ -250,7 +250,7 @@ def summarise_evaluations(evaluations: Mapping[str, Mapping]) -> tuple[pd.DataFr
                 *(name + suffix for name in MEASURES for suffix in ("", "_std")),
                 "clip_accuracy_low",
                 "clip_accuracy_high",
-                "baseline_clip_accuracy",
+                *(f"{name}clip_accuracy" for name in BASELINES),
                 "chance_accuracy",
             ]
         ]
@@ -265,20 +265,3 @@ def _over_seeds(table: pd.DataFrame, by: list[str], measures: Sequence[str]) -> 
     groups = table.groupby(by, sort=False)
     std = groups[list(measures)].std().add_suffix("_std")
     return groups.mean().join(std)
-
-
-def _baseline_probabilities(path: str | Path) -> np.ndarray:
-    def mean_log_spectra(segments: Segments) -> np.ndarray:
-        rows = np.arange(len(segments))
-        return np.concatenate(
-            [
-                np.log(segments.read(part) + 1e-5).mean(axis=2)
-                for part in np.array_split(rows, 1 + len(rows) // 64)
-                if len(part)
-            ]
-        )
-
-    train = Segments.open(path, "train")
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    model.fit(mean_log_spectra(train), train.labels)
-    return model.predict_proba(mean_log_spectra(Segments.open(path, "test")))

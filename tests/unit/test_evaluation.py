@@ -95,6 +95,8 @@ def evaluation(accuracy, recall):
         "clip_accuracy": accuracy,
         "segment_accuracy": accuracy / 2,
         "baseline_clip_accuracy": 0.4,
+        "deviation_baseline_clip_accuracy": 0.6,
+        "flux_baseline_clip_accuracy": 0.7,
         "chance_accuracy": 0.1,
         "by_class": classes,
         "calibration": {"error": 0.2},
@@ -140,3 +142,16 @@ class TestSummary:
         assert dub["recall"] == 0.75
         assert dub["recall_std"] == pytest.approx(np.std([0.5, 1.0], ddof=1))
         assert dub["n_clips"] == 4
+
+
+def test_each_baseline_knows_what_its_statistics_tell():
+    """Two sounds of one mean spectrum: one flutters, one sways slowly."""
+    from auralise.training.baselines import statistics
+
+    frames = np.arange(64)
+    flutter, sway = 1 + 0.5 * (frames % 2), 1 + 0.5 * (frames >= 32)
+    mean, deviation, flux = statistics(np.stack([flutter, sway])[:, None])[:, :, 0].T
+    assert mean[0] == pytest.approx(mean[1])
+    assert deviation[0] == pytest.approx(deviation[1])
+    assert flux[0] == pytest.approx(np.log(1.5), rel=1e-3)
+    assert flux[1] == pytest.approx(np.log(1.5) / 63, rel=1e-3)

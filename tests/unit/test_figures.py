@@ -97,6 +97,8 @@ def test_the_confusion_matrix_stands_beside_baseline_and_chance():
         "classes": ["dub", "ska"],
         "clip_accuracy": 0.875,
         "baseline_clip_accuracy": 0.5,
+        "deviation_baseline_clip_accuracy": 0.6,
+        "flux_baseline_clip_accuracy": 0.7,
         "chance_accuracy": 0.5,
         "n_clips": 8,
     }
@@ -234,6 +236,8 @@ def test_evaluations_show_every_network_beside_the_baseline():
             "clip_accuracy": accuracy,
             "segment_accuracy": accuracy,
             "baseline_clip_accuracy": 0.4,
+            "deviation_baseline_clip_accuracy": 0.6,
+            "flux_baseline_clip_accuracy": 0.7,
             "chance_accuracy": 0.1,
             "by_class": {
                 genre: {"precision": 0.5, "recall": accuracy, "f1": 0.5, "n_clips": 9}

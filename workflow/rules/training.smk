@@ -43,7 +43,7 @@ rule evaluate_network:
         code=code_of("evaluate_network"),
         architecture=lambda w: architecture_of(w.network),
     message:
-        "Evaluate {wildcards.network} on the test clips, beside a trivial baseline"
+        "Evaluate {wildcards.network} on the test clips, beside linear baselines"
     script:
         "../../scripts/evaluate_network.py"
 

@@ -333,7 +333,9 @@ function evaluationText(network) {
   const parts = [
     ["clip_accuracy", "of the clips"],
     ["segment_accuracy", "of the segments"],
-    ["baseline_clip_accuracy", "of the clips by the baseline"],
+    ["baseline_clip_accuracy", "of the clips by a linear classifier of mean spectra"],
+    ["deviation_baseline_clip_accuracy", "by one of mean and deviation"],
+    ["flux_baseline_clip_accuracy", "by one of mean, deviation and flux"],
   ]
     .filter(([key]) => key in network)
     .map(([key, label]) => `${percent(network[key])} ${label}`);
