@@ -58,10 +58,8 @@ def draw_confusion(evaluation: dict, network: str) -> Figure:
 
 
 def _baseline_words(evaluation: Mapping) -> str:
-    return ", ".join(
-        f"{label} {evaluation[f'{name}clip_accuracy']:.0%}"
-        for name, (_, label) in BASELINES.items()
-    )
+    shares = {label: evaluation[f"{name}clip_accuracy"] for name, (_, label) in BASELINES.items()}
+    return ", ".join(f"{label} {share:.0%}" for label, share in shares.items())
 
 
 def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame) -> Figure:

@@ -105,7 +105,7 @@ def test_the_confusion_matrix_stands_beside_baseline_and_chance():
     axis = draw_confusion(evaluation, "square-0").axes[0]
     assert [text.get_text() for text in axis.texts] == ["3", "1", "0", "4"]
     assert "88%" in axis.get_title()
-    assert "baseline 50%" in axis.get_title()
+    assert "linear: mean spectrum 50%, + deviation 60%, + flux 70%" in axis.get_title()
 
 
 @pytest.fixture
