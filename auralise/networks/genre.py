@@ -10,32 +10,9 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralise.errors import NetworkError
+from auralise.networks.front_ends import LogScaling
 
 SCALINGS = ("linear", "log")
-
-
-class LogScaling(nn.Module):
-    """Compress magnitudes: ``log(1 + gain * magnitude)``; silence stays zero.
-
-    Parameters
-    ----------
-    gain : float
-        Steepness near zero. At 100, a magnitude of 0.01 is where compression sets in.
-    """
-
-    def __init__(self, gain: float = 100.0):
-        super().__init__()
-        self.gain = gain
-
-    def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
-        return torch.log1p(self.gain * magnitude)
-
-    def inverse(self, scaled: torch.Tensor) -> torch.Tensor:
-        """The magnitude of a scaled one; what lies below zero stands for silence."""
-        return torch.expm1(scaled.clamp(min=0)) / self.gain
-
-    def extra_repr(self) -> str:
-        return f"gain={self.gain:g}"
 
 
 @dataclass(frozen=True)
