@@ -26,7 +26,7 @@ class PooledAtOnce(PooledNetwork):
         widest = max(output.numel() for output in passed.outputs)
         batch_size = max(1, WORKING_MEMORY // (4 * widest))
         for number, features in wanted:
-            maps = passed.outputs[0].new_zeros(len(features), *passed.size)
+            maps = passed.outputs[0].new_zeros(len(features), *self.before.grid(passed))
             chosen = torch.tensor(features, dtype=torch.long, device=maps.device)
             batches = zip(chosen.split(batch_size), maps.split(batch_size), strict=True)
             for batch, target in batches:
@@ -38,7 +38,7 @@ class PooledAtOnce(PooledNetwork):
                     signal = _back(self.stages[index], signal, switches, size)
                 n_rows, n_columns = signal.shape[:2]
                 target[:, :n_rows, :n_columns] = signal[:, :, 0].permute(2, 0, 1)
-            yield maps
+            yield self.before.back(maps, passed)
 
 
 def _alone(maps: Tensor, features: Tensor) -> Tensor:

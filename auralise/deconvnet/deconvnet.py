@@ -20,6 +20,7 @@ from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, Activation, ForwardPass, StepByStep, find_layers
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
+from auralise.networks.front_ends import check_bins, mask_scale
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -117,6 +118,7 @@ class Deconvnet:
                 f"the first convolution, '{first.path}', takes {first.module.in_channels} "
                 "channels; expected 1, a magnitude (n_bins, n_frames)"
             )
+        self._front_end = [step.module for step in self.steps[: self.layers[0].convolution]]
         regular = PooledNetwork.takes(self.steps, self.layers)
         pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
         way_back = pooled if regular else StepByStep
@@ -129,6 +131,14 @@ class Deconvnet:
     @property
     def n_features(self) -> list[int]:
         return [layer.n_features for layer in self.layers]
+
+    def mask_scale(self, n_bins: int) -> np.ndarray:
+        """What a map is multiplied with before it multiplies the STFT, shape ``(n_bins,)``.
+
+        1 where the network hears the magnitude itself, 0 where its front end hears nothing; as
+        `auralise.networks.front_ends.mask_scale`.
+        """
+        return mask_scale(self._front_end, n_bins)
 
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
         """Feature maps of every layer, after its pooling.
@@ -274,6 +284,7 @@ class Deconvnet:
             )
         if not np.isfinite(magnitude).all():
             raise NetworkError("the magnitude holds NaN or infinite values")
+        check_bins(self._front_end, magnitude.shape[0], "the magnitude")
         # A copy: memory that is read-only or reversed is no tensor.
         x = torch.from_numpy(np.array(magnitude, dtype=np.float32, order="C"))
         return ForwardPass.of(self.steps, x.to(self.device))

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from auralise.deconvnet.steps import (
     Activation,
+    BeforeConvolutions,
     ForwardPass,
     Layer,
     MaxPooling,
@@ -281,6 +282,7 @@ class PooledNetwork:
 
     def __init__(self, steps: Sequence[Step], layers: Sequence[Layer], dtype: torch.dtype):
         self.layers = layers
+        self.before = BeforeConvolutions(steps, layers)
         self.stages = [
             Stage(steps[layer.steps], own)
             for layer, own in zip(layers, dtypes_of(layers, dtype), strict=True)
@@ -292,11 +294,8 @@ class PooledNetwork:
 
     @staticmethod
     def takes(steps: Sequence[Step], layers: Sequence[Layer]) -> bool:
-        """Whether every layer is a stage, and nothing before the first acts on the way back."""
-        before = steps[: layers[0].convolution]
-        return all(isinstance(step, Passing) for step in before) and all(
-            Stage.takes(steps[layer.steps]) for layer in layers
-        )
+        """Whether every layer is a stage; what comes before the first may be anything."""
+        return all(Stage.takes(steps[layer.steps]) for layer in layers)
 
     def back(
         self, passed: ForwardPass, wanted: Iterable[tuple[int, list[int]]]
@@ -307,10 +306,10 @@ class PooledNetwork:
             downwards = sorted(group, reverse=True)
             parts = maps.split([len(group[layer]) for layer in downwards])
             of_layer = dict(zip(downwards, parts, strict=True))
-            yield from (of_layer[layer] for layer in group)
+            yield from (self.before.back(of_layer[layer], passed) for layer in group)
 
     def _maps(self, passed: ForwardPass, features: dict[int, list[int]]) -> Tensor:
-        """Maps of several layers as one batch, the top layer's first."""
+        """Maps of several layers at the first convolution's input, the top layer's first."""
         top = max((layer for layer, own in features.items() if own), default=0)
         rows = Rows()
         for index in range(top - 1, -1, -1):
@@ -323,10 +322,10 @@ class PooledNetwork:
                 passed.memories[self.poolings[index]],
                 n_rows,
             )
-        n_bins, n_frames = passed.size
-        maps = passed.outputs[0].new_zeros(rows.n_features, n_bins, n_frames)
+        height, width = self.before.grid(passed)
+        maps = passed.outputs[0].new_zeros(rows.n_features, height, width)
         for y, row in enumerate(rows.rows):
-            row = row.flatten(0, 1)[-rows.first :][:n_frames]
+            row = row.flatten(0, 1)[-rows.first :][:width]
             maps[:, y, : len(row)] = row.T[: rows.n_features]
         return maps
 

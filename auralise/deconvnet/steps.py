@@ -6,6 +6,7 @@ part. Everything here is exact for any shape; `auralise.deconvnet.pooled` does t
 where a network is regular enough.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auralise.errors import NetworkError, is_want_of_memory
-from auralise.networks.genre import LogScaling, NormalisedLogScaling
+from auralise.networks.front_ends import MODULES, FrontEndStep
+from auralise.networks.genre import NormalisedLogScaling
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 
@@ -161,11 +163,16 @@ class Passing(Step):
         return signal
 
 
-class BinScaling(Step):
-    """Takes part forward; on the way back its slope in each bin, but not of the logarithm."""
+class FrontEnd(Step):
+    """A module of a front end, which knows its own way back."""
+
+    module: FrontEndStep
+
+    def forward(self, x):
+        return self.module(x), self.module.remember(x)
 
     def back(self, signal, memory):
-        return signal / self.module.deviation
+        return self.module.back(signal, memory)
 
 
 STEPS: dict[type[nn.Module], type[Step]] = {
@@ -180,8 +187,7 @@ STEPS: dict[type[nn.Module], type[Step]] = {
     nn.Dropout2d: Passing,
     nn.Identity: Passing,
     nn.LocalResponseNorm: Passing,
-    LogScaling: Passing,
-    NormalisedLogScaling: BinScaling,
+    **dict.fromkeys((*MODULES, NormalisedLogScaling), FrontEnd),
 }
 
 
@@ -268,6 +274,43 @@ def dtypes_of(layers: Sequence[Layer], dtype: torch.dtype) -> list[torch.dtype]:
     have 3 % of the products of the network of 2015.
     """
     return [dtype if number in (2, 3) else torch.float32 for number in range(1, len(layers) + 1)]
+
+
+class BeforeConvolutions:
+    """The way back from the first convolution's input to the magnitude.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    layers : sequence of Layer
+    """
+
+    def __init__(self, steps: Sequence[Step], layers: Sequence[Layer]):
+        self.steps = steps[: layers[0].convolution]
+
+    def grid(self, passed: ForwardPass) -> tuple[int, int]:
+        """Height and width of the first convolution's input."""
+        if not self.steps:
+            return passed.size
+        height, width = passed.outputs[len(self.steps) - 1].shape[-2:]
+        return height, width
+
+    def back(self, maps: Tensor, passed: ForwardPass) -> Tensor:
+        """Maps ``(n_features, n_bins, n_frames)`` of maps on `grid`, a batch at a time."""
+        if all(isinstance(step, Passing) for step in self.steps):
+            return maps
+        passing = passed.outputs[: len(self.steps)]
+        widest = max(math.prod(passed.size), *(output.numel() for output in passing))
+        whole = maps.new_empty(len(maps), *passed.size)
+        batch_size = max(1, WORKING_MEMORY // (4 * widest))
+        for signal, target in zip(maps.split(batch_size), whole.split(batch_size), strict=True):
+            signal = signal[:, None]
+            for step, memory in reversed(
+                list(zip(self.steps, passed.memories[: len(self.steps)], strict=True))
+            ):
+                signal = step.back(signal, memory)
+            target.copy_(signal[:, 0])
+        return whole
 
 
 class StepByStep:

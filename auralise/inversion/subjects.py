@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from auralise.audio import Stft
 from auralise.errors import SettingsError
 from auralise.mel import BANDS, STFT, LogMel
-from auralise.networks.genre import LogScaling, stages_of
+from auralise.networks.front_ends import LogScaling
+from auralise.networks.genre import stages_of
 from auralise.networks.svdnet import PICTURE
 from auralise.weights.own import is_network, read_network
 from auralise.weights.svdnet import Inverter, read_mean_std, read_svdnet

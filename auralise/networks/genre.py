@@ -10,36 +10,13 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralise.errors import NetworkError
+from auralise.networks.front_ends import FrontEndStep, LogScaling
 
 SCALINGS = ("linear", "log", "normalised")
 OVER_TIME = ("flatten", "max")
 
 
-class LogScaling(nn.Module):
-    """Compress magnitudes: ``log(1 + gain * magnitude)``; silence stays zero.
-
-    Parameters
-    ----------
-    gain : float
-        Steepness near zero. At 100, a magnitude of 0.01 is where compression sets in.
-    """
-
-    def __init__(self, gain: float = 100.0):
-        super().__init__()
-        self.gain = gain
-
-    def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
-        return torch.log1p(self.gain * magnitude)
-
-    def inverse(self, scaled: torch.Tensor) -> torch.Tensor:
-        """The magnitude of a scaled one; what lies below zero stands for silence."""
-        return torch.expm1(scaled.clamp(min=0)) / self.gain
-
-    def extra_repr(self) -> str:
-        return f"gain={self.gain:g}"
-
-
-class NormalisedLogScaling(LogScaling):
+class NormalisedLogScaling(FrontEndStep):
     """`LogScaling`, then each bin's stored mean taken off, divided by its stored deviation.
 
     Attributes
@@ -52,19 +29,26 @@ class NormalisedLogScaling(LogScaling):
 
     def __init__(self, n_bins: int):
         super().__init__()
+        self.compression = LogScaling()
         self.register_buffer("mean", torch.zeros(n_bins, 1))
         self.register_buffer("deviation", torch.ones(n_bins, 1))
 
     def forward(self, magnitude: torch.Tensor) -> torch.Tensor:
-        return (super().forward(magnitude) - self.mean) / self.deviation
+        return (self.compression(magnitude) - self.mean) / self.deviation
+
+    def back(self, signal: torch.Tensor, memory: torch.Tensor | None = None) -> torch.Tensor:
+        return signal / self.deviation
 
     def inverse(self, scaled: torch.Tensor) -> torch.Tensor:
-        return super().inverse(scaled * self.deviation + self.mean)
+        return self.compression.inverse(scaled * self.deviation + self.mean)
+
+    def extra_repr(self) -> str:
+        return f"n_bins={len(self.mean)}"
 
     @torch.no_grad()
     def fit(self, magnitudes: torch.Tensor) -> None:
         """Store the statistics of magnitudes ``(n, 1, n_bins, n_frames)``."""
-        scaled = super().forward(magnitudes)
+        scaled = self.compression(magnitudes)
         self.mean[:] = scaled.mean(dim=(0, 3)).T
         deviation = scaled.std(dim=(0, 3)).T
         # Bins in which nothing ever sounds are left as they are.

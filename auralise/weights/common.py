@@ -2,7 +2,8 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,15 @@ NAME_OF_MODULE = {
 def refusal(path: str | Path, found: str, expected: str, remedy: str) -> WeightsError:
     """The error for a file that cannot be used: what it holds, what it should, what to do."""
     return WeightsError(f"{path}: {found}; expected {expected}. {remedy}")
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """Put a file's name before what is wrong with it."""
+    try:
+        yield
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from None
 
 
 def shape_text(shape: Iterable[int]) -> str:
