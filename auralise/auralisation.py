@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from auralise.audio import Stft, create_audio, write_audio
+from auralise.errors import SettingsError
 from auralise.maps import Maps
 
 MODES = ("mask", "rectified", "phase")
@@ -26,7 +27,7 @@ def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") 
     spectrum : ndarray, complex, shape (n_bins, n_frames)
         The song's.
     maps : ndarray, shape (n_features, n_bins, n_frames)
-        Deconvolved maps D, signed.
+        Deconvolved maps D, signed, times `auralise.maps.Maps.mask_scale`.
     mode : {'mask', 'rectified', 'phase'}
         ``mask``: spectrum × D, as in 2015; a negative D turns the phase.
         ``rectified``: spectrum × max(D, 0).
@@ -135,8 +136,18 @@ def write_auralisations(
     maps : Maps
     mode, loudness : str
         As `masked_spectrum` and `set_loudness`.
+
+    Raises
+    ------
+    SettingsError
+        With `mode` ``phase``, the network does not hear the STFT's bins as they are.
     """
     folder = Path(folder)
+    if mode == "phase" and (maps.mask_scale != 1).any():
+        raise SettingsError(
+            f"mode: phase takes a map for a magnitude, but the maps of {maps.file.filename} went "
+            "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
+        )
     if maps.frames_at_once < maps.n_frames:
         return _write_block_by_block(folder, maps, mode, loudness)
     rate = maps.stft.sample_rate
@@ -144,7 +155,7 @@ def write_auralisations(
     original = maps.stft.synthesise(spectrum, maps.n_samples)
     write_audio(folder / "original.wav", original, rate)
     for layer in tqdm(maps.layers, "auralise", unit="layer"):
-        sounds = auralise(spectrum, maps.deconvolved(layer), maps.stft, maps.n_samples, mode)
+        sounds = auralise(spectrum, maps.masks(layer), maps.stft, maps.n_samples, mode)
         sounds = set_loudness(sounds, original, loudness)
         for feature, samples in zip(maps.features(layer), sounds, strict=True):
             write_audio(folder / sound_name(layer, feature), samples, rate)
@@ -196,7 +207,7 @@ def _original_blocks(maps: Maps) -> Iterator[np.ndarray]:
 
 def _sound_blocks(maps: Maps, layer: int, rows: slice, mode: str) -> Iterator[np.ndarray]:
     spectra = (
-        masked_spectrum(maps.spectrum_of(frames), maps.deconvolved(layer, rows, frames), mode)
+        masked_spectrum(maps.spectrum_of(frames), maps.masks(layer, rows, frames), mode)
         for frames in _blocks(maps)
     )
     return maps.stft.synthesise_blocks(spectra, maps.n_samples)
@@ -215,39 +226,3 @@ def _peaks_and_levels(
 def sound_name(layer: int, feature: int) -> str:
     """Name of a feature's sound in its song's folder; layers from 1, features from 0."""
     return f"layer{layer}/feature{feature:02d}.wav"
-
-
-def onto_stft(maps: np.ndarray, filterbank: np.ndarray) -> np.ndarray:
-    """Maps of a network that sees mel bands, on the STFT's grid, where they can be heard.
-
-    Every STFT bin gets the mean of the bands that reach it, weighted by how much each takes of
-    it: the transpose of the filterbank, with rows that sum to one.
-
-    Parameters
-    ----------
-    maps : ndarray, shape (n_features, n_mels, n_frames)
-        Deconvolved maps on the bands; signed.
-    filterbank : ndarray, shape (n_mels, n_bins)
-        Weights, none negative, such as ``librosa.filters.mel(sr=…, n_fft=…, n_mels=…)``.
-
-    Returns
-    -------
-    ndarray, float32, shape (n_features, n_bins, n_frames)
-        Zero in bins that no band reaches.
-
-    Raises
-    ------
-    ValueError
-        The shapes do not fit, or a weight is negative.
-    """
-    maps, filterbank = np.asarray(maps, np.float32), np.asarray(filterbank, np.float32)
-    if maps.ndim != 3 or filterbank.ndim != 2 or maps.shape[1] != len(filterbank):
-        raise ValueError(
-            f"maps of shape {maps.shape} and a filterbank of shape {filterbank.shape}; expected "
-            "(n_features, n_mels, n_frames) and (n_mels, n_bins)"
-        )
-    if filterbank.min(initial=0) < 0:
-        raise ValueError(f"a filterbank with negative weights, down to {filterbank.min():g}")
-    total = filterbank.sum(axis=0)
-    weights = np.divide(filterbank, total, out=np.zeros_like(filterbank), where=total > 0)
-    return weights.T @ maps

@@ -66,6 +66,7 @@ def write_maps(
         network=network,
         weights_sha256=weights_sha256,
         config=config,
+        mask_scale=net.mask_scale(stft.n_bins),
     ) as writer:
         writer.write_spectrum(spectrum)
         for layer, maps in net.deconvolve_all(magnitude, list(chosen), chosen):
@@ -162,6 +163,7 @@ def create_maps(
     network: str,
     weights_sha256: str,
     config: Mapping,
+    mask_scale: np.ndarray | None = None,
 ) -> Iterator[MapsWriter]:
     """A new file of maps, to be filled while the context is open.
 
@@ -178,6 +180,9 @@ def create_maps(
         Frames in a chunk; those of the whole song by default.
     song, network, weights_sha256, config
         As `write_maps`.
+    mask_scale : ndarray, shape (n_bins,), optional
+        What a map is multiplied with before it multiplies the STFT; 1 by default, for a network
+        that hears the magnitude itself.
 
     Yields
     ------
@@ -200,6 +205,8 @@ def create_maps(
         )
         frequency = _scale(file, "frequency", stft.frequencies, "Hz")
         time = _scale(file, "time", stft.times(n_frames), "s")
+        scale = np.ones(stft.n_bins) if mask_scale is None else mask_scale
+        _attach(file.create_dataset("mask_scale", data=scale.astype(np.float32)), frequency)
         size = (stft.n_bins, n_frames)
         spectrum = file.create_dataset(
             "stft",
@@ -311,10 +318,31 @@ class Maps:
                 "delete the file and run again"
             ) from None
 
+    @property
+    def mask_scale(self) -> np.ndarray:
+        """What a map is multiplied with before it multiplies the STFT, shape ``(n_bins,)``.
+
+        1 where the network hears the magnitude itself, 0 where its front end hears nothing.
+        """
+        if "mask_scale" not in self.file:  # written when every network heard the magnitude
+            return np.ones(self.stft.n_bins, np.float32)
+        return self.file["mask_scale"][:]
+
+    def masks(
+        self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
+    ) -> np.ndarray:
+        """Maps as `deconvolved`, times `mask_scale`: what multiplies the song's STFT."""
+        return scale_maps(self.deconvolved(layer, rows, frames), self.mask_scale)
+
     def _of(self, layer: int, name: str) -> h5py.Dataset:
         if layer not in self.layers:
             raise MapsError(f"{self.file.filename}: no layer {layer}, only {self.layers}")
         return self.file[f"layer{layer}/{name}"]
+
+
+def scale_maps(maps: np.ndarray, mask_scale: np.ndarray) -> np.ndarray:
+    """Maps ``(n_features, n_bins, n_frames)`` times ``(n_bins,)``; `maps` where all are 1."""
+    return maps if (mask_scale == 1).all() else maps * mask_scale[:, None]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from auralise.attributes.designs import Magnitudes
 from auralise.audio import Stft, read_excerpt
 from auralise.auralisation import masked_spectrum
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.maps import open_maps, write_maps
+from auralise.maps import open_maps, scale_maps, write_maps
 
 DECONVOLVED = ("maps", "auralised")
 COMPARED = (*DECONVOLVED, "feature_maps", "activations")
@@ -63,6 +63,8 @@ class Computed:
         magnitude = self.magnitudes[row]
         if self.compare in DECONVOLVED:
             for layer, maps in self.net.deconvolve_all(magnitude, features, features):
+                if self.compare == "auralised":
+                    maps = scale_maps(maps, self.net.mask_scale(len(magnitude)))
                 yield layer, _heard(magnitude, maps, self.compare, self.mode)
         else:
             found = self.net.feature_maps(magnitude)
@@ -110,7 +112,8 @@ class Stored:
             magnitude = np.abs(file.spectrum)
             for layer, chosen in features.items():
                 first, last = min(chosen), max(chosen)
-                maps = file.deconvolved(layer, slice(first, last + 1))
+                read = file.masks if self.compare == "auralised" else file.deconvolved
+                maps = read(layer, slice(first, last + 1))
                 maps = maps[[feature - first for feature in chosen]]
                 yield layer, _heard(magnitude, maps, self.compare, self.mode)
 

@@ -137,7 +137,13 @@ class Deconvnet:
 
         1 where the network hears the magnitude itself, 0 where its front end hears nothing; as
         `auralise.networks.front_ends.mask_scale`.
+
+        Raises
+        ------
+        NetworkError
+            The front end expects another number of bins.
         """
+        check_bins(self._front_end, n_bins, "the magnitude")
         return mask_scale(self._front_end, n_bins)
 
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:

@@ -192,6 +192,7 @@ def explain_song(
             network=network,
             weights_sha256=weights_sha256,
             config={**(config or {}), "windows": cut},
+            mask_scale=net.mask_scale(stft.n_bins),
         ) as writer:
             _deconvolve(samples, net, stft, windows, chosen, writer)
         with open_maps(new_maps) as maps:

@@ -304,7 +304,7 @@ def _features(
     mode : str
     """
     magnitude = np.abs(spectrum)
-    deconvolved = maps.deconvolved(layer)
+    deconvolved = maps.masks(layer)
     heard = masked_spectrum(spectrum, deconvolved, mode)
     unscaled = maps.stft.synthesise(heard, len(original.samples))
     rms = np.sqrt(np.mean(np.square(unscaled, dtype=np.float64), axis=1))

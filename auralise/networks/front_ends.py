@@ -214,9 +214,14 @@ class Filterbank(FrontEndStep):
 
     matrix: Tensor
 
-    def __init__(self, matrix: list, step: dict[str, dict] | None = None, axis: int = -2):
+    def __init__(self, matrix: Any, step: dict[str, dict] | None = None, axis: int = -2):
         super().__init__()
-        matrix = np.array(matrix, np.float32)
+        try:
+            matrix = np.array(matrix, np.float32)
+        except ValueError:
+            raise NetworkError(
+                "rows of a matrix differ in length; expected n_bins in each"
+            ) from None
         if matrix.ndim != 2 or 0 in matrix.shape or not np.isfinite(matrix).all():
             raise NetworkError(
                 f"a filterbank of shape {matrix.shape}: expected finite weights (n_bands, n_bins)"
@@ -332,6 +337,9 @@ class Standardise(FrontEndStep):
 
 class Orientation(FrontEndStep):
     """Swap bins and frames: for a network that takes time first."""
+
+    def __init__(self):  # without arguments, so that a file can give none
+        super().__init__()
 
     @property
     def step(self):
@@ -632,8 +640,10 @@ def mask_scale(
     with torch.no_grad():
         for module in modules:
             module.to("cpu").eval()
-            statistics = magnitude is not None and isinstance(module, FrontEndStep)
-            memories.append(module.remember(x) if statistics else None)
+            if magnitude is not None and isinstance(module, FrontEndStep):
+                memories.append(module.remember(x))
+            else:
+                memories.append(None)
             x = module(x)
         signal = torch.ones_like(x)
         for module, memory in zip(reversed(modules), reversed(memories), strict=True):
@@ -642,8 +652,9 @@ def mask_scale(
                     values.abs_()
                 signal = module.back(signal, memory)
             elif isinstance(module, nn.BatchNorm2d):
-                gain = torch.rsqrt(module.running_var + module.eps)
-                signal = signal * (gain if module.weight is None else gain * module.weight.abs())
+                one = torch.ones(1, module.num_features, 1, 1)
+                offset = module(torch.zeros_like(one))
+                signal = signal * (module(one) - offset).abs()
     total = signal[0, 0, :, 0].double().numpy()
     return np.divide(1, total, out=np.zeros(n_bins), where=total > 0).astype(np.float32)
 
@@ -732,7 +743,6 @@ def _expect_steps(steps: Any, source: str | Path) -> None:
 def _build(name: str, given: Any, context: Mapping[str, Any]) -> FrontEndStep:
     builder = BUILDERS[name]
     parameters = inspect.signature(builder).parameters
-    hints = typing.get_type_hints(builder.__init__ if isinstance(builder, type) else builder)
     options = [key for key in parameters if key not in FROM_CONTEXT]
     if given is None:
         given = {}
@@ -747,7 +757,7 @@ def _build(name: str, given: Any, context: Mapping[str, Any]) -> FrontEndStep:
     for key in options:
         if key not in given and parameters[key].default is inspect.Parameter.empty:
             raise NetworkError(f"{key} is missing; write '{name}: {{{key}: …}}'")
-    values = {key: _checked(key, value, hints.get(key, Any)) for key, value in given.items()}
+    values = {key: _checked(key, value, parameters[key].annotation) for key, value in given.items()}
     return builder(**values, **{key: context[key] for key in context if key in parameters})
 
 

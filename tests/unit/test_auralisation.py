@@ -10,13 +10,14 @@ from auralise.auralisation import (
     PEAK,
     auralise,
     masked_spectrum,
-    onto_stft,
     set_loudness,
     sound_name,
     write_auralisations,
 )
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.maps import open_maps, write_maps
+from auralise.errors import SettingsError
+from auralise.maps import open_maps, scale_maps, write_maps
+from auralise.networks.front_ends import build_front_end
 
 
 @pytest.fixture(scope="module")
@@ -94,39 +95,47 @@ def test_writes_one_sound_per_map(tmp_path, small_network, stft, song):
         assert bool(sound.any()) == is_live
 
 
-class TestOntoStft:
-    # Three bands over six bins; none reaches the first, two share the fourth.
-    filterbank = np.array([[0, 2, 1, 0, 0, 0], [0, 0, 0, 3, 1, 0], [0, 0, 0, 1, 1, 0.5]])
+@pytest.fixture(scope="module")
+def bands_path(tmp_path_factory, stft, song):
+    front_end = build_front_end([{"mel": {"n_bands": 40, "fmax": 5000}}], stft)
+    network = torch.nn.Sequential(front_end, torch.nn.Conv2d(1, 1, 1, bias=False), torch.nn.ReLU())
+    torch.nn.init.ones_(network[1].weight)
+    path = tmp_path_factory.mktemp("bands") / "song.h5"
+    facts = {"song": "song", "network": "n", "weights_sha256": "", "config": {}}
+    write_maps(path, Deconvnet(network), song, stft, **facts)
+    return path
 
-    def test_ones_stay_ones_where_a_band_reaches(self):
-        found = onto_stft(np.ones((2, 3, 4)), self.filterbank)
-        assert found.shape == (2, 6, 4)
-        assert found.dtype == np.float32
-        assert not found[:, 0].any()
-        np.testing.assert_allclose(found[:, 1:], 1, rtol=1e-6)
 
-    def test_a_bin_is_the_weighted_mean_of_its_bands(self):
-        maps = np.array([[[1.0], [2.0], [-2.0]]])
-        found = onto_stft(maps, self.filterbank)[0, :, 0]
-        np.testing.assert_allclose(found, [0, 1, 1, (3 * 2 - 1 * 2) / 4, 0, -2], atol=1e-6)
+class TestBands:
+    """A network that hears mel bands: its maps lie on the STFT's grid, `mask_scale` beside them."""
 
-    def test_mel_maps_of_ones_give_the_song_within_the_bands(self, stft, song, spectrum):
+    def test_a_map_of_ones_gives_the_song_within_the_bands(self, bands_path, stft, song, spectrum):
         filterbank = librosa.filters.mel(sr=11025, n_fft=512, n_mels=40, fmax=5000)
-        maps = onto_stft(np.ones((1, 40, spectrum.shape[1])), filterbank)
         reached = filterbank.any(axis=0)
         assert 0 < np.count_nonzero(~reached) < 40
-        sound = auralise(spectrum, maps, stft, len(song))[0]
+        ones = filterbank.sum(axis=0)[None, :, None] * np.ones((1, *spectrum.shape), np.float32)
+        with open_maps(bands_path) as maps:
+            masks = scale_maps(ones, maps.mask_scale)
+        sound = auralise(spectrum, masks, stft, len(song))[0]
         expected = stft.synthesise(spectrum * reached[:, None], len(song))
         np.testing.assert_allclose(sound, expected, atol=1e-5)
 
-    @pytest.mark.parametrize("shape", [(2, 4, 5), (3, 5)])
-    def test_shapes_that_do_not_fit_are_refused(self, shape):
-        with pytest.raises(ValueError, match="expected"):
-            onto_stft(np.ones(shape), self.filterbank)
+    def test_sounds_use_the_scaled_maps(self, bands_path, tmp_path, spectrum, stft, song):
+        with open_maps(bands_path) as maps:
+            masks = maps.deconvolved(1) * maps.mask_scale[:, None]
+            assert np.abs(masks).max() > 10 * np.abs(maps.deconvolved(1)).max()
+            write_auralisations(tmp_path, maps)
+        expected = auralise(spectrum, masks, stft, len(song))
+        expected = set_loudness(expected, song)
+        sound, _ = soundfile.read(tmp_path / sound_name(1, 0))
+        np.testing.assert_allclose(sound, expected[0], atol=1e-4)
 
-    def test_negative_weights_are_refused(self):
-        with pytest.raises(ValueError, match="negative"):
-            onto_stft(np.ones((2, 3, 5)), -self.filterbank)
+    def test_phase_is_refused(self, bands_path, tmp_path):
+        with (
+            open_maps(bands_path) as maps,
+            pytest.raises(SettingsError, match="choose mask or rectified"),
+        ):
+            write_auralisations(tmp_path, maps, "phase")
 
 
 def test_constant_q_maps_are_heard_through_its_own_inverse():

@@ -40,6 +40,8 @@ def test_holds_what_the_design_fixes(path, stft, song):
         np.testing.assert_allclose(file["frequency"], stft.frequencies)
         np.testing.assert_allclose(file["time"], stft.times(173))
         np.testing.assert_array_equal(file["stft"], stft.analyse(song))
+        np.testing.assert_array_equal(file["mask_scale"], np.ones(257, np.float32))
+        assert file["mask_scale"].dims[0][0] == file["frequency"]
         for layer, n_features in ((1, 4), (2, 5), (3, 6)):
             maps = file[f"layer{layer}/deconvolved"]
             assert maps.shape == (n_features, 257, 173)
