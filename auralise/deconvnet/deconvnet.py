@@ -5,9 +5,14 @@ walks back to the input. Every pooling is undone by writing each value where the
 from (the switch), every activation by a ReLU, every convolution by its transpose; the first
 convolution on the way back uses the feature's own kernel alone, and nothing rectifies the
 result, which is signed. No bias takes part on the way back.
+
+A chain of modules is explained by `auralise.deconvnet.steps` and, if it is regular,
+`auralise.deconvnet.pooled`; every other network by `auralise.deconvnet.graph`. The maps are the
+same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
 
@@ -16,11 +21,30 @@ import torch
 from torch import nn
 
 from auralise.deconvnet.at_once import PooledAtOnce
+from auralise.deconvnet.graph import (
+    FoundLayer,
+    Graph,
+    GraphPass,
+    Rectified,
+    fired,
+    just_rectified,
+    unwrapped,
+)
+from auralise.deconvnet.policy import END_MODULES
 from auralise.deconvnet.pooled import PooledNetwork
-from auralise.deconvnet.steps import STEPS, Activation, ForwardPass, StepByStep, find_layers
+from auralise.deconvnet.steps import (
+    STEPS,
+    Activation,
+    ForwardPass,
+    Layer,
+    Normalisation,
+    Step,
+    StepByStep,
+    find_layers,
+)
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
-from auralise.networks.front_ends import check_bins, mask_scale
+from auralise.networks.front_ends import FrontEndStep, check_bins, mask_scale
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -65,21 +89,28 @@ class Deconvnet:
     Parameters
     ----------
     network : torch.nn.Module
-        Its convolutional part, up to the first flatten, global pooling or dense layer, is a
-        chain of Conv2d, BatchNorm2d, ReLU, LeakyReLU, ELU, MaxPool2d, AvgPool2d and Dropout.
-        It is copied and evaluated as it is, biases included (dropout switched off), in
-        float32.
+        Is copied and evaluated as it is, biases included (dropout switched off), in float32.
+        What may occur in it says `auralise.deconvnet.policy`.
     device : str or torch.device
         Where to compute.
     precision : {'float32', 'bfloat16'}
         Of the way back through the second and third layer, where nearly all of the arithmetic
         is; the rest, the forward pass, and so every switch, are in float32. With bfloat16 a
         map's error is some thousandths of the map (``benchmarks/deconvolution.md``), more in
-        networks of a few features, whose sums may nearly cancel.
+        networks of a few features, whose sums may nearly cancel. Only chains of modules use it.
+    layers : sequence of int or str, optional
+        Which layers, by number, or by the path of a module whose output is explained. They are
+        numbered anew, from 1, in order of execution. By default every convolution outside of
+        gates is a layer, with what follows it up to its activation or pooling.
+    shape : tuple of int, optional
+        Of a magnitude that the network takes. Without it, usual shapes are tried.
 
     Attributes
     ----------
-    layers : list of Layer
+    layers : list
+        Each has a `number`, a `path` and `n_features`.
+    assumptions : list of str
+        Where the maps are not those of the published rule alone, and what is left out.
     n_layers : int
     n_features : list of int
         Features of each layer.
@@ -87,7 +118,7 @@ class Deconvnet:
     Raises
     ------
     NetworkError
-        Names the first module that cannot be deconvolved.
+        Names what cannot be deconvolved, and where it is.
     SettingsError
         There is no such device.
 
@@ -101,28 +132,33 @@ class Deconvnet:
         network: nn.Module,
         device: str | torch.device = "cpu",
         precision: str = "float32",
+        *,
+        layers: Sequence[int | str] | None = None,
+        shape: Sequence[int] | None = None,
     ):
         if precision not in PRECISIONS:
             raise NetworkError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
         self.device = _device(device)
-        self.steps = [
-            STEPS[type(module)](module.to(self.device), path)
-            for path, module in convolutional_chain(network)
-        ]
-        self.layers = find_layers(self.steps)
-        if not self.layers:
-            raise NetworkError(f"{type(network).__name__} has no Conv2d before its dense part")
-        first = self.steps[self.layers[0].convolution]
-        if first.module.in_channels != 1:
-            raise NetworkError(
-                f"the first convolution, '{first.path}', takes {first.module.in_channels} "
-                "channels; expected 1, a magnitude (n_bins, n_frames)"
-            )
-        self._front_end = [step.module for step in self.steps[: self.layers[0].convolution]]
-        regular = PooledNetwork.takes(self.steps, self.layers)
-        pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
-        way_back = pooled if regular else StepByStep
-        self._way_back = way_back(self.steps, self.layers, PRECISIONS[precision])
+        network = unwrapped(network)
+        self.steps: list[Step] = []
+        self.layers: list[Layer] | list[FoundLayer] = []
+        self._way_back: PooledNetwork | StepByStep | Graph
+        if layers is None and (chain := _chain(network, self.device)):
+            self.steps, self.layers = chain, find_layers(chain)
+            regular = PooledNetwork.takes(self.steps, self.layers)
+            pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
+            way_back = pooled if regular else StepByStep
+            self._way_back = way_back(self.steps, self.layers, PRECISIONS[precision])
+            self._rectified = [_rectified(self.steps, layer) for layer in self.layers]
+            self.assumptions = list(_left_out(network))
+            self._front_end = [step.module for step in chain[: self.layers[0].convolution]]
+        else:
+            with _inference(self.device), torch.inference_mode(False):
+                self._way_back = Graph(network, layers, shape, self.device)
+            self.layers = self._way_back.layers
+            self._rectified = self._way_back.rectified
+            self.assumptions = self._way_back.assumptions
+            self._front_end = [of for of in network.modules() if isinstance(of, FrontEndStep)]
 
     @property
     def n_layers(self) -> int:
@@ -156,6 +192,7 @@ class Deconvnet:
         Returns
         -------
         list of ndarray, float32, each of shape (n_features, height, width)
+            Or (n_features, width) behind convolutions of one dimension.
 
         Raises
         ------
@@ -164,25 +201,29 @@ class Deconvnet:
         """
         with _inference(self.device):
             passed = self._forward(magnitude)
-        return [passed.outputs[layer.end][0].cpu().numpy() for layer in self.layers]
+        return [self._feature_maps(passed, n).cpu().numpy() for n in range(1, self.n_layers + 1)]
 
     def deconvolve(
-        self, magnitude: np.ndarray, layer: int, features: Iterable[int] | None = None
+        self, magnitude: np.ndarray, layer: int | str, features: Iterable[int] | None = None
     ) -> np.ndarray:
         """Deconvolved maps of one layer.
 
         Parameters
         ----------
         magnitude : ndarray, shape (n_bins, n_frames)
-        layer : int
-            Counted from 1.
+            Or (n_channels, n_bins, n_frames) for a network of several input channels, or samples
+            (n_samples,) for one that hears these.
+        layer : int or str
+            Counted from 1, or the path of its module.
         features : iterable of int, optional
             Which features, counted from 0; all by default.
 
         Returns
         -------
         ndarray, float32, shape (n_features, n_bins, n_frames)
-            Signed. A feature that never fired has an all-zero map.
+            Signed. A feature that never fired has an all-zero map. Each map has the shape of the
+            magnitude: those of several input channels are (n_features, n_channels, n_bins,
+            n_frames), those of samples (n_features, n_samples).
 
         Raises
         ------
@@ -190,6 +231,7 @@ class Deconvnet:
             The network has no such layer or feature, or the magnitude is not a finite
             two-dimensional array, or too small for the network.
         """
+        layer = self.number(layer)
         chosen = None if features is None else {layer: features}
         ((_, maps),) = self.deconvolve_all(magnitude, [layer], chosen)
         return maps
@@ -197,17 +239,17 @@ class Deconvnet:
     def deconvolve_all(
         self,
         magnitude: np.ndarray,
-        layers: Iterable[int] | None = None,
-        features: Mapping[int, Iterable[int]] | None = None,
+        layers: Iterable[int | str] | None = None,
+        features: Mapping[int | str, Iterable[int]] | None = None,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Deconvolved maps layer by layer, from one forward pass.
 
         Parameters
         ----------
         magnitude : ndarray, shape (n_bins, n_frames)
-        layers : iterable of int, optional
-            Counted from 1; all by default.
-        features : mapping of int to iterable of int, optional
+        layers : iterable of int or str, optional
+            Counted from 1, or paths of modules; all by default.
+        features : mapping of int or str to iterable of int, optional
             Features of a layer, counted from 0; all by default.
 
         Yields
@@ -220,14 +262,40 @@ class Deconvnet:
         NetworkError
             As `deconvolve`; before the first map is asked for.
         """
-        layers = list(range(1, self.n_layers + 1) if layers is None else layers)
-        chosen = {layer: self._check(layer, (features or {}).get(layer)) for layer in layers}
+        wanted = range(1, self.n_layers + 1) if layers is None else layers
+        numbers = [self.number(layer) for layer in wanted]
+        some = {self.number(layer): of for layer, of in (features or {}).items()}
+        chosen = {layer: self._check(layer, some.get(layer)) for layer in numbers}
         with _inference(self.device):
-            passed = self._forward(magnitude)
-        return self._back(passed, layers, chosen)
+            passed = self._forward(magnitude, numbers)
+        return self._back(passed, numbers, chosen)
+
+    def number(self, layer: int | str) -> int:
+        """The number of a layer, counted from 1, that is named by number or path.
+
+        Raises
+        ------
+        NetworkError
+            There is none of that name, or several.
+        """
+        if not isinstance(layer, str):
+            if not 1 <= layer <= self.n_layers:
+                raise NetworkError(f"layer {layer} of a network with layers 1 to {self.n_layers}")
+            return layer
+        numbers = [of.number for of in self.layers if of.path == layer]
+        if len(numbers) != 1:
+            known = ", ".join(f"{of.number}: {of.path}" for of in self.layers)
+            raise NetworkError(
+                f"layer '{layer}' is {'several' if numbers else 'none'} of the layers {known}; "
+                "choose by number, or name other modules with Deconvnet(network, layers=[…])"
+            )
+        return numbers[0]
 
     def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """Whether features are above zero anywhere: what is not, the way back rectifies away.
+        """Whether features fired: whether an activation let anything of them through.
+
+        What a batch norm adds behind the activation is no firing, and a negative gain of one
+        does not hide it.
 
         Parameters
         ----------
@@ -241,17 +309,19 @@ class Deconvnet:
         ndarray of bool, shape (n_features,)
             In a layer without an activation, whether they differ from zero anywhere.
         """
-        own = self.steps[self.layers[layer - 1].steps]
-        rectified = any(isinstance(step, Activation) for step in own)
-        return (maps > 0 if rectified else maps != 0).any(axis=(1, 2))
+        with torch.inference_mode():
+            return fired(torch.as_tensor(maps), self._rectified[layer - 1]).numpy()
+
+    def _feature_maps(self, passed: ForwardPass | GraphPass, number: int) -> torch.Tensor:
+        if isinstance(passed, GraphPass):
+            return passed.layers[number].output.detach()[0]
+        return passed.outputs[self.layers[number - 1].end][0]
 
     def _back(
-        self, passed: ForwardPass, layers: list[int], chosen: dict[int, list[int]]
+        self, passed: ForwardPass | GraphPass, layers: list[int], chosen: dict[int, list[int]]
     ) -> Iterator[tuple[int, np.ndarray]]:
         live = {
-            layer: self.fired(layer, passed.outputs[self.layers[layer - 1].end][0].cpu().numpy())[
-                chosen[layer]
-            ]
+            layer: self.fired(layer, self._feature_maps(passed, layer).cpu().numpy())[chosen[layer]]
             for layer in layers
         }
         wanted = [
@@ -270,8 +340,6 @@ class Deconvnet:
             yield layer, maps
 
     def _check(self, layer: int, features: Iterable[int] | None) -> list[int]:
-        if not 1 <= layer <= self.n_layers:
-            raise NetworkError(f"layer {layer} of a network with layers 1 to {self.n_layers}")
         n_features = self.n_features[layer - 1]
         features = [int(f) for f in (range(n_features) if features is None else features)]
         for feature in features:
@@ -281,16 +349,63 @@ class Deconvnet:
                 )
         return features
 
-    def _forward(self, magnitude: np.ndarray) -> ForwardPass:
+    def _forward(
+        self, magnitude: np.ndarray, layers: Iterable[int] | None = None
+    ) -> ForwardPass | GraphPass:
         magnitude = np.asarray(magnitude)
-        if magnitude.ndim != 2 or magnitude.dtype.kind not in "fiu":
+        graph = self._way_back if isinstance(self._way_back, Graph) else None
+        if magnitude.ndim != (graph.n_dims if graph else 2) or magnitude.dtype.kind not in "fiu":
             raise NetworkError(
                 f"a {magnitude.dtype} array of shape {magnitude.shape}; "
-                "expected a real magnitude (n_bins, n_frames)"
+                f"expected a real magnitude {graph.wanted_shape if graph else '(n_bins, n_frames)'}"
             )
         if not np.isfinite(magnitude).all():
             raise NetworkError("the magnitude holds NaN or infinite values")
         check_bins(self._front_end, magnitude.shape[0], "the magnitude")
         # A copy: memory that is read-only or reversed is no tensor.
         x = torch.from_numpy(np.array(magnitude, dtype=np.float32, order="C"))
-        return ForwardPass.of(self.steps, x.to(self.device))
+        x = x.to(self.device)
+        return graph.forward(x, layers) if graph else ForwardPass.of(self.steps, x)
+
+
+def _chain(network: nn.Module, device: torch.device) -> list[Step]:
+    """The steps of a network that is a chain from a magnitude on, or none."""
+    try:
+        chain = convolutional_chain(network)
+    except NetworkError:
+        return []
+    steps = [STEPS[type(module)](module.to(device), path) for path, module in chain]
+    layers = find_layers(steps)
+    if not layers or steps[layers[0].convolution].module.in_channels != 1:
+        return []
+    return steps
+
+
+def _rectified(steps: Sequence[Step], layer: Layer) -> Rectified | None:
+    """What the batch norms behind a layer's last activation make of it."""
+    found = None
+    for step in steps[layer.convolution : layer.end + 1]:
+        if isinstance(step, Activation):
+            found = just_rectified()
+        elif found is not None and isinstance(step, Normalisation):
+            gain = step.gain.cpu()
+            silence = found.offset.to(step.gain).expand(len(gain))[None, :, None, None]
+            offset = step.module(silence).flatten().cpu()
+            found = Rectified(found.gain * gain, offset)
+    return found
+
+
+def _left_out(network: nn.Module) -> Iterator[str]:
+    """What of a network follows the chain, or comes from elsewhere, in words."""
+    for path, module in network.named_modules():
+        if isinstance(module, END_MODULES):
+            yield (
+                f"the convolutional part ends before '{path}' ({type(module).__name__}); what "
+                "follows is left out"
+            )
+            break
+    parameters = list(inspect.signature(network.forward).parameters.values())
+    for parameter in parameters[1:]:
+        if parameter.default is parameter.empty and parameter.kind <= parameter.KEYWORD_ONLY:
+            if parameter.kind != parameter.VAR_POSITIONAL:
+                yield f"the input '{parameter.name}' has no part in the convolutional part"

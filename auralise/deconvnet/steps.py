@@ -205,12 +205,18 @@ class Layer:
     stop : int
         Index of the next layer's convolution, or the number of steps.
     n_features : int
+    number : int
+        Counted from 1, in order of execution.
+    path : str
+        Of the convolution.
     """
 
     convolution: int
     end: int
     stop: int
     n_features: int
+    number: int = 0
+    path: str = ""
 
     @property
     def steps(self) -> slice:
@@ -226,7 +232,9 @@ def find_layers(steps: Sequence[Step]) -> list[Layer]:
             for i in range(start, stop)
             if isinstance(steps[i], Convolution | Activation | MaxPooling | AveragePooling)
         ]
-        layers.append(Layer(start, shaping[-1], stop, steps[start].module.out_channels))
+        n_features = steps[start].module.out_channels
+        number, path = len(layers) + 1, steps[start].path
+        layers.append(Layer(start, shaping[-1], stop, n_features, number, path))
     return layers
 
 

@@ -152,7 +152,7 @@ def _refuse_later_convolution(graph, last: torch.fx.Node, modules) -> None:
     nodes = list(graph.nodes)
     for node in nodes[nodes.index(last) + 1 :]:
         kind = _kind(node, modules)
-        if kind in (functional.conv2d, torch.conv2d) or (
+        if kind in (functional.conv1d, functional.conv2d, torch.conv1d, torch.conv2d) or (
             isinstance(kind, type) and _convolves(kind)
         ):
             raise NetworkError(
@@ -162,7 +162,7 @@ def _refuse_later_convolution(graph, last: torch.fx.Node, modules) -> None:
 
 
 def _convolves(kind: type) -> bool:
-    return issubclass(kind, nn.Conv2d | nn.ConvTranspose2d)
+    return issubclass(kind, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d)
 
 
 def _refuse_what_is_inexact(path: str, module: nn.Module) -> None:

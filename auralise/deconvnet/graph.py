@@ -1,0 +1,806 @@
+"""The general way: any network runs as it is, and autograd walks back by other rules.
+
+During the forward pass every function passes through `_Recorder`, which replaces what
+`auralise.deconvnet.policy` names and asks autograd what the rest consists of. The way back is
+then a product of autograd with one feature map, for a batch of features at once.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from textwrap import shorten
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+
+from auralise.deconvnet import policy
+from auralise.errors import NetworkError, is_want_of_memory
+from auralise.networks.front_ends import FrontEndStep
+
+WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
+BINS_TRIED = (128, 96, 64, 80, 229, 256, 257, 512, 513, 1025, 40, 32)
+FRAMES_TRIED = (128, 192, 256, 431, 64)
+SAMPLES_TRIED = (1024, 16384, 59049, 110250)
+
+
+@dataclass(frozen=True)
+class FoundLayer:
+    """A layer that can be explained.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1, in order of execution.
+    path : str
+        Of the convolution's module, or of the module whose output it is.
+    n_features : int
+    """
+
+    number: int
+    path: str
+    n_features: int
+
+
+@dataclass(frozen=True)
+class Rectified:
+    """What feature maps are made of what an activation gave: by batch norms in between.
+
+    Attributes
+    ----------
+    gain, offset : Tensor, shape (n_features,) or ()
+    """
+
+    gain: Tensor
+    offset: Tensor
+
+    def fired(self, maps: Tensor) -> Tensor:
+        """Which feature maps ``(n_features, …)`` hold more than a silent activation leaves."""
+        places = (-1, *[1] * (maps.dim() - 1))
+        gain, offset = (of.to(maps).reshape(places) for of in (self.gain, self.offset))
+        # Two ways to the same offset may differ in their last bits.
+        above = (maps - offset) * gain.sign() > 1e-6 * offset.abs()
+        return above.flatten(1).any(dim=1)
+
+
+def just_rectified() -> Rectified:
+    return Rectified(torch.ones(()), torch.zeros(()))
+
+
+class _Replaced(torch.autograd.Function):
+    """A value that is known, with a way back of one's own."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, value: Tensor, back: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.back = back
+        return value.clone()  # what is returned may be changed in place
+
+    @staticmethod
+    def backward(ctx, signal):
+        return ctx.back(signal), None, None
+
+
+def _rectify(signal: Tensor) -> Tensor:
+    return signal.clamp(min=0)
+
+
+@dataclass
+class _Verdict:
+    """What is to be said of an operation: an assumption, why it is refused, or what it ends."""
+
+    notice: str = ""
+    refusal: str = ""
+    end: str = ""
+
+
+@dataclass
+class Captured:
+    """A layer in one forward pass.
+
+    Attributes
+    ----------
+    path : str
+    tail : object
+        The operation that what follows must take its input from, to belong to the layer.
+    output : Tensor, shape (1, n_features, …)
+        The feature maps, at the layer's end.
+    rectified : Rectified, optional
+    n_parts : int
+        How many parts (the convolution, activations, poolings) were seen.
+    origin : object
+        The operation of the convolution.
+    is_gate : bool
+        Whether it serves a gate alone.
+    order : int
+        Grows in order of execution.
+    """
+
+    path: str
+    tail: object
+    output: Tensor
+    rectified: Rectified | None = None
+    n_parts: int = 1
+    origin: object = None
+    is_gate: bool = False
+    order: int = 0
+
+
+class _Done(BaseException):
+    """All that was wanted is captured. No `Exception`: a network may catch those."""
+
+
+@dataclass
+class _Recorder(TorchFunctionMode):
+    """Applies the policy to one forward pass, and captures the layers."""
+
+    modules: dict[str, nn.Module]
+    wanted_modules: Sequence[str] = ()
+    enough: Callable[["_Recorder"], bool] = lambda recorder: False
+    verdicts: dict = field(default_factory=dict)  # of operations; None: nothing to be said
+    ranks: dict = field(default_factory=dict)
+    rectified: dict = field(default_factory=dict)
+    convolutions: list[Captured] = field(default_factory=list)
+    outputs: dict[str, Captured] = field(default_factory=dict)
+    stack: list[str] = field(default_factory=list)
+    widest: int = 1
+    affine: tuple[Tensor, Callable[[Tensor], Tensor]] | None = None
+
+    def __post_init__(self):
+        super().__init__()
+
+    # Where we are
+
+    @property
+    def path(self) -> str:
+        return self.stack[-1] if self.stack else ""
+
+    def _ending_module(self) -> str:
+        for path in self.stack:
+            if isinstance(self.modules[path], policy.END_MODULES):
+                return f"'{path}' ({type(self.modules[path]).__name__})"
+        return ""
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Follow which module is running, and what the wanted ones return."""
+        handles = []
+        for path, module in self.modules.items():
+            handles.append(
+                module.register_forward_pre_hook(
+                    lambda module, given, path=path: self.stack.append(path), prepend=True
+                )
+            )
+            handles.append(
+                module.register_forward_hook(
+                    lambda module, given, output, path=path: self._leave(path, given, output)
+                )
+            )
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _leave(self, path: str, given, output):
+        with torch._C.DisableTorchFunction():
+            self.stack.pop()
+            if isinstance(module := self.modules[path], FrontEndStep):
+                (x,) = given
+                memory = module.remember(x.detach())
+                output = self._replace(
+                    x, output.detach(), lambda signal: module.back(signal, memory)
+                )
+                self._note(output, _Verdict(), path)
+            if path in self.wanted_modules and path not in self.outputs:
+                if not isinstance(output, Tensor) or output.dim() < 2 or len(output) != 1:
+                    raise NetworkError(
+                        f"'{path}' does not return one tensor (1, n_features, …); name a module "
+                        "inside it"
+                    )
+                clone = output.clone()
+                rectified = self.rectified.get(output.grad_fn)
+                self.outputs[path] = Captured(
+                    path, None, clone, rectified, order=len(self.verdicts)
+                )
+                self._stop_if_enough()
+        return output
+
+    def _stop_if_enough(self) -> None:
+        if self.enough(self):
+            raise _Done
+
+    # What a function does
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(function, "__name__", str(function))
+        if name == "__get__" or not any(
+            isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves((args, kwargs))
+        ):
+            return function(*args, **kwargs)
+        bare = name.rstrip("_") if not name.startswith("__") else name
+        output, verdict = self._run(function, bare, args, kwargs)
+        changed = args[0] if name == "__setitem__" else output
+        self._note(changed, verdict, f"{self.path}.{bare}" if self.path else bare, bare)
+        self._stop_if_enough()
+        return output
+
+    def _run(self, function, name: str, args, kwargs) -> tuple[object, _Verdict]:
+        where = f"'{self.path}' ({name})" if self.path else f"'{name}'"
+        ending = self._ending_module() or (where if name in policy.END_FUNCTIONS else "")
+        if ending:
+            return function(*args, **kwargs), _Verdict(end=ending)
+        if name in policy.ACTIVATIONS:
+            by_assumption = policy.ACTIVATIONS[name] != policy.RELU
+            if name in {"clamp", "clamp_min", "clip"}:
+                by_assumption = [*args[1:], *kwargs.values()] not in ([0], [0, None])
+            notice = f"{where} walks back by a ReLU" if by_assumption else ""
+            return self._replaced(function, args, kwargs, _rectify), _Verdict(notice)
+        if name in policy.PASSING:
+            notice = f"{where} takes part forward, and passes everything on the way back"
+            output = self._replaced(function, args, kwargs, lambda signal: signal)
+            return output, _Verdict(notice)
+        if name == "batch_norm" or name in policy.OWN_STATISTICS:
+            return self._normalise(function, name, args, kwargs, where)
+        if name == "glu":
+            x, dim = _first(args, kwargs), kwargs.get("dim", args[1] if len(args) > 1 else -1)
+            signal, gate = x.chunk(2, dim)
+            return signal * gate.detach().sigmoid(), _Verdict(f"{where}: its gate is held constant")
+        if name == "amax":
+            return _maxima(*args, **kwargs), _Verdict()
+        if name in policy.PRODUCTS:
+            return self._multiply(function, args, kwargs, where)
+        return function(*args, **kwargs), _Verdict()
+
+    def _replace(self, x: Tensor, value: Tensor, back) -> Tensor:
+        return _Replaced.apply(x, value, back)
+
+    def _replaced(self, function, args, kwargs, back) -> Tensor:
+        x = _first(args, kwargs)
+        given = x.detach().clone()
+        if args:
+            value = function(given, *args[1:], **kwargs)
+        else:
+            value = function(**{**kwargs, "input": given})
+        output = self._replace(x, value.detach(), back)
+        return x.copy_(output) if value is given else output
+
+    def _normalise(self, function, name, args, kwargs, where) -> tuple[Tensor, _Verdict]:
+        x = _first(args, kwargs)
+        given = dict(zip(_ARGUMENTS[name], args, strict=False)) | kwargs
+        own = name != "batch_norm" or given.get("training") or given.get("running_mean") is None
+        if name == "instance_norm" and not given.get("use_input_stats", True):
+            own = False
+        self.affine = None
+        with torch.no_grad():
+            gain = _gain(name, x.detach(), given, bool(own))
+        if not own:
+            others = {**given, "input": None}
+
+            def shift(offset: Tensor) -> Tensor:
+                silence = offset.expand(gain.numel()).reshape(1, *gain.shape)
+                return function(**{**others, "input": silence}).flatten()
+
+            self.affine = gain.flatten(), shift
+        notice = f"{where}: its input's own statistics are held constant" if own else ""
+        return self._replaced(function, args, kwargs, lambda s: s * gain), _Verdict(notice)
+
+    def _multiply(self, function, args, kwargs, where) -> tuple[object, _Verdict]:
+        a, b = args[0], args[1] if len(args) > 1 else kwargs.get("other")
+        both = all(isinstance(of, Tensor) and of.requires_grad for of in (a, b))
+        if not both:
+            return function(*args, **kwargs), _Verdict()
+        ranks = [(self.ranks.get(of.grad_fn, 0), -of.numel()) for of in (a, b)]
+        if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
+            return function(*args, **kwargs), _Verdict()
+        signal, gate = (b, a) if ranks[0] > ranks[1] else (a, b)
+        only_gate = _reach(gate.grad_fn) - _reach(signal.grad_fn)
+        for convolution in self.convolutions:
+            convolution.is_gate |= convolution.origin in only_gate
+        notice = f"{where}: its gate is held constant"
+        if signal is a:
+            return function(a, b.detach()), _Verdict(notice)
+        return signal * gate.detach(), _Verdict(notice)
+
+    # What autograd makes of it
+
+    def _note(self, output, verdict: _Verdict, where: str, name: str = "") -> None:
+        tensors = [
+            of for of in tree_leaves(output) if isinstance(of, Tensor) and of.grad_fn is not None
+        ]
+        new, known = [], []
+        pending = [of.grad_fn for of in tensors]
+        while pending:
+            node = pending.pop()
+            if node in self.verdicts:
+                known.append(node)
+            elif node not in new:
+                new.append(node)
+                pending += [below for below, _ in node.next_functions if below is not None]
+        if not new:
+            return
+        self.widest = max(self.widest, *[of.numel() for of in tensors])
+        allowed = verdict.end or verdict.refusal
+        for node in new:
+            refusal = "" if allowed else _refuse(node, where)
+            self.verdicts[node] = _Verdict(refusal=refusal) if refusal else None
+        top = tensors[0].grad_fn
+        if verdict.notice or verdict.end or verdict.refusal:
+            for of in tensors:
+                self.verdicts[of.grad_fn] = self.verdicts[of.grad_fn] or verdict
+        if verdict.end:
+            return
+        if name in policy.GATE_RANKS:
+            self.ranks[top] = policy.GATE_RANKS[name]
+        elif known and all(node in self.ranks for node in known) and _is_shaping(new):
+            for of in tensors:
+                self.ranks[of.grad_fn] = min(self.ranks[node] for node in known)
+        if len(tensors) == 1:
+            self._follow_layers(tensors[0], name, set(known))
+
+    def _follow_layers(self, output: Tensor, name: str, known: set) -> None:
+        node = output.grad_fn
+        if name in policy.CONVOLUTIONS:
+            path = self.path or name
+            order = len(self.verdicts)
+            layer = Captured(path, node, output.clone(), origin=node, order=order)
+            self.convolutions.append(layer)
+            return
+        is_activation, is_pooling = name in policy.ACTIVATIONS, name in policy.POOLINGS
+        follows = is_activation or is_pooling or name in policy.DROPOUTS
+        follows = follows or name in {"batch_norm", "contiguous", "mul"} | policy.OWN_STATISTICS
+        if not follows or len(known) != 1:
+            return
+        (before,) = known
+        if is_activation:
+            self.rectified[node] = just_rectified()
+        elif before in self.rectified:
+            self.rectified[node] = self.rectified[before]
+            if name == "batch_norm" and self.affine:
+                gain, shift = self.affine
+                of = self.rectified[before]
+                self.rectified[node] = Rectified(of.gain * gain, shift(of.offset))
+            elif name in policy.OWN_STATISTICS:
+                del self.rectified[node]
+        for layer in self.convolutions:
+            if layer.tail == before:
+                layer.tail = node
+                if is_activation or is_pooling:
+                    layer.output = output.clone()
+                    layer.rectified = self.rectified.get(node)
+                    layer.n_parts += 1
+
+
+_ARGUMENTS = {
+    "batch_norm": "input running_mean running_var weight bias training momentum eps".split(),
+    "instance_norm": (
+        "input running_mean running_var weight bias use_input_stats momentum eps".split()
+    ),
+    "group_norm": "input num_groups weight bias eps".split(),
+    "layer_norm": "input normalized_shape weight bias eps".split(),
+}
+
+
+def _first(args, kwargs) -> Tensor:
+    return args[0] if args else kwargs["input"]
+
+
+def _gain(name: str, x: Tensor, given: dict, own: bool) -> Tensor:
+    """What a normalisation multiplies its input with, of a shape that fits the input's."""
+    eps, weight = given.get("eps", 1e-5), given.get("weight")
+    per_channel = (-1, *[1] * (x.dim() - 2))
+    if name == "layer_norm":
+        dims = tuple(range(-len(given["normalized_shape"]), 0))
+        gain = torch.rsqrt(x.var(dims, correction=0, keepdim=True) + eps)
+        return gain if weight is None else gain * weight
+    if name == "group_norm":
+        groups = x.unflatten(1, (given["num_groups"], -1)).flatten(2)
+        gain = torch.rsqrt(groups.var(2, correction=0) + eps)
+        gain = gain.repeat_interleave(x.shape[1] // given["num_groups"], 1)
+        gain = gain.reshape(len(x), *per_channel)
+    elif own:
+        dims = tuple(range(2, x.dim())) if name == "instance_norm" else (0, *range(2, x.dim()))
+        gain = torch.rsqrt(x.var(dims, correction=0, keepdim=True) + eps)
+    else:
+        gain = torch.rsqrt(given["running_var"] + eps).reshape(per_channel)
+    return gain if weight is None else gain * weight.reshape(per_channel)
+
+
+def _maxima(x: Tensor, dim: int | Sequence[int] = (), keepdim: bool = False) -> Tensor:
+    """Maxima over dimensions, each from one place alone, where autograd would share among ties."""
+    dims = [dim] if isinstance(dim, int) else list(dim) or list(range(x.dim()))
+    dims = sorted(of % x.dim() for of in dims)
+    kept = [of for of in range(x.dim()) if of not in dims]
+    flat = x.permute(*kept, *dims).flatten(len(kept))
+    values = flat.max(-1).values
+    if keepdim:
+        values = values.reshape([1 if of in dims else size for of, size in enumerate(x.shape)])
+    return values
+
+
+def _operation(node) -> str:
+    return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
+
+
+def _is_shaping(nodes: Iterable) -> bool:
+    plain = policy.SHAPING | {"Mul", "Div", "Add", "Sub", "Rsub", "Neg"}
+    return all(_operation(node) in plain for node in nodes)
+
+
+def _refuse(node, where: str) -> str:
+    """Why an operation cannot walk back, or nothing."""
+    operation = _operation(node)
+    if operation == "AccumulateGrad" or type(node).__name__ == "_ReplacedBackward":
+        return ""
+    if operation in policy.BILINEAR:
+        factors = [below for below, _ in node.next_functions]
+        signals = [below for below in factors if below is not None]
+        if len(signals) <= 1 and not (operation == "Div" and factors[-1] is not None):
+            return ""
+        return f"cannot deconvolve '{where}': a product or quotient of two signals ({operation})"
+    if operation in policy.LINEAR:
+        return ""
+    return (
+        f"cannot deconvolve '{where}' ({operation}): it is not linear, and no rule says how it "
+        "walks back (auralise/deconvnet/policy.py lists them)"
+    )
+
+
+def _reach(node) -> set:
+    """The operations that a result is made of."""
+    reached, pending = set(), [node]
+    while pending:
+        node = pending.pop()
+        if node is not None and node not in reached:
+            reached.add(node)
+            pending += [below for below, _ in node.next_functions]
+    return reached
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The module inside DataParallel and `torch.compile`.
+
+    Raises
+    ------
+    NetworkError
+        It is scripted: what runs inside cannot be followed.
+    """
+    while True:
+        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            network = network.module
+        elif isinstance(getattr(network, "_orig_mod", None), nn.Module):
+            network = network._orig_mod
+        else:
+            break
+    for path, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise NetworkError(
+                f"'{path}' is TorchScript, inside which nothing can be followed; pass the module "
+                "that it was scripted or traced from"
+            )
+    return network
+
+
+@dataclass(frozen=True)
+class GraphPass:
+    """What one song left behind: its input, and the layers' feature maps with their history."""
+
+    size: tuple[int, ...]
+    leaf: Tensor
+    layers: dict[int, Captured]
+    widest: int
+
+
+class Graph:
+    """Any network, forward as it is and back by the rules of the policy.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Is copied.
+    layers : sequence of int or str, optional
+        Default layers by number, or modules by path; all default layers if there are none.
+    shape : tuple of int, optional
+        Of an input that passes, as `magnitude` in `forward`; found by trial if there is none.
+    device : torch.device
+
+    Attributes
+    ----------
+    layers : list of FoundLayer
+    assumptions : list of str
+
+    Raises
+    ------
+    NetworkError
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        layers: Sequence[int | str] | None = None,
+        shape: Sequence[int] | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        network = unwrapped(network)
+        try:
+            copied = copy.deepcopy(network).eval().float().requires_grad_(False).to(device)
+        except Exception as error:  # whatever a foreign module raises
+            raise NetworkError(
+                f"{type(network).__name__} cannot be copied ({_short(error)}); remove what keeps "
+                "a history of gradients, such as weight norm (torch.nn.utils.remove_weight_norm)"
+            ) from None
+        self.network, self.device = copied, torch.device(device)
+        self.modules = {path: module for path, module in copied.named_modules() if path}
+        self._name = type(network).__name__
+        self._wanted_modules = [of for of in layers or () if isinstance(of, str)]
+        for path in self._wanted_modules:
+            if path not in self.modules:
+                known = ", ".join(list(self.modules)[:12])
+                raise NetworkError(f"{self._name} has no module '{path}'; it has {known}, …")
+        recorder = self._try_shapes(shape)
+        self._choose(recorder, layers)
+
+    # Finding out
+
+    def _try_shapes(self, shape: Sequence[int] | None) -> _Recorder:
+        best, reason = None, "no input was tried"
+        for of_magnitude, n_leading in self._candidates(shape):
+            recorder = _Recorder(self.modules, self._wanted_modules)
+            self._n_leading = n_leading
+            x = torch.rand(tuple(of_magnitude), generator=torch.Generator().manual_seed(0))
+            try:
+                self._run(recorder, x.to(self.device))
+                failed = ""
+            except NetworkError:
+                raise
+            except Exception as error:  # whatever a foreign module raises
+                if is_want_of_memory(error):
+                    raise
+                failed = f"at '{recorder.path}': {_short(error)}"
+                reason = reason if best and best.convolutions else failed
+            found = len(recorder.convolutions) + len(recorder.outputs)
+            if best is None or found > len(best.convolutions) + len(best.outputs):
+                best, self._layout, self._tried = recorder, n_leading, tuple(of_magnitude)
+            if not failed or self._has_all(best):
+                break
+        if best is None or not (best.convolutions or best.outputs):
+            raise NetworkError(
+                f"{self._name} has no Conv1d or Conv2d that an input reaches ({reason}); if it "
+                "wants an input of a certain size, pass shape=(n_bins, n_frames)"
+            )
+        self._n_leading = self._layout
+        return best
+
+    def _has_all(self, recorder: _Recorder) -> bool:
+        seen = {layer.path for layer in recorder.convolutions}
+        wanted = {
+            path for path, module in self.modules.items() if isinstance(module, nn.Conv1d | nn.Conv2d)
+        }
+        return bool(wanted) and wanted <= seen
+
+    def _candidates(self, shape: Sequence[int] | None) -> Iterator[tuple[Sequence[int], int]]:
+        """Shapes of a magnitude, and how many dimensions of 1 the network wants before them."""
+        kinds = nn.Conv1d | nn.Conv2d
+        first = next((of for of in self.modules.values() if isinstance(of, kinds)), None)
+        n_inputs = first.in_channels if first is not None else 1
+        if shape is not None:
+            shapes = [tuple(shape)]
+        elif isinstance(first, nn.Conv1d):
+            shapes = [(n,) for n in SAMPLES_TRIED] if n_inputs == 1 else []
+            shapes += [(n_inputs, n) for n in FRAMES_TRIED]
+        else:
+            hints = [
+                module.num_features
+                for module in self.modules.values()
+                if isinstance(module, nn.BatchNorm2d)
+            ][:1]
+            bins = [*BINS_TRIED[:1], *(n for n in hints if n >= 16), *BINS_TRIED[1:]]
+            shapes = [(n, n_frames) for n_frames in FRAMES_TRIED for n in bins]
+            if n_inputs > 1:
+                shapes = [(n_inputs, *of) for of in shapes] + shapes
+        for of in shapes:
+            whole = 3 if isinstance(first, nn.Conv1d) else 4
+            for n_dims in (whole, 3, 2):
+                if n_dims > len(of):
+                    yield of, n_dims - len(of)
+
+    def _run(self, recorder: _Recorder, magnitude: Tensor) -> Tensor:
+        """Run the network until all is captured, and return the leaf of autograd."""
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = magnitude.clone().requires_grad_()
+            x = leaf.clone().reshape(*[1] * self._n_leading, *leaf.shape)
+            recorder.verdicts.update(dict.fromkeys(_reach(x.grad_fn)))
+            recorder.widest = max(recorder.widest, x.numel())
+            try:
+                with recorder.watching():
+                    self.network(x)
+            except _Done:
+                pass
+        return leaf
+
+    def _choose(self, recorder: _Recorder, layers: Sequence[int | str] | None) -> None:
+        assumptions: list[str] = []
+        usable, behind = [], []
+        for number, layer in enumerate(recorder.convolutions):
+            if layer.is_gate:
+                continue
+            facts = self._facts(recorder, layer)
+            ends = [fact.end for fact in facts if fact.end]
+            if ends:
+                behind.append((layer, ends[-1]))
+                continue
+            usable.append((number, layer, facts))
+        ends = [verdict.end for verdict in recorder.verdicts.values() if verdict and verdict.end]
+        for end in ends[:1]:
+            assumptions.append(f"the convolutional part ends at {end}; what follows is left out")
+        chosen = []
+        if layers is None:
+            chosen = [("number", *of) for of in usable]
+        else:
+            order = list(recorder.outputs)
+            for of in layers:
+                if isinstance(of, str):
+                    if of not in recorder.outputs:
+                        raise NetworkError(f"'{of}' did not run on an input of {self._tried}")
+                    layer = recorder.outputs[of]
+                    facts = self._facts(recorder, layer)
+                    ends = [fact.end for fact in facts if fact.end]
+                    if ends:
+                        raise NetworkError(
+                            f"'{of}' lies behind {ends[-1]}, where the convolutional part ends"
+                        )
+                    chosen.append(("module", order.index(of), layer, facts))
+                elif not 1 <= of <= len(usable):
+                    raise NetworkError(
+                        f"layer {of} of a network with layers 1 to {len(usable)}"
+                    )
+                else:
+                    chosen.append(("number", *usable[of - 1]))
+        for _, _, layer, facts in chosen:
+            for fact in facts:
+                if fact.refusal:
+                    raise NetworkError(f"layer '{layer.path}': {fact.refusal}")
+            if not layer.output.requires_grad:
+                raise NetworkError(
+                    f"'{layer.path}' does not depend on the input in a way that gradients follow"
+                )
+        if not chosen:
+            raise NetworkError(f"{self._name} has no Conv1d or Conv2d before {behind[0][1]}")
+        seen = {of.path for of in recorder.convolutions}
+        for path, module in self.modules.items():
+            if isinstance(module, nn.Conv1d | nn.Conv2d) and path not in seen and layers is None:
+                assumptions.append(f"'{path}' was not reached, and is left out")
+        chosen.sort(key=lambda of: of[2].order)
+        notices = {
+            fact.notice: None for *_, facts in chosen for fact in reversed(facts) if fact.notice
+        }
+        self.assumptions = [*notices, *assumptions]
+        self._kinds = [(kind, index) for kind, index, *_ in chosen]
+        self._n_parts = [layer.n_parts for _, _, layer, _ in chosen]
+        self._paths = [layer.path for _, _, layer, _ in chosen]
+        self.rectified = [layer.rectified for _, _, layer, _ in chosen]
+        self.layers = [
+            FoundLayer(number, layer.path, layer.output.shape[1])
+            for number, (_, _, layer, _) in enumerate(chosen, start=1)
+        ]
+
+    def _facts(self, recorder: _Recorder, layer: Captured) -> list[_Verdict]:
+        recorder._note(layer.output, _Verdict(), layer.path)  # what was not seen is checked now
+        verdicts = [recorder.verdicts.get(node) for node in _ordered(layer.output.grad_fn)]
+        return [verdict for verdict in verdicts if verdict]
+
+    # Every song
+
+    @property
+    def n_dims(self) -> int:
+        return len(self._tried)
+
+    @property
+    def wanted_shape(self) -> str:
+        return ("(n_samples,)", "(n_bins, n_frames)", "(n_channels, n_bins, n_frames)")[
+            self.n_dims - 1
+        ]
+
+    def forward(self, magnitude: Tensor, numbers: Iterable[int] | None = None) -> GraphPass:
+        """One forward pass, no further than the layers (counted from 1) are.
+
+        Raises
+        ------
+        NetworkError
+            The magnitude does not pass.
+        """
+        wanted = sorted(set(range(1, len(self.layers) + 1) if numbers is None else numbers))
+        modules = [self._paths[n - 1] for n in wanted if self._kinds[n - 1][0] == "module"]
+
+        def enough(recorder: _Recorder) -> bool:
+            for n in wanted:
+                kind, index = self._kinds[n - 1]
+                if kind == "module":
+                    if self._paths[n - 1] not in recorder.outputs:
+                        return False
+                elif (
+                    len(recorder.convolutions) <= index
+                    or recorder.convolutions[index].n_parts < self._n_parts[n - 1]
+                ):
+                    return False
+            return True
+
+        recorder = _Recorder(self.modules, modules, enough)
+        size = " × ".join(map(str, magnitude.shape))
+        try:
+            leaf = self._run(recorder, magnitude)
+        except NetworkError:
+            raise
+        except Exception as error:  # whatever a foreign module raises
+            if is_want_of_memory(error):
+                raise
+            raise NetworkError(
+                f"a magnitude of {size} does not pass '{recorder.path}'; choose a longer sound or "
+                f"window, or the bins that the network wants ({_short(error)})"
+            ) from None
+        if not enough(recorder):
+            raise NetworkError(
+                f"on a magnitude of {size} {self._name} takes another way than on {self._tried}; "
+                "pass the shape that it is used on (shape=)"
+            )
+        layers = {}
+        for n in wanted:
+            kind, index = self._kinds[n - 1]
+            path = self._paths[n - 1]
+            is_module = kind == "module"
+            layer = layers[n] = (
+                recorder.outputs[path] if is_module else recorder.convolutions[index]
+            )
+            for fact in self._facts(recorder, layer):
+                if fact.refusal or fact.end:
+                    raise NetworkError(f"layer '{path}': {fact.refusal or fact.end}")
+        return GraphPass(tuple(magnitude.shape), leaf, layers, recorder.widest)
+
+    def back(self, passed: GraphPass, wanted: Iterable[tuple[int, list[int]]]) -> Iterator[Tensor]:
+        """As `auralise.deconvnet.steps.StepByStep.back`; maps have the shape of the magnitude."""
+        batch_size = max(1, WORKING_MEMORY // (4 * passed.widest))
+        for number, features in wanted:
+            output = passed.layers[number].output
+            maps = output.detach()
+            found = maps.new_empty(len(features), *passed.size)
+            for first in range(0, len(features), batch_size):
+                batch = features[first : first + batch_size]
+                with torch.inference_mode(False), torch.enable_grad():
+                    starts = torch.zeros(len(batch), *maps.shape, device=maps.device)
+                    for row, feature in enumerate(batch):
+                        starts[row, :, feature] = maps[:, feature]
+                    (some,) = torch.autograd.grad(
+                        output,
+                        passed.leaf,
+                        starts,
+                        retain_graph=True,
+                        is_grads_batched=True,
+                    )
+                found[first : first + len(batch)] = some
+            yield found
+
+
+def fired(maps: Tensor, rectified: Rectified | None) -> Tensor:
+    """Which of feature maps ``(n_features, …)`` are more than what silence leaves."""
+    if rectified is None:
+        return (maps != 0).flatten(1).any(dim=1)
+    return rectified.fired(maps)
+
+
+def _ordered(node) -> list:
+    """The operations that a result is made of, the last first."""
+    order, seen, pending = [], set(), [node]
+    while pending:
+        node = pending.pop(0)
+        if node is not None and node not in seen:
+            seen.add(node)
+            order.append(node)
+            pending += [below for below, _ in node.next_functions]
+    return order
+
+
+def _short(error: BaseException) -> str:
+    return shorten(f"{type(error).__name__}: {error}", 160, placeholder=" …")

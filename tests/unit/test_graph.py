@@ -1,0 +1,600 @@
+"""What `Deconvnet` promises for any graph: the maps of autograd whose activations are ReLUs back.
+
+The reference below shares no line with the product: it replaces modules, and knows only modules.
+"""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.deconvnet.graph import Graph
+from auralise.errors import NetworkError
+
+TOLERANCE = 1e-5
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
+ACTIVATIONS += (nn.Tanh, nn.PReLU)
+
+
+# The reference
+
+
+class RectifiedBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, function):
+        return function(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return torch.relu(gradient), None
+
+
+class Rectifier(nn.Module):
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = copy.deepcopy(activation)
+        if hasattr(activation, "inplace"):
+            self.activation.inplace = False
+
+    def forward(self, x):
+        return RectifiedBack.apply(x, self.activation)
+
+
+class HeldStatistics(nn.Module):
+    """A normalisation as an affine map, whose slope is found by its own effect on 0 and 1."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = copy.deepcopy(norm)
+
+    def forward(self, x):
+        still, n = x.detach(), self.norm
+        dims = {
+            nn.InstanceNorm2d: (2, 3),
+            nn.LayerNorm: (-1,),
+        }.get(type(n))
+        if dims is None:  # groups
+            parts = [
+                self._standardise(part, held, (1, 2, 3))
+                for part, held in zip(
+                    x.chunk(n.num_groups, 1), still.chunk(n.num_groups, 1), strict=True
+                )
+            ]
+            y = torch.cat(parts, 1)
+        else:
+            y = self._standardise(x, still, dims)
+        if getattr(n, "weight", None) is None:
+            return y
+        if isinstance(n, nn.LayerNorm):
+            return y * n.weight + n.bias
+        return y * n.weight[:, None, None] + n.bias[:, None, None]
+
+    def _standardise(self, x, still, dims):
+        mean = still.mean(dims, keepdim=True)
+        variance = ((still - mean) ** 2).mean(dims, keepdim=True)
+        return (x - mean) / torch.sqrt(variance + self.norm.eps)
+
+
+class Gated(nn.Module):
+    """Squeeze and excitation."""
+
+    def __init__(self, n, gate=nn.Sigmoid):
+        super().__init__()
+        self.squeeze = nn.AdaptiveAvgPool2d(1)
+        self.down, self.relu, self.up = nn.Conv2d(n, 2, 1), nn.ReLU(), nn.Conv2d(2, n, 1)
+        self.gate = gate()
+
+    def weigh(self, x):
+        return self.gate(self.up(self.relu(self.down(self.squeeze(x)))))
+
+    def forward(self, x):
+        return x * self.weigh(x)
+
+
+class HeldGate(nn.Module):
+    def __init__(self, gated):
+        super().__init__()
+        self.gated = gated
+
+    def forward(self, x):
+        return x * self.gated.weigh(x).detach()
+
+
+def by_the_rules(module):
+    if isinstance(module, ACTIVATIONS):
+        return Rectifier(module)
+    if isinstance(module, nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm):
+        return HeldStatistics(module)
+    if isinstance(module, Gated):
+        return HeldGate(module)
+    for name, child in module.named_children():
+        setattr(module, name, by_the_rules(child))
+    return module
+
+
+def reference(network, magnitude, end):
+    """Feature maps and deconvolved maps of the output of the module at the path `end`."""
+    network = by_the_rules(copy.deepcopy(network).eval().requires_grad_(False))
+    caught = []
+    network.get_submodule(end).register_forward_hook(
+        lambda module, given, output: caught.append(output.clone())
+    )
+    leaf = torch.from_numpy(magnitude).requires_grad_()
+    x = leaf
+    while x.dim() < network.n_dims:
+        x = x[None]
+    network(x)
+    (maps,) = caught
+    found = []
+    for feature in range(maps.shape[1]):
+        own = maps[:, feature]
+        (gradient,) = torch.autograd.grad((own * own.detach()).sum(), leaf, retain_graph=True)
+        found.append(gradient.numpy())
+    return maps[0].detach().numpy(), np.stack(found)
+
+
+def magnitude_of(*shape, seed=0):
+    return np.abs(np.random.default_rng(seed).standard_normal(shape)).astype(np.float32)
+
+
+def randomise(network, seed=0):
+    torch.manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear | nn.ConvTranspose2d):
+            module.reset_parameters()
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.running_var.uniform_(0.3, 3)
+            module.running_mean.uniform_(-0.2, 0.2)
+            nn.init.uniform_(module.weight, -1.5, 1.5)
+            nn.init.uniform_(module.bias, -0.2, 0.2)
+        if isinstance(module, nn.GroupNorm | nn.LayerNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+    return network
+
+
+class Net(nn.Module):
+    """A network written as people write them: modules, and a function that uses them."""
+
+    def __init__(self, forward, n_dims=4, **modules):
+        super().__init__()
+        for name, module in modules.items():
+            setattr(self, name, module)
+        self.steps, self.n_dims = forward, n_dims
+
+    def forward(self, x):
+        return self.steps(self, x)
+
+
+def conv(n_in, n_out, kernel=3, **options):
+    return nn.Conv2d(n_in, n_out, kernel, **{"padding": "same", **options})
+
+
+def assert_agrees(net, network, magnitude, layer, end):
+    maps, expected = reference(network, magnitude, end)
+    number = net.number(layer)
+    found = net.deconvolve(magnitude, layer)
+    fired = net.fired(number, maps)
+    assert found.shape == expected.shape
+    assert fired.any() and expected.any()
+    for own, wanted, is_live in zip(found, expected, fired, strict=True):
+        if is_live:
+            assert np.abs(own - wanted).max() <= TOLERANCE * np.abs(wanted).max()
+        else:
+            assert not own.any()
+
+
+def residual():
+    return Net(
+        lambda m, x: m.head(m.out(m.b(m.relu1(m.norm(m.a(x)))) + m.short(x)).mean((2, 3))),
+        a=conv(1, 6), norm=nn.BatchNorm2d(6), relu1=nn.ReLU(inplace=True), b=conv(6, 6),
+        short=conv(1, 6, 1), out=nn.ReLU(), head=nn.Linear(6, 2),
+    )  # fmt: skip
+
+
+def branches():
+    return Net(
+        lambda m, x: m.out(m.c(torch.cat([m.ra(m.a(x)), m.rb(m.b(x)).flip(1)], 1))),
+        a=conv(1, 3, (7, 1)), ra=nn.ReLU(), b=conv(1, 4, (1, 5)), rb=nn.ELU(), c=conv(7, 5),
+        out=nn.ReLU(),
+    )  # fmt: skip
+
+
+def unet():
+    def forward(m, x):
+        skip = m.r1(m.a(x))
+        deep = m.r2(m.b(m.pool(skip)))
+        up = functional.interpolate(deep, size=skip.shape[2:], mode="bilinear")
+        return m.r3(m.c(torch.cat([skip, up], dim=1)))
+
+    return Net(
+        forward, a=conv(1, 4), r1=nn.LeakyReLU(), pool=nn.MaxPool2d(2), b=conv(4, 6), r2=nn.ReLU(),
+        c=conv(10, 5), r3=nn.ReLU(),
+    )  # fmt: skip
+
+
+def dense_block():
+    def forward(m, x):
+        x = m.stem(x)
+        for norm, relu, grow in ((m.n1, m.r1, m.a), (m.n2, m.r2, m.b)):
+            x = torch.cat([x, grow(relu(norm(x)))], 1)
+        return m.block(x)
+
+    return Net(
+        forward, stem=conv(1, 4), n1=nn.BatchNorm2d(4), r1=nn.ReLU(), a=conv(4, 3),
+        n2=nn.BatchNorm2d(7), r2=nn.ReLU(), b=conv(7, 3), block=nn.Identity(),
+    )  # fmt: skip
+
+
+def mobile():
+    return Net(
+        lambda m, x: m.out(m.project(m.se(m.h2(m.depth(m.h1(m.n(m.a(x))))))) + m.a(x)[:, :6]),
+        a=conv(1, 8, stride=2, padding=1), n=nn.BatchNorm2d(8), h1=nn.Hardswish(inplace=True),
+        depth=conv(8, 8, 5, groups=8), h2=nn.Hardswish(), se=Gated(8, nn.Hardsigmoid),
+        project=conv(8, 6, 1), out=nn.Identity(),
+    )  # fmt: skip
+
+
+def convnext():
+    def forward(m, x):
+        x = m.stem(x)
+        y = m.depth(x).permute(0, 2, 3, 1)
+        y = m.narrow(m.gelu(m.wide(m.norm(y)))).permute(0, 3, 1, 2)
+        return m.out(x + y)
+
+    return Net(
+        forward, stem=conv(1, 6, 4, stride=4, padding=0), depth=conv(6, 6, 7, groups=6),
+        norm=nn.LayerNorm(6), wide=nn.Linear(6, 12), gelu=nn.GELU(), narrow=nn.Linear(12, 6),
+        out=nn.Identity(),
+    )  # fmt: skip
+
+
+def in_a_row(*modules, n_dims=4):
+    names = {f"m{number}": module for number, module in enumerate(modules)}
+
+    def forward(m, x):
+        for name in names:
+            x = getattr(m, name)(x)
+        return x
+
+    return Net(forward, n_dims, **names)
+
+
+NETWORKS = {
+    "residual": (residual(), "out"),
+    "branches": (branches(), "out"),
+    "U-Net": (unet(), "r3"),
+    "DenseNet": (dense_block(), "block"),
+    "MobileNetV3": (mobile(), "out"),
+    "ConvNeXt": (convnext(), "out"),
+    "instance norm": (
+        in_a_row(conv(1, 4), nn.InstanceNorm2d(4, affine=True), nn.ReLU(), conv(4, 5), nn.ReLU()),
+        "m4",
+    ),
+    "group norm, SiLU": (
+        in_a_row(conv(1, 4), nn.GroupNorm(2, 4), nn.SiLU(), conv(4, 5), nn.Tanh()),
+        "m4",
+    ),
+    "dilated, grouped, ceil": (
+        in_a_row(
+            *(conv(1, 4, dilation=2), nn.PReLU(), nn.MaxPool2d(3, 2, 1, ceil_mode=True)),
+            *(conv(4, 8, groups=2, padding_mode="reflect"), nn.ReLU6(), nn.AvgPool2d(2)),
+        ),
+        "m5",
+    ),
+    "up": (in_a_row(conv(1, 4), nn.ReLU(), nn.ConvTranspose2d(4, 3, 2, stride=2)), "m2"),
+}
+
+
+@pytest.mark.parametrize("shape", [(41, 38), (64, 37)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_graph_is_explained(name, shape):
+    network, end = NETWORKS[name]
+    randomise(network)
+    net = Deconvnet(network, layers=[end])
+    assert [(layer.number, layer.path) for layer in net.layers] == [(1, end)]
+    assert_agrees(net, network, magnitude_of(*shape), end, end)
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("residual", ["a", "b", "short"]),
+        ("branches", ["a", "b", "c"]),
+        ("MobileNetV3", ["a", "depth", "project", "a"]),
+        ("ConvNeXt", ["stem", "depth"]),
+    ],
+)
+def test_every_convolution_outside_of_gates_is_a_layer(name, paths):
+    net = Deconvnet(NETWORKS[name][0])
+    assert [layer.path for layer in net.layers] == paths
+    assert [layer.number for layer in net.layers] == list(range(1, len(paths) + 1))
+
+
+def test_a_layer_ends_at_its_pooling():
+    network = randomise(unet())
+    net = Deconvnet(network)
+    magnitude = magnitude_of(40, 36)
+    for layer, end in (("a", "pool"), ("b", "r2"), ("c", "r3")):
+        assert_agrees(net, network, magnitude, layer, end)
+
+
+@pytest.mark.parametrize("n_channels", [2, 8])
+def test_several_input_channels(n_channels):
+    network = randomise(in_a_row(conv(n_channels, 4), nn.ReLU(), conv(4, 3), nn.ReLU()))
+    net = Deconvnet(network)
+    magnitude = magnitude_of(n_channels, 20, 22)
+    assert net.deconvolve(magnitude, 2).shape == (3, n_channels, 20, 22)
+    assert_agrees(net, network, magnitude, 2, "m3")
+    with pytest.raises(NetworkError, match=r"expected a real magnitude \(n_channels, n_bins"):
+        net.deconvolve(magnitude[0], 1)
+
+
+@pytest.mark.parametrize(("n_inputs", "shape"), [(1, (1500,)), (20, (20, 90))])
+def test_convolutions_of_one_dimension(n_inputs, shape):
+    network = randomise(
+        in_a_row(
+            *(nn.Conv1d(n_inputs, 6, 3, stride=3), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(3)),
+            *(nn.Conv1d(6, 5, 3, padding=1), nn.ReLU()),
+            n_dims=3,
+        )
+    )
+    net = Deconvnet(network)
+    assert_agrees(net, network, magnitude_of(*shape), "m0", "m3")
+    assert_agrees(net, network, magnitude_of(*shape), "m4", "m5")
+
+
+def functions(m, x):
+    x = x.unsqueeze(1)
+    x = functional.max_pool2d(functional.relu(m.a(x)), 2)
+    x = torch.relu(m.b(x))
+    x = x.view(x.size(0), -1)
+    return m.dense(x)
+
+
+def test_functions_and_a_head_of_another_size():
+    network = Net(functions, a=conv(1, 4), b=conv(4, 5), dense=nn.Linear(17, 2))
+    chain = in_a_row(network.a, nn.ReLU(), nn.MaxPool2d(2), network.b, nn.ReLU())
+    net, magnitude = Deconvnet(network), magnitude_of(33, 30)
+    assert_agrees(net, chain, magnitude, "b", "m4")
+
+
+# What is said
+
+
+def test_a_gate_that_people_write_by_hand_is_held():
+    by_hand = Net(
+        lambda m, x: m.out(m.a(x) * torch.sigmoid(m.g(x))), a=conv(1, 4), g=conv(1, 4),
+        out=nn.Identity(),
+    )  # fmt: skip
+    net = Deconvnet(randomise(by_hand), layers=["out"])
+    assert net.assumptions == ["'mul': its gate is held constant"]
+    assert [of.path for of in Deconvnet(by_hand).layers] == ["a"]
+
+
+def test_assumptions_name_module_and_rule():
+    net = Deconvnet(NETWORKS["group norm, SiLU"][0])
+    assert net.assumptions == [
+        "'m1' (group_norm): its input's own statistics are held constant",
+        "'m2' (silu) walks back by a ReLU",
+        "'m4' (tanh) walks back by a ReLU",
+    ]
+    assert Deconvnet(NETWORKS["residual"][0]).assumptions == []
+
+
+def recurrent(m, x):
+    x = m.relu(m.a(x)).mean(2).transpose(1, 2)
+    return m.late(m.rest(x)[0][:, None])
+
+
+def attending(m, x):
+    x = m.relu(m.a(x)).mean(2).transpose(1, 2)
+    return m.late(m.rest(x)[:, None])
+
+
+@pytest.mark.parametrize(
+    ("forward", "rest"),
+    [
+        (recurrent, nn.LSTM(4, 3, batch_first=True)),
+        (attending, nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)),
+    ],
+)
+def test_recurrent_and_attention_parts_end_the_convolutional_part(forward, rest):
+    network = Net(forward, a=conv(1, 4), relu=nn.ReLU(), rest=rest, late=conv(1, 2))
+    net = Deconvnet(network)
+    assert [layer.path for layer in net.layers] == ["a"]
+    (said,) = net.assumptions
+    assert f"ends at 'rest' ({type(rest).__name__}); what follows is left out" in said
+    with pytest.raises(NetworkError, match="'late' lies behind 'rest'"):
+        Deconvnet(network, layers=["late"])
+
+
+def test_a_chain_says_what_it_leaves_out():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.relu, self.rest = conv(1, 4), nn.ReLU(), nn.GRU(4, 2)
+
+        def forward(self, x, tempo):
+            return self.rest(self.relu(self.a(x)).mean((2, 3)))[0] + tempo
+
+    first, second = Deconvnet(Two()).assumptions
+    assert "ends before 'rest' (GRU)" in first
+    assert "the input 'tempo'" in second
+
+
+@torch.jit.script
+def scripted(x):
+    return x * torch.sigmoid(x)
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (lambda m, x: m.b(m.a(x).square()), r"'square'.*Pow"),
+        (lambda m, x: m.b(m.a(x) * m.a(x).exp()), r"Exp|two signals"),
+        (lambda m, x: m.b(m.a(x) / m.a(x).sum()), r"two signals \(Div\)"),
+        (lambda m, x: m.b(torch.where(m.a(x) > 0, m.a(x), 0)), r"Where"),
+        (lambda m, x: m.b(torch.sort(m.a(x))[0]), r"Sort"),
+        (lambda m, x: m.b(scripted(m.a(x))), r"layer 'b': cannot deconvolve"),
+        (lambda m, x: m.b(m.a(x.detach())), r"'a' does not depend on the input|no Conv"),
+    ],
+)
+def test_what_is_not_on_the_list_is_refused(forward, message):
+    with pytest.raises(NetworkError, match=message):
+        Deconvnet(Net(forward, a=conv(1, 4), b=conv(4, 4)))
+
+
+def test_what_is_refused_behind_the_layers_does_not_matter():
+    net = Deconvnet(Net(lambda m, x: m.b(m.a(x).relu()).sort()[0], a=conv(1, 4), b=conv(4, 4)))
+    assert net.n_features == [4, 4]
+
+
+def test_wrapped_networks_are_unwrapped_and_scripted_ones_refused():
+    network = randomise(residual())
+    expected = Deconvnet(network).deconvolve(magnitude_of(20, 20), "b")
+    for wrapped in (nn.DataParallel(network), torch.compile(network)):
+        found = Deconvnet(wrapped).deconvolve(magnitude_of(20, 20), "b")
+        np.testing.assert_array_equal(found, expected)
+    scripted = torch.jit.script(nn.Sequential(conv(1, 2, padding=1), nn.ReLU()))
+    with pytest.raises(NetworkError, match="TorchScript.*pass the module that it was scripted"):
+        Deconvnet(scripted)
+
+
+# The fast path is the same thing
+
+
+CHAIN = nn.Sequential(
+    *(conv(1, 6), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2)),
+    *(conv(6, 8), nn.ELU(), nn.BatchNorm2d(8), nn.AvgPool2d(2)),
+    *(conv(8, 5), nn.ReLU(inplace=True), nn.BatchNorm2d(5), nn.MaxPool2d(3, 2)),
+)
+
+
+def both_ways(network):
+    chain = Deconvnet(network)
+    assert not isinstance(chain._way_back, Graph)
+    general = Deconvnet(network, layers=list(range(1, chain.n_layers + 1)))
+    assert isinstance(general._way_back, Graph)
+    return chain, general
+
+
+def assert_same(chain, general, magnitude):
+    for (_, a), (_, b) in zip(
+        chain.deconvolve_all(magnitude), general.deconvolve_all(magnitude), strict=True
+    ):
+        assert (a.any((1, 2)) == b.any((1, 2))).all()
+        assert np.abs(a - b).max() <= TOLERANCE * max(np.abs(a).max(), 1e-30)
+    for n, maps in enumerate(chain.feature_maps(magnitude), start=1):
+        other = general.feature_maps(magnitude)[n - 1]
+        assert (chain.fired(n, maps) == general.fired(n, other)).all()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_chain_and_the_general_way_agree(seed):
+    assert_same(*both_ways(randomise(CHAIN, seed)), magnitude_of(47, 44))
+
+
+def normalised_behind(weight, bias, gain, offset):
+    network = nn.Sequential(
+        nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(1, eps=0), nn.MaxPool2d(2)
+    )
+    values = (network[0].weight, network[0].bias, network[2].weight, network[2].bias)
+    for parameter, value in zip(values, (weight, bias, gain, offset), strict=True):
+        nn.init.constant_(parameter, value)
+    return network
+
+
+def test_a_negative_gain_behind_the_activation_hides_no_firing():
+    ones = np.ones((8, 8), np.float32)
+    for net in both_ways(normalised_behind(1, 0, -1, 0)):
+        maps = net.deconvolve(ones, 1)
+        assert maps.max() == pytest.approx(36)
+        assert net.fired(1, net.feature_maps(ones)[0]).tolist() == [True]
+
+
+@pytest.mark.parametrize("gain", [1, -1])
+def test_an_offset_behind_the_activation_is_no_firing(gain):
+    ones = np.ones((8, 8), np.float32)
+    for net in both_ways(normalised_behind(1, -1e6, gain, 1)):
+        assert not net.deconvolve(ones, 1).any()
+        assert net.fired(1, net.feature_maps(ones)[0]).tolist() == [False]
+
+
+# Random graphs
+
+
+@st.composite
+def graphs(draw):
+    """Chains with shortcuts, branches, groups, dilations and poolings, of 1 to 8 input channels."""
+    n_channels = n = draw(st.integers(1, 8))
+    modules, plan = {}, []
+
+    def add(kind, module):
+        modules[f"m{len(modules)}"] = module
+        plan.append((kind, f"m{len(modules) - 1}"))
+
+    for _ in range(draw(st.integers(1, 4))):
+        n_out = draw(st.sampled_from([2, 4, 6]))
+        groups = draw(st.sampled_from([g for g in (1, 2, n) if n % g == 0 and n_out % g == 0]))
+        kernel = draw(st.tuples(st.sampled_from([1, 3, 5]), st.sampled_from([1, 3])))
+        options = {"groups": groups, "dilation": draw(st.integers(1, 2))}
+        kind = draw(st.sampled_from(["chain", "chain", "add", "cat"]))
+        out = n if kind == "add" and (groups == 1 or n % groups == 0) else n_out
+        add(kind, nn.Conv2d(n, out, kernel, padding="same", **options))
+        n = n + out if kind == "cat" else out
+        if draw(st.booleans()):
+            add("chain", nn.BatchNorm2d(n))
+        activations = [nn.ReLU(), nn.ReLU(inplace=True), nn.LeakyReLU(0.1), nn.ELU(), nn.SiLU()]
+        add("chain", draw(st.sampled_from(activations)))
+        if draw(st.booleans()):
+            pool = draw(st.integers(1, 3))
+            ceil = draw(st.booleans())
+            kinds = [nn.MaxPool2d(pool + 1, pool, ceil_mode=ceil), nn.AvgPool2d(2), nn.MaxPool2d(2)]
+            add("chain", draw(st.sampled_from(kinds)))
+    end = draw(st.sampled_from([name for _, name in plan]))
+
+    def forward(m, x):
+        for kind, name in plan:
+            y = getattr(m, name)(x)
+            x = x + y if kind == "add" else torch.cat([x, y], 1) if kind == "cat" else y
+        return x
+
+    return Net(forward, **modules), n_channels, end
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(graphs(), st.tuples(st.integers(24, 33), st.integers(24, 33)), st.integers(0, 2**20))
+def test_random_graphs(graph, size, seed):
+    network, n_channels, end = graph
+    randomise(network, seed)
+    shape = size if n_channels == 1 else (n_channels, *size)
+    magnitude = magnitude_of(*shape, seed=seed)
+    net = Deconvnet(network, layers=[end], shape=shape)
+    found = net.deconvolve(magnitude, end)
+    maps, expected = reference(network, magnitude, end)
+    is_activation = isinstance(network.get_submodule(end), ACTIVATIONS)
+    above = maps > 0 if is_activation else maps != 0
+    if is_activation or isinstance(network.get_submodule(end), nn.Conv2d | nn.BatchNorm2d):
+        assert (net.fired(1, maps) == above.any((1, 2))).all()
+    for own, wanted, is_live in zip(found, expected, net.fired(1, maps), strict=True):
+        if is_live:
+            assert np.abs(own - wanted).max() <= TOLERANCE * np.abs(expected).max()
+        else:
+            assert not own.any()
+
+
+def test_batches_change_no_value(monkeypatch):
+    network, end = NETWORKS["residual"]
+    net = Deconvnet(network, layers=[end])
+    whole = net.deconvolve(magnitude_of(30, 30), end)
+    monkeypatch.setattr("auralise.deconvnet.graph.WORKING_MEMORY", 1)
+    found = net.deconvolve(magnitude_of(30, 30), end)
+    np.testing.assert_allclose(found, whole, atol=1e-5 * np.abs(whole).max())
+    chosen = net.deconvolve(magnitude_of(30, 30), end, [4, 1])
+    np.testing.assert_allclose(chosen, whole[[4, 1]], atol=1e-5 * np.abs(whole).max())
