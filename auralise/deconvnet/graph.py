@@ -577,7 +577,9 @@ class Graph:
     def _has_all(self, recorder: _Recorder) -> bool:
         seen = {layer.path for layer in recorder.convolutions}
         wanted = {
-            path for path, module in self.modules.items() if isinstance(module, nn.Conv1d | nn.Conv2d)
+            path
+            for path, module in self.modules.items()
+            if isinstance(module, nn.Conv1d | nn.Conv2d)
         }
         return bool(wanted) and wanted <= seen
 
@@ -654,9 +656,7 @@ class Graph:
                         )
                     chosen.append(("module", order.index(of), layer, facts))
                 elif not 1 <= of <= len(usable):
-                    raise NetworkError(
-                        f"layer {of} of a network with layers 1 to {len(usable)}"
-                    )
+                    raise NetworkError(f"layer {of} of a network with layers 1 to {len(usable)}")
                 else:
                     chosen.append(("number", *usable[of - 1]))
         for _, _, layer, facts in chosen:
