@@ -20,7 +20,7 @@ from auralise.deconvnet.pooled import PooledNetwork
 from auralise.deconvnet.steps import STEPS, Activation, ForwardPass, StepByStep, find_layers
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
-from auralise.networks.front_ends import check_bins, mask_scale
+from auralise.networks.front_ends import check_bins, is_time_first, mask_scale
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -83,6 +83,8 @@ class Deconvnet:
     n_layers : int
     n_features : list of int
         Features of each layer.
+    time_first : bool
+        Whether the convolutions get frames × bins; maps and feature maps are bins × frames still.
 
     Raises
     ------
@@ -119,6 +121,7 @@ class Deconvnet:
                 "channels; expected 1, a magnitude (n_bins, n_frames)"
             )
         self._front_end = [step.module for step in self.steps[: self.layers[0].convolution]]
+        self.time_first = is_time_first(self._front_end)
         regular = PooledNetwork.takes(self.steps, self.layers)
         pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
         way_back = pooled if regular else StepByStep
@@ -156,6 +159,8 @@ class Deconvnet:
         Returns
         -------
         list of ndarray, float32, each of shape (n_features, height, width)
+            Frequency along the height, time along the width, in whatever order the network
+            takes them.
 
         Raises
         ------
@@ -164,7 +169,8 @@ class Deconvnet:
         """
         with _inference(self.device):
             passed = self._forward(magnitude)
-        return [passed.outputs[layer.end][0].cpu().numpy() for layer in self.layers]
+        found = [passed.outputs[layer.end][0].cpu().numpy() for layer in self.layers]
+        return [maps.swapaxes(1, 2) for maps in found] if self.time_first else found
 
     def deconvolve(
         self, magnitude: np.ndarray, layer: int, features: Iterable[int] | None = None
