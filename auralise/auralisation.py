@@ -1,5 +1,6 @@
 """Deconvolved maps → sound, by the original's spectrum (Choi 2015, code)."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,8 @@ from tqdm import tqdm
 from auralise.audio import Stft, create_audio, write_audio
 from auralise.errors import SettingsError
 from auralise.maps import Maps
+
+log = logging.getLogger(__name__)
 
 MODES = ("mask", "rectified", "phase")
 LOUDNESS = ("peak", "relative")
@@ -148,6 +151,7 @@ def write_auralisations(
             f"mode: phase takes a map for a magnitude, but the maps of {maps.file.filename} went "
             "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
         )
+    _tell_what_is_silent(maps)
     if maps.frames_at_once < maps.n_frames:
         return _write_block_by_block(folder, maps, mode, loudness)
     rate = maps.stft.sample_rate
@@ -159,6 +163,24 @@ def write_auralisations(
         sounds = set_loudness(sounds, original, loudness)
         for feature, samples in zip(maps.features(layer), sounds, strict=True):
             write_audio(folder / sound_name(layer, feature), samples, rate)
+
+
+def _tell_what_is_silent(maps: Maps) -> None:
+    silent = maps.mask_scale == 0
+    if not silent.any():
+        return
+    energies = sum(
+        np.square(np.abs(maps.spectrum_of(frames)), dtype=np.float64).sum(axis=1)
+        for frames in _blocks(maps)
+    )
+    log.warning(
+        "%s: %d of %d bins are in no band of the network's front end, so they are silent; they "
+        "hold %.2g %% of the song's energy",
+        maps.file.attrs["song"],
+        silent.sum(),
+        len(silent),
+        100 * energies[silent].sum() / energies.sum(),
+    )
 
 
 def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) -> None:

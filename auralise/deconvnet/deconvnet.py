@@ -44,7 +44,7 @@ from auralise.deconvnet.steps import (
 )
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
-from auralise.networks.front_ends import FrontEndStep, check_bins, mask_scale
+from auralise.networks.front_ends import FrontEndStep, check_bins, is_time_first, mask_scale
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -114,6 +114,8 @@ class Deconvnet:
     n_layers : int
     n_features : list of int
         Features of each layer.
+    time_first : bool
+        Whether the convolutions get frames × bins; maps and feature maps are bins × frames still.
 
     Raises
     ------
@@ -159,6 +161,7 @@ class Deconvnet:
             self._rectified = self._way_back.rectified
             self.assumptions = self._way_back.assumptions
             self._front_end = [of for of in network.modules() if isinstance(of, FrontEndStep)]
+        self.time_first = is_time_first(self._front_end)
 
     @property
     def n_layers(self) -> int:
@@ -192,6 +195,8 @@ class Deconvnet:
         Returns
         -------
         list of ndarray, float32, each of shape (n_features, height, width)
+            Frequency along the height, time along the width, in whatever order the network
+            takes them.
             Or (n_features, width) behind convolutions of one dimension.
 
         Raises
@@ -201,7 +206,9 @@ class Deconvnet:
         """
         with _inference(self.device):
             passed = self._forward(magnitude)
-        return [self._feature_maps(passed, n).cpu().numpy() for n in range(1, self.n_layers + 1)]
+        numbers = range(1, self.n_layers + 1)
+        found = [self._feature_maps(passed, number).cpu().numpy() for number in numbers]
+        return [maps.swapaxes(-2, -1) for maps in found] if self.time_first else found
 
     def deconvolve(
         self, magnitude: np.ndarray, layer: int | str, features: Iterable[int] | None = None

@@ -238,13 +238,13 @@ def require_results(out: Path, song: str) -> None:
 
 def total_stride(net: Deconvnet, n_steps: int | None = None) -> int:
     """Frames from one column of feature maps to the next, after some steps or all of them."""
-    stride = 1
+    stride, time_axis = 1, 0 if net.time_first else 1
     for step in net.steps[:n_steps]:
         module = step.module
         if isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-            stride *= pair(module.stride)[1]
+            stride *= pair(module.stride)[time_axis]
         elif isinstance(module, nn.Conv2d):
-            stride *= module.stride[1]
+            stride *= module.stride[time_axis]
     return stride
 
 

@@ -659,6 +659,11 @@ def mask_scale(
     return np.divide(1, total, out=np.zeros(n_bins), where=total > 0).astype(np.float32)
 
 
+def is_time_first(front_end: nn.Module | Iterable[nn.Module]) -> bool:
+    """Whether the first convolution gets frames × bins, rather than bins × frames."""
+    return sum(isinstance(module, Orientation) for module in _flat(front_end)) % 2 == 1
+
+
 def expected_bins(front_end: nn.Module | Iterable[nn.Module]) -> int | None:
     """How many bins the magnitude must have; None if any number will do."""
     for module in _flat(front_end):

@@ -130,6 +130,15 @@ class TestBands:
         sound, _ = soundfile.read(tmp_path / sound_name(1, 0))
         np.testing.assert_allclose(sound, expected[0], atol=1e-4)
 
+    def test_energy_outside_the_bands_is_told(self, bands_path, tmp_path, spectrum, caplog):
+        with open_maps(bands_path) as maps:
+            silent = maps.mask_scale == 0
+            write_auralisations(tmp_path, maps)
+        energies = (np.abs(spectrum) ** 2).sum(axis=1)
+        share = 100 * energies[silent].sum() / energies.sum()
+        assert f"{silent.sum()} of 257 bins" in caplog.text
+        assert f"hold {share:.2g} % of the song's energy" in caplog.text
+
     def test_phase_is_refused(self, bands_path, tmp_path):
         with (
             open_maps(bands_path) as maps,

@@ -16,6 +16,7 @@ from auralise.errors import NetworkError, SettingsError
 from auralise.explainers.songs import SOUNDS, Windows, explain_song, total_stride
 from auralise.files import require_replaceable
 from auralise.maps import open_maps, write_maps
+from auralise.networks.front_ends import Orientation
 
 STFT = Stft(4000, 64, 32)
 FACTS = {"song": "söng", "network": "n", "weights_sha256": "ab"}
@@ -70,6 +71,10 @@ class TestWindows:
         net = chain(2, 2, 2)
         assert total_stride(net) == 8
         assert [total_stride(net, layer.end + 1) for layer in net.layers] == [2, 4, 8]
+
+    def test_the_stride_of_a_network_that_takes_time_first_is_its_rows(self):
+        parts = [Orientation(), nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d((4, 3))]
+        assert total_stride(Deconvnet(nn.Sequential(*parts))) == 4
 
 
 @pytest.mark.parametrize("loudness", ["peak", "relative"])
