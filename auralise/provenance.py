@@ -3,12 +3,15 @@
 import ast
 import hashlib
 import platform
-from collections.abc import Iterator
+import re
+from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+
+FILE_NAME = re.compile(r"\w[\w.-]{1,40}")
 
 RECORDED = ("auralise", "torch", "numpy", "scipy", "h5py", "soundfile", "librosa", "snakemake")
 
@@ -22,11 +25,12 @@ def versions() -> dict[str, str]:
 
 
 def code_version(script: str | Path) -> str:
-    """Hash of the library's modules that a script imports, directly or through others.
+    """Hash of the code of the library that runs behind a script.
 
-    A thin script over a library hides the library's changes from the workflow; this value,
-    as a parameter of its rule, shows them. Imports are read, not run, so it takes
-    milliseconds.
+    A thin script over a library hides the library's changes from the workflow; this value, as a
+    parameter of its rule, shows them. It covers the script's modules, file by file along their
+    imports, as far as results depend on them: docstrings, comments, layout, type annotations of
+    imports and the wording of messages do not count. Files are read, not run.
 
     Parameters
     ----------
@@ -38,60 +42,102 @@ def code_version(script: str | Path) -> str:
         12 hexadecimal digits.
     """
     digest = hashlib.sha256()
-    for module in sorted(_modules_behind(Path(script))):
-        digest.update(module.relative_to(PACKAGE).as_posix().encode())
-        for file in _files_of(module):
-            digest.update(file.read_bytes())
+    for file in sorted(_files_behind(Path(script))):
+        digest.update(file.relative_to(PACKAGE).as_posix().encode())
+        digest.update(_read(file).runs.encode() if file.suffix == ".py" else file.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _modules_behind(script: Path) -> set[Path]:
+def _files_behind(script: Path) -> set[Path]:
+    """The modules that a script imports, directly or through others, and their data files."""
     found: set[Path] = set()
     waiting = [script]
     while waiting:
-        for file in _files_of(waiting.pop()):
-            if file.suffix != ".py":
-                continue
-            names = _imported_names(file.read_text(encoding="utf-8"))
-            modules = {path for name in names if (path := _path_of(name)) is not None}
-            waiting += modules - found
-            found |= modules
+        file = waiting.pop()
+        if file.suffix != ".py":
+            continue
+        code = _read(file)
+        modules = {path for name in code.names if (path := _path_of(name)) is not None}
+        waiting += modules - found
+        found |= modules
+        if file != script:
+            found |= {data for text in code.texts for data in _data_files(file.parent / text)}
     return found
 
 
-def _files_of(module: Path) -> list[Path]:
-    """A module's own file, or everything in the folder of a package."""
-    if module.is_dir():
-        return sorted(f for f in module.rglob("*") if f.is_file() and "__pycache__" not in f.parts)
-    return [module]
+@dataclass(frozen=True)
+class _Code:
+    """What of a module runs, what it may import, and texts that may name a file beside it."""
+
+    runs: str
+    names: frozenset[str]
+    texts: frozenset[str]
+
+    @classmethod
+    @cache
+    def of(cls, source: str) -> "_Code":
+        tree = _Running().visit(ast.parse(source))
+        names: set[str] = set()
+        texts: set[str] = set()
+        for node in ast.walk(tree):
+            match node:
+                case ast.Import():
+                    names |= {alias.name for alias in node.names}
+                case ast.ImportFrom(level=0, module=str(module)):
+                    names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+                case ast.Constant(value=str(text)) if FILE_NAME.fullmatch(text):
+                    texts.add(text)
+        return cls(ast.dump(tree), frozenset(names), frozenset(texts))
 
 
-@cache
-def _imported_names(source: str) -> frozenset[str]:
-    """Names that may be modules, in the imports of Python code."""
-    names: set[str] = set()
-    for node in _nodes_that_run(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return frozenset(names)
+def _read(file: Path) -> _Code:
+    return _Code.of(file.read_text(encoding="utf-8"))
 
 
-def _nodes_that_run(tree: ast.AST) -> Iterator[ast.AST]:
-    """All but those under ``if TYPE_CHECKING:``."""
-    yield tree
-    for node in ast.iter_child_nodes(tree):
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield from _nodes_that_run(node)
+class _Running(ast.NodeTransformer):
+    """Takes away what no result depends on."""
+
+    def _without_docstring(self, node):
+        match node.body[0] if node.body else None:
+            case ast.Expr(value=ast.Constant(value=str())):
+                node.body = node.body[1:] or [ast.Pass()]
+        return self.generic_visit(node)
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _without_docstring  # noqa: N815
+
+    def visit_If(self, node):  # noqa: N802
+        if ast.unparse(node.test) == "TYPE_CHECKING":
+            return None
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node):  # noqa: N802
+        # Which error is raised counts, not its words.
+        match node.exc:
+            case ast.Call(func=error):
+                node.exc = error
+        return self.generic_visit(node)
+
+    def visit_Expr(self, node):  # noqa: N802
+        match node.value:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log" | "warnings"))):
+                return ast.Pass()
+        return self.generic_visit(node)
+
+
+def _data_files(path: Path) -> set[Path]:
+    """A file that a module names beside itself, or all in such a folder."""
+    if path.is_dir():
+        inside = (file for file in path.rglob("*") if file.is_file())
+        return {file for file in inside if not set(file.parts) & {"__pycache__"}} - set(
+            path.rglob("*.py")
+        )
+    return {path} if path.is_file() and path.suffix != ".py" else set()
 
 
 def _path_of(name: str) -> Path | None:
+    """The file of a module of ours, if a name is one."""
     first, *rest = name.split(".")
     if first != PACKAGE.name or not rest:
         return None
-    module = PACKAGE.joinpath(*rest)
-    if module.with_suffix(".py").is_file():
-        return module.with_suffix(".py")
-    is_leaf_package = (module / "__init__.py").is_file() and module.name != "datasets"
-    return module if is_leaf_package else None
+    module = PACKAGE.joinpath(*rest).with_suffix(".py")
+    return module if module.is_file() else None

@@ -11,7 +11,7 @@ from auralise.networks.genre import Architecture
 from auralise.training.augmentation import Augmentation
 from auralise.training.genre import measure_speed, train_network
 from auralise.training.schedules import Schedule
-from auralise.weights.reader import write_weights
+from auralise.weights.own import write_weights
 
 with job(snakemake):
     prepare_torch(snakemake)

@@ -9,7 +9,7 @@ import pandas as pd
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import AuraliseError
 from auralise.maps import Maps, open_maps
-from auralise.weights.reader import read_weights
+from auralise.weights.own import read_convolutional_part
 
 N_RECOMPUTED = 3  # features of each song whose maps are made again
 # Of a map's norm. Another batch size rounds otherwise; in bfloat16, sums may nearly cancel.
@@ -50,7 +50,9 @@ def check_results(
     rng, tolerance = np.random.default_rng(seed), TOLERANCES[deconvolution["precision"]]
     for network in networks:
         path = results / "networks" / network / "weights.safetensors"
-        net = Deconvnet(read_weights(path, deconvolution["biases"]), deconvolution["device"])
+        net = Deconvnet(
+            read_convolutional_part(path, deconvolution["biases"]), deconvolution["device"]
+        )
         for song in songs:
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
