@@ -136,6 +136,7 @@ def test_a_tensor_that_is_not_there_is_named(bundle):
         (b"\0" * 2**24 + MAGIC, "larger than any index"),
         (b"", "no TensorFlow index"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_cannot_be_read_is_said(table, finding):
     with pytest.raises(WeightsError, match=finding):
