@@ -15,7 +15,7 @@ import google_crc32c
 import numpy as np
 
 from auralise.errors import WeightsError
-from auralise.weights.common import listing, naming, shape_text
+from auralise.weights.common import listing, naming, refusal, shape_text
 
 LARGEST_INDEX = 2**24  # bytes; an index has some 60 a tensor
 MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
@@ -54,14 +54,15 @@ def read_bundle(prefix: str | Path, names: Iterable[str]) -> dict[str, np.ndarra
     WeightsError
         A file is missing or damaged, is of another kind, or lacks a tensor.
     """
+    names = list(names)
     index, data = (Path(f"{prefix}{end}") for end in (".index", ".data-00000-of-00001"))
     try:
         with naming(index), index.open("rb") as file:
             entries = read_index(file.read(LARGEST_INDEX + 1))
             missing = [name for name in names if name not in entries]
             if missing:
-                raise _refusal(
-                    f"it lacks {listing(missing)}", f"{len(list(names))} tensors by name",
+                raise refusal(
+                    f"it lacks {listing(missing)}", f"{len(names)} tensors by name",
                     "Give the checkpoint of the network that is asked for.",
                 )  # fmt: skip
         with naming(data), data.open("rb") as file:
@@ -100,7 +101,7 @@ def read_index(table: bytes) -> dict[str, Entry]:
         It is damaged, compressed, or of a checkpoint in several data files.
     """
     if len(table) > LARGEST_INDEX:
-        raise _refusal(
+        raise refusal(
             "larger than any index", f"at most {LARGEST_INDEX} bytes", "Check where it is from."
         )
     if len(table) < FOOTER or not table.endswith(MAGIC):
@@ -118,7 +119,7 @@ def read_index(table: bytes) -> dict[str, Entry]:
     rows = {key: value for block in blocks for key, value in _rows(_block(table, block))}
     header = _numbers(rows.pop(b"", b""))
     if header.get(1, 1) != 1 or header.get(2, 0) != 0:
-        raise _refusal(
+        raise refusal(
             "its tensors lie in several data files, or big-endian",
             "one data file, little-endian",
             "Save the checkpoint again on one machine.",
@@ -135,7 +136,7 @@ def _entry(message: bytes) -> Entry:
     values = _numbers(message)
     kind = values.get(1, 0)
     if kind not in TYPES:
-        raise _refusal(
+        raise refusal(
             f"it is of TensorFlow's type {kind}",
             f"one of {', '.join(map(str, TYPES))} (real numbers)",
             "Save the checkpoint again without it.",
@@ -160,9 +161,10 @@ def _block(table: bytes, handle: tuple[int, int]) -> bytes:
     end = offset + size
     if end + TRAILER > len(table) - FOOTER:
         raise _damaged(f"a block ends at byte {end} of {len(table)}", "blocks inside the file")
-    _verify(table[offset : end + 1], *struct.unpack_from("<I", table, end + 1), "a block of it")
+    (checksum,) = struct.unpack_from("<I", table, end + 1)
+    _verify(table[offset : end + 1], checksum, "a block of it")
     if table[end]:
-        raise _refusal(
+        raise refusal(
             "compressed with snappy" if table[end] == 1 else "compressed",
             "a table without compression, as TensorFlow writes checkpoints",
             "Save the checkpoint again.",
@@ -222,9 +224,11 @@ def _varint(content: bytes, at: int) -> tuple[int, int]:
     value = 0
     for shift, byte in enumerate(content[at : at + 10]):
         value |= (byte & 0x7F) << (7 * shift)
+        if byte == 0 and shift:
+            break  # a number has one spelling, so that no wrong byte passes
         if byte < 0x80:
             return value, at + shift + 1
-    raise _damaged("a number in it is cut short", "numbers of at most 10 bytes")
+    raise _damaged("a number in it is cut short or spelt oddly", "numbers of at most 10 bytes")
 
 
 def _verify(content: bytes, masked: int, what: str) -> None:
@@ -235,8 +239,4 @@ def _verify(content: bytes, masked: int, what: str) -> None:
 
 
 def _damaged(found: str, expected: str) -> WeightsError:
-    return _refusal(found, expected, COPY_ANEW)
-
-
-def _refusal(found: str, expected: str, remedy: str) -> WeightsError:
-    return WeightsError(f"{found}; expected {expected}. {remedy}")
+    return refusal(found, expected, COPY_ANEW)

@@ -2,15 +2,19 @@
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from auralise.errors import WeightsError
+
+Reader = TypeVar("Reader", bound=Callable[..., Any])
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +33,31 @@ NAME_OF_MODULE = {
 }
 
 
-def refusal(path: str | Path, found: str, expected: str, remedy: str) -> WeightsError:
-    """The error for a file that cannot be used: what it holds, what it should, what to do."""
-    return WeightsError(f"{path}: {found}; expected {expected}. {remedy}")
+def refusal(found: str, expected: str, remedy: str) -> WeightsError:
+    """The error for a file that cannot be used; `naming` puts the file's name before it."""
+    return WeightsError(f"{found}; expected {expected}. {remedy}")
 
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Put a file's name before what is wrong with it."""
+    """Put a file's name, once, before what is wrong with it; readers may call each other."""
     try:
         yield
     except WeightsError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
         raise WeightsError(f"{path}: {error}") from None
+
+
+def names_file(reader: Reader) -> Reader:
+    """Let a reader, whose first argument is a path, name the file in its errors."""
+
+    @wraps(reader)
+    def naming_reader(path: str | Path, *arguments: Any, **options: Any) -> Any:
+        with naming(path):
+            return reader(path, *arguments, **options)
+
+    return cast(Reader, naming_reader)
 
 
 def shape_text(shape: Iterable[int]) -> str:
@@ -48,13 +65,11 @@ def shape_text(shape: Iterable[int]) -> str:
     return "×".join(str(size) for size in shape) or "a single number"
 
 
-def fill(path: str | Path, module: nn.Module, tensors: Mapping[str, Tensor], remedy: str) -> None:
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], remedy: str) -> None:
     """Put `tensors` into `module`, name by name, or leave it as it is.
 
     Parameters
     ----------
-    path : str or Path
-        Where the tensors come from, for the error.
     module : torch.nn.Module
         May lie on the meta device: its parameters are replaced, not copied into.
     tensors : mapping of str to Tensor
@@ -77,7 +92,6 @@ def fill(path: str | Path, module: nn.Module, tensors: Mapping[str, Tensor], rem
     for name, tensor in tensors.items():
         if name in wanted and tensor.shape != wanted[name].shape:
             raise refusal(
-                path,
                 f"tensor '{name}' is {shape_text(tensor.shape)}",
                 shape_text(wanted[name].shape),
                 remedy,
@@ -90,10 +104,10 @@ def fill(path: str | Path, module: nn.Module, tensors: Mapping[str, Tensor], rem
             for what, names in (("lacks", missing), ("also holds", unexpected))
             if names
         ]
-        raise refusal(path, "it " + " and ".join(found), f"{len(wanted)} tensors by name", remedy)
+        raise refusal("it " + " and ".join(found), f"{len(wanted)} tensors by name", remedy)
     for name, tensor in tensors.items():
         if wanted[name].is_floating_point():
-            require_finite(path, name, tensor)
+            require_finite(name, tensor)
     like_wanted = {
         name: tensor.to(wanted[name].dtype).contiguous() for name, tensor in tensors.items()
     }
@@ -107,18 +121,16 @@ def listing(names: Sequence[str], at_most: int = 6) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def require_finite(path: str | Path, name: str, tensor: Tensor) -> None:
+def require_finite(name: str, tensor: Tensor) -> None:
     """Refuse a tensor with NaN or infinity in it, or of integers, complex or 8-bit numbers."""
     if not tensor.is_floating_point() or tensor.element_size() < 2:
         raise refusal(
-            path,
             f"tensor '{name}' is of type {str(tensor.dtype).removeprefix('torch.')}",
             "real floating-point numbers of 16 bits or more",
             "Undo the quantisation before saving the weights.",
         )
     if not torch.isfinite(tensor).all():
         raise refusal(
-            path,
             f"tensor '{name}' holds values that are not finite",
             "finite numbers",
             "The training diverged or the file is damaged: take an earlier checkpoint.",
@@ -141,11 +153,10 @@ def ignore_biases(network: nn.Module) -> None:
                     setattr(parent, name, nn.Identity())
 
 
-def require_size(path: str | Path, what: str, n_bytes: int) -> None:
+def require_size(what: str, n_bytes: int) -> None:
     """Refuse what would unfold to more than `LARGEST` bytes, before it does."""
     if n_bytes > LARGEST:
         raise refusal(
-            path,
             f"{what} would take {n_bytes / 2**30:.1f} GiB",
             f"at most {LARGEST / 2**30:.1f} GiB",
             "This is no weights file that auralise can use; check where it comes from.",
@@ -203,17 +214,16 @@ def batch_norm(
     return module
 
 
-def require_chain(path: str | Path, found: Sequence[FoundConvolution], remedy: str) -> None:
+def require_chain(found: Sequence[FoundConvolution], remedy: str) -> None:
     """Refuse convolutions that do not follow each other, or whose vectors do not fit."""
     if not found:
-        raise refusal(path, "no convolution in it", "at least one weight with four axes", remedy)
+        raise refusal("no convolution in it", "at least one weight with four axes", remedy)
     n_inputs = found[0].weight.shape[1]
     for item in found:
-        require_finite(path, item.name, item.weight)
+        require_finite(item.name, item.weight)
         n_features = len(item.weight)
         if item.weight.numel() == 0 or item.weight.shape[1] != n_inputs:
             raise refusal(
-                path,
                 f"tensor '{item.name}' is {shape_text(item.weight.shape)} (features × inputs × "
                 "height × width)",
                 f"{n_inputs} inputs, as many as the layer before has features",
@@ -231,16 +241,15 @@ def require_chain(path: str | Path, found: Sequence[FoundConvolution], remedy: s
         for what, vector in vectors.items():
             if vector.shape != (n_features,):
                 raise refusal(
-                    path,
                     f"the {what} of '{item.name}' is {shape_text(vector.shape)}",
                     f"{n_features}, one value per feature",
                     remedy,
                 )
-            require_finite(path, f"{what} of {item.name}", vector)
+            require_finite(f"{what} of {item.name}", vector)
         n_inputs = n_features
 
 
-def assume_2015(path: str | Path, found: Sequence[FoundConvolution], remedy: str) -> nn.Sequential:
+def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> nn.Sequential:
     """Layers as in the network of 2015, for a file that holds tensors and no architecture.
 
     Every layer is taken as convolution 'same', batch normalisation where there is one, ReLU,
@@ -248,7 +257,6 @@ def assume_2015(path: str | Path, found: Sequence[FoundConvolution], remedy: str
 
     Parameters
     ----------
-    path : str or Path
     found : sequence of FoundConvolution
         In the order of the network.
     remedy : str
@@ -264,20 +272,18 @@ def assume_2015(path: str | Path, found: Sequence[FoundConvolution], remedy: str
     WeightsError
         The convolutions do not chain, or an even kernel shows that this is another network.
     """
-    require_chain(path, found, remedy)
+    require_chain(found, remedy)
     for item in found:
         if not all(side % 2 for side in item.weight.shape[2:]):
             raise refusal(
-                path,
                 f"tensor '{item.name}' is {shape_text(item.weight.shape)}, an even kernel, and "
                 "the file says nothing of its padding",
                 "odd kernels, as in the network of 2015",
                 remedy,
             )
     log.info(
-        "%s holds no architecture; assuming that of 2015 for its %d layers: convolution 'same', "
-        "%sReLU, max-pooling 2×2. %s",
-        path,
+        "the file holds no architecture; assuming that of 2015 for its %d layers: "
+        "convolution 'same', %sReLU, max-pooling 2×2. %s",
         len(found),
         "batch normalisation where there is one, " if any(item.norm for item in found) else "",
         remedy,

@@ -5,10 +5,11 @@ from pathlib import Path
 from torch import nn
 
 from auralise.networks.genre import Architecture
-from auralise.weights.common import ignore_biases, refusal
+from auralise.weights.common import ignore_biases, names_file, refusal
 from auralise.weights.own import read_network
 
 
+@names_file
 def read_expected_network(
     path: str | Path, architecture: Architecture, biases: bool = True
 ) -> nn.Sequential:
@@ -38,7 +39,6 @@ def read_expected_network(
         has, wanted = found.to_settings(), architecture.to_settings()
         differing = [name for name in wanted if has[name] != wanted[name]]
         raise refusal(
-            path,
             "a network with " + ", ".join(f"{name} {has[name]}" for name in differing),
             ", ".join(f"{name} {wanted[name]}" for name in differing) + " by the settings",
             "Delete the file to train it again, or correct the settings under 'networks'.",

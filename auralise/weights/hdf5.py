@@ -20,13 +20,11 @@ DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, O
 
 
 @contextmanager
-def open_hdf5(path: str | Path, source: str | Path | BinaryIO) -> Iterator[h5py.File]:
+def open_hdf5(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
     """A file to read from; whatever h5py raises in the block becomes a WeightsError.
 
     Parameters
     ----------
-    path : str or Path
-        For the error.
     source : str, Path or binary file
         What to open: the path itself, or a member of an archive.
     """
@@ -34,12 +32,10 @@ def open_hdf5(path: str | Path, source: str | Path | BinaryIO) -> Iterator[h5py.
         with h5py.File(source, "r") as file:
             yield file
     except DAMAGE as error:
-        raise refusal(
-            path, f"damaged or cut short ({error})", "a whole HDF5 file", COPY_ANEW
-        ) from None
+        raise refusal(f"damaged or cut short ({error})", "a whole HDF5 file", COPY_ANEW) from None
 
 
-def child(path: str | Path, group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
+def child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     """A group's descendant, reached without leaving the file.
 
     Raises
@@ -50,10 +46,9 @@ def child(path: str | Path, group: h5py.Group, name: str) -> h5py.Group | h5py.D
     for part in [part for part in name.split("/") if part]:
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
         if link is None:
-            raise refusal(path, f"'{group.name}' holds no '{part}'", f"'{name}' in it", COPY_ANEW)
+            raise refusal(f"'{group.name}' holds no '{part}'", f"'{name}' in it", COPY_ANEW)
         if not isinstance(link, h5py.HardLink):
             raise refusal(
-                path,
                 f"'{group.name}/{part}' is a link to another place",
                 "all data in the file itself",
                 "Save the network again with Keras; do not trust this file.",
@@ -62,7 +57,7 @@ def child(path: str | Path, group: h5py.Group, name: str) -> h5py.Group | h5py.D
     return group
 
 
-def tensor(path: str | Path, dataset: h5py.Group | h5py.Dataset) -> Tensor:
+def tensor(dataset: h5py.Group | h5py.Dataset) -> Tensor:
     """A dataset's values, float32.
 
     Raises
@@ -73,16 +68,15 @@ def tensor(path: str | Path, dataset: h5py.Group | h5py.Dataset) -> Tensor:
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
         kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
         raise refusal(
-            path, f"'{dataset.name}' is {kind}", "an array of floating-point numbers", COPY_ANEW
+            f"'{dataset.name}' is {kind}", "an array of floating-point numbers", COPY_ANEW
         )
     if dataset.external or dataset.is_virtual:
         raise refusal(
-            path,
             f"the values of '{dataset.name}' lie in another file",
             "all data in the file itself",
             "Save the network again with Keras; do not trust this file.",
         )
-    require_size(path, f"'{dataset.name}'", int(dataset.size) * dataset.dtype.itemsize)
+    require_size(f"'{dataset.name}'", int(dataset.size) * dataset.dtype.itemsize)
     return torch.from_numpy(np.asarray(dataset[()], dtype=np.float32))
 
 
@@ -101,7 +95,7 @@ def names(group: h5py.Group, attribute: str) -> list[str]:
     return [text(name) for part in parts for name in group.attrs[part]]
 
 
-def parse_json(path: str | Path, content: str | bytes, what: str) -> dict:
+def parse_json(content: str | bytes, what: str) -> dict:
     """A JSON object from a foreign file.
 
     Raises
@@ -112,7 +106,7 @@ def parse_json(path: str | Path, content: str | bytes, what: str) -> dict:
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise refusal(path, f"{what} is no JSON ({error})", "JSON", COPY_ANEW) from None
+        raise refusal(f"{what} is no JSON ({error})", "JSON", COPY_ANEW) from None
     if not isinstance(parsed, dict):
-        raise refusal(path, f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_ANEW)
+        raise refusal(f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_ANEW)
     return parsed

@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from torch import Tensor, nn
 
@@ -67,13 +66,11 @@ class KerasLayer:
 ReadVariables = Callable[[KerasLayer, Sequence[str]], dict[str, Tensor]]
 
 
-def build_from_config(path: str | Path, model: Mapping, read: ReadVariables) -> nn.Sequential:
+def build_from_config(model: Mapping, read: ReadVariables) -> nn.Sequential:
     """The convolutional part that a Keras configuration describes.
 
     Parameters
     ----------
-    path : str or Path
-        For errors.
     model : mapping
         A serialised Sequential or Functional model: ``class_name`` and ``config``.
     read : callable
@@ -91,30 +88,28 @@ def build_from_config(path: str | Path, model: Mapping, read: ReadVariables) -> 
         Names the layer that cannot be represented exactly.
     """
     try:
-        chain = list(_chain(path, model, ""))
-        _log_input(path, chain)
-        return arrange_layers(_modules(path, chain, read))
+        chain = list(_chain(model, ""))
+        _log_input(chain)
+        return arrange_layers(_modules(chain, read))
     except WeightsError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise refusal(
-            path,
             f"its configuration makes no sense ({type(error).__name__}: {error})",
             "a Sequential or Functional model as Keras writes it",
             "Save the model again with Keras.",
         ) from None
 
 
-def cannot(path: str | Path, layer: KerasLayer, what: str, expected: str) -> WeightsError:
+def cannot(layer: KerasLayer, what: str, expected: str) -> WeightsError:
     """The error for a layer that has no exact counterpart."""
-    return refusal(path, f"layer {layer} {what}", expected, REPLACE_LAYER)
+    return refusal(f"layer {layer} {what}", expected, REPLACE_LAYER)
 
 
-def _chain(path: str | Path, model: Mapping, place: str) -> Iterator[KerasLayer]:
+def _chain(model: Mapping, place: str) -> Iterator[KerasLayer]:
     """The layers of a model in order, those of nested models in their place."""
     if model["class_name"] not in CONTAINERS:
         raise refusal(
-            path,
             f"a model of class {model['class_name']}",
             "a Sequential or Functional model",
             REPLACE_LAYER,
@@ -125,11 +120,11 @@ def _chain(path: str | Path, model: Mapping, place: str) -> Iterator[KerasLayer]
     if model["class_name"] == "Sequential":
         order = list(range(len(entries)))
     else:
-        order = list(_follow_nodes(path, entries, config))
+        order = list(_follow_nodes(entries, config))
     for index in order:
         entry, inner = entries[index], places[index]
         if entry["class_name"] in CONTAINERS:
-            yield from _chain(path, entry, inner + "/")
+            yield from _chain(entry, inner + "/")
         else:
             settings = entry["config"]
             name = str(settings.get("name", entry.get("name", inner)))
@@ -148,7 +143,7 @@ def _places(entries: Sequence[Mapping], place: str) -> list[str]:
     return places
 
 
-def _follow_nodes(path: str | Path, entries: Sequence[Mapping], config: Mapping) -> Iterator[int]:
+def _follow_nodes(entries: Sequence[Mapping], config: Mapping) -> Iterator[int]:
     """Indices of the layers from a functional model's input on, as long as they are a chain."""
     by_name = {entry["name"]: index for index, entry in enumerate(entries)}
     consumers: dict[str, list[str]] = {name: [] for name in by_name}
@@ -157,7 +152,7 @@ def _follow_nodes(path: str | Path, entries: Sequence[Mapping], config: Mapping)
             consumers[source].append(entry["name"])
     inputs = _tensor_names(config["input_layers"])
     if len(inputs) != 1:
-        raise refusal(path, f"{len(inputs)} inputs ({inputs})", "one input", REPLACE_LAYER)
+        raise refusal(f"{len(inputs)} inputs ({inputs})", "one input", REPLACE_LAYER)
     name = inputs[0]
     is_over = False
     for _ in entries:
@@ -168,7 +163,6 @@ def _follow_nodes(path: str | Path, entries: Sequence[Mapping], config: Mapping)
             return
         if len(used_by) > 1:
             raise refusal(
-                path,
                 f"the output of layer '{name}' goes to {', '.join(map(repr, used_by))}",
                 "a chain without branches or shortcuts",
                 REPLACE_LAYER,
@@ -197,13 +191,12 @@ def _tensor_names(listed: Sequence) -> list[str]:
     return list(_sources(list(listed)))
 
 
-def _log_input(path: str | Path, chain: Sequence[KerasLayer]) -> None:
+def _log_input(chain: Sequence[KerasLayer]) -> None:
     shape = _input_shape(chain)
     if shape is not None:
         log.info(
-            "%s takes inputs of shape %s; rows and columns are kept as the file has them, so a "
-            "magnitude's bins and frames must come in that order",
-            path,
+            "the network takes inputs of shape %s; rows and columns are kept as the file has them, "
+            "so a magnitude's bins and frames must come in that order",
             tuple(shape),
         )
 
@@ -216,58 +209,53 @@ def _input_shape(chain: Sequence[KerasLayer]) -> Sequence | None:
     return None
 
 
-def _modules(
-    path: str | Path, chain: Sequence[KerasLayer], read: ReadVariables
-) -> Iterator[nn.Module]:
+def _modules(chain: Sequence[KerasLayer], read: ReadVariables) -> Iterator[nn.Module]:
     end = next((i for i, layer in enumerate(chain) if layer.kind in ENDS), len(chain))
     for layer in chain[end:]:
         if "Conv" in layer.kind:
-            raise cannot(
-                path, layer, f"follows {chain[end]}", "all convolutions before the dense part"
-            )
+            raise cannot(layer, f"follows {chain[end]}", "all convolutions before the dense part")
     pads: tuple[int, int] | None = None
     found: list[FoundConvolution] = []
     for position, layer in enumerate(chain[:end]):
         if layer.kind == "ZeroPadding2D":
-            pads = _pads_for_next(path, layer, chain[position + 1 : end])
+            pads = _pads_for_next(layer, chain[position + 1 : end])
         elif layer.kind == "Conv2D":
-            item, module = _convolution(path, layer, read, pads or (0, 0))
+            item, module = _convolution(layer, read, pads or (0, 0))
             found.append(item)
             pads = None
             yield module
-            yield from _activation(path, layer, layer.config.get("activation"))
+            yield from _activation(layer, layer.config.get("activation"))
         else:
-            yield from _other(path, layer, read, found)
-    require_chain(path, found, REPLACE_LAYER)
+            yield from _other(layer, read, found)
+    require_chain(found, REPLACE_LAYER)
 
 
 def _other(
-    path: str | Path, layer: KerasLayer, read: ReadVariables, found: Sequence[FoundConvolution]
+    layer: KerasLayer, read: ReadVariables, found: Sequence[FoundConvolution]
 ) -> Iterator[nn.Module]:
     config = layer.config
     match layer.kind:
         case "BatchNormalization":
-            yield _batch_norm(path, layer, read, found[-1] if found else None)
+            yield _batch_norm(layer, read, found[-1] if found else None)
         case "Activation":
-            yield from _activation(path, layer, config["activation"])
+            yield from _activation(layer, config["activation"])
         case "ReLU" | "LeakyReLU":
-            yield _rectifier(path, layer)
+            yield _rectifier(layer)
         case "ELU":
             yield nn.ELU(_number(config.get("alpha", 1.0)))
         case "MaxPooling2D":
-            size, stride, padding, ceil = _pooling(path, layer)
+            size, stride, padding, ceil = _pooling(layer)
             yield nn.MaxPool2d(size, stride, padding, ceil_mode=ceil)
         case "AveragePooling2D":
-            size, stride, padding, ceil = _pooling(path, layer)
+            size, stride, padding, ceil = _pooling(layer)
             if ceil:
-                raise cannot(path, layer, "pads 'same' on one side", "padding 'valid'")
+                raise cannot(layer, "pads 'same' on one side", "padding 'valid'")
             yield nn.AvgPool2d(size, stride, padding, count_include_pad=False)
         case kind if kind in PASSING:
             if "rate" in config:
                 yield nn.Dropout(_number(config["rate"]))
         case _:
             raise cannot(
-                path,
                 layer,
                 "is of a kind that has no exact counterpart",
                 "Conv2D, BatchNormalization, Activation, ReLU, LeakyReLU, ELU, MaxPooling2D, "
@@ -276,7 +264,7 @@ def _other(
 
 
 def _convolution(
-    path: str | Path, layer: KerasLayer, read: ReadVariables, pads: tuple[int, int]
+    layer: KerasLayer, read: ReadVariables, pads: tuple[int, int]
 ) -> tuple[FoundConvolution, nn.Conv2d]:
     config = layer.config
     wanted = ["kernel", "bias"] if config["use_bias"] else ["kernel"]
@@ -285,7 +273,6 @@ def _convolution(
     size, n_features = _pair(config["kernel_size"]), int(config["filters"])
     if kernel.ndim != 4 or (*kernel.shape[:2], kernel.shape[3]) != (*size, n_features):
         raise refusal(
-            path,
             f"the kernel of layer {layer} is {shape_text(kernel.shape)}",
             f"{size[0]}×{size[1]}×inputs×{n_features}, as its configuration says",
             "Save the model again with Keras.",
@@ -296,14 +283,13 @@ def _convolution(
     if config["padding"] == "same":
         if stride != (1, 1) and size != (1, 1):
             raise cannot(
-                path,
                 layer,
                 f"pads 'same' with strides {stride}, on sides that depend on the input's size",
                 "padding 'valid', or strides of 1",
             )
         padding = "same" if stride == (1, 1) else (0, 0)
     elif config["padding"] != "valid":
-        raise cannot(path, layer, f"pads '{config['padding']}'", "padding 'same' or 'valid'")
+        raise cannot(layer, f"pads '{config['padding']}'", "padding 'same' or 'valid'")
     weight = kernel.permute(3, 2, 0, 1)
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     counted = weight.repeat(1, groups, 1, 1)  # groups share out the inputs: count them in full
@@ -312,7 +298,7 @@ def _convolution(
 
 
 def _batch_norm(
-    path: str | Path, layer: KerasLayer, read: ReadVariables, before: FoundConvolution | None
+    layer: KerasLayer, read: ReadVariables, before: FoundConvolution | None
 ) -> nn.BatchNorm2d:
     config = layer.config
     axes = config["axis"] if isinstance(config["axis"], list) else [config["axis"]]
@@ -327,12 +313,11 @@ def _batch_norm(
     for name, vector in variables.items():
         if vector.shape != (n_features,):
             raise refusal(
-                path,
                 f"'{name}' of layer {layer}, along axis {axes}, is {shape_text(vector.shape)}",
                 f"{n_features}, one value per channel",
                 REPLACE_LAYER,
             )
-        require_finite(path, f"{layer.name}/{name}", vector)
+        require_finite(f"{layer.name}/{name}", vector)
     return batch_norm(
         variables["moving_mean"],
         variables["moving_variance"],
@@ -342,11 +327,11 @@ def _batch_norm(
     )
 
 
-def _activation(path: str | Path, layer: KerasLayer, activation: object) -> Iterator[nn.Module]:
+def _activation(layer: KerasLayer, activation: object) -> Iterator[nn.Module]:
     if isinstance(activation, Mapping):
         kind, config = activation.get("class_name"), activation.get("config")
         if kind in ("ReLU", "LeakyReLU") and isinstance(config, Mapping):
-            yield _rectifier(path, replace(layer, kind=str(kind), config=config))
+            yield _rectifier(replace(layer, kind=str(kind), config=config))
             return
         activation = config if kind == "function" else kind
     match activation:
@@ -360,14 +345,14 @@ def _activation(path: str | Path, layer: KerasLayer, activation: object) -> Iter
             yield nn.ELU()
         case _:
             raise cannot(
-                path, layer, f"has the activation {activation!r}", "relu, leaky_relu, elu or linear"
+                layer, f"has the activation {activation!r}", "relu, leaky_relu, elu or linear"
             )
 
 
-def _rectifier(path: str | Path, layer: KerasLayer) -> nn.Module:
+def _rectifier(layer: KerasLayer) -> nn.Module:
     config = layer.config
     if config.get("max_value") is not None or _number(config.get("threshold") or 0.0) != 0.0:
-        raise cannot(path, layer, "has a threshold or a maximum", "neither")
+        raise cannot(layer, "has a threshold or a maximum", "neither")
     if layer.kind == "LeakyReLU":
         slope = _number(config.get("negative_slope", config.get("alpha", 0.3)))
     else:
@@ -375,9 +360,7 @@ def _rectifier(path: str | Path, layer: KerasLayer) -> nn.Module:
     return nn.LeakyReLU(slope) if slope else nn.ReLU()
 
 
-def _pooling(
-    path: str | Path, layer: KerasLayer
-) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], bool]:
+def _pooling(layer: KerasLayer) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], bool]:
     """Size, stride, padding and ceil_mode that pool as Keras does."""
     config = layer.config
     size = _pair(config["pool_size"])
@@ -393,7 +376,6 @@ def _pooling(
             ceil = True  # an odd end is pooled alone
         else:
             raise cannot(
-                path,
                 layer,
                 f"pads 'same' with size {size} and strides {stride}, on sides that depend on the "
                 "input's size",
@@ -402,9 +384,7 @@ def _pooling(
     return size, stride, (padding[0], padding[1]), ceil
 
 
-def _pads_for_next(
-    path: str | Path, layer: KerasLayer, following: Sequence[KerasLayer]
-) -> tuple[int, int]:
+def _pads_for_next(layer: KerasLayer, following: Sequence[KerasLayer]) -> tuple[int, int]:
     """Zero padding that the next convolution can do by itself."""
     (top, bottom), (left, right) = (_pair(side) for side in _pair_of_any(layer.config["padding"]))
     after = following[0] if following else None
@@ -416,7 +396,6 @@ def _pads_for_next(
         or after.config["padding"] != "valid"
     ):
         raise cannot(
-            path,
             layer,
             f"pads {top}, {bottom} rows and {left}, {right} columns before {after or 'the end'}",
             "equal sides, right before a Conv2D with padding 'valid'",

@@ -12,7 +12,6 @@ import math
 import re
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -43,12 +42,11 @@ READ_HEADER = {
 SAVE_AGAIN = "Save it again with numpy.savez(path, *lasagne.layers.get_all_param_values(network))."
 
 
-def read_lasagne(path: str | Path, archive: zipfile.ZipFile) -> nn.Sequential:
+def read_lasagne(archive: zipfile.ZipFile) -> nn.Sequential:
     """The convolutional part of a network that Lasagne saved.
 
     Parameters
     ----------
-    path : str or Path
     archive : zipfile.ZipFile
         The same file, open.
 
@@ -63,14 +61,14 @@ def read_lasagne(path: str | Path, archive: zipfile.ZipFile) -> nn.Sequential:
     WeightsError
         Arrays missing, cut short, or in an order that is not Lasagne's.
     """
-    arrays = read_arrays(path, archive)
-    found = _convolutions(path, arrays)
+    arrays = read_arrays(archive)
+    found = _convolutions(arrays)
     if [tuple(item.weight.shape) for item in found] == SVDNET_SHAPES:
-        return _svdnet(path, found, arrays)
-    return assume_2015(path, found, "If the network is another one, save it from PyTorch.")
+        return _svdnet(found, arrays)
+    return assume_2015(found, "If the network is another one, save it from PyTorch.")
 
 
-def read_arrays(path: str | Path, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+def read_arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     """Arrays by name, in the order of their numbers.
 
     Raises
@@ -83,7 +81,6 @@ def read_arrays(path: str | Path, archive: zipfile.ZipFile) -> dict[str, np.ndar
         match = re.fullmatch(r"(?:arr_|param_?)(\d+)\.npy", info.filename)
         if match is None or int(match[1]) in numbered:
             raise refusal(
-                path,
                 f"its member '{info.filename}'",
                 "arrays 'arr_0', 'arr_1', … or 'param0', 'param1', …, as Lasagne's users save them",
                 SAVE_AGAIN,
@@ -92,19 +89,18 @@ def read_arrays(path: str | Path, archive: zipfile.ZipFile) -> dict[str, np.ndar
     gaps = [number for number in range(len(numbered)) if number not in numbered]
     if gaps:
         raise refusal(
-            path,
             f"array {gaps[0]} is missing",
             f"arrays 0 to {max(numbered)} without gaps",
             SAVE_AGAIN,
         )
-    require_size(path, "its arrays", sum(info.file_size for info in numbered.values()))
+    require_size("its arrays", sum(info.file_size for info in numbered.values()))
     return {
-        name.removesuffix(".npy"): parse_array(path, name, zips.member(path, archive, name))
+        name.removesuffix(".npy"): parse_array(name, zips.member(archive, name))
         for name in (numbered[number].filename for number in range(len(numbered)))
     }
 
 
-def parse_array(path: str | Path, name: str, content: bytes) -> np.ndarray:
+def parse_array(name: str, content: bytes) -> np.ndarray:
     """One ``.npy``; its header is checked first, because numpy reserves what it claims."""
     stream = io.BytesIO(content)
     try:
@@ -116,14 +112,13 @@ def parse_array(path: str | Path, name: str, content: bytes) -> np.ndarray:
         return np.lib.format.read_array(stream, allow_pickle=False)
     except (ValueError, KeyError, EOFError, TypeError, SyntaxError) as error:
         raise refusal(
-            path,
             f"'{name}' is damaged or no array of numbers ({error})",
             "a whole array of floating-point numbers",
             SAVE_AGAIN,
         ) from None
 
 
-def _convolutions(path: str | Path, arrays: dict[str, np.ndarray]) -> list[FoundConvolution]:
+def _convolutions(arrays: dict[str, np.ndarray]) -> list[FoundConvolution]:
     """Every array with four axes, with the vectors that follow it."""
     found = []
     names = list(arrays)
@@ -133,24 +128,20 @@ def _convolutions(path: str | Path, arrays: dict[str, np.ndarray]) -> list[Found
         dense = [before for before in names[:start] if arrays[before].ndim not in (1, 4)]
         if dense:
             raise refusal(
-                path,
                 f"'{name}' is a convolution after '{dense[0]}', which is none",
                 "convolutions first, dense layers after them",
                 SAVE_AGAIN,
             )
         vectors = itertools.takewhile(lambda item: arrays[item].ndim == 1, names[start + 1 :])
-        found.append(_convolution(path, arrays, name, list(vectors)))
+        found.append(_convolution(arrays, name, list(vectors)))
     return found
 
 
-def _convolution(
-    path: str | Path, arrays: dict[str, np.ndarray], name: str, vectors: list[str]
-) -> FoundConvolution:
+def _convolution(arrays: dict[str, np.ndarray], name: str, vectors: list[str]) -> FoundConvolution:
     kernels = torch.from_numpy(arrays[name].astype(np.float32)).flip(2, 3)
     for vector in vectors:
         if len(arrays[vector]) != len(kernels):
             raise refusal(
-                path,
                 f"'{vector}' is {shape_text(arrays[vector].shape)}",
                 f"{len(kernels)}, one value per feature of '{name}'",
                 SAVE_AGAIN,
@@ -158,24 +149,21 @@ def _convolution(
     values = [torch.from_numpy(arrays[vector].astype(np.float32)) for vector in vectors]
     if len(values) not in (0, 1, 4, 5):
         raise refusal(
-            path,
             f"'{name}' is followed by {len(values)} vectors",
             "none, a bias, or the beta, gamma, mean and inv_std of a batch normalisation",
             SAVE_AGAIN,
         )
     bias = values.pop(0) if len(values) in (1, 5) else None
-    norm = _norm(path, name, *values) if values else None
+    norm = _norm(name, *values) if values else None
     return FoundConvolution(name, kernels, bias, norm)
 
 
-def _norm(
-    path: str | Path, name: str, beta: Tensor, gamma: Tensor, mean: Tensor, inv_std: Tensor
-) -> nn.BatchNorm2d:
-    variance = variance_of(path, f"the fourth vector after '{name}'", inv_std)
+def _norm(name: str, beta: Tensor, gamma: Tensor, mean: Tensor, inv_std: Tensor) -> nn.BatchNorm2d:
+    variance = variance_of(f"the fourth vector after '{name}'", inv_std)
     return batch_norm(mean, variance, gamma, beta, epsilon=0.0)
 
 
-def variance_of(path: str | Path, where: str, inv_std: Tensor) -> Tensor:
+def variance_of(where: str, inv_std: Tensor) -> Tensor:
     """Variances behind Lasagne's ``inv_std``, which hold the epsilon already.
 
     Raises
@@ -185,7 +173,6 @@ def variance_of(path: str | Path, where: str, inv_std: Tensor) -> Tensor:
     """
     if not (inv_std > 0).all():
         raise refusal(
-            path,
             f"{where} has values that are not positive",
             "inv_std, the inverse standard deviations of a batch normalisation",
             SAVE_AGAIN,
@@ -193,24 +180,20 @@ def variance_of(path: str | Path, where: str, inv_std: Tensor) -> Tensor:
     return inv_std**-2
 
 
-def _svdnet(
-    path: str | Path, found: list[FoundConvolution], arrays: dict[str, np.ndarray]
-) -> nn.Sequential:
-    require_chain(path, found, SAVE_AGAIN)
+def _svdnet(found: list[FoundConvolution], arrays: dict[str, np.ndarray]) -> nn.Sequential:
+    require_chain(found, SAVE_AGAIN)
     size = sum(array.size for array in arrays.values())
     is_whole = any(array.ndim == 2 for array in arrays.values())
     has_norm = any(item.norm for item in found)
     if is_whole and not has_norm and size != N_PARAMETERS:
         raise refusal(
-            path,
             f"the convolutions of SVDNet, but {size:,} parameters in all",
             f"{N_PARAMETERS:,}",
             "Leave out the dense layers if they are not those of Schlüter & Grill 2015.",
         )
     log.info(
-        "%s holds SVDNet (Schlüter & Grill 2015); its kernels, stored frames first, are transposed "
-        "to (n_bins, n_frames)",
-        path,
+        "the file holds SVDNet (Schlüter & Grill 2015); its kernels, stored frames first, are "
+        "transposed to (n_bins, n_frames)"
     )
     modules: list[nn.Module] = []
     for index, item in enumerate(found):

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from auralise.errors import NetworkError, WeightsError
 from auralise.files import whole_file
 from auralise.networks.genre import Architecture, build_network
-from auralise.weights.common import fill, ignore_biases, refusal
+from auralise.weights.common import fill, ignore_biases, names_file, refusal
 
 FORMAT = "auralise-network/1"
 TRAIN_AGAIN = "Train the network again, or copy the file anew from where it was written."
 
 
+@names_file
 def write_weights(
     path: str | Path,
     network: nn.Sequential,
@@ -60,7 +61,7 @@ def write_weights(
     }
     tensors = {name: tensor.detach().cpu() for name, tensor in network.state_dict().items()}
     remedy = "Pass the architecture, n_bins, n_frames and classes that the network was built with."
-    fill(path, _untrained(architecture, n_bins, n_frames, len(classes)), tensors, remedy)
+    fill(_untrained(architecture, n_bins, n_frames, len(classes)), tensors, remedy)
     write_tensors(path, tensors, facts)
 
 
@@ -74,6 +75,7 @@ def write_tensors(
         partial.write_bytes(content)
 
 
+@names_file
 def read_network(path: str | Path) -> tuple[nn.Sequential, Architecture, dict]:
     """The whole classifier from a file that `write_weights` wrote.
 
@@ -99,19 +101,18 @@ def read_network(path: str | Path) -> tuple[nn.Sequential, Architecture, dict]:
     tensors, metadata = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise refusal(
-            path,
             f"its format is {metadata.get('format', 'not stated')}",
             f"'{FORMAT}', a network that auralise trained",
             "Use read_weights for the convolutional part of any other network.",
         )
-    architecture, facts = _parse(path, metadata)
+    architecture, facts = _parse(metadata)
     try:
         network = _untrained(
             architecture, facts["n_bins"], facts["n_frames"], len(facts["classes"])
         )
     except (NetworkError, RuntimeError, TypeError, ValueError) as error:
-        raise _not_an_architecture(path, metadata, error) from None
-    fill(path, network, tensors, TRAIN_AGAIN)
+        raise _not_an_architecture(metadata, error) from None
+    fill(network, tensors, TRAIN_AGAIN)
     return network.eval(), architecture, facts
 
 
@@ -132,6 +133,7 @@ def is_network(path: str | Path) -> bool:
         return False
 
 
+@names_file
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors by name, and the metadata (empty if there is none).
 
@@ -147,7 +149,6 @@ def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str
             return tensors, dict(sorted((file.metadata() or {}).items()))
     except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError) as error:
         raise refusal(
-            path,
             f"damaged or cut short ({error})",
             "a whole safetensors file",
             TRAIN_AGAIN,
@@ -179,7 +180,7 @@ def _with_metadata(content: bytes, metadata: dict[str, str]) -> bytes:
     return struct.pack("<Q", len(text)) + text + content[8 + length :]
 
 
-def _parse(path: str | Path, metadata: dict[str, str]) -> tuple[Architecture, dict]:
+def _parse(metadata: dict[str, str]) -> tuple[Architecture, dict]:
     try:
         facts = metadata | {
             "n_bins": int(metadata["n_bins"]),
@@ -188,20 +189,17 @@ def _parse(path: str | Path, metadata: dict[str, str]) -> tuple[Architecture, di
         }
         architecture = Architecture.from_settings(json.loads(metadata["architecture"]))
     except (KeyError, TypeError, ValueError, AttributeError, NetworkError) as error:
-        raise _not_an_architecture(path, metadata, error) from None
+        raise _not_an_architecture(metadata, error) from None
     del facts["architecture"]
     return architecture, facts
 
 
-def _not_an_architecture(
-    path: str | Path, metadata: dict[str, str], error: Exception
-) -> WeightsError:
+def _not_an_architecture(metadata: dict[str, str], error: Exception) -> WeightsError:
     described = ", ".join(
         f"{key} {metadata.get(key, 'missing')}"
         for key in ("architecture", "n_bins", "n_frames", "classes")
     )
     return refusal(
-        path,
         f"its metadata describe no network: {described} ({type(error).__name__}: {error})",
         "the settings of an Architecture, two sizes and a list of classes",
         TRAIN_AGAIN,

@@ -134,8 +134,8 @@ def read_vgg(prefix: str | Path, n_classes: int) -> nn.Sequential:
         tensors["classifier.dense.weight"] = dense
         tensors["classifier.dense.bias"] = arrays["dense/bias"]
         network = musicnn.build_vgg(gain, offset, n_classes)
-    parts = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
-    fill(f"{prefix}.index", network, parts, REMEDY)
+        parts = {name: torch.from_numpy(np.array(array)) for name, array in tensors.items()}
+        fill(network, parts, REMEDY)
     return network.eval()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import nn
 
 from auralise.weights import zips
-from auralise.weights.common import ignore_biases, refusal, require_size
+from auralise.weights.common import ignore_biases, names_file, refusal, require_size
 from auralise.weights.keras import read_keras_hdf5, read_keras_zip
 from auralise.weights.lasagne import read_lasagne
 from auralise.weights.own import FORMAT, read_network, read_safetensors, write_weights
@@ -17,6 +17,7 @@ KNOWN = "safetensors, a PyTorch state dict, Keras HDF5 or .keras, or a Lasagne .
 CHECK = "Check the path, or copy the file anew from where it was written."
 
 
+@names_file
 def read_weights(
     path: str | Path, biases: bool = True, network: nn.Module | None = None
 ) -> nn.Module:
@@ -73,22 +74,22 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
     if start.startswith(b"\x80") and len(start) > 1 and start[1] in range(2, 6):
         return _read_torch(path, network)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
-        _refuse_network(path, network, "HDF5")
-        return read_keras_hdf5(path, path)
-    raise refusal(path, f"a file that begins with {start[:8]!r}", KNOWN, CHECK)
+        _refuse_network(network, "HDF5")
+        return read_keras_hdf5(path)
+    raise refusal(f"a file that begins with {start[:8]!r}", KNOWN, CHECK)
 
 
 def _first_bytes(path: str | Path) -> bytes:
     if not Path(path).is_file():
         found = "a folder" if Path(path).is_dir() else "no such file"
-        raise refusal(path, found, KNOWN, CHECK)
+        raise refusal(found, KNOWN, CHECK)
     try:
         with Path(path).open("rb") as file:
             start = file.read(16)
     except OSError as error:
-        raise refusal(path, f"it cannot be read ({error.strerror})", KNOWN, CHECK) from None
+        raise refusal(f"it cannot be read ({error.strerror})", KNOWN, CHECK) from None
     if not start:
-        raise refusal(path, "an empty file", KNOWN, CHECK)
+        raise refusal("an empty file", KNOWN, CHECK)
     return start
 
 
@@ -97,43 +98,40 @@ def _read_zip(path: str | Path, network: nn.Module | None) -> nn.Module:
         names = archive.namelist()
         if any(name.rpartition("/")[2] == "data.pkl" for name in names):
             size = sum(info.file_size for info in archive.infolist())
-            require_size(path, "its content", size)
+            require_size("its content", size)
             return _read_torch(path, network)
-        _refuse_network(path, network, "this archive")
+        _refuse_network(network, "this archive")
         if "config.json" in names or "model.weights.h5" in names:
-            return read_keras_zip(path, archive)
+            return read_keras_zip(archive)
         if names and all(name.endswith(".npy") for name in names):
-            return read_lasagne(path, archive)
-    raise refusal(path, f"a zip archive of {names[:6]}", KNOWN, CHECK)
+            return read_lasagne(archive)
+    raise refusal(f"a zip archive of {names[:6]}", KNOWN, CHECK)
 
 
 def _read_torch(path: str | Path, network: nn.Module | None) -> nn.Module:
     tensors = read_state_dict(path)
     if network is None:
-        return assume_convolutions(path, tensors, in_order=True)
-    fill_network(path, network, tensors)
+        return assume_convolutions(tensors, in_order=True)
+    fill_network(network, tensors)
     return network
 
 
 def _read_safetensors(path: str | Path, network: nn.Module | None) -> nn.Module:
     tensors, metadata = read_safetensors(path)
     if network is not None:
-        fill_network(path, network, tensors)
+        fill_network(network, tensors)
         return network
     found = metadata.get("format", "")
     if found == FORMAT:
         return read_network(path)[0].get_submodule("convolutional")
     if found.startswith("auralise-"):
-        raise refusal(
-            path, f"its format is '{found}'", f"'{FORMAT}'", "See auralise invert --help."
-        )
-    return assume_convolutions(path, tensors, in_order=False)
+        raise refusal(f"its format is '{found}'", f"'{FORMAT}'", "See auralise invert --help.")
+    return assume_convolutions(tensors, in_order=False)
 
 
-def _refuse_network(path: str | Path, network: nn.Module | None, what: str) -> None:
+def _refuse_network(network: nn.Module | None, what: str) -> None:
     if network is not None:
         raise refusal(
-            path,
             f"{what}, whose variables are not named as in torch",
             "a state dict or safetensors when a network is given to fill",
             "Leave out the network, or convert the weights to a state dict first.",

@@ -27,7 +27,7 @@ from auralise.networks.svdnet import (
     build_svdnet,
 )
 from auralise.weights import zips
-from auralise.weights.common import fill, listing, refusal, require_finite, shape_text
+from auralise.weights.common import fill, listing, names_file, refusal, require_finite, shape_text
 from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays, variance_of
 from auralise.weights.own import as_text, read_safetensors, write_tensors
 
@@ -63,6 +63,7 @@ def write_svdnet(path: str | Path, network: nn.Sequential, **metadata: object) -
     write_tensors(path, network.state_dict(), facts)
 
 
+@names_file
 def read_svdnet(path: str | Path) -> nn.Sequential:
     """SVDNet from a file of our own or a published ``.npz``.
 
@@ -82,13 +83,13 @@ def read_svdnet(path: str | Path) -> nn.Sequential:
         does not fit.
     """
     if _is_npz(path):
-        tensors = _svdnet_tensors(path, _arrays(path))
+        tensors = _svdnet_tensors(_arrays(path))
     else:
         tensors, metadata = read_safetensors(path)
-        _require_format(path, metadata, SVDNET_FORMAT, "SVDNet")
+        _require_format(metadata, SVDNET_FORMAT, "SVDNet")
     with torch.device("meta"):
         network = build_svdnet()
-    fill(path, network, tensors, ANOTHER)
+    fill(network, tensors, ANOTHER)
     return network.eval()
 
 
@@ -103,6 +104,7 @@ def write_inverter(path: str | Path, inverter: Inverter, **metadata: object) -> 
     write_tensors(path, inverter.network.state_dict(), facts)
 
 
+@names_file
 def read_inverter(path: str | Path, layer: str | None = None) -> Inverter:
     """An inverter from a file of our own or a published ``.npz``.
 
@@ -127,20 +129,20 @@ def read_inverter(path: str | Path, layer: str | None = None) -> Inverter:
     """
     if _is_npz(path):
         arrays = _arrays(path)
-        blocks = list(_blocks(path, arrays))
-        found, plan = _recognise(path, blocks)
-        tensors = _inverter_tensors(path, arrays, blocks, plan)
+        blocks = list(_blocks(arrays))
+        found, plan = _recognise(blocks)
+        tensors = _inverter_tensors(arrays, blocks, plan)
         classifier = None
     else:
         tensors, metadata = read_safetensors(path)
-        _require_format(path, metadata, INVERTER_FORMAT, "an inverter")
-        found, plan = _described(path, metadata)
+        _require_format(metadata, INVERTER_FORMAT, "an inverter")
+        found, plan = _described(metadata)
         classifier = metadata.get("classifier_sha256") or None
     if layer is not None and found != layer:
-        raise refusal(path, f"it holds the inverter of '{found}'", f"that of '{layer}'", ANOTHER)
+        raise refusal(f"it holds the inverter of '{found}'", f"that of '{layer}'", ANOTHER)
     with torch.device("meta"):
         network = build_inverter(plan)
-    fill(path, network, tensors, ANOTHER)
+    fill(network, tensors, ANOTHER)
     if classifier is None and _is_npz(path):
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -154,6 +156,7 @@ def write_mean_std(path: str | Path, mean: np.ndarray, std: np.ndarray) -> None:
         np.savez(partial, mean=mean, std=std)
 
 
+@names_file
 def read_mean_std(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of SVDNet's bands, each of shape ``(80,)``.
 
@@ -164,43 +167,43 @@ def read_mean_std(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """
     remedy = "Give the file that was saved when the classifier was trained."
     if not _is_npz(path):
-        raise refusal(path, "no .npz archive", "arrays 'mean' and 'std' in an .npz", remedy)
+        raise refusal("no .npz archive", "arrays 'mean' and 'std' in an .npz", remedy)
     with zips.open_zip(path) as archive:
         mean, std = (
-            parse_array(path, f"{name}.npy", zips.member(path, archive, f"{name}.npy"))
+            parse_array(f"{name}.npy", zips.member(archive, f"{name}.npy"))
             for name in ("mean", "std")
         )
     for name, values in (("mean", mean), ("std", std)):
         if values.shape != PICTURE[:1]:
-            raise refusal(path, f"'{name}' is {shape_text(values.shape)}", "80 bands", remedy)
-        require_finite(path, name, torch.from_numpy(values.astype(np.float64)))
+            raise refusal(f"'{name}' is {shape_text(values.shape)}", "80 bands", remedy)
+        require_finite(name, torch.from_numpy(values.astype(np.float64)))
     if not (std > 0).all():
-        raise refusal(path, "'std' holds values that are not positive", "deviations", remedy)
+        raise refusal("'std' holds values that are not positive", "deviations", remedy)
     return mean, std
 
 
 def _is_npz(path: str | Path) -> bool:
     if not Path(path).is_file():
         found = "a folder" if Path(path).is_dir() else "no such file"
-        raise refusal(path, found, "safetensors or an .npz", "Check the path.")
+        raise refusal(found, "safetensors or an .npz", "Check the path.")
     with Path(path).open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
 
 def _arrays(path: str | Path) -> dict[str, np.ndarray]:
     with zips.open_zip(path) as archive:
-        return read_arrays(path, archive)
+        return read_arrays(archive)
 
 
-def _require_format(path: str | Path, metadata: dict[str, str], format: str, what: str) -> None:
+def _require_format(metadata: dict[str, str], format: str, what: str) -> None:
     if metadata.get("format") != format:
         raise refusal(
-            path, f"its format is {metadata.get('format', 'not stated')}", f"{what}: '{format}'",
+            f"its format is {metadata.get('format', 'not stated')}", f"{what}: '{format}'",
             ANOTHER,
         )  # fmt: skip
 
 
-def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+def _svdnet_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
     """SVDNet's arrays under torch's names, bins first; each is held against its shape."""
     # Lasagne stores a dense weight the other way round.
     shapes = [
@@ -214,7 +217,6 @@ def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str
     if len(arrays) != len(shapes):
         size = sum(array.size for array in arrays.values())
         raise refusal(
-            path,
             f"{_guess(arrays)}: {len(arrays)} arrays with {size:,} values",
             f"SVDNet: {len(shapes)} arrays with {N_PARAMETERS:,} values",
             ANOTHER,
@@ -222,7 +224,6 @@ def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str
     for (name, array), (what, shape) in zip(arrays.items(), shapes, strict=True):
         if array.shape != shape:
             raise refusal(
-                path,
                 f"{_guess(arrays)}: '{name}' is {shape_text(array.shape)}",
                 f"{what}, {shape_text(shape)}",
                 ANOTHER,
@@ -248,7 +249,7 @@ def _svdnet_tensors(path: str | Path, arrays: dict[str, np.ndarray]) -> dict[str
 def _guess(arrays: dict[str, np.ndarray]) -> str:
     """What a file of arrays seems to be, in a few words."""
     try:
-        layer, _ = _recognise("", list(_blocks("", arrays)))
+        layer, _ = _recognise(list(_blocks(arrays)))
     except WeightsError:
         return "another network"
     return f"the inverter of '{layer}'"
@@ -266,13 +267,15 @@ class _Block:
         return f"{self.kind}{self.n_features}"
 
 
-def _blocks(path: str | Path, arrays: dict[str, np.ndarray]) -> Iterator[_Block]:
+def _blocks(arrays: dict[str, np.ndarray]) -> Iterator[_Block]:
     """Every weight of an inverter with the vectors that follow it: a bias, or beta, gamma, mean
     and inv_std."""
     names = list(arrays)
     starts = [number for number, name in enumerate(names) if arrays[name].ndim > 1]
     if not starts or starts[0] > 0:
-        raise refusal(path, f"'{names[0] if names else path}' is no weight", "a weight", SAVE_AGAIN)
+        raise refusal(
+            f"'{names[0]}' is no weight" if names else "no array in it", "a weight", SAVE_AGAIN
+        )
     for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
         name, vectors = names[start], names[start + 1 : stop]
         shape = arrays[name].shape
@@ -285,24 +288,24 @@ def _blocks(path: str | Path, arrays: dict[str, np.ndarray]) -> Iterator[_Block]
                 kind = "U"
             case _:
                 raise refusal(
-                    path, f"'{name}' is {shape_text(shape)}",
+                    f"'{name}' is {shape_text(shape)}",
                     "a dense weight, or kernels of 3×3 or 4×4", ANOTHER,
                 )  # fmt: skip
         if len(vectors) not in (1, 4):
             raise refusal(
-                path, f"'{name}' is followed by {len(vectors)} vectors",
+                f"'{name}' is followed by {len(vectors)} vectors",
                 "a bias, or the beta, gamma, mean and inv_std of a batch normalisation", SAVE_AGAIN,
             )  # fmt: skip
         for vector in vectors:
             if arrays[vector].shape != (n_features,):
                 raise refusal(
-                    path, f"'{vector}' is {shape_text(arrays[vector].shape)}",
+                    f"'{vector}' is {shape_text(arrays[vector].shape)}",
                     f"{n_features}, one value per feature of '{name}'", SAVE_AGAIN,
                 )  # fmt: skip
         yield _Block(kind, name, vectors, n_inputs, n_features)
 
 
-def _recognise(path: str | Path, blocks: list[_Block]) -> tuple[str, Plan]:
+def _recognise(blocks: list[_Block]) -> tuple[str, Plan]:
     """The layer that an inverter is for, by what it takes and how often it doubles."""
 
     def traits(kinds: list[str], n_inputs: int) -> tuple[bool, int, int]:
@@ -315,7 +318,6 @@ def _recognise(path: str | Path, blocks: list[_Block]) -> tuple[str, Plan]:
             break
     else:
         raise refusal(
-            path,
             f"no inverter of SVDNet: {' '.join(map(str, blocks))} on {blocks[0].n_inputs} inputs",
             f"one for {listing(LAYERS, len(LAYERS))}",
             ANOTHER,
@@ -324,7 +326,7 @@ def _recognise(path: str | Path, blocks: list[_Block]) -> tuple[str, Plan]:
 
 
 def _inverter_tensors(
-    path: str | Path, arrays: dict[str, np.ndarray], blocks: list[_Block], plan: Plan
+    arrays: dict[str, np.ndarray], blocks: list[_Block], plan: Plan
 ) -> dict[str, Tensor]:
     """An inverter's arrays under torch's names, bins first."""
     tensors: dict[str, Tensor] = {}
@@ -333,8 +335,8 @@ def _inverter_tensors(
         vectors = [_tensor(arrays[name]) for name in block.vectors]
         if block.kind == "FC":
             if number == len(blocks) or blocks[number].kind != "FC":
-                weight = _bins_first(path, block, weight, plan.grid)
-                vectors = [_bins_first(path, block, vector, plan.grid) for vector in vectors]
+                weight = _bins_first(block, weight, plan.grid)
+                vectors = [_bins_first(block, vector, plan.grid) for vector in vectors]
             weight = weight.T
         else:
             weight = weight.flip(2, 3).transpose(2, 3)
@@ -343,7 +345,7 @@ def _inverter_tensors(
             tensors[f"block{number}.layer.bias"] = vectors[0]
             continue
         beta, gamma, mean, inv_std = vectors
-        variance = variance_of(path, f"'{block.vectors[3]}'", inv_std.double())
+        variance = variance_of(f"'{block.vectors[3]}'", inv_std.double())
         tensors |= {
             f"block{number}.norm.weight": gamma,
             f"block{number}.norm.bias": beta,
@@ -353,18 +355,18 @@ def _inverter_tensors(
     return tensors
 
 
-def _bins_first(path: str | Path, block: _Block, values: Tensor, grid: tuple[int, int]) -> Tensor:
+def _bins_first(block: _Block, values: Tensor, grid: tuple[int, int]) -> Tensor:
     """Units of a dense block that is folded into frames × bins, sorted as bins × frames."""
     if values.shape[-1] % (grid[0] * grid[1]):
         raise refusal(
-            path, f"'{block.weight}' has {values.shape[-1]} units",
+            f"'{block.weight}' has {values.shape[-1]} units",
             f"a multiple of {grid[0] * grid[1]}, to be folded into {shape_text(grid)}", ANOTHER,
         )  # fmt: skip
     folded = values.reshape(*values.shape[:-1], -1, grid[1], grid[0])
     return folded.transpose(-1, -2).reshape(values.shape)
 
 
-def _described(path: str | Path, metadata: dict[str, str]) -> tuple[str, Plan]:
+def _described(metadata: dict[str, str]) -> tuple[str, Plan]:
     try:
         facts: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -376,7 +378,7 @@ def _described(path: str | Path, metadata: dict[str, str]) -> tuple[str, Plan]:
         return metadata["layer"], plan
     except (KeyError, TypeError, ValueError, NetworkError, RuntimeError) as error:
         raise refusal(
-            path, f"its metadata describe no inverter ({type(error).__name__}: {error})",
+            f"its metadata describe no inverter ({type(error).__name__}: {error})",
             "'layer' and 'design' as auralise writes them", ANOTHER,
         ) from None  # fmt: skip
 

@@ -48,22 +48,20 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         blocked = re.search(r"(?:GLOBAL|global|class|type) ['`]?([\w.]+\.[\w.]+)", str(error))
         found = f"it asks for {blocked[1]}" if blocked else "it holds more than tensors"
         raise refusal(
-            path,
             f"{found}, and nothing in a weights file is run",
             "a state dict: tensors by name",
             SAVE_STATE_DICT,
         ) from None
     except Exception as error:  # torch raises many kinds for damaged files
         raise refusal(
-            path,
             f"damaged or cut short ({type(error).__name__}: {_first_line(error)})",
             "a whole file from torch.save",
             SAVE_STATE_DICT,
         ) from None
-    return _tensors_in(path, content)
+    return _tensors_in(content)
 
 
-def fill_network(path: str | Path, network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+def fill_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put a file's tensors into a module of the user's, strictly by name.
 
     A first part of the names that all share and the module lacks, as Lightning's checkpoints and
@@ -78,17 +76,14 @@ def fill_network(path: str | Path, network: nn.Module, tensors: Mapping[str, Ten
     first_parts = {name.partition(".")[0] for name in tensors}
     if len(first_parts) == 1 and not wanted.keys() & tensors.keys():
         tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
-    fill(path, network, tensors, "Pass the module that these weights were saved from.")
+    fill(network, tensors, "Pass the module that these weights were saved from.")
 
 
-def assume_convolutions(
-    path: str | Path, tensors: Mapping[str, Tensor], in_order: bool
-) -> nn.Sequential:
+def assume_convolutions(tensors: Mapping[str, Tensor], in_order: bool) -> nn.Sequential:
     """The convolutional part that a state dict lets one assume.
 
     Parameters
     ----------
-    path : str or Path
     tensors : mapping of str to Tensor
     in_order : bool
         Whether the mapping's order is the network's; otherwise the numbers in the names tell.
@@ -103,7 +98,7 @@ def assume_convolutions(
         owner, _, kind = name.rpartition(".")
         modules.setdefault(owner, {})[kind] = tensor
     if not in_order:
-        modules = _by_numbers(path, modules)
+        modules = _by_numbers(modules)
 
     found: list[FoundConvolution] = []
     dense: str | None = None
@@ -111,20 +106,20 @@ def assume_convolutions(
     for owner, parts in modules.items():
         n_axes = max(tensor.ndim for tensor in parts.values())
         if n_axes == 4 and dense is None:
-            found.append(_convolution(path, owner, parts))
+            found.append(_convolution(owner, parts))
             may_be_normalised = True
         elif may_be_normalised and "running_mean" in parts:
-            found[-1] = _with_norm(path, found[-1], owner, parts)
+            found[-1] = _with_norm(found[-1], owner, parts)
             may_be_normalised = False
         elif n_axes == 2 and found:
             dense = dense or owner
             may_be_normalised = False
         elif dense is None or n_axes == 4:
-            raise _not_known(path, owner, parts)
-    return assume_2015(path, found, GIVE_NETWORK)
+            raise _not_known(owner, parts)
+    return assume_2015(found, GIVE_NETWORK)
 
 
-def _tensors_in(path: str | Path, content: object) -> dict[str, Tensor]:
+def _tensors_in(content: object) -> dict[str, Tensor]:
     for key in NESTED_UNDER:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -133,7 +128,6 @@ def _tensors_in(path: str | Path, content: object) -> dict[str, Tensor]:
         isinstance(value, Tensor) for value in content.values()
     ):
         raise refusal(
-            path,
             f"a {type(content).__name__} without tensors by name",
             "a state dict, or a checkpoint with one under 'state_dict'",
             SAVE_STATE_DICT,
@@ -142,41 +136,37 @@ def _tensors_in(path: str | Path, content: object) -> dict[str, Tensor]:
         str(name): value.detach() for name, value in content.items() if isinstance(value, Tensor)
     }
     for name, tensor in tensors.items():
-        require_plain(path, name, tensor)
+        require_plain(name, tensor)
     return tensors
 
 
-def require_plain(path: str | Path, name: str, tensor: Tensor) -> None:
+def require_plain(name: str, tensor: Tensor) -> None:
     """Refuse a tensor that is not dense numbers in memory, or claims to be a huge one."""
     if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
         raise refusal(
-            path,
             f"tensor '{name}' is sparse, quantised or without values",
             "dense floating-point tensors",
             SAVE_STATE_DICT,
         )
     # Strides of zero let a small file claim any size; it is copied further on.
-    require_size(path, f"tensor '{name}'", tensor.numel() * tensor.element_size())
+    require_size(f"tensor '{name}'", tensor.numel() * tensor.element_size())
 
 
-def _convolution(path: str | Path, owner: str, parts: dict[str, Tensor]) -> FoundConvolution:
+def _convolution(owner: str, parts: dict[str, Tensor]) -> FoundConvolution:
     name = f"{owner}.weight" if owner else "weight"
     weight = parts.get("weight")
     if weight is None or weight.ndim != 4 or parts.keys() - {"weight", "bias"}:
-        raise _not_known(path, owner, parts)
+        raise _not_known(owner, parts)
     return FoundConvolution(name, weight, parts.get("bias"))
 
 
-def _with_norm(
-    path: str | Path, item: FoundConvolution, owner: str, parts: dict[str, Tensor]
-) -> FoundConvolution:
+def _with_norm(item: FoundConvolution, owner: str, parts: dict[str, Tensor]) -> FoundConvolution:
     n_features = len(item.weight)
     wanted = {"running_mean", "running_var"} | (parts.keys() & {"weight", "bias"})
     for kind in sorted(wanted):
         tensor = parts.get(kind)
         if tensor is None or tensor.shape != (n_features,):
             raise refusal(
-                path,
                 f"tensor '{owner}.{kind}' is "
                 + ("missing" if tensor is None else shape_text(tensor.shape)),
                 f"{n_features}, one value per feature of '{item.name}'",
@@ -192,10 +182,9 @@ def _with_norm(
     return FoundConvolution(item.name, item.weight, item.bias, norm)
 
 
-def _not_known(path: str | Path, owner: str, parts: Mapping[str, Tensor]) -> WeightsError:
+def _not_known(owner: str, parts: Mapping[str, Tensor]) -> WeightsError:
     shapes = ", ".join(f"{kind} {shape_text(tensor.shape)}" for kind, tensor in parts.items())
     return refusal(
-        path,
         f"'{owner}' ({shapes}) is no part of a plain chain",
         "convolutions ('weight', 'bias'), each followed by at most one batch normalisation, then "
         "dense layers",
@@ -203,9 +192,7 @@ def _not_known(path: str | Path, owner: str, parts: Mapping[str, Tensor]) -> Wei
     )
 
 
-def _by_numbers(
-    path: str | Path, modules: dict[str, dict[str, Tensor]]
-) -> dict[str, dict[str, Tensor]]:
+def _by_numbers(modules: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Tensor]]:
     """Modules in the order of the numbers in their names, the dense part last.
 
     Of several with the same numbers, as ``conv1`` and ``bn1``, the convolution comes first.
@@ -216,7 +203,6 @@ def _by_numbers(
     convolutions = [owner for owner in modules if n_axes[owner] == 4]
     if len({pattern[owner] for owner in convolutions}) > 1:
         raise refusal(
-            path,
             f"convolutions {listing(convolutions)}, in an order that the file does not keep",
             "names that differ in their numbers alone",
             GIVE_NETWORK,
@@ -227,7 +213,7 @@ def _by_numbers(
     for owner, parts in modules.items():
         is_placed = parent[owner] in beside and (len(convolutions) == 1 or "#" in pattern[owner])
         if not is_dense[owner] and not is_placed:
-            raise _not_known(path, owner, parts)
+            raise _not_known(owner, parts)
 
     def key(owner: str) -> tuple:
         numbers = tuple(int(digits) for digits in re.findall(r"\d+", owner))

@@ -24,10 +24,10 @@ def open_zip(path: str | Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except DAMAGE as error:
-        raise _damaged(path, "the archive", error) from None
+        raise _damaged("the archive", error) from None
 
 
-def member(path: str | Path, archive: zipfile.ZipFile, name: str) -> bytes:
+def member(archive: zipfile.ZipFile, name: str) -> bytes:
     """One member's content, checked against its checksum.
 
     Raises
@@ -37,22 +37,20 @@ def member(path: str | Path, archive: zipfile.ZipFile, name: str) -> bytes:
     """
     if name not in archive.namelist():
         raise refusal(
-            path,
             f"an archive of {len(archive.namelist())} members without '{name}'",
             f"'{name}' in it",
             "Save the network again, or copy the file anew.",
         )
     # zipfile never unfolds more than the size that is declared here.
-    require_size(path, f"its member '{name}'", archive.getinfo(name).file_size)
+    require_size(f"its member '{name}'", archive.getinfo(name).file_size)
     try:
         return archive.read(name)
     except DAMAGE as error:
-        raise _damaged(path, f"its member '{name}'", error) from None
+        raise _damaged(f"its member '{name}'", error) from None
 
 
-def _damaged(path: str | Path, what: str, error: Exception) -> WeightsError:
+def _damaged(what: str, error: Exception) -> WeightsError:
     return refusal(
-        path,
         f"{what} is damaged or cut short ({error})",
         "a whole zip archive",
         "Copy the file anew, or save the network again.",

@@ -12,12 +12,15 @@ from auralise.weights.published import read_published
 
 SONGS = Path(__file__).parents[2] / "src_songs"
 
+# A first guess of classical, strings and violin for clip 0 of the genre 'classical' failed: a piano
+# plays it alone, and the tagger says so (.88). The clip of the genre 'metal' came in its place, its
+# tags written down before the tagger was asked.
 # Most of a song's tags are expected among the ten that are likeliest.
 EXPECTED = {
     "bach_prelude_c": {"piano", "classical", "solo"},
     "ballad_quartet": {"slow", "piano", "soft"},
     "uptempo_band": {"rock", "guitar", "drums", "fast"},
-    "classical": {"classical", "strings", "violin"},
+    "metal": {"rock", "metal", "guitar", "drums", "loud"},
 }
 
 
@@ -28,8 +31,8 @@ def tagger():
 
 def probabilities(tagger, song):
     rate = tagger.stft.sample_rate
-    if song == "classical":  # a clip of the embedded data set
-        samples = render_clip("classical", 0, seed=0, duration=10.0, sample_rate=rate)
+    if song == "metal":  # a clip of the embedded data set
+        samples = render_clip("metal", 0, seed=0, duration=10.0, sample_rate=rate)
     else:
         samples = read_audio(SONGS / f"{song}.flac", rate)
     magnitude = np.abs(tagger.stft.analyse(samples))

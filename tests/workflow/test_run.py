@@ -210,7 +210,7 @@ def test_a_new_song_adds_its_own_jobs(finished, song):
 def test_a_module_runs_again_what_depends_on_it(finished, module, rules):
     path = finished.folder / "auralise" / module
     original = path.read_text()
-    path.write_text(original + "\n# a change\n")
+    path.write_text(original + "\nA_CHANGE = 1\n")
     planned = finished.planned()
     path.write_text(original)
     assert rules <= planned.keys()

@@ -1,0 +1,82 @@
+"""``auralise predict``: what a network answers for songs."""
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, count, name_songs
+from auralise.errors import AudioError
+
+DESCRIPTION = """\
+Print what a published network answers for your songs, as CSV: song,class,probability.
+
+The probability is the mean over the song, window by window. A song whose answers make no sense
+is not what the network was trained on; what explains its features then says little.
+"""
+
+EPILOG = """\
+example:
+  auralise predict blues.wav --network musicnn/MTT_vgg --top 3
+
+networks:
+  musicnn/MTT_vgg and musicnn/MSD_vgg, from the package musicnn, of which nothing is run:
+  pip install --no-deps musicnn==0.1.0
+
+exit status:
+  0 all songs are answered; 1 some could not be, and are named; 2 none was, or the command is
+  mistaken.
+"""
+
+
+def add_parser(commands: "argparse._SubParsersAction") -> None:
+    """Add the command to those of the command line."""
+    predict = commands.add_parser(
+        "predict",
+        help="print what a network answers for songs",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = predict.add_argument
+    add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
+    add("--network", required=True, metavar="NAME", help="such as musicnn/MTT_vgg")
+    add(
+        "--top",
+        type=count,
+        default=10,
+        metavar="N",
+        help="how many classes of each song, the likeliest first (default: %(default)s)",
+    )
+    predict.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the answers for all songs."""
+    songs = name_songs(options.songs)
+
+    import numpy as np
+
+    from auralise.audio import read_audio
+    from auralise.networks.prediction import predict_song
+    from auralise.weights.published import read_published
+
+    published = read_published(options.network)
+    table = csv.writer(sys.stdout, lineterminator="\n")
+    table.writerow(("song", "class", "probability"))
+    n_failed = 0
+    for song, path in songs.items():
+        try:
+            samples = read_audio(path, published.stft.sample_rate)
+            magnitude = np.abs(published.stft.analyse(samples))
+            answer = predict_song(published.network, magnitude, published.n_frames)
+        except AudioError as error:
+            where = "" if str(path) in str(error) else f"{path}: "
+            print(f"auralise: error: {where}{error}", file=sys.stderr)
+            n_failed += 1
+            continue
+        for index in np.argsort(-answer, kind="stable")[: options.top]:
+            table.writerow((song, published.classes[index], f"{answer[index]:.4f}"))
+    if n_failed == 0:
+        return DONE
+    return SOME_FAILED if n_failed < len(songs) else FAILED
