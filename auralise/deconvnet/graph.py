@@ -548,6 +548,8 @@ class Graph:
     def _try_shapes(self, shape: Sequence[int] | None) -> _Recorder:
         best, reason = None, "no input was tried"
         for of_magnitude, n_leading in self._candidates(shape):
+            if best and best.convolutions and n_leading != self._layout:
+                continue  # that input reached a convolution, so this is not how it is passed
             recorder = _Recorder(self.modules, self._wanted_modules)
             self._n_leading = n_leading
             x = torch.rand(tuple(of_magnitude), generator=torch.Generator().manual_seed(0))
