@@ -66,6 +66,8 @@ clean:  ## Remove the virtual environment (results stay)
 .venv/test.stamp: .venv/run.stamp
 	@echo "Installing what the tests need."
 	@$(PIP) --editable '.[dev]'
+	@# Trained weights, of which nothing is run.
+	@$(PIP) --no-deps --require-hashes --requirement musicnn.txt
 	@# Oracles of the tests; their metadata ask for torchvision and an old numpy, neither needed.
 	@$(PIP) --no-deps captum==0.9.0 zennit==0.5.1
 	@# Beside the environment: in it, every snakemake call would look for a cluster first.
