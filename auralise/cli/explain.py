@@ -11,16 +11,16 @@ from auralise.cli.arguments import (
     DONE,
     FAILED,
     SOME_FAILED,
-    count,
     duration,
+    layers,
     name_songs,
     prepare_folder,
     ranges,
-    rate,
     spare_inputs,
     table,
     writing_to,
 )
+from auralise.cli.networks import add_network_options, read_asked_network
 from auralise.errors import AuraliseError, SettingsError
 
 if TYPE_CHECKING:
@@ -56,11 +56,16 @@ how to read it:
   xarray.open_dataset("explained/blues.h5", group="layer3").
 
 network:
-  PyTorch state dict or safetensors, Keras .h5 or .keras, Lasagne .npz, or auralise's own. A file
-  without an architecture is taken as convolution, ReLU, max-pooling 2×2 in every layer; is yours
-  another, use Python: read_weights(path, network=module). The network's input is the magnitude
-  spectrogram that --sample-rate, --n-fft and --hop-length describe: give those it was trained
-  with. For mel or CQT inputs see the README.
+  PyTorch state dict or safetensors, Keras .h5 or .keras, Lasagne .npz, or auralise's own. The class
+  that the weights belong to is named with --module. Without it, a file without an architecture is
+  taken as convolution, ReLU, max-pooling 2×2 in every layer, as in 2015. The network's input is the
+  magnitude of the STFT that --sample-rate, --n-fft and --hop-length describe: give those it was
+  trained with. For a network that takes mel bands, decibels or the like, give the steps from one to
+  the other with --front-end, a file such as
+    - power: 2
+    - mel: {n_bands: 96, fmax: 8000}
+    - log1p: {gain: 10000, base: 10}
+  'auralise layers' lists what can be explained of a network.
 
 exit status:
   0 all songs are explained; 1 some could not be, the table says which; 2 none was, or the
@@ -79,29 +84,17 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     )
     add = explain.add_argument
     add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
-    add("--weights", type=Path, required=True, metavar="FILE", help="the trained network")
     add("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_network_options(explain)
     what = explain.add_argument_group("what to explain")
     add = what.add_argument
-    add("--layers", type=ranges, metavar="1,3-5", help="counted from 1 (default: all)")
+    add(
+        "--layers",
+        type=layers,
+        metavar="1,3-5",
+        help="counted from 1, or paths of modules such as features.block2 (default: all)",
+    )
     add("--features", type=ranges, metavar="0-63", help="counted from 0 (default: all)")
-    seen = explain.add_argument_group("what the network sees")
-    add = seen.add_argument
-    add("--sample-rate", type=rate, default=11025, metavar="HZ", help="(default: %(default)s)")
-    add("--n-fft", type=count, default=512, metavar="N", help="samples (default: %(default)s)")
-    add(
-        "--hop-length",
-        type=count,
-        default=256,
-        metavar="N",
-        help="samples between frames (default: %(default)s)",
-    )
-    add(
-        "--no-biases",
-        dest="biases",
-        action="store_false",
-        help="ignore the biases of convolutions, as in 2015 (default: the network as it is)",
-    )
     how = explain.add_argument_group("how")
     add = how.add_argument
     add(
@@ -149,24 +142,32 @@ def run(options: argparse.Namespace) -> int:
     songs = name_songs(options.songs)
     prepare_folder(options.out)
 
-    from auralise.audio import Stft, map_audio
+    from auralise.audio import map_audio
     from auralise.deconvnet.deconvnet import Deconvnet
     from auralise.explainers.songs import explain_song, require_results
     from auralise.files import sha256_of_file
-    from auralise.weights.reader import read_weights
 
+    asked = read_asked_network(options)
     results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
-    spare_inputs([options.weights, *songs.values()], results)
+    spare_inputs([asked.weights, *songs.values()], results)
     for song in songs:
         require_results(options.out, song)
 
-    stft = Stft(options.sample_rate, options.n_fft, options.hop_length)
-    network = read_weights(options.weights, options.biases)
-    net = Deconvnet(network, options.device, options.precision)
-    check_choice(net.n_features, options.layers, options.features)
+    stft, by_path = asked.stft, isinstance((options.layers or [1])[0], str)
+    net = Deconvnet(
+        asked.convolutional,
+        options.device,
+        options.precision,
+        layers=options.layers if by_path else None,
+        shape=(stft.n_bins, stft.n_frames(stft.n_samples(options.window))),
+    )
+    for assumption in net.assumptions:
+        print(f"assumed: {assumption}", file=sys.stderr)
+    chosen = None if by_path else options.layers
+    check_choice(net.n_features, chosen, options.features)
     facts = {
-        "network": options.weights.stem,
-        "weights_sha256": sha256_of_file(options.weights),
+        "network": asked.name,
+        "weights_sha256": sha256_of_file(asked.weights),
         "window": options.window,
         "mode": options.mode,
         "loudness": options.loudness,
@@ -175,6 +176,7 @@ def run(options: argparse.Namespace) -> int:
             "features": options.features,
             "precision": options.precision,
             "biases": options.biases,
+            "assumptions": net.assumptions,
         },
     }
     done: list[Explanation] = []
@@ -189,7 +191,7 @@ def run(options: argparse.Namespace) -> int:
                         net,
                         stft,
                         options.out,
-                        options.layers,
+                        chosen,
                         options.features,
                         song=song,
                         **facts,

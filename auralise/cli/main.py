@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import auralise
-from auralise.cli import explain, invert, predict
+from auralise.cli import explain, invert, layers, predict
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
 from auralise.errors import AuraliseError, is_want_of_memory
 
@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     explain.add_parser(commands)
     invert.add_parser(commands)
     predict.add_parser(commands)
+    layers.add_parser(commands)
     return parser
 
 

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, count, name_songs
-from auralise.errors import AudioError
+from auralise.cli.networks import add_network_options, read_asked_network
+from auralise.errors import AudioError, NetworkError
 
 DESCRIPTION = """\
-Print what a published network answers for your songs, as CSV: song,class,probability.
+Print what a network answers for your songs, as CSV: song,class,probability.
 
 The probability is the mean over the song, window by window. A song whose answers make no sense
 is not what the network was trained on; what explains its features then says little.
@@ -19,7 +20,7 @@ EPILOG = """\
 example:
   auralise predict blues.wav --network musicnn/MTT_vgg --top 3
 
-networks:
+published networks:
   musicnn/MTT_vgg and musicnn/MSD_vgg, from the package musicnn, of which nothing is run:
   pip install --no-deps musicnn==0.1.0
 
@@ -40,7 +41,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     )
     add = predict.add_argument
     add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
-    add("--network", required=True, metavar="NAME", help="such as musicnn/MTT_vgg")
     add(
         "--top",
         type=count,
@@ -48,6 +48,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="how many classes of each song, the likeliest first (default: %(default)s)",
     )
+    add_network_options(predict)
     predict.set_defaults(run=run)
 
 
@@ -59,24 +60,25 @@ def run(options: argparse.Namespace) -> int:
 
     from auralise.audio import read_audio
     from auralise.networks.prediction import predict_song
-    from auralise.weights.published import read_published
 
-    published = read_published(options.network)
+    asked = read_asked_network(options)
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(("song", "class", "probability"))
     n_failed = 0
     for song, path in songs.items():
         try:
-            samples = read_audio(path, published.stft.sample_rate)
-            magnitude = np.abs(published.stft.analyse(samples))
-            answer = predict_song(published.network, magnitude, published.n_frames)
-        except AudioError as error:
+            samples = read_audio(path, asked.stft.sample_rate)
+            magnitude = np.abs(asked.stft.analyse(samples))
+            answer = predict_song(asked.network, magnitude, asked.n_frames)
+        except (AudioError, NetworkError) as error:
             where = "" if str(path) in str(error) else f"{path}: "
             print(f"auralise: error: {where}{error}", file=sys.stderr)
             n_failed += 1
             continue
         for index in np.argsort(-answer, kind="stable")[: options.top]:
-            table.writerow((song, published.classes[index], f"{answer[index]:.4f}"))
+            table.writerow(
+                (song, (asked.classes or range(len(answer)))[index], f"{answer[index]:.4f}")
+            )
     if n_failed == 0:
         return DONE
     return SOME_FAILED if n_failed < len(songs) else FAILED

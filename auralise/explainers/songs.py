@@ -248,6 +248,11 @@ def total_stride(net: Deconvnet, n_steps: int | None = None) -> int:
     return stride
 
 
+def _stride(net: Deconvnet, layer: int, ratio: float) -> float:
+    """Frames from one column of a layer's feature maps to the next; `ratio` if no chain says."""
+    return total_stride(net, net.layers[layer - 1].end + 1) if net.steps else ratio
+
+
 @dataclass
 class _Activations:
     """What a layer's feature maps come to, gathered window by window."""
@@ -281,7 +286,6 @@ def _deconvolve(
     writer: MapsWriter,
 ) -> None:
     activations = {layer: _Activations.none(len(own)) for layer, own in chosen.items()}
-    strides = {layer: total_stride(net, net.layers[layer - 1].end + 1) for layer in chosen}
     overlap = windows.length - windows.hop
     fading: dict[int, np.ndarray] = {}  # what a window leaves to the next one's first frames
     progress = tqdm(windows, "deconvolve", unit="window")
@@ -300,7 +304,8 @@ def _deconvolve(
             writer.write_maps(layer, maps[:, :, :n_ready], first)
             fading[layer] = maps[:, :, n_ready:].copy()
             own = feature_maps[layer - 1][chosen[layer]]
-            centres = (np.arange(own.shape[2]) + 0.5) * strides[layer] - 0.5
+            stride = _stride(net, layer, magnitude.shape[1] / own.shape[2])
+            centres = (np.arange(own.shape[2]) + 0.5) * stride - 0.5
             shares = np.interp(centres, np.arange(len(weights)), weights)
             activations[layer].add(own, net.fired(layer, own), shares)
     for layer, found in activations.items():
