@@ -15,6 +15,7 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
+from typing import Any
 
 import numpy as np
 import torch
@@ -247,7 +248,7 @@ class Deconvnet:
         self,
         magnitude: np.ndarray,
         layers: Iterable[int | str] | None = None,
-        features: Mapping[int | str, Iterable[int]] | None = None,
+        features: Mapping[Any, Iterable[int]] | None = None,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Deconvolved maps layer by layer, from one forward pass.
 

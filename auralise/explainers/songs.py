@@ -17,7 +17,7 @@ from tqdm import tqdm
 from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.deconvnet.steps import pair
+from auralise.deconvnet.steps import Layer, pair
 from auralise.errors import MapsError, SettingsError
 from auralise.files import require_replaceable, whole_file, whole_folder
 from auralise.maps import MapsWriter, choose_features, create_maps, open_maps
@@ -250,7 +250,8 @@ def total_stride(net: Deconvnet, n_steps: int | None = None) -> int:
 
 def _stride(net: Deconvnet, layer: int, ratio: float) -> float:
     """Frames from one column of a layer's feature maps to the next; `ratio` if no chain says."""
-    return total_stride(net, net.layers[layer - 1].end + 1) if net.steps else ratio
+    found = net.layers[layer - 1]
+    return total_stride(net, found.end + 1) if isinstance(found, Layer) else ratio
 
 
 @dataclass
