@@ -150,11 +150,8 @@ def writing_to(out: Path) -> Iterator[None]:
 def layers(text: str) -> list[int] | list[str]:
     """Layers by number, such as ``1,3-5``, or by the paths of modules, with commas between them."""
     names = [name.strip() for name in text.split(",")]
-    if any(name and not name[0].isdigit() for name in names):
-        if not all(names):
-            raise argparse.ArgumentTypeError(f"expected paths of modules, got '{text}'")
-        return names
-    return ranges(text)
+    are_paths = all(name and not name.replace("-", "").isdigit() for name in names)
+    return names if are_paths else ranges(text)
 
 
 def table(rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> list[str]:

@@ -150,13 +150,14 @@ class Architecture:
         return asdict(self)
 
 
-def build_convolutional_part(architecture: Architecture, n_bins: int) -> nn.Sequential:
+def build_convolutional_part(architecture: Architecture, n_bins: int = 257) -> nn.Sequential:
     """The layers that deconvolution explains, untrained.
 
     Parameters
     ----------
     architecture : Architecture
     n_bins : int
+        Of the magnitude, which the normalised scaling has to know.
 
     Returns
     -------

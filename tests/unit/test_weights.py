@@ -146,7 +146,8 @@ class TestBiases:
     def test_without_biases_is_the_procedure_of_2015(self, own, network):
         read = read_weights(own, biases=False)
         assert not any(isinstance(module, nn.LocalResponseNorm) for module in read.modules())
-        assert not any(m.bias.any() for m in read.modules() if isinstance(m, nn.Conv2d))
+        convolutions = [m for m in read.modules() if isinstance(m, nn.Conv2d)]
+        assert not any(m.bias is not None and m.bias.any() for m in convolutions)
         kept = network.convolutional.layer2
         assert torch.equal(read.layer2.convolution.weight, kept.convolution.weight)
         assert torch.equal(read.layer2.batch_norm.bias, kept.batch_norm.bias)
