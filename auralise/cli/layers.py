@@ -5,6 +5,8 @@ import argparse
 from auralise.cli.arguments import DONE, table
 from auralise.cli.networks import add_network_options, read_asked_network
 
+SECONDS = 4.0  # of silence, on which the network is tried
+
 DESCRIPTION = """\
 List the layers of a network that can be explained, and what is assumed of it.
 """
@@ -26,7 +28,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the layers, and what is assumed."""
     from auralise.deconvnet.deconvnet import Deconvnet
 
-    net = Deconvnet(read_asked_network(options).convolutional)
+    asked = read_asked_network(options)
+    size = asked.stft.n_bins, asked.stft.n_frames(asked.stft.n_samples(SECONDS))
+    net = Deconvnet(asked.convolutional, shape=size)
     rows = [("layer", "features", "path")]
     rows += [(str(of.number), str(of.n_features), of.path) for of in net.layers]
     print("\n".join(table(rows, numbers=range(2))))
