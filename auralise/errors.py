@@ -5,7 +5,7 @@ class AuraliseError(Exception):
     """Base of every error that auralise raises for a user's mistake; shown without a traceback."""
 
 
-def is_want_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether there was not enough memory, which torch calls a `RuntimeError` like any other."""
     return isinstance(error, MemoryError) or "allocate" in str(error)
 

@@ -258,7 +258,7 @@ def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> 
             first: tuple[str, ...] = (
                 explanation.sounds.name,
                 f"{explanation.duration:.1f} s",
-                f"{explanation.seconds:.1f} s",
+                f"{explanation.elapsed:.1f} s",
             )
             for found in explanation.layers:
                 numbers = (found.layer, found.n_features, found.n_live, found.n_dead)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import auralise
 from auralise.cli import explain, invert, layers, predict
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
-from auralise.errors import AuraliseError, is_want_of_memory
+from auralise.errors import AuraliseError, is_out_of_memory
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"auralise: error: {error}", file=sys.stderr)
         return FAILED
     except (MemoryError, RuntimeError) as error:
-        if not is_want_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         print(
             "auralise: error: not enough memory; choose a smaller --window, or a smaller --n-fft "

@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from auralise.deconvnet import policy
-from auralise.errors import NetworkError, is_want_of_memory
+from auralise.errors import NetworkError, is_out_of_memory
 from auralise.networks.front_ends import FrontEndStep
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
@@ -559,7 +559,7 @@ class Graph:
             except NetworkError:
                 raise
             except Exception as error:  # whatever a foreign module raises
-                if is_want_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 failed = f"at '{recorder.path}': {_short(error)}"
                 reason = reason if best and best.convolutions else failed
@@ -737,7 +737,7 @@ class Graph:
         except NetworkError:
             raise
         except Exception as error:  # whatever a foreign module raises
-            if is_want_of_memory(error):
+            if is_out_of_memory(error):
                 raise
             raise NetworkError(
                 f"a magnitude of {size} does not pass '{recorder.path}'; choose a longer sound or "

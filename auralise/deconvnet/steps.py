@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from auralise.errors import NetworkError, is_want_of_memory
+from auralise.errors import NetworkError, is_out_of_memory
 from auralise.networks.front_ends import MODULES, FrontEndStep
 from auralise.networks.genre import NormalisedLogScaling
 
@@ -263,7 +263,7 @@ class ForwardPass:
             try:
                 x, memory = step.forward(x)
             except RuntimeError as error:
-                if is_want_of_memory(error):  # not of pixels
+                if is_out_of_memory(error):  # not of pixels
                     raise
                 raise NetworkError(
                     f"a magnitude of {magnitude.shape[0]} bins × {magnitude.shape[1]} frames does "

@@ -104,8 +104,10 @@ class Explanation:
         The folder of ``original.wav`` and ``layer1/feature00.wav`` …
     layers : list of LayerSummary
     n_windows : int
-    duration, seconds : float
-        Of the song, and that explaining it took (s).
+    duration : float
+        Of the song (s).
+    elapsed : float
+        What explaining it took (s).
     """
 
     maps: Path
@@ -113,7 +115,7 @@ class Explanation:
     layers: list[LayerSummary]
     n_windows: int
     duration: float
-    seconds: float
+    elapsed: float
 
 
 def explain_song(
@@ -231,7 +233,7 @@ def require_results(out: Path, song: str) -> None:
     else:
         return
     raise SettingsError(
-        f"{foreign} is where results would go, but it is none of an earlier explanation; choose "
+        f"{foreign} is where results would go, but was not written by an earlier explanation; choose "
         "another --out or move it"
     )
 

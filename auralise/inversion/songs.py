@@ -173,7 +173,7 @@ def invert_song(
     """
     stft = subject.stft
     time, spectrum = read_picture(path, subject, time, seed)
-    picture = subject.see(torch.from_numpy(np.abs(spectrum)))
+    picture = subject.to_picture(torch.from_numpy(np.abs(spectrum)))
     layers: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
         for layer, inverter in inverters.items():
@@ -194,7 +194,7 @@ def invert_song(
     n_samples = (spectrum.shape[1] - 1) * stft.hop_length
     sounds = {"original": stft.synthesise(spectrum, n_samples)}
     for name, seen in {"input": picture, **layers}.items():
-        magnitude = subject.unsee(seen).numpy()
+        magnitude = subject.to_magnitude(seen).numpy()
         sounds[name] = _sound(magnitude, spectrum, subject, n_samples, phase)
     loudest = max(float(np.abs(sound).max()) for sound in sounds.values())
     gain = 1 / max(1.0, loudest)

@@ -39,9 +39,9 @@ class Subject:
         Bins and frames.
     frequencies : ndarray, shape (n_bins,)
         Of the picture's bins (Hz).
-    see : callable
+    to_picture : callable
         From magnitudes ``(n_stft_bins, n_frames)`` to a picture ``(n_bins, n_frames)``.
-    unsee : callable
+    to_magnitude : callable
         The way back, as near as it can be.
     classes : tuple of str
         One per score of the output; a single one stands for yes.
@@ -54,8 +54,8 @@ class Subject:
     stft: Stft
     picture: tuple[int, int]
     frequencies: np.ndarray
-    see: Callable[[Tensor], Tensor]
-    unsee: Callable[[Tensor], Tensor]
+    to_picture: Callable[[Tensor], Tensor]
+    to_magnitude: Callable[[Tensor], Tensor]
     classes: tuple[str, ...]
     unit: str
 
@@ -105,8 +105,10 @@ def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
         stft=STFT,
         picture=PICTURE,
         frequencies=BANDS.edges[1:-1],
-        see=front_end,
-        unsee=lambda picture: spread_bands(front_end.mel_magnitude(picture), front_end.filterbank),
+        to_picture=front_end,
+        to_magnitude=lambda picture: spread_bands(
+            front_end.mel_magnitude(picture), front_end.filterbank
+        ),
         classes=("sing",),
         unit="deviations from a band's mean",
     )
@@ -127,8 +129,8 @@ def genre_subject(
         stft=stft,
         picture=(stft.n_bins, n_frames),
         frequencies=stft.frequencies,
-        see=scaling,
-        unsee=getattr(scaling, "inverse", lambda picture: picture.clamp(min=0)),
+        to_picture=scaling,
+        to_magnitude=getattr(scaling, "inverse", lambda picture: picture.clamp(min=0)),
         classes=tuple(classes),
         unit="magnitude, as the network scales it",
     )

@@ -206,7 +206,7 @@ def fit(
     """
     checkpoints = Path(checkpoints)
     last, best = checkpoints / "last.ckpt", checkpoints / "best.pt"
-    history = _history_to_resume(last, fingerprint)
+    history = _history_to_resume(last, best, fingerprint)
     attrs: dict = {}
     if not schedule.is_over(_losses(history)):
         trainer = _trainer(schedule, checkpoints)
@@ -287,7 +287,15 @@ def _expected_warnings() -> Iterator[None]:
         yield
 
 
-def _history_to_resume(last: Path, fingerprint: str) -> list[dict]:
+def _is_whole(weights: Path) -> bool:
+    try:
+        torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception:  # a file cut short fails in many ways
+        return False
+    return True
+
+
+def _history_to_resume(last: Path, best: Path, fingerprint: str) -> list[dict]:
     """Epochs that an interrupted training has done; none, and no folder, if it was another."""
     if last.is_file():
         try:
@@ -295,9 +303,13 @@ def _history_to_resume(last: Path, fingerprint: str) -> list[dict]:
         except Exception as error:  # a file cut short fails in many ways
             log.warning("%s: unreadable (%s), training starts anew", last, type(error).__name__)
         else:
-            if found.get("fingerprint") == fingerprint:
+            history = found.get("history", [])
+            if found.get("fingerprint") != fingerprint:
+                log.warning("%s: made with other settings or data, training starts anew", last)
+            elif math.isfinite(min(_losses(history), default=math.nan)) and not _is_whole(best):
+                log.warning("%s: missing or damaged, training starts anew", best)
+            else:
                 log.info("%s: training goes on from here", last)
-                return found["history"]
-            log.warning("%s: made with other settings or data, training starts anew", last)
+                return history
     shutil.rmtree(last.parent, ignore_errors=True)
     return []

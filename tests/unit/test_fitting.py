@@ -153,6 +153,23 @@ def test_an_interrupted_training_may_be_moved(tmp_path):
     assert moved.weight.item() == whole.weight.item()
 
 
+@pytest.mark.parametrize("damage", ["missing", "cut short"])
+def test_what_cannot_be_resumed_begins_anew_and_is_told(tmp_path, caplog, damage):
+    """The state to resume from is whole, but the best epoch's weights are not."""
+    whole, again = line_network(), line_network()
+    fit(whole, distance_from_three, LINE, LINE, OVERSHOOTING, 0, tmp_path / "whole", "f")
+    with pytest.raises(Killed):
+        kill = kill_at(EPOCH * 3 + 1)
+        fit(line_network(), kill, LINE, LINE, OVERSHOOTING, 0, tmp_path / "c", "f")
+    best = tmp_path / "c" / "best.pt"
+    best.write_bytes(best.read_bytes()[:100])
+    if damage == "missing":
+        best.unlink()
+    fit(again, distance_from_three, LINE, LINE, OVERSHOOTING, 0, tmp_path / "c", "f")
+    assert "best.pt: missing or damaged, training starts anew" in caplog.text
+    assert again.weight.item() == whole.weight.item()
+
+
 def test_a_training_that_is_over_is_not_repeated(tmp_path):
     """As after a failure between the last epoch and the writing of the weights."""
     first, again = line_network(), line_network()

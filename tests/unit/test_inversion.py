@@ -621,7 +621,7 @@ class TestSongs:
 class TestSubjects:
     def test_magnitudes_come_back_from_a_genre_networks_pictures(self, subject):
         magnitude = torch.rand(32, 24)
-        torch.testing.assert_close(subject.unsee(subject.see(magnitude)), magnitude)
+        torch.testing.assert_close(subject.to_magnitude(subject.to_picture(magnitude)), magnitude)
 
     def test_predictions_are_those_of_the_whole_network(self, subject):
         torch.manual_seed(0)
