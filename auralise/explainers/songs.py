@@ -233,8 +233,8 @@ def require_results(out: Path, song: str) -> None:
     else:
         return
     raise SettingsError(
-        f"{foreign} is where results would go, but was not written by an earlier explanation; choose "
-        "another --out or move it"
+        f"{foreign} is where results would go, but was not written by an earlier explanation; "
+        "choose another --out or move it"
     )
 
 

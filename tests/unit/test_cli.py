@@ -270,7 +270,7 @@ class TestInputsAreSpared:
         own.parent.mkdir(parents=True)
         own.write_text("mine")
         assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 2
-        assert "none of an earlier explanation" in capsys.readouterr().err
+        assert "not written by an earlier explanation" in capsys.readouterr().err
         assert own.read_text() == "mine"
 
     def test_a_song_within_its_own_results(self, tmp_path, sound, weights, capsys):
