@@ -5,9 +5,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+
+def _he(weight: Tensor, generator: torch.Generator) -> Tensor:
+    """He 2015 for convolutions; dense layers smaller, so that the first scores tell nothing."""
+    if weight.dim() == 2:
+        return nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
+    return nn.init.kaiming_normal_(weight, generator=generator)
+
+
 INITIALISATIONS: dict[str, Callable[..., Tensor]] = {
     "glorot": nn.init.xavier_uniform_,  # Glorot & Bengio 2010
-    "he": nn.init.kaiming_normal_,  # He 2015
+    "he": _he,
 }
 
 WEIGHTED = nn.Conv2d | nn.ConvTranspose2d | nn.Linear

@@ -5,6 +5,7 @@ import torch
 
 from auralise.errors import NetworkError
 from auralise.networks.genre import Architecture, LogScaling, build_network, first_kernels
+from auralise.networks.initialisation import INITIALISATIONS, fit_batch_norms, initialise
 
 
 def test_the_default_is_the_network_of_2015():
@@ -87,3 +88,16 @@ def test_first_kernels_have_the_normalisation_folded_in(batch_norm):
 
 
 LINEAR = ("convolution", "batch_norm")
+
+
+def test_the_first_scores_of_he_tell_nothing():
+    """A loss far above that of guessing would cost the first epochs."""
+    architecture = Architecture(
+        features=(8,) * 3, kernels=((3, 3),) * 3, dropout=(0.0,) * 3, dense=(), over_time="max",
+        batch_norm=True,
+    )  # fmt: skip
+    network = initialise(build_network(architecture, 64, 64, 10), INITIALISATIONS["he"], 0)
+    inputs = torch.rand(16, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    fit_batch_norms(network, inputs)
+    loss = torch.nn.functional.cross_entropy(network(inputs), torch.arange(16) % 10)
+    assert loss.item() == pytest.approx(2.303, abs=0.4)
