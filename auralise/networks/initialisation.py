@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def _he(weight: Tensor, generator: torch.Generator) -> Tensor:
-    """He 2015 for convolutions; dense layers smaller, so that the first scores tell nothing."""
+    """He 2015 for convolutions; dense layers smaller, so that the first scores tell little."""
     if weight.dim() == 2:
         return nn.init.kaiming_uniform_(weight, a=5**0.5, generator=generator)
     return nn.init.kaiming_normal_(weight, generator=generator)
