@@ -2,12 +2,12 @@
 
 from _job import job
 
-from auralise.attributes.comparison import INPUT
 from auralise.attributes.correlation import correlate_attributes
 from auralise.attributes.designs import Magnitudes, pairs_by_attribute, read_design
 from auralise.attributes.representations import Inputs
 from auralise.audio import Stft
 from auralise.files import whole_file
+from auralise.networks.names import INPUT
 
 with job(snakemake):
     params, signals = snakemake.params, read_design(snakemake.input.signals)

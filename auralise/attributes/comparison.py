@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from auralise.networks.names import INPUT, UNTRAINED, variant_of
 from auralise.statistics import (
     adjust_p,
     cliffs_delta,
@@ -22,13 +23,6 @@ from auralise.statistics import (
 
 TAIL = 0.05  # of the untrained features, on each side, beyond which a feature is called by a name
 LEAST_CONTROLS = 20  # live untrained features in a layer, fewer have no tails
-
-UNTRAINED, INPUT = "untrained", "input"
-
-
-def variant_of(network: str) -> str:
-    """``square`` for ``square-0``; an untrained control's is ``untrained``."""
-    return network.rsplit("-", 1)[0]
 
 
 def summarise_correlation(table: pd.DataFrame) -> pd.DataFrame:

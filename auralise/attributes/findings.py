@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from auralise.attributes.comparison import INPUT, UNTRAINED, variant_of
+from auralise.networks.names import INPUT, UNTRAINED, variant_of
 
 ALPHA = 0.05
 MOST_NAMES = 12  # in the table of names

@@ -8,6 +8,7 @@ from auralise.audio import Stft
 from auralise.datasets.archives import is_url
 from auralise.errors import SettingsError
 from auralise.experiment.settings import refuse
+from auralise.networks.names import SVDNET, SVDNET_UNTRAINED
 
 
 def refuse_contradictions(settings: Mapping, results: Path) -> None:
@@ -148,7 +149,7 @@ def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
             "them, or 'methods' without inversion"
         )
     for name, variant in settings["networks"].items():
-        if name in ("svdnet", "svdnet_untrained"):
+        if name in (SVDNET, SVDNET_UNTRAINED):
             yield f"  networks.{name}: the name of an inverted network; expected another one"
         known = [f"layer{number + 1}" for number in range(variant["layers"])]
         known += [f"dense{number + 1}" for number in range(len(variant["dense"]))]

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from auralise.attributes.comparison import INPUT, UNTRAINED, variant_of
 from auralise.figures.style import PAGE, variant_colours
+from auralise.networks.names import INPUT, UNTRAINED, variant_of
 
 PANELS = 4  # in a row
 ALPHA = 0.05

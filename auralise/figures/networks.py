@@ -8,8 +8,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from auralise.attributes.comparison import UNTRAINED, variant_of
 from auralise.figures.style import COLUMN, PAGE, variant_colours
+from auralise.networks.names import UNTRAINED, variant_of
 from auralise.training.baselines import BASELINES
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
+from auralise.networks.names import variant_of
 from auralise.statistics import LEVEL, interval, resample
 from auralise.training.baselines import BASELINES, baseline_probabilities
 
@@ -224,7 +225,7 @@ def summarise_evaluations(evaluations: Mapping[str, Mapping]) -> tuple[pd.DataFr
     """
     rows, by_class = [], []
     for network, evaluation in evaluations.items():
-        variant = network.rpartition("-")[0]
+        variant = variant_of(network)
         low, high = evaluation["intervals"]["clip_accuracy"]
         of_classes = pd.DataFrame(evaluation["by_class"]).T.rename_axis("class").reset_index()
         rows.append(

@@ -10,6 +10,14 @@ from auralise.experiment.runs import forget_run, note_run, release_stale_locks
 from auralise.files import fingerprint_of
 from auralise.provenance import code_version
 from auralise.experiment.settings import complete_settings, refuse_repeated_keys
+from auralise.networks.names import (
+    SVDNET,
+    SVDNET_UNTRAINED,
+    UNTRAINED,
+    name_network,
+    seed_of,
+    variant_of,
+)
 from auralise.songs import find_songs
 
 SCRIPTS = HOME / "scripts"
@@ -45,13 +53,19 @@ DECONVNET = {
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
 TRAINED = [
-    f"{variant}-{seed}" for variant in config["networks"] for seed in config["seeds"]
+    name_network(variant, seed)
+    for variant in config["networks"]
+    for seed in config["seeds"]
 ]
-CONTROLS = [f"untrained-{seed}" for seed in range(config["controls"]["untrained"])]
+CONTROLS = [
+    name_network(UNTRAINED, seed) for seed in range(config["controls"]["untrained"])
+]
 NETWORKS = TRAINED + CONTROLS
 # The untrained networks have the architecture of the first variant.
 CONTROLLED = [next(iter(config["networks"]))]
-ONE_OF_EACH = [f"{variant}-{config['seeds'][0]}" for variant in config["networks"]]
+ONE_OF_EACH = [
+    name_network(variant, config["seeds"][0]) for variant in config["networks"]
+]
 ONE_OF_EACH += CONTROLS[:1]
 
 WHERE_TO_LOOK = f"""
@@ -98,13 +112,8 @@ def version_of_clips():
 
 def architecture_of(network):
     """Settings of a network's architecture; a control has that of the first variant."""
-    name = network.rsplit("-", 1)[0]
-    first = next(iter(config["networks"]))
-    return config["networks"][first if name == "untrained" else name]
-
-
-def seed_of(network):
-    return int(network.rsplit("-", 1)[1])
+    variant, first = variant_of(network), next(iter(config["networks"]))
+    return config["networks"][first if variant == UNTRAINED else variant]
 
 
 def schedule_of(network):
@@ -115,12 +124,12 @@ def schedule_of(network):
 
 
 def is_svdnet(classifier):
-    return classifier.split("-")[0] in ("svdnet", "svdnet_untrained")
+    return variant_of(classifier) in (SVDNET, SVDNET_UNTRAINED)
 
 
 def svdnet_settings(svdnet):
     """Settings of SVDNet's training; a control trains for no epoch, whatever they are."""
-    if svdnet.startswith("svdnet_untrained"):
+    if variant_of(svdnet) == SVDNET_UNTRAINED:
         return {"epochs": 0, "stretch": 0, "shift": 0, "filter_db": 0}
     return config["inversion"]["svdnet"]
 

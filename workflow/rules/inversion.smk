@@ -1,6 +1,7 @@
-SVDNETS = [f"svdnet-{seed}" for seed in config["seeds"]]
+SVDNETS = [name_network(SVDNET, seed) for seed in config["seeds"]]
 SVDNET_CONTROLS = [
-    f"svdnet_untrained-{seed}" for seed in range(config["controls"]["untrained"])
+    name_network(SVDNET_UNTRAINED, seed)
+    for seed in range(config["controls"]["untrained"])
 ]
 
 
@@ -8,7 +9,7 @@ def controls_of(classifier):
     """The untrained networks of the same architecture; a control itself has none."""
     if classifier in SVDNETS:
         return SVDNET_CONTROLS
-    is_controlled = classifier in TRAINED and classifier.rsplit("-", 1)[0] in CONTROLLED
+    is_controlled = classifier in TRAINED and variant_of(classifier) in CONTROLLED
     return CONTROLS if is_controlled else []
 
 
