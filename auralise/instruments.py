@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
-from scipy.signal import butter, sosfilt
 
 from auralise.errors import AuraliseError
 
@@ -112,9 +111,9 @@ BLOCK = 64
 DRUM_CHANNEL = 9
 MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
 MAX_VOICES = 1024
-# Some recordings in soundfonts stand off zero: half of the energy of TimGM6mb's saxophone is below
-# 15 Hz.
-HIGH_PASS = butter(2, 15, "highpass", fs=RENDER_RATE, output="sos")
+# Hz. Some recordings in soundfonts stand off zero: half of the energy of TimGM6mb's saxophone is
+# below that.
+HIGH_PASS = 15
 
 
 class InstrumentError(AuraliseError):
@@ -239,8 +238,12 @@ def render(
         else:
             synth.noteoff(channel, pitch)
 
+    # Imported late: who only asks what can be played need not wait for it.
+    from scipy.signal import butter, sosfilt
+
+    high_pass = butter(2, HIGH_PASS, "highpass", fs=RENDER_RATE, output="sos")
     left, right = stereo.T
-    mono = sosfilt(HIGH_PASS, left + right) * (0.5 * 10 ** (loudest / 20))
+    mono = sosfilt(high_pass, left + right) * (0.5 * 10 ** (loudest / 20))
     audible = mono[-first * BLOCK :].astype(np.float32)
     return soxr.resample(audible, RENDER_RATE, sample_rate)[:n_samples]
 

@@ -8,5 +8,5 @@ from auralise.attributes.signals import signal_table, write_signals
 
 with job(snakemake):
     params = snakemake.params
-    signals = signal_table(params.design)
+    signals = signal_table(params.levels)
     write_signals(Path(snakemake.output[0]), signals, params.duration, params.sample_rate)

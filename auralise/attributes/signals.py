@@ -1,28 +1,32 @@
 """Model signals: one chord progression per key, instrument and chord type, and drum patterns.
 
 The keys, instruments, chord types and voicings are those of the recordings published with
-Choi 2016; where those files hold two chord types of six voicings each, a signal here holds one
-type, its six voicings played twice. The drum patterns have the names of the published ones; how
-those were played is not documented, so the beats are our own.
+Choi 2016. Those files hold two chord types of six voicings each; a signal here holds one type,
+its six voicings played twice. The drum patterns have the published names. How those were played
+is not documented, so the beats are our own.
 
-A signal is described by its attributes. Beside those of 2016 it may vary in register, loudness,
-tempo and reverberation.
+A signal is described by its attributes. What can vary stands in `FACTORS`, and nowhere else: the
+settings, their checks and config/README.md follow it. A further factor is an entry there and its
+rendering in `render_signal`.
 """
 
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy.signal import fftconvolve
 from tqdm import tqdm
 
 from auralise.audio import write_audio
 from auralise.errors import SettingsError
 from auralise.files import whole_file
 from auralise.instruments import DRUMS, PROGRAMS, Note, Part, normalise_level, render
+
+# Every job checks the settings, and with them `FACTORS`: pandas and scipy are imported late.
+if TYPE_CHECKING:
+    import pandas as pd
 
 # MIDI numbers of the sounding roots: Bb3 233 Hz, Eb3 156 Hz, A4 440 Hz, G5 784 Hz. The names
 # are the published ones, in which middle C is C3.
@@ -70,28 +74,8 @@ VELOCITIES = {"X": 100, "x": 70}
 N_SLOTS = 12
 TEMPO = 3.0  # slots per second: twelve in four seconds
 SLOTS_PER_BEAT = 1.5  # 120 beats a minute at that tempo
-LEVEL_DB = -20.0
 FADE = 0.01  # s, of a sine's ends
 SEED_OF_REVERBERATION = 0
-
-# The factors of a design, as its settings call them: the attribute, and its levels by default.
-HARMONIC = {"keys": "key", "instruments": "instrument", "chords": "chord", "register": "register"}
-PERCUSSIVE = {"drums": "pattern"}
-COMMON = {"loudness": "loudness", "tempo": "tempo", "reverberation": "reverberation"}
-DEFAULTS: dict[str, tuple] = {
-    "register": (0,),
-    "drums": (),
-    "loudness": (LEVEL_DB,),
-    "tempo": (TEMPO,),
-    "reverberation": (0.0,),
-}
-# How a level stands in a signal's name.
-UNITS = {
-    "register": "{:+g}oct",
-    "loudness": "{:g}dB",
-    "tempo": "{:g}slots",
-    "reverberation": "{:g}s",
-}
 
 
 def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
@@ -132,24 +116,135 @@ def _voicings() -> dict[str, tuple[tuple[int, ...], ...]]:
 
 CHORDS = _voicings()
 
-_KNOWN: Mapping[str, Sequence[str]] = {
-    "keys": tuple(KEYS),
-    "instruments": INSTRUMENTS,
-    "chords": tuple(CHORDS),
-    "drums": tuple(PATTERNS),
-}
+HARMONIC, PERCUSSIVE = "harmonic", "percussive"
+ALL = (HARMONIC, PERCUSSIVE)
 
 
-def signal_table(design: Mapping[str, Sequence]) -> pd.DataFrame:
-    """Every combination of the levels of a design's factors.
+@dataclass(frozen=True)
+class Factor:
+    """Something in which model signals differ.
+
+    Attributes
+    ----------
+    setting : str
+        Its name among the settings `attributes`, a list of levels.
+    attribute : str
+        Its column in the table of signals.
+    level : dict
+        What a level may be, as a JSON schema.
+    default : tuple
+        Levels.
+    meaning : str
+        For config/README.md.
+    kinds : tuple of {'harmonic', 'percussive'}
+        Signals that have it.
+    label : str
+        A level within a signal's name.
+    is_named_always : bool
+        Whether the level is in the name even where it is the only one.
+    """
+
+    setting: str
+    attribute: str
+    level: dict
+    default: tuple
+    meaning: str
+    kinds: tuple[str, ...]
+    label: str = "{}"
+    is_named_always: bool = False
+
+    @property
+    def schema(self) -> dict:
+        """The setting as a JSON schema."""
+        rule = {"type": "array", "items": self.level, "uniqueItems": True}
+        rule |= {"minItems": 1} if self.default else {}
+        return rule | {"description": self.meaning, "default": list(self.default)}
+
+
+# In the order of the columns, and of the levels in a signal's name.
+FACTORS = (
+    Factor(
+        "keys",
+        "key",
+        {"enum": list(KEYS)},
+        ("Bb2", "A3"),
+        "names of 2016; they sound an octave higher",
+        (HARMONIC,),
+        is_named_always=True,
+    ),
+    Factor(
+        "instruments",
+        "instrument",
+        {"enum": list(INSTRUMENTS)},
+        ("piano", "saxophone", "strings"),
+        "a sine is synthesised, the others are played by the soundfont",
+        (HARMONIC,),
+        is_named_always=True,
+    ),
+    Factor(
+        "chords",
+        "chord",
+        {"enum": list(CHORDS)},
+        ("major", "minor", "dominant7", "diminished7"),
+        "types of chord, each in six voicings; `intervals` are the twelve above the root",
+        (HARMONIC,),
+        is_named_always=True,
+    ),
+    Factor(
+        "register",
+        "register",
+        {"type": "integer", "minimum": -2, "maximum": 2},
+        (0,),
+        "octaves by which the harmonic signals are shifted",
+        (HARMONIC,),
+        "{:+g}oct",
+    ),
+    Factor(
+        "drums",
+        "pattern",
+        {"enum": list(PATTERNS)},
+        (),
+        "patterns that are signals of their own; their attribute is called `pattern`",
+        (PERCUSSIVE,),
+        is_named_always=True,
+    ),
+    Factor(
+        "loudness",
+        "loudness",
+        {"type": "number", "minimum": -80, "maximum": 0},
+        (-20,),
+        "RMS levels (dB re full scale); less where a peak would clip",
+        ALL,
+        "{:g}dB",
+    ),
+    Factor(
+        "tempo",
+        "tempo",
+        {"type": "number", "minimum": 0.25, "maximum": 20},
+        (3,),
+        "slots (chords) per second; drums play 40 beats a minute for each",
+        ALL,
+        "{:g}slots",
+    ),
+    Factor(
+        "reverberation",
+        "reverberation",
+        {"type": "number", "minimum": 0, "maximum": 20},
+        (0,),
+        "times in which a synthetic room decays by 60 dB (s)",
+        ALL,
+        "{:g}s",
+    ),
+)
+
+
+def signal_table(levels: Mapping[str, Sequence]) -> "pd.DataFrame":
+    """Every combination of the levels of the factors.
 
     Parameters
     ----------
-    design : mapping of str to sequence
-        Levels of ``keys``, ``instruments``, ``chords``, ``register`` (octaves), ``drums``
-        (patterns), ``loudness`` (RMS in dB re full scale), ``tempo`` (slots per second) and
-        ``reverberation`` (time to decay by 60 dB, s). Keys, instruments and chords have no
-        default. Drums have a loudness, a tempo and a reverberation, but no register.
+    levels : mapping of str to sequence
+        By the setting's name of each of `FACTORS`; a factor that is left out has its default.
 
     Returns
     -------
@@ -163,32 +258,40 @@ def signal_table(design: Mapping[str, Sequence]) -> pd.DataFrame:
     SettingsError
         A level is unknown or stands twice.
     """
-    design = DEFAULTS | {name: tuple(levels) for name, levels in design.items()}
-    for factor, levels in design.items():
-        for level in levels:
-            if level not in _KNOWN.get(factor, levels):
+    import pandas as pd
+
+    given = {
+        factor.setting: tuple(levels.get(factor.setting, factor.default)) for factor in FACTORS
+    }
+    for factor in FACTORS:
+        chosen = given[factor.setting]
+        for level in chosen:
+            if level not in factor.level.get("enum", chosen):
                 raise SettingsError(
-                    f"attributes.{factor}: {level!r} is unknown; expected some of "
-                    f"{', '.join(_KNOWN[factor])}"
+                    f"attributes.{factor.setting}: {level!r} is unknown; expected some of "
+                    f"{', '.join(factor.level['enum'])}"
                 )
-        if len(set(levels)) < len(levels):
-            raise SettingsError(f"attributes.{factor}: a level stands twice in {list(levels)}")
-    rows = [*_combinations(design, HARMONIC | COMMON), *_combinations(design, PERCUSSIVE | COMMON)]
-    attributes = (HARMONIC | PERCUSSIVE | COMMON).values()
+        if len(set(chosen)) < len(chosen):
+            raise SettingsError(
+                f"attributes.{factor.setting}: a level stands twice in {list(chosen)}"
+            )
+    rows = [row for kind in (HARMONIC, PERCUSSIVE) for row in _combinations(kind, given)]
+    attributes = [factor.attribute for factor in FACTORS]
     table = pd.DataFrame(rows, columns=["signal", "file", *attributes], dtype=object)
     return table.where(table.notna(), None)
 
 
-def _combinations(design: Mapping[str, Sequence], factors: Mapping[str, str]) -> Iterator[dict]:
-    for levels in itertools.product(*(design[setting] for setting in factors)):
-        row = dict(zip(factors.values(), levels, strict=True))
-        words = ["drums"] if "pattern" in row else []
-        for setting, attribute in factors.items():
-            if attribute not in UNITS:
-                words.append(row[attribute])
-            elif len(design[setting]) > 1:
-                words.append(UNITS[attribute].format(row[attribute]))
-        yield {"signal": "_".join(words), "file": "_".join(words) + ".wav"} | row
+def _combinations(kind: str, levels: Mapping[str, Sequence]) -> Iterator[dict]:
+    factors = [factor for factor in FACTORS if kind in factor.kinds]
+    for chosen in itertools.product(*(levels[factor.setting] for factor in factors)):
+        words = ["drums"] if kind == PERCUSSIVE else []
+        words += [
+            factor.label.format(level)
+            for factor, level in zip(factors, chosen, strict=True)
+            if factor.is_named_always or len(levels[factor.setting]) > 1
+        ]
+        names = {"signal": "_".join(words), "file": "_".join(words) + ".wav"}
+        yield names | {f.attribute: level for f, level in zip(factors, chosen, strict=True)}
 
 
 def compose_signal(
@@ -313,6 +416,8 @@ def reverberate(samples: np.ndarray, seconds: float, sample_rate: int) -> np.nda
     ----------
     The model is that of Moorer 1979, "About this reverberation business".
     """
+    from scipy.signal import fftconvolve
+
     n_tail = round(seconds * sample_rate)
     if n_tail == 0:
         return samples
@@ -324,7 +429,7 @@ def reverberate(samples: np.ndarray, seconds: float, sample_rate: int) -> np.nda
 
 
 def write_signals(
-    folder: str | Path, signals: pd.DataFrame, duration: float, sample_rate: int
+    folder: str | Path, signals: "pd.DataFrame", duration: float, sample_rate: int
 ) -> None:
     """Write every signal, its notes as ``<signal>.notes.csv``, and the table as ``signals.csv``.
 
@@ -338,6 +443,8 @@ def write_signals(
     sample_rate : int
         In Hz.
     """
+    import pandas as pd
+
     folder = Path(folder)
     for signal in tqdm(signals.to_dict("records"), "render signals", unit="signal"):
         samples = render_signal(signal, duration, sample_rate)

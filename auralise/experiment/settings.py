@@ -3,6 +3,7 @@
 import copy
 import difflib
 import math
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,19 @@ from typing import Any
 import jsonschema
 import yaml
 
+from auralise.attributes.signals import FACTORS
 from auralise.errors import SettingsError
 
 MERGE = "tag:yaml.org,2002:merge"  # `<<`, which may stand twice
+
+# Bounds of all settings together: what lies beyond them is no configuration.
+MOST_VALUES = 2000
+DEEPEST = 20  # settings within settings
+LONGEST_TEXT = 4096  # characters, as of a path
+LARGEST = 2**53  # up to here a double holds every integer
+LONGEST_MESSAGE = 500  # characters
+LONGEST_PART = 100  # of a key or value in a message
+REFUSED = "these settings cannot be used:"
 
 TYPES = {
     "array": "a list",
@@ -23,6 +34,7 @@ TYPES = {
     "object": "settings of its own, one a line",
     "string": "text",
 }
+PLURALS = {"integer": "integers", "number": "numbers", "string": "texts"}
 
 
 def _is_number(_, value: Any) -> bool:
@@ -40,6 +52,17 @@ VALIDATOR = jsonschema.validators.extend(
         {"number": _is_number, "integer": _is_integer}
     ),
 )
+
+
+def read_schema(path: str | Path) -> dict:
+    """The schema of all settings, with the factors of the attribute experiment.
+
+    These stand beside their rendering, in `auralise.attributes.signals.FACTORS`.
+    """
+    rules = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    factors = {factor.setting: factor.schema for factor in FACTORS}
+    rules["properties"]["attributes"]["properties"] |= factors
+    return rules
 
 
 def complete_settings(settings: Mapping, schema: str | Path) -> dict:
@@ -62,15 +85,15 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
     SettingsError
         One line per mistake: the key, the value and what was expected.
     """
-    rules = yaml.safe_load(Path(schema).read_text(encoding="utf-8"))
-    _describe_items(rules)
-    complete = _filled(copy.deepcopy(dict(settings)), rules)
+    rules = read_schema(schema)
+    refuse(_excesses(settings))
+    complete = _filled(copy.deepcopy(settings), rules)
     refuse(line for error in VALIDATOR(rules).iter_errors(complete) for line in _explain(error))
     return complete
 
 
 def refuse_repeated_keys(path: str | Path) -> None:
-    """Refuse a YAML file with a key that stands twice in one place: readers drop one silently.
+    """Refuse a YAML file in which a key stands twice in one place: readers drop one silently.
 
     Raises
     ------
@@ -79,16 +102,82 @@ def refuse_repeated_keys(path: str | Path) -> None:
     """
     try:
         node = yaml.compose(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError:  # JSON with tabs is none, and yet a configuration
+    except yaml.YAMLError:  # JSON with tabs is not YAML, and yet a configuration
         return
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"{path}: byte {error.start} is not UTF-8; expected settings as text in UTF-8"
+        ) from None
+    except RecursionError:
+        raise SettingsError(
+            f"{path}: too many brackets within each other; expected settings at most {DEEPEST} deep"
+        ) from None
     refuse(_repeated(node, Path(path)))
 
 
 def refuse(lines: Iterable[str]) -> None:
-    """Raise a `SettingsError` of these lines, if there is one."""
+    """Raise a `SettingsError` of these lines, if there are any; of many, the first."""
     lines = sorted(lines)
-    if lines:
-        raise SettingsError("these settings cannot be used:\n" + "\n".join(lines))
+    if not lines:
+        return
+    room, told = LONGEST_MESSAGE - len(REFUSED) - len("\n  … and 1000 more"), []
+    for line in lines:
+        if told and len("\n".join([*told, line])) > room:
+            break
+        told.append(line[:room])
+    more = [f"  … and {len(lines) - len(told)} more"] if len(told) < len(lines) else []
+    raise SettingsError("\n".join([REFUSED, *told, *more]))
+
+
+def shown(value: Any) -> str:
+    """A value in a message, cut where it is long."""
+    if value is None:
+        return "null"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"an integer of {value.bit_length()} bits"
+    text = SHORT.repr(value)
+    return text if len(text) <= LONGEST_PART else text[: LONGEST_PART - 1] + "…"
+
+
+SHORT = reprlib.Repr()
+SHORT.maxlevel, SHORT.maxlist, SHORT.maxdict = 3, 8, 8
+SHORT.maxstring = SHORT.maxlong = SHORT.maxother = LONGEST_PART
+
+
+def _excesses(settings: Any) -> Iterator[str]:
+    """What no configuration holds; it would take hours, or all memory, to look at it closer."""
+    pending: list[tuple[tuple, Any]] = [((), settings)]
+    n_values = 0
+    while pending:
+        place, value = pending.pop()
+        n_values += 1
+        if n_values > MOST_VALUES:
+            yield f"  {_key(place[:1])}: expected at most {MOST_VALUES} values in all settings"
+            return
+        if len(place) > DEEPEST:
+            yield (
+                f"  {_key(place[:1])}: expected settings at most {DEEPEST} deep, none of which "
+                "holds itself"
+            )
+            return
+        if isinstance(value, Mapping):
+            pending += [((*place, key), of_key) for key, of_key in value.items()]
+        elif isinstance(value, list | tuple):
+            pending += [((*place, number), item) for number, item in enumerate(value)]
+        elif isinstance(value, str) and len(value) > LONGEST_TEXT:
+            yield f"  {_key(place)} = {shown(value)}: expected at most {LONGEST_TEXT} characters"
+        elif (
+            isinstance(value, int | float)
+            and LARGEST < abs(value)
+            and value not in (math.inf, -math.inf)
+        ):
+            yield f"  {_key(place)} = {shown(value)}: expected a number of at most {LARGEST:.0e}"
+
+
+def _key(place: Iterable) -> str:
+    parts = [part if isinstance(part, str) else shown(part) for part in place]
+    key = ".".join(parts) or "settings"
+    return key if len(key) <= LONGEST_PART else key[: LONGEST_PART - 1] + "…"
 
 
 def _repeated(node: yaml.Node | None, path: Path) -> Iterator[str]:
@@ -112,21 +201,11 @@ def _repeated_here(mapping: yaml.MappingNode, path: Path) -> Iterator[str]:
             lines[key.tag, key.value] = line
 
 
-def _describe_items(rules: dict) -> None:
-    """What is expected of a list is what to say of an item of it."""
-    if "items" in rules and "description" in rules:
-        rules["items"].setdefault("description", rules["description"])
-    others = rules.get("additionalProperties")
-    for rule in [*rules.get("properties", {}).values(), others]:
-        if isinstance(rule, dict):
-            _describe_items(rule)
-
-
 def _filled(value: Any, rules: Mapping) -> Any:
     if not isinstance(value, dict):
-        return value
+        return _as_text(value) if _takes_text_only(rules) else value
     for name, rule in rules.get("properties", {}).items():
-        # A section with nothing behind its name, or only comments, is one of defaults.
+        # A section with nothing behind its name, or only comments, has its defaults.
         empty = rule.get("type") == "object" and value.get(name) is None
         if "default" in rule and (empty or name not in value):
             value[name] = copy.deepcopy(rule["default"])
@@ -139,23 +218,37 @@ def _filled(value: Any, rules: Mapping) -> Any:
     return value
 
 
+def _types(rule: Mapping) -> list[str]:
+    types = rule.get("type", [])
+    return [types] if isinstance(types, str) else types
+
+
+def _takes_text_only(rule: Mapping) -> bool:
+    return "string" in _types(rule) and not {"integer", "number"} & {*_types(rule)}
+
+
+def _as_text(value: Any) -> Any:
+    """The name 2024 is text, although YAML and the command line take it for a number."""
+    return str(value) if _is_integer(None, value) else value
+
+
 def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
-    place = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
         for name in error.instance.keys() - known.keys():
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = difflib.get_close_matches(str(name)[:LONGEST_PART], known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
-            key = f"{place}.{name}" if place else name
-            yield f"  {key} = {error.instance[name]!r}: no such setting; {hint}"
+            key = _key((*error.absolute_path, name))
+            yield f"  {key} = {shown(error.instance[name])}: no such setting; {hint}"
     else:
-        expected = _expected(error)
+        expected = describe(error.schema)
         if _is_text_of_number(error.instance):
             expected += (
                 "; for YAML this is text: write it without quotes, and with a point (1.0e-3)"
             )
-        found = "null" if error.instance is None else repr(error.instance)
-        yield f"  {place or 'settings'} = {found}: expected {expected}"
+        elif isinstance(error.instance, bool | float) and _takes_text_only(error.schema):
+            expected += "; for YAML this is no text: write it in quotes"
+        yield f"  {_key(error.absolute_path)} = {shown(error.instance)}: expected {expected}"
 
 
 def _is_text_of_number(value: Any) -> bool:
@@ -165,16 +258,48 @@ def _is_text_of_number(value: Any) -> bool:
         return False
 
 
-def _expected(error: jsonschema.ValidationError) -> str:
-    if "description" in error.schema:
-        return error.schema["description"].strip().rstrip(".")
-    match error.validator:
-        case "enum":
-            return "one of " + ", ".join(str(value) for value in error.validator_value)
-        case "type":
-            types = error.validator_value
-            return " or ".join(
-                TYPES[name] for name in ([types] if isinstance(types, str) else types)
-            )
-        case _:
-            return f"{error.validator} {error.validator_value}"
+def describe(rule: Mapping) -> str:
+    """What a setting may be, in words; the schema's own where it has some under `expected`."""
+    if "expected" in rule:
+        return rule["expected"]
+    if "enum" in rule:
+        return "one of " + ", ".join(map(str, rule["enum"]))
+    unit = f" ({rule['unit']})" if "unit" in rule else ""
+    described = [_describe_type(name, rule) for name in _types(rule) if name != "null"]
+    return " or ".join(described) + unit + (", or null" if "null" in _types(rule) else "")
+
+
+def _describe_type(name: str, rule: Mapping) -> str:
+    if name in ("integer", "number"):
+        odd = "an odd integer" if "not" in rule else TYPES[name]
+        return odd + _describe_range(rule)
+    return "a list of " + _describe_items(rule) if name == "array" else TYPES[name]
+
+
+def _describe_items(rule: Mapping) -> str:
+    items = rule["items"]
+    if "enum" in items:
+        words = "some of " + ", ".join(items["enum"])
+    else:
+        words = (
+            f"different {PLURALS[items['type']]}"
+            if "uniqueItems" in rule
+            else PLURALS[items["type"]]
+        )
+        words = ("odd " if "not" in items else "") + words + _describe_range(items)
+    if rule.get("minItems") == rule.get("maxItems") is not None:
+        return f"{rule['minItems']} {words}"
+    return words if rule.get("minItems") else words + ", or an empty one"
+
+
+def _describe_range(rule: Mapping) -> str:
+    words = []
+    if "minimum" in rule:
+        words.append(f"from {rule['minimum']}")
+    if "exclusiveMinimum" in rule:
+        words.append(f"above {rule['exclusiveMinimum']}")
+    if "maximum" in rule:
+        words.append(f"{'to' if 'minimum' in rule else 'and up to'} {rule['maximum']}")
+    if "exclusiveMaximum" in rule:
+        words.append(f"{'to' if 'minimum' in rule else 'and'} below {rule['exclusiveMaximum']}")
+    return "".join(f" {word}" for word in words)

@@ -226,12 +226,12 @@ class TestFactors:
         assert {number for number, rise in enumerate(rises) if rise > 4} == struck
 
 
-DESIGN = {"keys": ["Bb2", "A3"], "instruments": ["sine", "piano"], "chords": ["major", "minor"]}
+LEVELS = {"keys": ["Bb2", "A3"], "instruments": ["sine", "piano"], "chords": ["major", "minor"]}
 
 
 class TestTable:
     def test_it_has_every_combination(self):
-        table = signal_table(DESIGN)
+        table = signal_table(LEVELS)
         assert len(table) == 8
         assert table["signal"].iloc[0] == "Bb2_sine_major"
         assert not table.duplicated(["key", "instrument", "chord"]).any()
@@ -250,7 +250,7 @@ class TestTable:
         assert drums[["key", "instrument", "chord", "register"]].isna().all(axis=None)
 
     def test_names_say_the_levels_of_factors_that_vary(self):
-        table = signal_table(DESIGN | {"register": [-1, 0], "tempo": [3, 6], "drums": ["fills"]})
+        table = signal_table(LEVELS | {"register": [-1, 0], "tempo": [3, 6], "drums": ["fills"]})
         assert table["signal"].iloc[0] == "Bb2_sine_major_-1oct_3slots"
         assert table["signal"].tolist()[-2:] == ["drums_fills_3slots", "drums_fills_6slots"]
         assert table["signal"].is_unique
@@ -265,10 +265,10 @@ class TestTable:
     )
     def test_impossible_levels_are_refused(self, change, answer):
         with pytest.raises(SettingsError, match=answer):
-            signal_table(DESIGN | change)
+            signal_table(LEVELS | change)
 
     def test_written_signals_have_their_notes_and_a_table_beside_them(self, tmp_path):
-        table = signal_table(DESIGN | {"drums": ["4beat"]}).iloc[[0, -1]]
+        table = signal_table(LEVELS | {"drums": ["4beat"]}).iloc[[0, -1]]
         write_signals(tmp_path, table, 1.0, RATE)
         notes = pd.read_csv(tmp_path / "Bb2_sine_major.notes.csv")
         assert list(notes) == ["start", "duration", "pitch", "velocity"]

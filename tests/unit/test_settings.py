@@ -5,9 +5,11 @@ import re
 import pytest
 import yaml
 
+from auralise.attributes.signals import PERCUSSIVE, Factor
 from auralise.errors import SettingsError
 from auralise.experiment.contradictions import refuse_contradictions
-from auralise.experiment.settings import complete_settings, refuse_repeated_keys
+from auralise.experiment.guide import settings_table, write_tables
+from auralise.experiment.settings import complete_settings, read_schema, refuse_repeated_keys
 from auralise.inversion.training import Objective
 from auralise.networks.genre import Architecture
 from auralise.training.augmentation import Augmentation
@@ -52,13 +54,19 @@ def test_a_variant_takes_the_defaults_that_it_leaves_out(schema):
         ({"training": {"epochs": "ten"}}, "training.epochs = 'ten': expected an integer from 1"),
         ({"dataset": {"name": "gtsan"}}, "dataset.name = 'gtsan': expected one of bands, folder"),
         ({"seeds": 3}, "seeds = 3: expected a list of different integers"),
-        ({"stft": {"duration": 0}}, "stft.duration = 0: expected seconds"),
+        (
+            {"stft": {"duration": 0}},
+            "stft.duration = 0: expected a number above 0 and up to 3600 (s)",
+        ),
         ({"networks": {"untrained": {}}}, "not 'untrained'"),
         ({"controls": {"untrained": 0}}, "a control would mean little"),
-        ({"seeds": [1.0]}, "seeds.0 = 1.0: expected a list of different integers from 0"),
-        ({"dataset": {"split": [60, 20, 20]}}, "dataset.split.0 = 60: expected three fractions"),
+        ({"seeds": [1.0]}, "seeds.0 = 1.0: expected an integer from 0 to 4294967295"),
+        (
+            {"dataset": {"split": [60, 20, 20]}},
+            "dataset.split.0 = 60: expected a number above 0 and below 1",
+        ),
         ({"seeds": None}, "seeds = null: expected a list of different integers"),
-        ({"stft": {"duration": float("inf")}}, "stft.duration = inf: expected seconds"),
+        ({"stft": {"duration": float("inf")}}, "stft.duration = inf: expected a number above 0"),
         ({"training": {"learning_rate": float("nan")}}, "learning_rate = nan: expected a number"),
         (
             {"training": {"learning_rate": "1e-3"}},
@@ -67,8 +75,8 @@ def test_a_variant_takes_the_defaults_that_it_leaves_out(schema):
         ({"training": "much"}, "training = 'much': expected settings of its own"),
         ({"networks": {"even": {"kernel": [2, 3]}}}, "even.kernel.0 = 2: expected an odd integer"),
         ({"networks": {}}, "networks = {}: expected at least one variant"),
-        ({"networks": {1: {}}}, "networks = 1: expected a name of letters, digits and '_'"),
-        ({"experiment": "a" * 101}, "expected a name for the results folder, of up to 100"),
+        ({"networks": {1: {}}}, "networks = 1: expected a name of up to 100 letters"),
+        ({"experiment": "a" * 101}, "expected a name of up to 100 letters"),
         ({"experiment": "a/b"}, "experiment = 'a/b': expected a name"),
     ],
 )
@@ -237,23 +245,128 @@ def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     Schedule(**inverters)
 
 
-def test_every_setting_is_explained_in_its_section(repository, schema):
-    guide = (repository / "config/README.md").read_text()
-    parts = re.split(r"^\*\*`(\w+)`\*\*(?:, `(\w+)`)?", guide, flags=re.MULTILINE)
-    sections = {
-        tuple(filter(None, heading)): text
-        for *heading, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True)
-    }
-    sections[()] = parts[0] + "".join(f"`{name}`" for name, *_ in sections)
+def sections(rules, above=()):
+    """Every section of the schema, by its path, the whole first."""
+    yield ".".join(above), rules
+    for name, rule in rules["properties"].items():
+        if rule.get("type") == "object":
+            variants = rule.get("additionalProperties") or rule
+            yield from sections(rule if "properties" in rule else variants, (*above, name))
 
-    def paths(rules, above=()):
-        for name, rule in rules.get("properties", {}).items():
-            yield (*above, name)
-            yield from paths(rule, (*above, name))
-            yield from paths(rule.get("additionalProperties", {}) or {}, (*above, name))
 
-    for *above, name in paths(yaml.safe_load(schema.read_text())):
-        if (*above, name) not in sections:
-            while tuple(above) not in sections:
-                above.pop()
-            assert f"`{name}`" in sections[tuple(above)], (*above, name)
+def test_every_setting_has_a_default_and_a_meaning(schema):
+    for section, rules in sections(read_schema(schema)):
+        for name, rule in rules["properties"].items():
+            assert "default" in rule, (section, name)
+            assert "description" in rule or rule["type"] == "object", (section, name)
+
+
+def test_the_tables_of_the_guide_are_those_of_the_schema(repository, schema):
+    """If not: `python -m auralise.experiment.guide` writes them."""
+    guide, rules = (repository / "config/README.md").read_text(), read_schema(schema)
+    assert write_tables(guide, rules) == guide
+    assert re.findall(r"<!-- settings: ?(\S*) -->", guide) == [
+        section
+        for section, of in sections(rules)
+        if any("description" in r for r in of["properties"].values())
+    ]
+
+
+def test_a_row_says_default_limits_and_meaning(schema):
+    table = settings_table(read_schema(schema), "stft").splitlines()
+    assert table[0] == "| setting | default | takes | meaning |"
+    assert table[-1] == (
+        "| `duration` | `4.0` | a number above 0 and up to 3600 (s) | of a segment, and of the "
+        "excerpt of a song |"
+    )
+
+
+def test_a_factor_of_the_attribute_experiment_is_a_setting(schema, monkeypatch):
+    level = {"type": "number", "minimum": 0, "maximum": 1}
+    swing = Factor("swing", "swing", level, (0.5,), "of the beat", (PERCUSSIVE,))
+    monkeypatch.setattr("auralise.experiment.settings.FACTORS", (swing,))
+    assert complete_settings({}, schema)["attributes"]["swing"] == [0.5]
+    with pytest.raises(SettingsError, match=r"swing\.0 = 2: expected a number from 0 to 1"):
+        complete_settings({"attributes": {"swing": [2]}}, schema)
+    assert "| `swing` | `[0.5]` |" in settings_table(read_schema(schema), "attributes")
+
+
+@pytest.mark.parametrize("name", ["experiment", "songs"])
+def test_a_name_of_digits_is_text(schema, name):
+    """As YAML and Snakemake's --config read it."""
+    assert complete_settings({name: 2024}, schema)[name] == "2024"
+    with pytest.raises(SettingsError, match="no text: write it in quotes"):
+        complete_settings({name: 1.5}, schema)
+
+
+def nested(depth):
+    return [nested(depth - 1)] if depth else []
+
+
+def holding_itself():
+    settings = {}
+    settings["networks"] = settings
+    return settings
+
+
+def bomb(width=9, depth=9):
+    values = ["x"]
+    for _ in range(depth):
+        values = [values] * width
+    return values
+
+
+@pytest.mark.parametrize(
+    ("given", "answer"),
+    [
+        (
+            {"training": {"epochs": 10**400}},
+            "training.epochs = an integer of 1329 bits: expected a",
+        ),
+        ({"training": {"learning_rate": 1e300}}, "at most 9e+15"),
+        (
+            {"stft": {"n_fft": 10**12}},
+            "stft.n_fft = 1000000000000: expected an integer from 16 to 1",
+        ),
+        ({"controls": {"untrained": 10**8}}, "controls.untrained = 100000000: expected an integer"),
+        (
+            {"networks": {"n": {"layers": 100000}}},
+            "networks.n.layers = 100000: expected an integer",
+        ),
+        ({"networks": {"n": {"features": 10**9}}}, "expected an integer from 1 to 65536 or a list"),
+        (
+            holding_itself(),
+            "networks: expected settings at most 20 deep, none of which holds itself",
+        ),
+        ({"seeds": nested(200)}, "seeds: expected settings at most 20 deep"),
+        ({"seeds": nested(10)}, "seeds.0 = [[[[...]]]]: expected an integer"),
+        ({"seeds": bomb()}, "seeds: expected at most 2000 values in all settings"),
+        ({"a": bomb()}, "a: expected at most 2000 values"),
+        ({"dataset": {"path": "p" * 10**5}}, "dataset.path = 'pppp"),
+        ({"x" * 5000: "y" * 4000}, "no such setting"),
+        ({f"key{number}": "y" * 90 for number in range(200)}, "more"),
+        ({10**5000: 10**5000}, "an integer of 16610 bits"),
+        ([1, 2], "settings = [1, 2]: expected settings of its own"),
+        (None, "settings = null: expected settings of its own"),
+    ],
+)
+def test_what_no_configuration_holds_is_refused_in_a_short_message(schema, given, answer):
+    with pytest.raises(SettingsError) as error:
+        complete_settings(given, schema)
+    assert answer in str(error.value)
+    assert len(str(error.value)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("content", "answer"),
+    [
+        (b"experiment: \xff\xfe", "byte 12 is not UTF-8"),
+        (b"seeds: " + b"[" * 5000 + b"]" * 5000, "too many brackets"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused_in_a_short_message(tmp_path, content, answer):
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=answer) as error:
+        refuse_repeated_keys(path)
+    assert str(path) in str(error.value) and len(str(error.value)) <= 500

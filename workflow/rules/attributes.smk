@@ -1,17 +1,5 @@
 ATTRIBUTES = config["attributes"]
-DESIGN = {
-    name: ATTRIBUTES[name]
-    for name in (
-        "keys",
-        "instruments",
-        "chords",
-        "register",
-        "drums",
-        "loudness",
-        "tempo",
-        "reverberation",
-    )
-}
+LEVELS = {factor.setting: ATTRIBUTES[factor.setting] for factor in FACTORS}
 
 
 def figure_files(stem, caption, labels):
@@ -32,7 +20,7 @@ rule render_signals:
         runtime=30,
     params:
         code=code_of("render_signals"),
-        design=DESIGN,
+        levels=LEVELS,
         sample_rate=STFT["sample_rate"],
         duration=DURATION,
     message:

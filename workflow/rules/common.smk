@@ -3,6 +3,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from auralise.attributes.signals import FACTORS
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
