@@ -50,7 +50,8 @@ def code_version(script: str | Path) -> str:
 
 def _files_behind(script: Path) -> set[Path]:
     """The modules that a script imports, directly or through others, and their data files."""
-    found: set[Path] = set()
+    # A module that asks for its own version is part of it; a script's change is seen anyway.
+    found = {script} if PACKAGE in script.resolve().parents else set()
     waiting = [script]
     while waiting:
         file = waiting.pop()
@@ -107,7 +108,7 @@ class _Running(ast.NodeTransformer):
 
     def visit_If(self, node):  # noqa: N802
         if ast.unparse(node.test) == "TYPE_CHECKING":
-            return None
+            return [self.visit(other) for other in node.orelse] or None
         return self.generic_visit(node)
 
     def visit_Raise(self, node):  # noqa: N802

@@ -90,6 +90,14 @@ def test_the_wording_of_a_message_changes_nothing(package, repository, module, o
     assert changed_by(package, repository, module, old, new) == set()
 
 
+def test_a_module_that_asks_for_its_version_is_part_of_it(package):
+    """So a training that was interrupted does not go on with another loss."""
+    path = package / "training/genre.py"
+    before = provenance.code_version(path)
+    path.write_text(path.read_text().replace("F.cross_entropy", "F.mse_loss"))
+    assert provenance.code_version(path) != before
+
+
 def test_a_number_of_the_network_trains_it_again(package, repository):
     changed = changed_by(package, repository, "networks/genre.py", "MaxPool2d(2)", "MaxPool2d(3)")
     assert "train_network" in changed
