@@ -12,6 +12,7 @@ same.
 """
 
 import inspect
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
@@ -115,6 +116,7 @@ class Deconvnet:
     n_layers : int
     n_features : list of int
         Features of each layer.
+    strides : list of int or None
     time_first : bool
         Whether the convolutions get frames × bins; maps and feature maps are bins × frames still.
 
@@ -171,6 +173,16 @@ class Deconvnet:
     @property
     def n_features(self) -> list[int]:
         return [layer.n_features for layer in self.layers]
+
+    @property
+    def strides(self) -> list[int | None]:
+        """Frames from one column of a layer's feature maps to the next; None outside of chains."""
+        time_axis = 0 if self.time_first else 1
+        strides = [step.stride[time_axis] for step in self.steps]
+        return [
+            math.prod(strides[: layer.end + 1]) if isinstance(layer, Layer) else None
+            for layer in self.layers
+        ]
 
     def mask_scale(self, n_bins: int) -> np.ndarray:
         """What a map is multiplied with before it multiplies the STFT, shape ``(n_bins,)``.

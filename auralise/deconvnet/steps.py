@@ -37,6 +37,11 @@ class Step:
         self.module = module
         self.path = path
 
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Rows and columns of the input from one of the output to the next."""
+        return pair(getattr(self.module, "stride", 1))
+
     def forward(self, x: Tensor) -> tuple[Tensor, object]:
         """Output for an input ``(1, n_channels, height, width)``, and what to remember."""
         return self.module(x), None

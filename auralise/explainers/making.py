@@ -1,0 +1,71 @@
+"""The explainer of a network: the one place that knows which methods there are."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.errors import SettingsError
+from auralise.explainers.protocol import Explainer
+from auralise.networks.genre import Architecture
+from auralise.weights.expected import read_expected_network
+
+# Each is called as `Deconvnet` is.
+METHODS: dict[str, Callable[..., Explainer]] = {"deconvnet": Deconvnet}
+
+
+def explainer_of(
+    network: nn.Module,
+    device: str = "cpu",
+    precision: str = "float32",
+    *,
+    method: str = "deconvnet",
+    layers: Sequence[int | str] | None = None,
+    shape: Sequence[int] | None = None,
+) -> Explainer:
+    """The explainer of a network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    device, precision, layers, shape
+        As `auralise.deconvnet.deconvnet.Deconvnet` takes them.
+    method : str
+        One of `METHODS`.
+
+    Raises
+    ------
+    SettingsError
+        There is no such method or device.
+    NetworkError
+        The method cannot explain the network.
+    """
+    if method not in METHODS:
+        raise SettingsError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
+    return METHODS[method](network, device, precision, layers=layers, shape=shape)
+
+
+def read_explainer(
+    weights: str | Path, architecture: Mapping[str, Any], deconvolution: Mapping[str, Any]
+) -> Explainer:
+    """The explainer of an experiment's network, as the settings ask for it.
+
+    Parameters
+    ----------
+    weights : str or Path
+        As `auralise.weights.own.write_weights` wrote them.
+    architecture, deconvolution : mapping
+        The settings of these names; of the latter ``biases``, ``device`` and ``precision``.
+
+    Raises
+    ------
+    WeightsError
+        The file holds another architecture, or cannot be read.
+    SettingsError, NetworkError
+        As `explainer_of`.
+    """
+    expected = Architecture.from_settings(architecture)
+    network = read_expected_network(weights, expected, deconvolution["biases"])
+    return explainer_of(network, deconvolution["device"], deconvolution["precision"])

@@ -1,0 +1,112 @@
+"""What is asked of every method that explains a network's features on a song."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+class ExplainedLayer(Protocol):
+    """A layer that a method can explain.
+
+    Attributes
+    ----------
+    number : int
+        Counted from 1, in order of execution.
+    path : str
+        Of the layer's module in the network.
+    n_features : int
+    """
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def n_features(self) -> int: ...
+
+
+class Explainer(Protocol):
+    """One network, explained by one method: a map for every feature of a magnitude.
+
+    Songs, sounds, attributes and checks use this and nothing else of a method.
+    `auralise.explainers.making` lists the methods; the first one is `Deconvnet`.
+
+    Attributes
+    ----------
+    layers : sequence of ExplainedLayer
+    n_features : sequence of int
+        Of each layer.
+    strides : sequence of int or None
+        Frames from one column of a layer's feature maps to the next; None where the method does
+        not know.
+    assumptions : sequence of str
+        What the maps rest on beside the method itself, in words.
+    """
+
+    @property
+    def layers(self) -> Sequence[ExplainedLayer]: ...
+
+    @property
+    def n_features(self) -> Sequence[int]: ...
+
+    @property
+    def strides(self) -> Sequence[int | None]: ...
+
+    @property
+    def assumptions(self) -> Sequence[str]: ...
+
+    def mask_scale(self, n_bins: int) -> np.ndarray:
+        """Factor of each bin between a map and what multiplies the STFT, shape ``(n_bins,)``."""
+        ...
+
+    def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
+        """Feature maps of every layer.
+
+        Parameters
+        ----------
+        magnitude : ndarray, shape (n_bins, n_frames)
+
+        Returns
+        -------
+        list of ndarray, float32, each of shape (n_features, height, width)
+            Time along the width.
+        """
+        ...
+
+    def deconvolve_all(
+        self,
+        magnitude: np.ndarray,
+        layers: Iterable[int] | None = None,
+        features: Mapping[int, Iterable[int]] | None = None,
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Maps of features, layer by layer.
+
+        Parameters
+        ----------
+        magnitude : ndarray, shape (n_bins, n_frames)
+        layers : iterable of int, optional
+            Counted from 1; all by default.
+        features : mapping of int to iterable of int, optional
+            Features of a layer, counted from 0; all by default.
+
+        Yields
+        ------
+        layer : int
+        maps : ndarray, float32, shape (n_features, n_bins, n_frames)
+            Signed; zero for a feature that did not fire.
+        """
+        ...
+
+    def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
+        """Which features fired, bool, shape ``(n_features,)``.
+
+        Parameters
+        ----------
+        layer : int
+        maps : ndarray, shape (n_features, height, width)
+            Feature maps of the layer.
+        """
+        ...
