@@ -1,25 +1,48 @@
 """Deconvolved maps → sound, by the original's spectrum (Choi 2015, code)."""
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from auralise.audio import Stft, create_audio, write_audio
-from auralise.errors import SettingsError
+from auralise.errors import AudioError, SettingsError
+from auralise.files import whole_file
 from auralise.maps import Maps
 
 log = logging.getLogger(__name__)
 
 MODES = ("mask", "rectified", "phase")
 LOUDNESS = ("peak", "relative")
+RECORD = "auralisation.json"  # beside the sounds
 
 FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
 
 PEAK = 10 ** (-1 / 20)  # 1 dB of headroom
+
+
+@dataclass(frozen=True)
+class Auralisation:
+    """How a folder of sounds was made.
+
+    Attributes
+    ----------
+    mode : {'mask', 'rectified', 'phase'}
+        As in `masked_spectrum`.
+    loudness : {'peak', 'relative'}
+        As in `set_loudness`.
+    """
+
+    mode: str
+    loudness: str
+
+
+AS_IN_2015 = Auralisation("mask", "peak")
 
 
 def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") -> np.ndarray:
@@ -127,7 +150,7 @@ def _levels(sounds: np.ndarray) -> np.ndarray:
 
 
 def write_auralisations(
-    folder: str | Path, maps: Maps, mode: str = "mask", loudness: str = "peak"
+    folder: str | Path, maps: Maps, auralisation: Auralisation = AS_IN_2015
 ) -> None:
     """Write the song's excerpt and the sound of every feature as 16-bit WAV.
 
@@ -135,23 +158,24 @@ def write_auralisations(
     ----------
     folder : str or Path
         Gets ``original.wav`` and ``layer1/feature00.wav`` …; a feature that never fired has
-        a silent file.
+        a silent file. ``auralisation.json`` records `auralisation` for `read_auralisation`.
     maps : Maps
-    mode, loudness : str
-        As `masked_spectrum` and `set_loudness`.
+    auralisation : Auralisation
 
     Raises
     ------
     SettingsError
-        With `mode` ``phase``, the network does not hear the STFT's bins as they are.
+        With the mode ``phase``, the network does not hear the STFT's bins as they are.
     """
-    folder = Path(folder)
+    folder, mode, loudness = Path(folder), auralisation.mode, auralisation.loudness
     if mode == "phase" and (maps.mask_scale != 1).any():
         raise SettingsError(
             f"mode: phase takes a map for a magnitude, but the maps of {maps.file.filename} went "
             "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
         )
     _tell_what_is_silent(maps)
+    with whole_file(folder / RECORD) as path:
+        path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
     if maps.frames_at_once < maps.n_frames:
         return _write_block_by_block(folder, maps, mode, loudness)
     rate = maps.stft.sample_rate
@@ -165,6 +189,24 @@ def write_auralisations(
             write_audio(folder / sound_name(layer, feature), samples, rate)
 
 
+def read_auralisation(folder: str | Path) -> Auralisation:
+    """How the sounds in a folder were made.
+
+    Raises
+    ------
+    AudioError
+        `write_auralisations` did not write the folder.
+    """
+    path = Path(folder) / RECORD
+    try:
+        return Auralisation(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise AudioError(
+            f"{path}: does not say how the sounds beside it were made ({error}); auralise the song "
+            "again"
+        ) from None
+
+
 def _tell_what_is_silent(maps: Maps) -> None:
     silent = maps.mask_scale == 0
     if not silent.any():
@@ -176,7 +218,7 @@ def _tell_what_is_silent(maps: Maps) -> None:
     log.warning(
         "%s: %d of %d bins are in no band of the network's front end, so they are silent; they "
         "hold %.2g %% of the song's energy",
-        maps.file.attrs["song"],
+        maps.origin.song,
         silent.sum(),
         len(silent),
         100 * energies[silent].sum() / energies.sum(),

@@ -189,15 +189,21 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
             remove(leftover)
 
 
-def require_replaceable(folder: Path, ours: Sequence[str]) -> None:
+def require_replaceable(
+    folder: Path, ours: Sequence[str], made_by: str, mark: str | None = None
+) -> None:
     """Refuse to replace a folder that holds anything but earlier results.
 
     Parameters
     ----------
     folder : Path
-        May be missing.
+        May be missing, or empty.
     ours : sequence of str
         Patterns of the files in a folder of results.
+    made_by : str
+        What writes such folders, for the message.
+    mark : str, optional
+        Pattern of what every folder of results holds.
 
     Raises
     ------
@@ -210,10 +216,16 @@ def require_replaceable(folder: Path, ours: Sequence[str]) -> None:
     if not folder.is_dir():
         foreign = [folder]
     if foreign:
-        raise SettingsError(
-            f"{folder} is where results would go, but it holds something else "
-            f"('{foreign[0].name}'); choose another --out or move it"
-        )
+        raise not_replaceable(folder, f"holds something else ('{foreign[0].name}')")
+    if mark is not None and any(folder.iterdir()) and not any(folder.glob(mark)):
+        raise not_replaceable(folder, f"was not written by an earlier {made_by}")
+
+
+def not_replaceable(path: Path, reason: str) -> SettingsError:
+    """The error of a file or folder that results would replace; `reason` says what it is."""
+    return SettingsError(
+        f"{path} is where results would go, but {reason}; choose another folder or move it"
+    )
 
 
 def sha256_of_file(path: str | Path) -> str:

@@ -1,108 +1,41 @@
 """The HDF5 file of one song's deconvolved maps."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import h5py
 import numpy as np
 
 from auralise.audio import Stft
-from auralise.errors import MapsError, NetworkError
+from auralise.errors import MapsError
 from auralise.files import whole_file
 from auralise.provenance import versions
-
-if TYPE_CHECKING:
-    # Whoever reads maps needs no network, and no torch.
-    from auralise.deconvnet.deconvnet import Deconvnet
 
 FORMAT = "auralise-maps/1"
 
 
-def write_maps(
-    path: str | Path,
-    net: "Deconvnet",
-    samples: np.ndarray,
-    stft: Stft,
-    layers: Iterable[int] | None = None,
-    features: Iterable[int] | None = None,
-    *,
-    song: str,
-    network: str,
-    weights_sha256: str,
-    config: Mapping,
-) -> None:
-    """Deconvolve every feature of a song and write the maps, layer by layer.
+@dataclass(frozen=True)
+class Origin:
+    """What a song's maps were made from.
 
-    Parameters
+    Attributes
     ----------
-    path : str or Path
-        Appears only when it is whole.
-    net : Deconvnet
-    samples : ndarray, shape (n_samples,)
-        The song at ``stft.sample_rate``.
-    stft : Stft
-    layers : iterable of int, optional
-        Counted from 1; all by default.
-    features : iterable of int, optional
-        Counted from 0; all by default. Numbers that a layer does not reach are left out.
-    song, network, weights_sha256 : str
+    song, network : str
+        Their names.
+    weights_sha256 : str
+        Of the file of the network's weights.
     config : mapping
-        The settings that shaped the maps, kept as JSON.
+        The settings that shaped the maps; JSON can hold it.
     """
-    chosen = choose_features(net, layers, features)
-    spectrum = stft.analyse(samples)
-    magnitude = np.abs(spectrum)
-    feature_maps = net.feature_maps(magnitude)
-    with create_maps(
-        path,
-        stft,
-        len(samples),
-        chosen,
-        song=song,
-        network=network,
-        weights_sha256=weights_sha256,
-        config=config,
-        mask_scale=net.mask_scale(stft.n_bins),
-    ) as writer:
-        writer.write_spectrum(spectrum)
-        for layer, maps in net.deconvolve_all(magnitude, list(chosen), chosen):
-            writer.write_maps(layer, maps)
-            activations = feature_maps[layer - 1][chosen[layer]].astype(np.float64)
-            writer.write_activations(
-                layer,
-                energy=np.square(activations).sum(axis=(1, 2)),
-                peak=activations.max(axis=(1, 2)),
-                live=net.fired(layer, activations),
-            )
 
-
-def choose_features(
-    net: "Deconvnet", layers: Iterable[int] | None = None, features: Iterable[int] | None = None
-) -> dict[int, list[int]]:
-    """Features of each layer, from layers and features as `write_maps` takes them.
-
-    Raises
-    ------
-    NetworkError
-        The network has no such layer, or a layer none of the features.
-    """
-    layers = list(range(1, net.n_layers + 1) if layers is None else layers)
-    wanted = None if features is None else set(features)
-    chosen = {}
-    for layer in layers:
-        if not 1 <= layer <= net.n_layers:
-            raise NetworkError(f"no layer {layer}; the network has layers 1 to {net.n_layers}")
-        n = net.n_features[layer - 1]
-        chosen[layer] = [feature for feature in range(n) if wanted is None or feature in wanted]
-        if not chosen[layer]:
-            raise NetworkError(
-                f"none of the features asked for is in layer {layer}, which has 0 to {n - 1}"
-            )
-    return chosen
+    song: str
+    network: str
+    weights_sha256: str
+    config: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -156,14 +89,10 @@ def create_maps(
     path: str | Path,
     stft: Stft,
     n_samples: int,
-    chosen: Mapping[int, Sequence[int]],
+    features: Mapping[int, Sequence[int]],
+    origin: Origin,
+    mask_scale: np.ndarray,
     frames_at_once: int | None = None,
-    *,
-    song: str,
-    network: str,
-    weights_sha256: str,
-    config: Mapping,
-    mask_scale: np.ndarray | None = None,
 ) -> Iterator[MapsWriter]:
     """A new file of maps, to be filled while the context is open.
 
@@ -174,15 +103,14 @@ def create_maps(
     stft : Stft
     n_samples : int
         Length of the song (samples).
-    chosen : mapping of int to sequence of int
+    features : mapping of int to sequence of int
         Features of each layer.
+    origin : Origin
+    mask_scale : ndarray, shape (n_bins,)
+        What a map is multiplied with before it multiplies the STFT: 1 where the network hears the
+        magnitude itself.
     frames_at_once : int, optional
         Frames in a chunk; those of the whole song by default.
-    song, network, weights_sha256, config
-        As `write_maps`.
-    mask_scale : ndarray, shape (n_bins,), optional
-        What a map is multiplied with before it multiplies the STFT; 1 by default, for a network
-        that hears the magnitude itself.
 
     Yields
     ------
@@ -193,10 +121,10 @@ def create_maps(
     with whole_file(path) as partial, h5py.File(partial, "w", track_order=True) as file:
         file.attrs.update(
             format=FORMAT,
-            song=song,
-            network=network,
-            weights_sha256=weights_sha256,
-            config=json.dumps(config, sort_keys=True),
+            song=origin.song,
+            network=origin.network,
+            weights_sha256=origin.weights_sha256,
+            config=json.dumps(origin.config, sort_keys=True),
             versions=json.dumps(versions(), sort_keys=True),
             sample_rate=stft.sample_rate,
             n_fft=stft.n_fft,
@@ -205,8 +133,7 @@ def create_maps(
         )
         frequency = _scale(file, "frequency", stft.frequencies, "Hz")
         time = _scale(file, "time", stft.times(n_frames), "s")
-        scale = np.ones(stft.n_bins) if mask_scale is None else mask_scale
-        _attach(file.create_dataset("mask_scale", data=scale.astype(np.float32)), frequency)
+        _attach(file.create_dataset("mask_scale", data=mask_scale.astype(np.float32)), frequency)
         size = (stft.n_bins, n_frames)
         spectrum = file.create_dataset(
             "stft",
@@ -215,14 +142,14 @@ def create_maps(
             chunks=None if frames_at_once == n_frames else (stft.n_bins, frames_at_once),
         )
         _attach(spectrum, frequency, time)
-        for layer, features in chosen.items():
+        for layer, chosen in features.items():
             group = file.create_group(f"layer{layer}", track_order=True)
-            feature = _scale(group, "feature", np.asarray(features, dtype=np.int64), "")
+            feature = _scale(group, "feature", np.asarray(chosen, dtype=np.int64), "")
             # Not compressed: gzip would spare two fifths of the disk and cost as much time as
             # the deconvolution itself (benchmarks/writing.md); h5repack can do it afterwards.
             dataset = group.create_dataset(
                 "deconvolved",
-                (len(features), *size),
+                (len(chosen), *size),
                 np.float32,
                 chunks=(1, stft.n_bins, frames_at_once),
                 fletcher32=True,
@@ -265,8 +192,11 @@ class Maps:
         return int(self.file.attrs["n_samples"])
 
     @property
-    def config(self) -> dict:
-        return json.loads(self.file.attrs["config"])
+    def origin(self) -> Origin:
+        """What the maps were made from."""
+        facts = self.file.attrs
+        config = json.loads(facts["config"])
+        return Origin(facts["song"], facts["network"], facts["weights_sha256"], config)
 
     @property
     def n_frames(self) -> int:
@@ -299,6 +229,10 @@ class Maps:
     def activation_energy(self, layer: int) -> np.ndarray:
         """Sum of the squared activations, float32, shape (n_features,)."""
         return self._of(layer, "activation_energy")[:]
+
+    def activation_peak(self, layer: int) -> np.ndarray:
+        """Largest activation, float32, shape (n_features,)."""
+        return self._of(layer, "activation_peak")[:]
 
     def deconvolved(
         self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
@@ -347,7 +281,7 @@ def scale_maps(maps: np.ndarray, mask_scale: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def open_maps(path: str | Path) -> Iterator[Maps]:
-    """Open a file that `write_maps` wrote.
+    """Open a file that `create_maps` made.
 
     Raises
     ------

@@ -18,7 +18,8 @@ import torch
 from auralise.audio import Stft, read_excerpt
 from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.maps import open_maps, write_maps
+from auralise.explainers.writing import write_maps
+from auralise.maps import Origin, open_maps
 from auralise.networks.genre import Architecture, build_convolutional_part
 from benchmarks.deconvolution import machine, seconds_of
 
@@ -44,7 +45,7 @@ FILTERS = {
         "fletcher32": True,
     },
 }
-DATA = {"song": "song", "network": "network", "weights_sha256": "", "config": {}}
+ORIGIN = Origin("song", "network", "", {})
 
 
 def write_plain(path: Path, maps: list[np.ndarray], filters: dict) -> None:
@@ -81,7 +82,7 @@ def main() -> None:
                 path,
             )
         ways["deconvolve and write, as `write_maps` does"] = (
-            lambda: write_maps(whole, net, samples, STFT, **DATA),
+            lambda: write_maps(whole, net, samples, STFT, ORIGIN),
             whole,
         )
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.auralisation import write_auralisations
+from auralise.auralisation import Auralisation, write_auralisations
 from auralise.maps import open_maps
 
 with job(snakemake), open_maps(snakemake.input[0]) as maps:
-    write_auralisations(Path(snakemake.output[0]), maps, **snakemake.params.auralisation)
+    auralisation = Auralisation(**snakemake.params.auralisation)
+    write_auralisations(Path(snakemake.output[0]), maps, auralisation)

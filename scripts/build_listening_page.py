@@ -12,5 +12,4 @@ with job(snakemake):
         snakemake.params.networks,
         snakemake.params.songs,
         Path(snakemake.output[0]),
-        snakemake.params.mode,
     )

@@ -8,10 +8,8 @@ from auralise.attributes.correlation import Representations, correlate_attribute
 from auralise.attributes.designs import Magnitudes, pairs_by_attribute, read_design
 from auralise.attributes.representations import DECONVOLVED, Computed, Stored
 from auralise.audio import Stft
-from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.explainers.making import read_explainer
 from auralise.files import whole_file
-from auralise.networks.genre import Architecture
-from auralise.weights.expected import read_expected_network
 
 with job(snakemake):
     prepare_torch(snakemake)
@@ -22,11 +20,9 @@ with job(snakemake):
         paths = [Path(inputs.maps) / f"{name}.h5" for name in signals["signal"]]
         compared = Stored(paths, params.compare, params.mode)
     else:
-        architecture, how = Architecture.from_settings(params.architecture), params.deconvolution
-        network = read_expected_network(inputs.weights, architecture, how["biases"])
-        net = Deconvnet(network, how["device"], how["precision"])
+        explainer = read_explainer(inputs.weights, params.architecture, params.deconvolution)
         magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
-        compared = Computed(net, magnitudes, params.compare, params.mode)
+        compared = Computed(explainer, magnitudes, params.compare, params.mode)
     table = correlate_attributes(compared, pairs_by_attribute(signals), snakemake.wildcards.network)
     with whole_file(snakemake.output[0]) as path:
         table.to_csv(path, index=False)

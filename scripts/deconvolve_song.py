@@ -3,11 +3,10 @@
 from _job import job, prepare_torch
 
 from auralise.audio import Stft, read_excerpt
-from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.explainers.making import read_explainer
+from auralise.explainers.writing import choose_features, write_maps
 from auralise.files import sha256_of_file
-from auralise.maps import write_maps
-from auralise.networks.genre import Architecture
-from auralise.weights.expected import read_expected_network
+from auralise.maps import Origin
 
 with job(snakemake):
     prepare_torch(snakemake)
@@ -15,23 +14,21 @@ with job(snakemake):
     samples = read_excerpt(
         snakemake.input.song, params.stft["sample_rate"], params.excerpt_start, params.duration
     )
-    architecture, how = Architecture.from_settings(params.architecture), params.deconvolution
-    network = read_expected_network(weights, architecture, how["biases"])
+    how = params.deconvolution
+    explainer = read_explainer(weights, params.architecture, how)
+    config = {
+        "architecture": params.architecture,
+        "stft": params.stft,
+        "duration": params.duration,
+        "excerpt_start": params.excerpt_start,
+        "deconvolution": how,
+    }
+    wildcards = snakemake.wildcards
     write_maps(
         snakemake.output[0],
-        Deconvnet(network, how["device"], how["precision"]),
+        explainer,
         samples,
         Stft(**params.stft),
-        params.deconvolution["layers"],
-        params.deconvolution["features"],
-        song=snakemake.wildcards.song,
-        network=snakemake.wildcards.network,
-        weights_sha256=sha256_of_file(weights),
-        config={
-            "architecture": params.architecture,
-            "stft": params.stft,
-            "duration": params.duration,
-            "excerpt_start": params.excerpt_start,
-            "deconvolution": how,
-        },
+        Origin(wildcards.song, wildcards.network, sha256_of_file(weights), config),
+        choose_features(explainer, how["layers"], how["features"]),
     )

@@ -339,7 +339,8 @@ class Magnitudes(Sequence):
 
     def __getitem__(self, row):
         """Magnitude of a signal, float32, shape ``(n_bins, n_frames)``."""
-        path = self.paths[row]
-        return np.abs(
-            self.stft.analyse(read_excerpt(path, self.stft.sample_rate, 0, self.duration))
-        )
+        return np.abs(self.stft.analyse(self.samples(row)))
+
+    def samples(self, row: int) -> np.ndarray:
+        """A signal itself, float32, shape ``(n_samples,)``."""
+        return read_excerpt(self.paths[row], self.stft.sample_rate, 0, self.duration)

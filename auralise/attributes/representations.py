@@ -8,18 +8,17 @@ activations : the feature maps' mean over frequency, one value per pooled frame:
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from auralise.attributes.designs import Magnitudes
-from auralise.audio import Stft, read_excerpt
 from auralise.auralisation import masked_spectrum
-from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.maps import open_maps, scale_maps, write_maps
+from auralise.explainers.protocol import Explainer
+from auralise.explainers.writing import write_maps
+from auralise.maps import Origin, open_maps, scale_maps
 
 DECONVOLVED = ("maps", "auralised")
 COMPARED = (*DECONVOLVED, "feature_maps", "activations")
@@ -27,11 +26,11 @@ COMPARED = (*DECONVOLVED, "feature_maps", "activations")
 
 @dataclass(frozen=True)
 class Computed:
-    """Made by the network whenever it is asked for, and not kept.
+    """Made by the explainer whenever it is asked for, and not kept.
 
     Attributes
     ----------
-    net : Deconvnet
+    explainer : Explainer
     magnitudes : sequence of ndarray, each of shape (n_bins, n_frames)
     compare : str
         One of `COMPARED`.
@@ -39,7 +38,7 @@ class Computed:
         Of the auralisation, as `auralise.auralisation.masked_spectrum` has it.
     """
 
-    net: Deconvnet
+    explainer: Explainer
     magnitudes: Sequence[np.ndarray]
     compare: str = "maps"
     mode: str = "mask"
@@ -50,7 +49,7 @@ class Computed:
 
     @property
     def n_features(self) -> dict[int, int]:
-        return dict(enumerate(self.net.n_features, start=1))
+        return dict(enumerate(self.explainer.n_features, start=1))
 
     @property
     def size(self) -> int:
@@ -62,12 +61,12 @@ class Computed:
         """As `auralise.attributes.correlation.Representations.of`."""
         magnitude = self.magnitudes[row]
         if self.compare in DECONVOLVED:
-            for layer, maps in self.net.deconvolve_all(magnitude, features, features):
+            for layer, maps in self.explainer.deconvolve_all(magnitude, features, features):
                 if self.compare == "auralised":
-                    maps = scale_maps(maps, self.net.mask_scale(len(magnitude)))
+                    maps = scale_maps(maps, self.explainer.mask_scale(len(magnitude)))
                 yield layer, _heard(magnitude, maps, self.compare, self.mode)
         else:
-            found = self.net.feature_maps(magnitude)
+            found = self.explainer.feature_maps(magnitude)
             for layer, chosen in features.items():
                 maps = found[layer - 1][list(chosen)]
                 yield layer, maps if self.compare == "feature_maps" else maps.mean(axis=1)
@@ -159,40 +158,31 @@ def _heard(magnitude: np.ndarray, maps: np.ndarray, compare: str, mode: str) -> 
 
 def deconvolve_signals(
     folder: str | Path,
-    net: Deconvnet,
-    sounds: str | Path,
-    signals: pd.DataFrame,
-    stft: Stft,
-    duration: float,
-    *,
-    network: str,
-    weights_sha256: str,
-    config: Mapping,
+    explainer: Explainer,
+    magnitudes: Magnitudes,
+    names: Sequence[str],
+    origin: Origin,
 ) -> None:
-    """Deconvolve every feature on every signal and write the maps, a file for each signal.
+    """Explain every feature on every signal and write the maps, a file for each signal.
 
     Parameters
     ----------
     folder : str or Path
-        Gets ``<signal>.h5`` as `auralise.maps.write_maps` writes it: 57 MB for 320
+        Gets ``<name>.h5`` as `auralise.explainers.writing.write_maps` writes it: 57 MB for 320
         features of 257 × 173 pixels.
-    net : Deconvnet
-    sounds, signals, stft, duration
-        As `auralise.attributes.designs.Magnitudes` takes them.
-    network, weights_sha256, config
-        As `auralise.maps.write_maps`.
+    explainer : Explainer
+    magnitudes : Magnitudes
+        Of the signals.
+    names : sequence of str
+        Of the signals.
+    origin : Origin
+        Each file has the signal's name as its `song`.
     """
-    paths = Magnitudes(sounds, signals, stft, duration).paths
-    for name, sound in zip(
-        tqdm(signals["signal"], "deconvolve", unit="signal"), paths, strict=True
-    ):
+    for row, name in enumerate(tqdm(names, "deconvolve", unit="signal")):
         write_maps(
             Path(folder) / f"{name}.h5",
-            net,
-            read_excerpt(sound, stft.sample_rate, 0, duration),
-            stft,
-            song=name,
-            network=network,
-            weights_sha256=weights_sha256,
-            config=config,
+            explainer,
+            magnitudes.samples(row),
+            magnitudes.stft,
+            replace(origin, song=name),
         )

@@ -46,6 +46,7 @@ example:
     explained/blues.h5                       every map: /layer1/deconvolved, /layer3/…
     explained/blues/original.wav             the song as the network sees it: mono, 11,025 Hz
     explained/blues/layer3/feature00.wav     what feature 0 of layer 3 lets through
+    explained/blues/auralisation.json        the mode and loudness of the sounds
 
 how to read it:
   Play original.wav, then the features of a layer: a feature that keeps only the drums listens to
@@ -143,9 +144,12 @@ def run(options: argparse.Namespace) -> int:
     prepare_folder(options.out)
 
     from auralise.audio import map_audio
-    from auralise.deconvnet.deconvnet import Deconvnet
+    from auralise.auralisation import Auralisation
+    from auralise.explainers.making import explainer_of
     from auralise.explainers.songs import explain_song, require_results
+    from auralise.explainers.writing import choose_features
     from auralise.files import sha256_of_file
+    from auralise.maps import Origin
 
     asked = read_asked_network(options)
     results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
@@ -154,30 +158,25 @@ def run(options: argparse.Namespace) -> int:
         require_results(options.out, song)
 
     stft, by_path = asked.stft, isinstance((options.layers or [1])[0], str)
-    net = Deconvnet(
+    explainer = explainer_of(
         asked.convolutional,
         options.device,
         options.precision,
         layers=options.layers if by_path else None,
         shape=(stft.n_bins, stft.n_frames(stft.n_samples(options.window))),
     )
-    for assumption in net.assumptions:
+    for assumption in explainer.assumptions:
         print(f"assumed: {assumption}", file=sys.stderr)
-    chosen = None if by_path else options.layers
-    check_choice(net.n_features, chosen, options.features)
-    facts = {
-        "network": asked.name,
-        "weights_sha256": sha256_of_file(asked.weights),
-        "window": options.window,
-        "mode": options.mode,
-        "loudness": options.loudness,
-        "config": {
-            "layers": options.layers,
-            "features": options.features,
-            "precision": options.precision,
-            "biases": options.biases,
-            "assumptions": net.assumptions,
-        },
+    numbers = None if by_path else options.layers
+    check_choice(explainer.n_features, numbers, options.features)
+    features = choose_features(explainer, numbers, options.features)
+    weights_sha256 = sha256_of_file(asked.weights)
+    config = {
+        "layers": options.layers,
+        "features": options.features,
+        "precision": options.precision,
+        "biases": options.biases,
+        "assumptions": list(explainer.assumptions),
     }
     done: list[Explanation] = []
     failures: list[Failure] = []
@@ -188,13 +187,13 @@ def run(options: argparse.Namespace) -> int:
                 with map_audio(path, stft.sample_rate) as samples:
                     explanation = explain_song(
                         samples,
-                        net,
+                        explainer,
                         stft,
                         options.out,
-                        chosen,
-                        options.features,
-                        song=song,
-                        **facts,
+                        Origin(song, asked.name, weights_sha256, config),
+                        features,
+                        options.window,
+                        Auralisation(options.mode, options.loudness),
                     )
                 done.append(explanation)
             except AuraliseError as error:

@@ -106,12 +106,8 @@ def run(options: argparse.Namespace) -> int:
     sounds = [f"{name}.wav" for name in ("original", "input", *subject.layers)]
     pictures = [f"{song}.{kind}" for kind in ("png", "pdf")]
     spare_inputs([options.song, options.classifier, options.meanstd, *options.inverter], [folder])
-    require_replaceable(folder, [*sounds, *pictures, "inversions.npz"])
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "inversions.npz").is_file():
-        raise SettingsError(
-            f"{folder} is where results would go, but it is none of an earlier inversion; choose "
-            "another --out or move it"
-        )
+    ours = [*sounds, *pictures, "inversions.npz"]
+    require_replaceable(folder, ours, "inversion", "inversions.npz")
     with writing_to(options.out), whole_folder(folder) as partial:
         found = invert_song(
             options.song,

@@ -26,14 +26,14 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the layers, and what is assumed."""
-    from auralise.deconvnet.deconvnet import Deconvnet
+    from auralise.explainers.making import explainer_of
 
     asked = read_asked_network(options)
     size = asked.stft.n_bins, asked.stft.n_frames(asked.stft.n_samples(SECONDS))
-    net = Deconvnet(asked.convolutional, shape=size)
+    explainer = explainer_of(asked.convolutional, shape=size)
     rows = [("layer", "features", "path")]
-    rows += [(str(of.number), str(of.n_features), of.path) for of in net.layers]
+    rows += [(str(of.number), str(of.n_features), of.path) for of in explainer.layers]
     print("\n".join(table(rows, numbers=range(2))))
-    for assumption in net.assumptions:
+    for assumption in explainer.assumptions:
         print(f"assumed: {assumption}")
     return DONE

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import AuraliseError
+from auralise.explainers.making import explainer_of
+from auralise.explainers.protocol import Explainer
 from auralise.maps import Maps, open_maps
 from auralise.weights.own import read_convolutional_part
 
@@ -50,16 +51,16 @@ def check_results(
     rng, tolerance = np.random.default_rng(seed), TOLERANCES[deconvolution["precision"]]
     for network in networks:
         path = results / "networks" / network / "weights.safetensors"
-        net = Deconvnet(
-            read_convolutional_part(path, deconvolution["biases"]), deconvolution["device"]
-        )
+        part = read_convolutional_part(path, deconvolution["biases"])
+        explainer = explainer_of(part, deconvolution["device"])
         for song in songs:
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
-                rows += _check_maps(maps, net, deconvolution, subject)
+                rows += _check_maps(maps, explainer, deconvolution, subject)
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
-                rows += _check_definition(maps, net, rng, tolerance, subject)
-        rows.append(_check_correlation(results / "attributes" / network / "correlation.csv", net))
+                rows += _check_definition(maps, explainer, rng, tolerance, subject)
+        table = results / "attributes" / network / "correlation.csv"
+        rows.append(_check_correlation(table, explainer))
     rows.append(_check_summary(results / "attributes/summary.csv", networks))
     return pd.DataFrame(rows, columns=["check", "subject", "passed", "found", "expected"])
 
@@ -110,13 +111,15 @@ def _check_splits(path: Path) -> Row:
     return ("no content is in two splits", path.name, crossing == 0, text, "none")
 
 
-def _check_maps(maps: Maps, net: Deconvnet, deconvolution: Mapping, subject: str) -> Iterator[Row]:
-    layers = sorted(deconvolution["layers"] or range(1, net.n_layers + 1))
+def _check_maps(
+    maps: Maps, explainer: Explainer, deconvolution: Mapping, subject: str
+) -> Iterator[Row]:
+    layers = sorted(deconvolution["layers"] or range(1, len(explainer.n_features) + 1))
     yield ("layers", subject, maps.layers == layers, f"{maps.layers}", f"{layers}")
     wanted = deconvolution["features"]
     for layer in maps.layers:
         name = f"{subject}/layer{layer}"
-        of_layer = range(net.n_features[layer - 1])
+        of_layer = range(explainer.n_features[layer - 1])
         expected = [f for f in of_layer if wanted is None or f in wanted]
         features = maps.features(layer).tolist()
         yield ("maps", name, features == expected, f"{len(features)}", f"{len(expected)}")
@@ -135,7 +138,7 @@ def _check_sounds(maps: Maps, folder: Path, subject: str) -> Row:
 
 
 def _check_definition(
-    maps: Maps, net: Deconvnet, rng: np.random.Generator, tolerance: float, subject: str
+    maps: Maps, explainer: Explainer, rng: np.random.Generator, tolerance: float, subject: str
 ) -> Iterator[Row]:
     """A few maps made again in float32, one by one, from the stored spectrum and the weights."""
     magnitude = np.abs(maps.spectrum)
@@ -143,7 +146,7 @@ def _check_definition(
     for layer, row in rng.permutation(live).tolist()[:N_RECOMPUTED]:
         feature = int(maps.features(layer)[row])
         stored = maps.deconvolved(layer, slice(row, row + 1))
-        again = net.deconvolve(magnitude, layer, [feature])
+        ((_, again),) = explainer.deconvolve_all(magnitude, [layer], {layer: [feature]})
         scale = np.linalg.norm(again)
         error = float(np.linalg.norm(stored - again) / scale) if scale else float(stored.any())
         yield (
@@ -155,17 +158,18 @@ def _check_definition(
         )
 
 
-def _check_correlation(path: Path, net: Deconvnet) -> Row:
+def _check_correlation(path: Path, explainer: Explainer) -> Row:
     table = pd.read_csv(path)
     values = table.loc[table["live"], "correlation"]
     inside = values.between(-1, 1).all()
-    complete = len(table) == sum(net.n_features) * table["attribute"].nunique()
+    n_features = sum(explainer.n_features)
+    complete = len(table) == n_features * table["attribute"].nunique()
     return (
         "correlations lie in [-1, 1], one per feature and attribute",
         path.parent.name,
         bool(inside and complete),
         f"{len(table)} rows, {values.min():.3f} to {values.max():.3f}",
-        f"{sum(net.n_features)} features, -1 to 1",
+        f"{n_features} features, -1 to 1",
     )
 
 

@@ -22,7 +22,7 @@ import scipy.sparse
 import soundfile
 from PIL import Image
 
-from auralise.auralisation import masked_spectrum, sound_name
+from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
 from auralise.errors import AudioError, AuraliseError
 from auralise.files import whole_file
 from auralise.maps import Maps, open_maps
@@ -147,7 +147,6 @@ def build_listening_page(
     networks: list[str],
     songs: list[str],
     folder: str | Path,
-    mode: str = "mask",
 ) -> None:
     """Write the page to listen to one experiment: open ``folder/index.html`` in a browser.
 
@@ -161,8 +160,6 @@ def build_listening_page(
         Names, in the order in which the page offers them; every network has every song.
     folder : str or Path
         Where the page goes. It may be moved or sent as a whole, and needs no network.
-    mode : {'mask', 'rectified', 'phase'}
-        In which the sounds were made (`auralise.auralisation.masked_spectrum`).
 
     Raises
     ------
@@ -180,7 +177,7 @@ def build_listening_page(
         correlations = read_correlations(results / "attributes" / network / "correlation.csv")
         for s, song in enumerate(songs):
             layers = []
-            for layer, content in _layers(results, network, song, correlations, mode):
+            for layer, content in _layers(results, network, song, correlations):
                 script = folder / "data" / f"network{n}-song{s}-layer{layer}.js"
                 _write_script(script, "receive", {"script": f"data/{script.name}"} | content)
                 written.add(script)
@@ -253,11 +250,11 @@ def read_evaluation(path: Path) -> dict[str, float]:
 
 
 def _layers(
-    results: Path, network: str, song: str, correlations: Mapping, mode: str
+    results: Path, network: str, song: str, correlations: Mapping
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every layer of one song's maps: its number and what the page is to know of it."""
     sounds = results / "auralisation" / network / song
-    original = _read_sound(sounds / "original.wav")
+    original, mode = _read_sound(sounds / "original.wav"), read_auralisation(sounds).mode
     with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
         spectrum = maps.spectrum
         painter = Painter(maps.stft.frequencies, maps.stft.times(spectrum.shape[1]))
@@ -309,7 +306,7 @@ def _features(
     unscaled = maps.stft.synthesise(heard, len(original.samples))
     rms = np.sqrt(np.mean(np.square(unscaled, dtype=np.float64), axis=1))
     entries, audible = [], []
-    energy, peak = maps.activation_energy(layer), maps.file[f"layer{layer}/activation_peak"][:]
+    energy, peak = maps.activation_energy(layer), maps.activation_peak(layer)
     for row, (feature, live) in enumerate(zip(maps.features(layer), maps.live(layer), strict=True)):
         path = folder / sound_name(layer, feature)
         entry: dict[str, Any] = {

@@ -8,6 +8,7 @@ import torch
 
 from auralise.auralisation import (
     PEAK,
+    Auralisation,
     auralise,
     masked_spectrum,
     set_loudness,
@@ -16,8 +17,11 @@ from auralise.auralisation import (
 )
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import SettingsError
-from auralise.maps import open_maps, scale_maps, write_maps
+from auralise.explainers.writing import write_maps
+from auralise.maps import Origin, open_maps, scale_maps
 from auralise.networks.front_ends import build_front_end
+
+ORIGIN = Origin("song", "n-0", "", {})
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +81,10 @@ class TestLoudness:
 
 def test_writes_one_sound_per_map(tmp_path, small_network, stft, song):
     path = tmp_path / "song.h5"
-    facts = {"song": "song", "network": "n-0", "weights_sha256": "", "config": {}}
-    write_maps(path, Deconvnet(small_network), song, stft, layers=[1, 3], **facts)
+    features = {1: range(4), 3: range(6)}
+    write_maps(path, Deconvnet(small_network), song, stft, ORIGIN, features)
     with open_maps(path) as maps:
-        write_auralisations(tmp_path / "sounds", maps, "mask", "peak")
+        write_auralisations(tmp_path / "sounds", maps)
         live = maps.live(3)
     names = {str(p.relative_to(tmp_path / "sounds")) for p in (tmp_path / "sounds").rglob("*.wav")}
     assert names == {"original.wav"} | {
@@ -101,8 +105,7 @@ def bands_path(tmp_path_factory, stft, song):
     network = torch.nn.Sequential(front_end, torch.nn.Conv2d(1, 1, 1, bias=False), torch.nn.ReLU())
     torch.nn.init.ones_(network[1].weight)
     path = tmp_path_factory.mktemp("bands") / "song.h5"
-    facts = {"song": "song", "network": "n", "weights_sha256": "", "config": {}}
-    write_maps(path, Deconvnet(network), song, stft, **facts)
+    write_maps(path, Deconvnet(network), song, stft, ORIGIN)
     return path
 
 
@@ -144,7 +147,7 @@ class TestBands:
             open_maps(bands_path) as maps,
             pytest.raises(SettingsError, match="choose mask or rectified"),
         ):
-            write_auralisations(tmp_path, maps, "phase")
+            write_auralisations(tmp_path, maps, Auralisation("phase", "peak"))
 
 
 def test_constant_q_maps_are_heard_through_its_own_inverse():

@@ -14,7 +14,8 @@ from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.experiment.checks import CheckError, check_results, refuse_failures
-from auralise.maps import open_maps, write_maps
+from auralise.explainers.writing import write_maps
+from auralise.maps import Origin, open_maps
 from auralise.weights.reader import write_weights
 
 EVERYTHING = {
@@ -45,8 +46,8 @@ def whole(tmp_path_factory, small_network, small_architecture, song):
             classes=["a", "b", "c"],
         )
         path = results / f"deconvolution/{network}/song.h5"
-        facts = {"song": "song", "network": network, "weights_sha256": ""}
-        write_maps(path, net, song[:8192], Stft(11025, 256, 128), config=config, **facts)
+        origin = Origin("song", network, "", config)
+        write_maps(path, net, song[:8192], Stft(11025, 256, 128), origin)
         with open_maps(path) as maps:
             write_auralisations(results / f"auralisation/{network}/song", maps)
         magnitudes = np.random.default_rng(0).uniform(size=(2, 32, 24)).astype(np.float32)
@@ -120,8 +121,8 @@ def test_a_map_that_is_not_what_it_says_is_found(results):
 def test_maps_in_bfloat16_pass_as_such(results, small_network, song):
     path = results / "deconvolution/square-0/song.h5"
     net = Deconvnet(small_network, precision="bfloat16")
-    facts = {"song": "song", "network": "square-0", "weights_sha256": "", "config": {}}
-    write_maps(path, net, song[:8192], Stft(11025, 256, 128), **facts)
+    origin = Origin("song", "square-0", "", {})
+    write_maps(path, net, song[:8192], Stft(11025, 256, 128), origin)
     assert check(results, deconvolution=EVERYTHING | {"precision": "bfloat16"})["passed"].all()
     assert failed(check(results)) == {"map is the same when made again"}
 

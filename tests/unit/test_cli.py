@@ -74,6 +74,7 @@ def test_layout_and_summary(tmp_path, sound, weights, capsys):
         for song in ("blues", "metal")
         for file in [
             f"{song}.h5",
+            f"{song}/auralisation.json",
             f"{song}/original.wav",
             *(f"{song}/layer1/feature{feature:02d}.wav" for feature in range(3)),
             *(f"{song}/layer2/feature{feature:02d}.wav" for feature in range(5)),
@@ -101,6 +102,7 @@ def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path,
     assert explain(*common, "--layers", "2", "--features", "1,3-4") == 0
     assert files_in(out) == [
         "blues.h5",
+        "blues/auralisation.json",
         *(f"blues/layer2/feature{feature:02d}.wav" for feature in (1, 3, 4)),
         "blues/original.wav",
     ]

@@ -143,7 +143,7 @@ def test_what_goes_in_is_never_written_over(folder, capsys):
     (folder / "song.wav").write_bytes((own / "original.wav").read_bytes())
     before = (own / "original.wav").read_bytes()
     assert run(folder, "fc8.npz", time_index=0.5) == 2
-    assert "none of an earlier inversion" in capsys.readouterr().err
+    assert "not written by an earlier inversion" in capsys.readouterr().err
     (folder / "fc8.npz").rename(own / "fc8.npz")
     assert run(folder, "out/song/fc8.npz", time_index=0.5) == 2
     assert "fc8.npz would be replaced by the results" in capsys.readouterr().err

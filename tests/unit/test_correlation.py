@@ -19,6 +19,7 @@ from auralise.attributes.designs import Magnitudes, pairs_by_attribute
 from auralise.attributes.representations import Computed, Inputs, Stored, deconvolve_signals
 from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.maps import Origin, open_maps
 
 
 @dataclass
@@ -273,13 +274,13 @@ class TestRepresentations:
         signals = pd.DataFrame({"signal": list("abcd")}).assign(file=lambda t: t["signal"] + ".wav")
         for number, name in enumerate(signals["file"]):
             write_sound(name, np.roll(song, 3000 * number)[:5000])
-        deconvolve_signals(
-            tmp_path / "maps", net, tmp_path, signals, stft, 0.4,
-            network="n", weights_sha256="", config={},
-        )  # fmt: skip
-        paths = [tmp_path / f"maps/{name}.h5" for name in signals["signal"]]
+        magnitudes = Magnitudes(tmp_path, signals, stft, 0.4)
+        names = signals["signal"]
+        deconvolve_signals(tmp_path / "maps", net, magnitudes, names, Origin("", "n", "", {}))
+        paths = [tmp_path / f"maps/{name}.h5" for name in names]
+        with open_maps(paths[1]) as maps:
+            assert maps.origin == Origin("b", "n", "", {})
         monkeypatch.setattr("auralise.attributes.correlation.WORKING_MEMORY", 2 * 4 * 65 * 69 * 8)
         stored = correlate_attributes(Stored(paths, compare, mode), PAIRS, "n")
-        magnitudes = Magnitudes(tmp_path, signals, stft, 0.4)
         streamed = correlate_attributes(Computed(net, magnitudes, compare, mode), PAIRS, "n")
         pd.testing.assert_frame_equal(stored, streamed, atol=1e-4)

@@ -10,16 +10,25 @@ import torch
 from torch import nn
 
 from auralise.audio import Stft
-from auralise.auralisation import PEAK, auralise, set_loudness, write_auralisations
+from auralise.auralisation import (
+    PEAK,
+    Auralisation,
+    auralise,
+    read_auralisation,
+    set_loudness,
+    write_auralisations,
+)
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.errors import NetworkError, SettingsError
-from auralise.explainers.songs import SOUNDS, Windows, explain_song, total_stride
+from auralise.errors import AudioError, NetworkError, SettingsError
+from auralise.explainers.songs import SOUNDS, explain_song
+from auralise.explainers.windows import Windows
+from auralise.explainers.writing import choose_features, write_maps
 from auralise.files import require_replaceable
-from auralise.maps import open_maps, write_maps
+from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import Orientation
 
 STFT = Stft(4000, 64, 32)
-FACTS = {"song": "söng", "network": "n", "weights_sha256": "ab"}
+ORIGIN = Origin("söng", "n", "ab", {"x": 1})
 
 
 def chain(*n_features, bias=False, seed=0):
@@ -67,26 +76,29 @@ class TestWindows:
         assert Windows.of(1000, 173, 1).hop == 87
         assert Windows.of(1000, 33, 32).hop == 17, "no overlap would be left"
 
-    def test_stride_of_a_network_and_of_its_layers(self):
-        net = chain(2, 2, 2)
-        assert total_stride(net) == 8
-        assert [total_stride(net, layer.end + 1) for layer in net.layers] == [2, 4, 8]
+    def test_strides_of_layers_are_those_of_their_modules_in_time(self):
+        assert chain(2, 2, 2).strides == [2, 4, 8]
+        parts = nn.Conv2d(1, 2, 3, stride=(1, 3)), nn.ReLU(), nn.AvgPool2d((4, 2))
+        assert Deconvnet(nn.Sequential(*parts)).strides == [6]
 
     def test_the_stride_of_a_network_that_takes_time_first_is_its_rows(self):
         parts = [Orientation(), nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d((4, 3))]
-        assert total_stride(Deconvnet(nn.Sequential(*parts))) == 4
+        assert Deconvnet(nn.Sequential(*parts)).strides == [4]
 
 
 @pytest.mark.parametrize("loudness", ["peak", "relative"])
 def test_a_song_of_one_window_is_that_of_the_plain_way(tmp_path, loudness):
     net, samples = chain(3, 4, bias=True), noise(4000)
-    explain_song(samples, net, STFT, tmp_path / "new", **FACTS, window=1.0, loudness=loudness)
-    write_maps(tmp_path / "plain.h5", net, samples, STFT, **FACTS, config={})
+    how = Auralisation("mask", loudness)
+    explain_song(samples, net, STFT, tmp_path / "new", ORIGIN, window=1.0, auralisation=how)
+    write_maps(tmp_path / "plain.h5", net, samples, STFT, ORIGIN)
     with open_maps(tmp_path / "plain.h5") as plain:
-        write_auralisations(tmp_path / "plain", plain, "mask", loudness)
+        write_auralisations(tmp_path / "plain", plain, how)
+        assert plain.origin == ORIGIN
         with open_maps(tmp_path / "new/söng.h5") as new:
             assert new.layers == plain.layers
-            assert new.config["windows"]["count"] == 1
+            cut = {"count": 1, "length": 126, "hop": 64}
+            assert new.origin.config == {"x": 1, "windows": cut}
             np.testing.assert_array_equal(new.spectrum, plain.spectrum)
             for layer in plain.layers:
                 np.testing.assert_array_equal(new.deconvolved(layer), plain.deconvolved(layer))
@@ -108,7 +120,7 @@ def long_song():
 @pytest.fixture(scope="module")
 def long_explanation(tmp_path_factory, long_song):
     out = tmp_path_factory.mktemp("out")
-    return explain_song(long_song, chain(3), STFT, out, **FACTS, window=1.0)
+    return explain_song(long_song, chain(3), STFT, out, ORIGIN, window=1.0)
 
 
 class TestLongSong:
@@ -118,7 +130,7 @@ class TestLongSong:
         with open_maps(long_explanation.maps) as maps:
             found = maps.deconvolved(1)
             np.testing.assert_allclose(maps.spectrum, spectrum, atol=1e-5)
-            length, hop = (maps.config["windows"][key] for key in ("length", "hop"))
+            length, hop = (maps.origin.config["windows"][key] for key in ("length", "hop"))
         assert long_explanation.n_windows > 5
         # Both convolutions reach one frame, so a map differs in a window's outer four at most.
         apart = np.zeros(whole.shape[2], bool)
@@ -167,12 +179,19 @@ class TestLongSong:
     @pytest.mark.parametrize("mode", ["mask", "phase"])
     def test_sounds_are_those_of_the_whole_map(self, tmp_path, long_explanation, mode, loudness):
         with open_maps(long_explanation.maps) as maps:
-            write_auralisations(tmp_path, maps, mode, loudness)
+            write_auralisations(tmp_path, maps, Auralisation(mode, loudness))
             original = STFT.synthesise(maps.spectrum, maps.n_samples)
             sounds = auralise(maps.spectrum, maps.deconvolved(1), STFT, maps.n_samples, mode)
         for feature, expected in enumerate(set_loudness(sounds, original, loudness)):
             found, _ = soundfile.read(tmp_path / f"layer1/feature{feature:02d}.wav")
             np.testing.assert_allclose(found, expected, atol=2**-14)
+
+    def test_how_the_sounds_were_made_stands_beside_them(self, tmp_path, long_explanation):
+        assert read_auralisation(long_explanation.sounds) == Auralisation("mask", "peak")
+        for content in ("", "[]", '{"mode": "mask"}'):
+            (tmp_path / "auralisation.json").write_text(content)
+            with pytest.raises(AudioError, match="auralise the song again"):
+                read_auralisation(tmp_path)
 
     def test_summary(self, long_explanation, long_song):
         (layer,) = long_explanation.layers
@@ -184,10 +203,10 @@ class TestLongSong:
 def test_layers_above_agree_between_windows_because_their_grids_do(tmp_path, long_song):
     net, reach = chain(3, 4), 16
     whole = net.deconvolve(np.abs(STFT.analyse(long_song)), 2)
-    explanation = explain_song(long_song, net, STFT, tmp_path, **FACTS, window=1.0)
+    explanation = explain_song(long_song, net, STFT, tmp_path, ORIGIN, window=1.0)
     with open_maps(explanation.maps) as maps:
         found = maps.deconvolved(2)
-        length, hop = (maps.config["windows"][key] for key in ("length", "hop"))
+        length, hop = (maps.origin.config["windows"][key] for key in ("length", "hop"))
     inside = np.ones(whole.shape[2], bool)
     for k in range(1, explanation.n_windows):
         inside[k * hop : k * hop + reach] = False
@@ -199,13 +218,13 @@ def test_layers_above_agree_between_windows_because_their_grids_do(tmp_path, lon
 
 
 def test_deep_networks_fade_from_window_to_window(tmp_path, long_song):
-    explanation = explain_song(
-        long_song, chain(3, 4, 5, bias=True), STFT, tmp_path, [3, 1], [0, 4], **FACTS, window=0.5
-    )
+    net = chain(3, 4, 5, bias=True)
+    features = choose_features(net, [3, 1], [0, 4])
+    explanation = explain_song(long_song, net, STFT, tmp_path, ORIGIN, features, window=0.5)
     with open_maps(explanation.maps) as maps:
         assert maps.layers == [1, 3]
         assert maps.features(3).tolist() == [0, 4]
-        assert maps.config["windows"]["hop"] % 8 == 0
+        assert maps.origin.config["windows"]["hop"] % 8 == 0
         loud = np.abs(maps.deconvolved(3)).max(axis=(0, 1))
     assert (loud > 0).all()
 
@@ -223,7 +242,7 @@ def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch):
     def peak(n_seconds):
         samples = noise(n_seconds * 4000)
         tracemalloc.start()
-        explain_song(samples, net, STFT, tmp_path, **FACTS, window=1.0)
+        explain_song(samples, net, STFT, tmp_path, ORIGIN, window=1.0)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return peak, samples.nbytes
@@ -237,11 +256,12 @@ def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch):
 
 class TestFolder:
     def test_an_earlier_explanation_is_replaced_whole(self, tmp_path):
-        explain_song(noise(3000), chain(2, 2), STFT, tmp_path, **FACTS)
-        explain_song(noise(3000), chain(2, 2), STFT, tmp_path, [2], **FACTS)
+        explain_song(noise(3000), chain(2, 2), STFT, tmp_path, ORIGIN)
+        explain_song(noise(3000), chain(2, 2), STFT, tmp_path, ORIGIN, {2: [0, 1]})
         found = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
         assert found == [
             "söng.h5",
+            "söng/auralisation.json",
             "söng/layer2/feature00.wav",
             "söng/layer2/feature01.wav",
             "söng/original.wav",
@@ -249,7 +269,7 @@ class TestFolder:
 
     def test_an_error_leaves_the_earlier_one(self, tmp_path, monkeypatch):
         net = chain(2)
-        explain_song(noise(3000), net, STFT, tmp_path, **FACTS)
+        explain_song(noise(3000), net, STFT, tmp_path, ORIGIN)
         before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
 
         def fail(*_):
@@ -257,7 +277,7 @@ class TestFolder:
 
         monkeypatch.setattr("auralise.explainers.songs.write_auralisations", fail)
         with pytest.raises(KeyboardInterrupt):
-            explain_song(noise(3000, seed=9), net, STFT, tmp_path, **FACTS)
+            explain_song(noise(3000, seed=9), net, STFT, tmp_path, ORIGIN)
         assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
         assert len(list(tmp_path.iterdir())) == 2
 
@@ -265,16 +285,16 @@ class TestFolder:
         (tmp_path / "söng").mkdir()
         (tmp_path / "söng/diary.txt").write_text("mine")
         with pytest.raises(SettingsError, match=r"something else \('diary.txt'\)"):
-            explain_song(noise(3000), chain(2), STFT, tmp_path, **FACTS)
+            explain_song(noise(3000), chain(2), STFT, tmp_path, ORIGIN)
         assert (tmp_path / "söng/diary.txt").read_text() == "mine"
         (tmp_path / "file").write_text("mine")
         with pytest.raises(SettingsError, match="file"):
-            require_replaceable(tmp_path / "file", SOUNDS)
+            require_replaceable(tmp_path / "file", SOUNDS, "explanation")
 
 
 def test_a_window_too_short_is_told(tmp_path):
     with pytest.raises(SettingsError, match="shorter than one hop"):
-        explain_song(noise(3000), chain(2), STFT, tmp_path, **FACTS, window=0.001)
+        explain_song(noise(3000), chain(2), STFT, tmp_path, ORIGIN, window=0.001)
     with pytest.raises(NetworkError, match="does not pass"):
-        explain_song(noise(3000), chain(2, 2, 2), STFT, tmp_path, **FACTS, window=0.01)
+        explain_song(noise(3000), chain(2, 2, 2), STFT, tmp_path, ORIGIN, window=0.01)
     assert not list(tmp_path.iterdir())

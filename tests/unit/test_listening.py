@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 
 from auralise.audio import Stft
-from auralise.auralisation import auralise, write_auralisations
+from auralise.auralisation import Auralisation, auralise, write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import AudioError, AuraliseError, MapsError
+from auralise.explainers.writing import write_maps
 from auralise.listening.builder import (
     LOUDNESS,
     N_ROWS,
@@ -25,7 +26,7 @@ from auralise.listening.builder import (
     read_correlations,
     read_evaluation,
 )
-from auralise.maps import open_maps, write_maps
+from auralise.maps import Origin, open_maps
 
 NETWORKS = ["square-0", "untrained-0"]
 NASTY = 'Ü "quoted" <b>&#%41 it\'s'
@@ -50,8 +51,8 @@ def make_results(folder: Path) -> Path:
         net = Deconvnet(make_network(seed))
         for song, samples in songs.items():
             path = folder / "deconvolution" / network / f"{song}.h5"
-            names = {"song": song, "network": network, "weights_sha256": "0" * 64}
-            write_maps(path, net, samples.astype(np.float32), STFT, **names, config={})
+            origin = Origin(song, network, "0" * 64, {})
+            write_maps(path, net, samples.astype(np.float32), STFT, origin)
             with open_maps(path) as maps:
                 write_auralisations(folder / "auralisation" / network / song, maps)
         write_correlations(folder / "attributes" / network / "correlation.csv", network)
@@ -211,9 +212,10 @@ def test_true_gains_keep_the_differences_between_features(page, results):
 @pytest.mark.parametrize("mode", ["rectified", "phase"])
 def test_levels_are_of_the_sounds_that_were_made(copy, mode):
     with open_maps(copy / "deconvolution/square-0/clicks.h5") as maps:
-        write_auralisations(copy / "auralisation/square-0/clicks", maps, mode)
+        how = Auralisation(mode, "peak")
+        write_auralisations(copy / "auralisation/square-0/clicks", maps, how)
         sounds = auralise(maps.spectrum, maps.deconvolved(1), STFT, N_SAMPLES, mode)
-    build_listening_page(copy, NETWORKS[:1], SONGS[:1], copy / "listening", mode)
+    build_listening_page(copy, NETWORKS[:1], SONGS[:1], copy / "listening")
     entries = read_script(copy / "listening/data/network0-song0-layer1.js")["features"]
     live = [entry for entry in entries if entry["state"] == "live"]
     levels = np.sqrt(np.mean(sounds[[entry["feature"] for entry in live]] ** 2, axis=1))
@@ -312,6 +314,9 @@ def test_missing_files_are_named(copy):
     (copy / "auralisation/square-0/clicks/original.wav").unlink()
     with pytest.raises(AudioError, match=r"original\.wav: no such file"):
         build_listening_page(copy, NETWORKS, SONGS, copy / "listening")
+    (copy / "auralisation/untrained-0/clicks/auralisation.json").unlink()
+    with pytest.raises(AudioError, match=r"auralisation\.json: does not say how the sounds"):
+        build_listening_page(copy, NETWORKS[1:], SONGS[:1], copy / "listening")
     (copy / f"deconvolution/untrained-0/{NASTY}.h5").unlink()
     with pytest.raises(MapsError, match="not a readable HDF5 file"):
         build_listening_page(copy, NETWORKS[1:], SONGS[1:], copy / "listening")

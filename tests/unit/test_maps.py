@@ -10,9 +10,10 @@ import xarray
 from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import MapsError
-from auralise.maps import open_maps, write_maps
+from auralise.explainers.writing import choose_features, write_maps
+from auralise.maps import Origin, open_maps
 
-FACTS = {"song": "söng", "network": "n-0", "weights_sha256": "ab", "config": {"x": 1}}
+ORIGIN = Origin("söng", "n-0", "ab", {"x": 1})
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def net(small_network):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory, net, stft, song):
     path = tmp_path_factory.mktemp("maps") / "song.h5"
-    write_maps(path, net, song, stft, **FACTS)
+    write_maps(path, net, song, stft, ORIGIN)
     return path
 
 
@@ -76,7 +77,7 @@ def test_a_dead_feature_is_marked_and_its_map_is_zero(tmp_path, small_network, s
 
     network = copy.deepcopy(small_network)
     network.convolutional.layer2.convolution.bias.data[1] = -1e6
-    write_maps(tmp_path / "a.h5", Deconvnet(network), song, stft, **FACTS)
+    write_maps(tmp_path / "a.h5", Deconvnet(network), song, stft, ORIGIN)
     with open_maps(tmp_path / "a.h5") as maps:
         assert not maps.live(2)[1]
         assert maps.live(2).any()
@@ -93,7 +94,7 @@ def test_opens_in_xarray_group_by_group(path):
 
 
 def test_layers_and_features_can_be_chosen(tmp_path, net, stft, song):
-    write_maps(tmp_path / "a.h5", net, song, stft, layers=[3, 2], features=[5, 1], **FACTS)
+    write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN, choose_features(net, [3, 2], [5, 1]))
     with open_maps(tmp_path / "a.h5") as maps:
         assert maps.layers == [2, 3]
         assert maps.features(2).tolist() == [1]
@@ -107,7 +108,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, net, stft, song, monkeypa
 
     monkeypatch.setattr(net, "deconvolve_all", fail)
     with pytest.raises(KeyboardInterrupt):
-        write_maps(tmp_path / "a.h5", net, song, stft, **FACTS)
+        write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -135,7 +136,7 @@ def test_refuses_another_file(tmp_path):
 
 def test_another_grid_is_restored(tmp_path, net, song):
     stft = Stft(11025, 256, 100)
-    write_maps(tmp_path / "a.h5", net, song, stft, layers=[1], **FACTS)
+    write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN, {1: [0]})
     with open_maps(tmp_path / "a.h5") as maps:
         assert maps.stft == stft
         assert maps.n_samples == len(song)

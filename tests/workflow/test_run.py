@@ -25,6 +25,8 @@ def test_everything_is_there(results):
         assert (results / f"deconvolution/{network}/{SONG}.h5").is_file()
         sounds = results / f"auralisation/{network}/{SONG}"
         assert (sounds / "original.wav").is_file()
+        how = json.loads((sounds / "auralisation.json").read_text(encoding="utf-8"))
+        assert how == {"mode": "mask", "loudness": "peak"}
         assert len(list(sounds.glob("layer*/feature*.wav"))) == 5 * 4
         assert (results / f"figures/{network}/sheets/{SONG}/layer5.png").is_file()
     assert (results / "figures/square-0/learning_curve.pdf").is_file()
@@ -142,8 +144,8 @@ def test_maps_name_the_weights_that_made_them(results):
 
     weights = results / "networks/square-0/weights.safetensors"
     with open_maps(results / "deconvolution/square-0" / f"{SONG}.h5") as maps:
-        assert maps.file.attrs["weights_sha256"] == sha256_of_file(weights)
-        assert maps.config["stft"]["n_fft"] == 512
+        assert maps.origin.weights_sha256 == sha256_of_file(weights)
+        assert maps.origin.config["stft"]["n_fft"] == 512
 
 
 def test_a_second_run_has_nothing_to_do(finished):

@@ -52,7 +52,6 @@ rule build_listening_page:
         results=str(R),
         networks=NETWORKS,
         songs=list(SONGS),
-        mode=config["auralisation"]["mode"],
     message:
         "Build the page to listen on"
     script:
