@@ -40,7 +40,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class MapsWriter:
-    """A file of maps in the making: all frames at once, or some after the others.
+    """A file of maps that is being written, all frames at once or part by part.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class MapsWriter:
     def write_activations(
         self, layer: int, energy: np.ndarray, peak: np.ndarray, live: np.ndarray
     ) -> None:
-        """Write what a layer's feature maps came to over the song, each of shape (n_features,).
+        """Write energy, peak and firing of a layer's features, each of shape (n_features,).
 
         Parameters
         ----------

@@ -117,6 +117,7 @@ class Deconvnet:
     n_features : list of int
         Features of each layer.
     strides : list of int or None
+        Frames from one column of a layer's feature maps to the next; None outside of chains.
     time_first : bool
         Whether the convolutions get frames × bins; maps and feature maps are bins × frames still.
 

@@ -107,6 +107,6 @@ class Explainer(Protocol):
         ----------
         layer : int
         maps : ndarray, shape (n_features, height, width)
-            Feature maps of the layer.
+            Of all features of the layer.
         """
         ...

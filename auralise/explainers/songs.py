@@ -21,7 +21,7 @@ SOUNDS = ("original.wav", RECORD, "layer*/feature*.wav")  # what a folder of sou
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """What was found in a layer: how many features were explained, and how many fired at all."""
+    """How many features of a layer were explained, and how many of them fired on the song."""
 
     layer: int
     n_features: int
@@ -34,7 +34,7 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where the explanation of a song lies, and what it came to.
+    """Where the results of a song are, and a summary of them.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Explanation:
     duration : float
         Of the song (s).
     elapsed : float
-        What explaining it took (s).
+        Time that explaining it took (s).
     """
 
     maps: Path

@@ -81,7 +81,7 @@ def write_maps(
     n_frames = stft.n_frames(len(samples))
     features = choose_features(explainer) if features is None else features
     windows = windows or Windows.of(n_frames, n_frames)
-    activations = {layer: _Activations.none(len(chosen)) for layer, chosen in features.items()}
+    activations = {layer: _Activations.none(len(own)) for layer, own in features.items()}
     overlap, last = windows.length - windows.hop, len(windows) - 1
     fading: dict[int, np.ndarray] = {}  # what a window leaves to the next one's first frames
     with create_maps(
@@ -108,10 +108,10 @@ def write_maps(
                     maps[:, :, :overlap] += fading[layer]
                 writer.write_maps(layer, maps[:, :, :n_ready], first)
                 fading[layer] = maps[:, :, n_ready:].copy()
-                own = feature_maps[layer - 1][features[layer]].astype(np.float64)
+                own, chosen = feature_maps[layer - 1].astype(np.float64), features[layer]
                 shares = _shares(weights, own.shape[2], explainer.strides[layer - 1])
                 found = activations[layer]
-                found.add(own, explainer.fired(layer, own), shares)
+                found.add(own[chosen], explainer.fired(layer, own)[chosen], shares)
                 if k == last:
                     writer.write_activations(layer, found.energy, found.peak, found.live)
 
@@ -125,7 +125,7 @@ def _shares(weights: np.ndarray, n_columns: int, stride: int | None) -> np.ndarr
 
 @dataclass
 class _Activations:
-    """What a layer's feature maps come to, gathered window by window."""
+    """Energy, peak and firing of a layer's features over the song, added up window by window."""
 
     energy: np.ndarray
     peak: np.ndarray
@@ -140,7 +140,7 @@ class _Activations:
     def add(self, maps: np.ndarray, fired: np.ndarray, shares: np.ndarray) -> None:
         """Take in feature maps ``(n_features, height, width)``, with a share for each column."""
         self.energy += (np.square(maps) * shares).sum(axis=(1, 2))
-        # The other window knows better what lies in a faded end: here it is padded with silence.
+        # A faded end is left to the other window: here the network sees silence beyond it.
         main = shares >= min(0.5, shares.max()) - 1e-6
         self.peak = np.maximum(self.peak, maps[:, :, main].max(axis=(1, 2)))
         self.live |= fired

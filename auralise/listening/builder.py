@@ -252,7 +252,7 @@ def read_evaluation(path: Path) -> dict[str, float]:
 def _layers(
     results: Path, network: str, song: str, correlations: Mapping
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Every layer of one song's maps: its number and what the page is to know of it."""
+    """Every layer of one song's maps: its number and what the page shows of it."""
     sounds = results / "auralisation" / network / song
     original, mode = _read_sound(sounds / "original.wav"), read_auralisation(sounds).mode
     with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
@@ -285,7 +285,7 @@ def _features(
     painter: Painter,
     mode: str,
 ) -> list[dict[str, Any]]:
-    """What the page is to know of every feature of one layer.
+    """What the page shows of every feature of one layer.
 
     Parameters
     ----------
@@ -341,7 +341,7 @@ def _set_levels(audible: list[tuple[dict[str, Any], Sound, float]], original: So
     Parameters
     ----------
     audible : list of (dict, Sound, float)
-        What the page is to know of a feature, its sound, and the RMS of that sound at the
+        What the page shows of a feature, its sound, and the RMS of that sound at the
         scale of its map.
     original : Sound
     """

@@ -5,6 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
+import torch
 import xarray
 
 from auralise.audio import Stft
@@ -82,6 +83,20 @@ def test_a_dead_feature_is_marked_and_its_map_is_zero(tmp_path, small_network, s
         assert not maps.live(2)[1]
         assert maps.live(2).any()
         assert not maps.deconvolved(2)[1].any()
+
+
+def test_some_features_of_a_layer_with_batch_normalisation(tmp_path, stft, song):
+    torch.manual_seed(0)
+    norm = torch.nn.BatchNorm2d(3).eval()
+    with torch.no_grad():
+        norm.bias.copy_(torch.tensor([0.5, 0.25, 0.0]))
+    convolution = torch.nn.Conv2d(1, 3, 3, padding=1)
+    with torch.no_grad():
+        convolution.bias.copy_(torch.tensor([0.0, -1e6, 0.0]))
+    net = Deconvnet(torch.nn.Sequential(convolution, torch.nn.ReLU(), norm, torch.nn.MaxPool2d(2)))
+    write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN, {1: [1, 2]})
+    with open_maps(tmp_path / "a.h5") as maps:
+        assert maps.live(1).tolist() == [False, True], "an offset is no firing"
 
 
 def test_opens_in_xarray_group_by_group(path):
