@@ -1,6 +1,7 @@
 """Settings are completed with defaults; a mistake is answered with what was expected."""
 
 import re
+from dataclasses import MISSING, fields
 
 import pytest
 import yaml
@@ -240,9 +241,16 @@ def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     Schedule(**settings["training"])
     svdnet, inverters = settings["inversion"]["svdnet"], settings["inversion"]["training"]
     Variation(**{name: svdnet.pop(name) for name in ("stretch", "shift", "filter_db")})
-    Schedule(**svdnet)
+    Schedule(optimiser="nesterov", **svdnet)
     Objective(**{name: inverters.pop(name) for name in ("l2", "features", "spectral")})
-    Schedule(**inverters)
+    Schedule(optimiser="adam", **inverters)
+
+
+@pytest.mark.parametrize("kind", [Architecture, Augmentation, Objective, Schedule, Variation])
+def test_what_the_library_does_unasked_is_to_leave_something_out(kind):
+    """The settings' defaults stand in the schema alone."""
+    unasked = {field.default for field in fields(kind)} - {MISSING}
+    assert unasked <= {None, False, 0, 1, (), "32-true", "flatten", "linear", "glorot"}
 
 
 def sections(rules, above=()):
