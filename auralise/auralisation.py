@@ -9,13 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from auralise.audio import Stft, create_audio, write_audio
+from auralise.choices import LOUDNESS, MODES
 from auralise.errors import SettingsError
 from auralise.maps import Maps
 
 log = logging.getLogger(__name__)
-
-MODES = ("mask", "rectified", "phase")
-LOUDNESS = ("peak", "relative")
 
 FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
 

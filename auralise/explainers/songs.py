@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
+from auralise.choices import DURATION
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import Layer, pair
 from auralise.errors import MapsError, SettingsError
@@ -129,7 +130,7 @@ def explain_song(
     song: str,
     network: str,
     weights_sha256: str,
-    window: float = 4.0,
+    window: float = DURATION,
     mode: str = "mask",
     loudness: str = "peak",
     config: Mapping | None = None,
