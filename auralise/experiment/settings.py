@@ -120,7 +120,8 @@ def refuse(lines: Iterable[str]) -> None:
     lines = sorted(lines)
     if not lines:
         return
-    room, told = LONGEST_MESSAGE - len(REFUSED) - len("\n  … and 1000 more"), []
+    room = LONGEST_MESSAGE - len(REFUSED) - len("\n  … and 1000 more")
+    told: list[str] = []
     for line in lines:
         if told and len("\n".join([*told, line])) > room:
             break

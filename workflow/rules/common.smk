@@ -138,7 +138,9 @@ def svdnet_settings(svdnet):
 
 
 def version_of(folder):
-    """Changes with every file in a folder of the user's, at which Snakemake does not look."""
+    """Changes with every file in a folder of the user's; Snakemake looks at the folder alone."""
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     states = [(str(path), path.stat()) for path in files]
-    return fingerprint_of([[path, of.st_size, of.st_mtime_ns] for path, of in states])
+    return fingerprint_of(
+        [[path, state.st_size, state.st_mtime_ns] for path, state in states]
+    )
