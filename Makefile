@@ -41,6 +41,7 @@ format: .venv/test.stamp  ## Put the code into the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/python -m auralise.experiment.guide
 
 benchmark: .venv/test.stamp  ## Measure the deconvolution beside its alternatives, and writing
 	$(BIN)/python -m benchmarks.deconvolution

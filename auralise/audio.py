@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from auralise.choices import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from auralise.errors import AudioError, SettingsError
 from auralise.files import whole_file
 from auralise.songs import AUDIO_SUFFIXES
@@ -48,9 +49,9 @@ class Stft:
         `hop_length` is larger than that.
     """
 
-    sample_rate: int = 11025
-    n_fft: int = 512
-    hop_length: int = 256
+    sample_rate: int = SAMPLE_RATE
+    n_fft: int = N_FFT
+    hop_length: int = HOP_LENGTH
 
     def __post_init__(self) -> None:
         if self.hop_length > self.n_fft // 2:

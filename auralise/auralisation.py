@@ -11,14 +11,13 @@ import numpy as np
 from tqdm import tqdm
 
 from auralise.audio import Stft, create_audio, write_audio
+from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
 from auralise.files import whole_file
 from auralise.maps import Maps
 
 log = logging.getLogger(__name__)
 
-MODES = ("mask", "rectified", "phase")
-LOUDNESS = ("peak", "relative")
 RECORD = "auralisation.json"  # beside the sounds
 
 FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024

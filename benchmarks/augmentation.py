@@ -38,9 +38,10 @@ def measure(segments: Path, features: int, epochs: int, seeds: int) -> pd.DataFr
     table = pd.read_csv(path) if path.is_file() else pd.DataFrame(columns=["setting", "seed"])
     done = set(zip(table["setting"], table["seed"], strict=True))
     architecture = Architecture(
-        features=(features,) * 5, dropout=(0.0,) * 4 + (0.25,), dense_dropout=0.25, scaling="log"
-    )
-    schedule = Schedule(epochs, epochs, 16, "adam", 1e-3, accelerator="cpu")
+        ((3, 3),) * 5, (features,) * 5, (0.0,) * 4 + (0.25,), dense=(512, 256), dense_dropout=0.25,
+        scaling="log",
+    )  # fmt: skip
+    schedule = Schedule(epochs, epochs, 16, "adam", 1e-3, "cpu")
     test = Segments.open(segments, "test")
     for seed in range(seeds):
         for setting, augmentation in SETTINGS.items():

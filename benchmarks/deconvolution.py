@@ -48,6 +48,12 @@ def all_flops(n_features: int = N_FEATURES) -> float:
     return sum(flops(layer, n_features) for layer in range(1, N_LAYERS + 1))
 
 
+# The network of 2015.
+CHOI_2015 = Architecture(
+    ((3, 3),) * 5, (64,) * 5, (0.0, 0.25, 0.25, 0.25, 0.5), dense=(512, 256), dense_dropout=0.5
+)
+
+
 def forward_flops() -> float:
     return sum(
         2 * 9 * (SHAPE[0] >> d) * (SHAPE[1] >> d) * N_FEATURES * (N_FEATURES if d else 1)
@@ -58,7 +64,7 @@ def forward_flops() -> float:
 def network() -> torch.nn.Sequential:
     """Random, with biases that keep every feature alive, so that no way may skip any."""
     torch.manual_seed(0)
-    part = build_convolutional_part(Architecture(), 257).eval().requires_grad_(False)
+    part = build_convolutional_part(CHOI_2015, 257).eval().requires_grad_(False)
     for layer in part:
         layer.convolution.bias.fill_(0.5)
     return part

@@ -12,16 +12,16 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from auralise.networks.genre import Architecture, build_network
+from auralise.networks.genre import build_network
 from auralise.training.speed import convolution_rate
-from benchmarks.deconvolution import machine
+from benchmarks.deconvolution import CHOI_2015, machine
 
 FOLDER = Path(__file__).parent
 SHAPE = (257, 173)
@@ -64,7 +64,7 @@ def measure(way: Way) -> dict:
 
         keep_memory()
     torch.manual_seed(0)
-    architecture = Architecture(batch_norm=way.batch_norm, scaling="log")
+    architecture = replace(CHOI_2015, batch_norm=way.batch_norm, scaling="log")
     network = build_network(architecture, *SHAPE, 10).train()
     if way.channels_last:
         network.to(memory_format=torch.channels_last)

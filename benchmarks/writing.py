@@ -9,6 +9,7 @@ import csv
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -20,8 +21,8 @@ from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
-from auralise.networks.genre import Architecture, build_convolutional_part
-from benchmarks.deconvolution import machine, seconds_of
+from auralise.networks.genre import build_convolutional_part
+from benchmarks.deconvolution import CHOI_2015, machine, seconds_of
 
 FOLDER = Path(__file__).parent
 SONG = FOLDER.parent / "src_songs/ballad_quartet.flac"
@@ -59,7 +60,9 @@ def write_plain(path: Path, maps: list[np.ndarray], filters: dict) -> None:
 def main() -> None:
     torch.manual_seed(0)
     network = (
-        build_convolutional_part(Architecture(scaling="log"), 257).eval().requires_grad_(False)
+        build_convolutional_part(replace(CHOI_2015, scaling="log"), 257)
+        .eval()
+        .requires_grad_(False)
     )
     for layer in network.children():
         if hasattr(layer, "convolution"):

@@ -9,8 +9,23 @@ import torch
 
 from auralise.audio import Stft
 from auralise.networks.genre import Architecture, build_network
+from auralise.training.schedules import Schedule
+
+CHOI_2015 = Architecture(  # in 2015
+    kernels=((3, 3),) * 5,
+    features=(64,) * 5,
+    dropout=(0.0, 0.25, 0.25, 0.25, 0.5),
+    dense=(512, 256),
+    dense_dropout=0.5,
+)
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+def make_schedule(**changes) -> Schedule:
+    """A training on the processor, with what a test says beside."""
+    usual = {"epochs": 30, "patience": 6, "batch_size": 32, "optimiser": "rmsprop"}
+    return Schedule(**usual | {"learning_rate": 5e-4, "accelerator": "cpu"} | changes)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Designs: sounds that differ in known attributes, and which pairs of them differ in one alone."""
+"""Designs: tables of signals by attribute, and the pairs that differ in one attribute alone."""
 
 import logging
 import math
@@ -17,8 +17,8 @@ from auralise.songs import AUDIO_SUFFIXES
 log = logging.getLogger(__name__)
 
 TABLE = "signals.csv"
-NAMES = ("signal", "file")  # columns of a table of signals that are no attributes
-# Columns of the tables to come, beside which attributes get theirs.
+NAMES = ("signal", "file")  # columns of a table of signals that are not attributes
+# Columns of later tables, in which each attribute gets a column too.
 RESERVED = {
     "network", "variant", "layer", "feature", "attribute", "correlation", "n_pairs", "live", "name",
 }  # fmt: skip
@@ -88,7 +88,7 @@ def find_signals(folder: str | Path, patterns: Sequence[str]) -> pd.DataFrame:
 
 
 def _checked(signals: pd.DataFrame, source: Path) -> pd.DataFrame:
-    """The signals, unless two of them, or an attribute and a column, would be taken for one."""
+    """The signals; refuses two of one name, and attributes named like another column."""
     reserved = sorted(RESERVED & set(signals))
     if reserved:
         raise SettingsError(

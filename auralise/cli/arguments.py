@@ -1,4 +1,4 @@
-"""What the commands share: their arguments, and what stands for a result."""
+"""What the commands share: their arguments and their exit status."""
 
 import argparse
 import math
@@ -15,7 +15,7 @@ DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Mistakes in one line, like all others."""
+    """Tells a mistake in one line, as every other error is told."""
 
     def error(self, message: str):
         self.exit(FAILED, f"auralise: error: {message}; see {self.prog} --help\n")
@@ -27,7 +27,7 @@ def parse_ranges(text: str) -> list[int]:
     Raises
     ------
     SettingsError
-        Something else than numbers and ascending ranges, separated by commas.
+        Anything but numbers and ascending ranges, separated by commas.
     """
     numbers: set[int] = set()
     for part in text.split(","):

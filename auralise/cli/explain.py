@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auralise.choices import DURATION, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     DONE,
     FAILED,
@@ -25,11 +26,6 @@ from auralise.errors import AuraliseError, SettingsError
 
 if TYPE_CHECKING:
     from auralise.explainers.songs import Explanation
-
-# Spelt out, because importing them takes torch, and --help must not wait for it.
-PRECISIONS = ("float32", "bfloat16")
-MODES = ("mask", "rectified", "phase")
-LOUDNESS = ("peak", "relative")
 
 DESCRIPTION = """\
 Hear what each feature of a trained convolutional network listens to in your songs.
@@ -101,7 +97,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     add(
         "--window",
         type=duration,
-        default=4.0,
+        default=DURATION,
         metavar="SECONDS",
         help="longer songs are explained in overlapping windows of this length, cross-faded; "
         "memory grows with it (default: %(default)s)",
@@ -109,21 +105,21 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     add(
         "--mode",
         choices=MODES,
-        default="mask",
+        default=MODES[0],
         help="song × map; song × its positive part; or the positive part with the song's phase "
         "(default: %(default)s)",
     )
     add(
         "--loudness",
         choices=LOUDNESS,
-        default="peak",
+        default=LOUDNESS[0],
         help="every sound as loud as can be, or a layer's sounds in proportion to each other "
         "(default: %(default)s)",
     )
     add(
         "--precision",
         choices=PRECISIONS,
-        default="float32",
+        default=PRECISIONS[0],
         help="bfloat16 is faster where the processor has it, within 0.5 %% (default: %(default)s)",
     )
     add("--device", default="cpu", help="where torch computes: cpu, cuda (default: %(default)s)")

@@ -5,16 +5,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auralise.choices import PHASES, SCALES
 from auralise.cli.arguments import DONE, prepare_folder, seed, spare_inputs, table, time, writing_to
 from auralise.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
     from auralise.inversion.songs import Inversions
     from auralise.weights.svdnet import Inverter
-
-# Spelt out, because importing them takes torch, and --help must not wait for it.
-SCALES = ("common", "unit")
-PHASES = ("original", "griffin_lim")
 
 DESCRIPTION = """\
 See and hear what layers of a singing voice detector have kept of an excerpt of a song.
@@ -76,14 +73,14 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     add(
         "--scale",
         choices=SCALES,
-        default="common",
+        default=SCALES[0],
         help="one scale for all pictures, or each from its lowest to its highest value "
         "(default: %(default)s)",
     )
     add(
         "--phase",
         choices=PHASES,
-        default="original",
+        default=PHASES[0],
         help="of the sounds: the song's own, or one found by Griffin & Lim (default: %(default)s)",
     )
     parser.set_defaults(run=run)

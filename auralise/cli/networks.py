@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from auralise.choices import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from auralise.cli.arguments import count, rate
 from auralise.errors import SettingsError
 
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from auralise.audio import Stft
-
-SAMPLE_RATE, N_FFT, HOP_LENGTH = 11025, 512, 256  # of 2015
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:

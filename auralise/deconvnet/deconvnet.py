@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from auralise.choices import PRECISIONS
 from auralise.deconvnet.at_once import PooledAtOnce
 from auralise.deconvnet.graph import (
     FoundLayer,
@@ -47,8 +48,6 @@ from auralise.deconvnet.steps import (
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
 from auralise.networks.front_ends import FrontEndStep, check_bins, is_time_first, mask_scale
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @contextmanager
@@ -143,7 +142,7 @@ class Deconvnet:
         shape: Sequence[int] | None = None,
     ):
         if precision not in PRECISIONS:
-            raise NetworkError(f"precision must be one of {list(PRECISIONS)}, got {precision!r}")
+            raise NetworkError(f"precision must be one of {PRECISIONS}, got {precision!r}")
         self.device = _device(device)
         network = unwrapped(network)
         self.steps: list[Step] = []
@@ -154,7 +153,7 @@ class Deconvnet:
             regular = PooledNetwork.takes(self.steps, self.layers)
             pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
             way_back = pooled if regular else StepByStep
-            self._way_back = way_back(self.steps, self.layers, PRECISIONS[precision])
+            self._way_back = way_back(self.steps, self.layers, getattr(torch, precision))
             self._rectified = [_rectified(self.steps, layer) for layer in self.layers]
             self.assumptions = list(_left_out(network))
             self._front_end = [step.module for step in chain[: self.layers[0].convolution]]

@@ -1,4 +1,4 @@
-"""Settings of which each is possible, but not beside the others, and paths that lead nowhere."""
+"""Settings valid alone but incompatible together, and paths to nothing."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -7,21 +7,21 @@ from pathlib import Path
 from auralise.audio import Stft
 from auralise.datasets.archives import is_url
 from auralise.errors import SettingsError
-from auralise.experiment.settings import refuse
+from auralise.experiment.settings import refuse, shown
 from auralise.networks.names import SVDNET, SVDNET_UNTRAINED
 
 
 def refuse_contradictions(settings: Mapping, results: Path) -> None:
-    """Refuse settings that contradict each other, or name what is not there.
+    """Refuse settings that contradict each other, and paths to nothing.
 
-    What the chosen methods do not use is not looked at.
+    Settings that the chosen methods do not use are not checked.
 
     Parameters
     ----------
     settings : mapping
-        Complete.
+        As `complete_settings` returns them.
     results : Path
-        The experiment's folder, there or not.
+        The folder of the results, which need not exist.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
             values = variant[key]
             if isinstance(values, list) and len(values) != variant["layers"]:
                 yield (
-                    f"  networks.{name}.{key} = {values}: {len(values)} values for "
+                    f"  networks.{name}.{key} = {shown(values)}: {len(values)} values for "
                     f"{variant['layers']} layers; expected one number, or one for each layer (the "
                     "default of 'dropout' is for 5)"
                 )
@@ -81,7 +81,7 @@ def _of_results(results: Path) -> Iterator[str]:
     nearest = next(path for path in (results, *results.parents) if os.path.exists(path))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         yield (
-            f"  experiment = {results.name!r}: cannot write to {results}; make '{nearest}' a "
+            f"  experiment = {shown(results.name)}: cannot write to {results}; make '{nearest}' a "
             "folder that can be written to, or choose another name"
         )
 
@@ -93,7 +93,7 @@ def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:
     if dataset["name"] == "bands":
         yield from _unused("dataset.path", dataset["path"], "dataset.name 'gtzan' or 'folder'")
     elif not is_url(dataset["path"]):
-        # What is made of a source makes it dispensable: an archive may be gone, once unpacked.
+        # A source is not needed any more once it was read: an archive may be gone.
         made = (results / "clips.csv").exists()
         expected = "a folder, a tar archive or its http(s) address"
         yield from _missing("dataset.path", dataset["path"], expected, made)
@@ -106,8 +106,8 @@ def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
         layers = chosen["layers"] or range(1, n_layers + 1)
         if beyond := [layer for layer in layers if layer > n_layers]:
             yield (
-                f"  deconvolution.layers = {layers}: {name} has no layer {beyond[0]}; expected "
-                f"layers from 1 to {n_layers}"
+                f"  deconvolution.layers = {shown(layers)}: {name} has no layer {beyond[0]}; "
+                f"expected layers from 1 to {n_layers}"
             )
             continue
         n_features = features if isinstance(features, list) else [features] * n_layers
@@ -117,13 +117,13 @@ def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
         least, most = min(sizes, key=sizes.__getitem__), max(sizes.values())
         if max(chosen["features"]) >= most:
             yield (
-                f"  deconvolution.features = {chosen['features']}: {name} has no feature "
+                f"  deconvolution.features = {shown(chosen['features'])}: {name} has no feature "
                 f"{max(chosen['features'])}; expected some from 0 to {most - 1}"
             )
         elif min(chosen["features"]) >= sizes[least]:
             yield (
-                f"  deconvolution.features = {chosen['features']}: none is in layer {least} of "
-                f"{name}; expected some from 0 to {sizes[least] - 1}"
+                f"  deconvolution.features = {shown(chosen['features'])}: none is in layer "
+                f"{least} of {name}; expected some from 0 to {sizes[least] - 1}"
             )
     if attributes["source"] == "directory":
         made = (results / "attributes/signals.csv").exists()
@@ -163,14 +163,15 @@ def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
 
 def _unused(key: str, path: str | None, user: str) -> Iterator[str]:
     if path is not None:
-        yield f"  {key} = {path!r}: would not be used; expected {user}, or no path"
+        yield f"  {key} = {shown(path)}: would not be used; expected {user}, or no path"
 
 
 def _missing(key: str, path: str | None, expected: str, made: bool) -> Iterator[str]:
     if not path:
-        yield f"  {key} = {'null' if path is None else repr(path)}: expected {expected}"
+        yield f"  {key} = {shown(path)}: expected {expected}"
     elif not made and not os.path.exists(path):
         remedy = "; '~' has to be written out" if str(path).startswith("~") else ""
         yield (
-            f"  {key} = {path!r}: is not there, seen from {Path.cwd()}; expected {expected}{remedy}"
+            f"  {key} = {shown(path)}: is not there, seen from {Path.cwd()}; expected "
+            f"{expected}{remedy}"
         )

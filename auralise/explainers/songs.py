@@ -9,6 +9,7 @@ import numpy as np
 
 from auralise.audio import Stft
 from auralise.auralisation import AS_IN_2015, RECORD, Auralisation, write_auralisations
+from auralise.choices import DURATION
 from auralise.errors import MapsError, SettingsError
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
@@ -65,7 +66,7 @@ def explain_song(
     out: str | Path,
     origin: Origin,
     features: Mapping[int, Sequence[int]] | None = None,
-    window: float = 4.0,
+    window: float = DURATION,
     auralisation: Auralisation = AS_IN_2015,
 ) -> Explanation:
     """Write the maps and the sounds of every feature for a whole song.

@@ -9,10 +9,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from auralise.choices import SCALES
 from auralise.figures.style import PAGE, frequency_rows, log_frequency_rows, variant_colours
 from auralise.inversion.songs import Inversions
 
-SCALES = ("common", "unit")
 TICKS = (100, 500, 2000)  # Hz
 N_COLUMNS = 4
 SPACES = {"input": "input space", "features": "feature space"}

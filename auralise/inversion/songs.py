@@ -13,13 +13,13 @@ import torch
 from torch import nn
 
 from auralise.audio import SILENCE, map_audio, write_audio
+from auralise.choices import PHASES
 from auralise.errors import AudioError, InversionError
 from auralise.files import whole_file
 from auralise.inversion.subjects import Subject
 
 log = logging.getLogger(__name__)
 
-PHASES = ("original", "griffin_lim")
 N_ITERATIONS = 32  # of Griffin & Lim
 DRAWN = (10.0, 20.0)  # s, between which an excerpt begins unless told (Mishra 2018, code)
 

@@ -42,7 +42,7 @@ class Objective:
         Of `spectral_error`, which asks for the right amount of detail on several scales.
     """
 
-    l2: float = 1e-4
+    l2: float
     features: float = 0.0
     spectral: float = 0.0
 

@@ -66,8 +66,9 @@ class MaxOverTime(nn.Module):
 class Architecture:
     """What distinguishes one variant of the network from another.
 
-    The defaults are the network of 2015 (Choi 2015, code: five times convolution 3×3 'same',
-    ReLU, max-pooling 2×2, dropout, then two dense layers).
+    Each layer is convolution 'same', ReLU, max-pooling 2×2, dropout; dense layers follow
+    (Choi 2015, code). A field that is left out is not there, or as in weights files older than the
+    field; the settings' defaults stand in their schema.
 
     Attributes
     ----------
@@ -94,13 +95,13 @@ class Architecture:
     initialisation : {'glorot', 'he'}
     """
 
-    kernels: tuple[tuple[int, int], ...] = ((3, 3),) * 5
-    features: tuple[int, ...] = (64,) * 5
-    dropout: tuple[float, ...] = (0.0, 0.25, 0.25, 0.25, 0.5)
+    kernels: tuple[tuple[int, int], ...]
+    features: tuple[int, ...]
+    dropout: tuple[float, ...]
     batch_norm: bool = False
     local_response_norm: bool = False
-    dense: tuple[int, ...] = (512, 256)
-    dense_dropout: float = 0.5
+    dense: tuple[int, ...] = ()
+    dense_dropout: float = 0.0
     over_time: str = "flatten"
     scaling: str = "linear"
     initialisation: str = "glorot"
@@ -122,27 +123,23 @@ class Architecture:
 
     @classmethod
     def from_settings(cls, settings: Mapping) -> "Architecture":
-        """Build from a plain mapping (YAML or JSON), in which tuples are lists.
+        """Build from a plain mapping, in which tuples are lists.
 
-        ``kernel`` and ``first_kernel`` are shorthands for ``kernels``; single values of
-        ``features`` and ``dropout`` hold for each of ``layers`` layers.
+        Either the settings of a variant, complete: ``kernel`` and ``first_kernel`` stand for the
+        kernels of ``layers`` layers, and one number of ``features`` or ``dropout`` for all of
+        them. Or what `to_settings` returned.
         """
         values = dict(settings)
-        n_layers = values.pop("layers", 5)
-
-        def per_layer(value):
-            return tuple(value) if isinstance(value, (list, tuple)) else (value,) * n_layers
-
         if "kernel" in values:
-            kernel = tuple(values.pop("kernel"))
-            first = tuple(values.pop("first_kernel", None) or kernel)
-            values["kernels"] = (first,) + (kernel,) * (n_layers - 1)
-        if "kernels" in values:
-            values["kernels"] = tuple(tuple(kernel) for kernel in values["kernels"])
-        for name in {"features", "dropout"} & values.keys():
-            values[name] = per_layer(values[name])
-        if "dense" in values:
-            values["dense"] = tuple(values["dense"])
+            n_layers, kernel = values.pop("layers"), values.pop("kernel")
+            first = values.pop("first_kernel", None) or kernel
+            values["kernels"] = [first] + [kernel] * (n_layers - 1)
+            for name in ("features", "dropout"):
+                if not isinstance(values[name], list | tuple):
+                    values[name] = [values[name]] * n_layers
+        values["kernels"] = tuple(map(tuple, values["kernels"]))
+        for name in {"features", "dropout", "dense"} & values.keys():
+            values[name] = tuple(values[name])
         return cls(**values)
 
     def to_settings(self) -> dict:

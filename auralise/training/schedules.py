@@ -1,4 +1,4 @@
-"""The settings of a training, apart from `training.fitting`, which does it."""
+"""The settings of a training; `training.fitting` carries it out."""
 
 import math
 from collections.abc import Sequence
@@ -28,6 +28,8 @@ OPTIMISERS = {
 class Schedule:
     """How a network is trained.
 
+    What a training has to decide has no default here; the settings' defaults stand in their schema.
+
     Attributes
     ----------
     epochs : int
@@ -56,17 +58,17 @@ class Schedule:
         are served by processes that end in `fit`.
     """
 
-    epochs: int = 30
-    patience: int = 6
-    batch_size: int = 32
-    optimiser: str = "rmsprop"
-    learning_rate: float = 5e-4
+    epochs: int
+    patience: int
+    batch_size: int
+    optimiser: str
+    learning_rate: float
+    accelerator: str
     one_cycle: bool = False
     label_smoothing: float = 0.0
     learning_rate_decay: float = 1.0
     stall: int | None = None
     batches: int | None = None
-    accelerator: str = "auto"
     devices: int | str = 1
     precision: str = "32-true"
 

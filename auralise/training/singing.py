@@ -40,9 +40,9 @@ class Variation:
         Largest gain or loss of a random filter, a bell over frequency (dB).
     """
 
-    stretch: float = 0.3
-    shift: float = 0.3
-    filter_db: float = 10.0
+    stretch: float
+    shift: float
+    filter_db: float
 
     @property
     def n_frames(self) -> int:

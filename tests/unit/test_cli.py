@@ -11,12 +11,9 @@ import pytest
 import soundfile
 import torch
 
-from auralise import auralisation
 from auralise.cli.arguments import parse_ranges
-from auralise.cli.explain import LOUDNESS, MODES, check_choice
-from auralise.cli.explain import PRECISIONS as CHOICES
+from auralise.cli.explain import check_choice
 from auralise.cli.main import main
-from auralise.deconvnet.deconvnet import PRECISIONS
 from auralise.errors import SettingsError
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.reader import write_weights
@@ -236,11 +233,6 @@ def test_help_shows_an_example_without_importing_torch():
     assert "how to read it" in result.stdout
     for option in ("--layers 1,3-5", "--features 0-63", "--window", "--no-biases", "--device"):
         assert option in result.stdout
-
-
-def test_choices_are_those_of_the_library():
-    assert tuple(PRECISIONS) == CHOICES
-    assert (auralisation.MODES, auralisation.LOUDNESS) == (MODES, LOUDNESS)
 
 
 def test_ranges():

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from auralise.cli import invert
 from auralise.cli.main import main
-from auralise.figures.inversion import SCALES
 from auralise.files import sha256_of_file
-from auralise.inversion.songs import PHASES
 from auralise.networks.inverters import derive_plan, initial_inverter, plan_for
 from auralise.networks.svdnet import PICTURE, SHAPES, initial_svdnet
 from auralise.weights.svdnet import Inverter, write_inverter, write_mean_std, write_svdnet
@@ -129,10 +126,6 @@ def test_a_time_that_is_none_is_refused(folder, capsys, text):
     with pytest.raises(SystemExit):
         run(folder, "fc8.npz", time_index=text)
     assert "expected seconds, 0 or more" in capsys.readouterr().err
-
-
-def test_choices_are_those_of_the_library():
-    assert (invert.SCALES, invert.PHASES) == (SCALES, PHASES)
 
 
 def test_what_goes_in_is_never_written_over(folder, capsys):

@@ -1,6 +1,7 @@
 """What `Deconvnet` promises: the procedure of 2015 to the letter, for any chain of modules."""
 
 from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from auralise.networks.genre import (
     build_convolutional_part,
     build_network,
 )
+from tests.conftest import CHOI_2015
 from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
 
 TOLERANCE = 1e-5
@@ -381,7 +383,7 @@ def test_any_chain_is_explained(name, shape):
 
 def test_what_ends_the_convolutional_part_is_found():
     torch.manual_seed(0)
-    whole = build_network(Architecture(features=(4,) * 5), 64, 64, 3)
+    whole = build_network(replace(CHOI_2015, features=(4,) * 5), 64, 64, 3)
     magnitude = magnitude_of((64, 64))
     np.testing.assert_array_equal(
         Deconvnet(whole).deconvolve(magnitude, 5),

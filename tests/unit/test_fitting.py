@@ -6,7 +6,7 @@ import torch
 
 from auralise.errors import SettingsError
 from auralise.training.fitting import fit
-from auralise.training.schedules import Schedule
+from tests.conftest import make_schedule
 
 LINE = torch.utils.data.TensorDataset(torch.linspace(-1, 1, 24)[:, None])
 
@@ -42,21 +42,21 @@ def kill_at(n_calls):
 
 class TestRate:
     def test_is_constant_unless_told_otherwise(self):
-        assert Schedule(learning_rate=0.5).rate([3.0, 2.0, 4.0, 5.0, 6.0]) == 0.5
+        assert make_schedule(learning_rate=0.5).rate([3.0, 2.0, 4.0, 5.0, 6.0]) == 0.5
 
     def test_decays_by_a_factor_an_epoch(self):
-        schedule = Schedule(learning_rate=0.01, learning_rate_decay=0.85)
+        schedule = make_schedule(learning_rate=0.01, learning_rate_decay=0.85)
         assert schedule.rate([]) == 0.01
         assert schedule.rate([1.0] * 19) == pytest.approx(0.01 * 0.85**19)
 
     def test_is_halved_each_time_the_loss_stalls(self):
-        schedule = Schedule(learning_rate=1.0, stall=2)
+        schedule = make_schedule(learning_rate=1.0, stall=2)
         losses = [5.0, 4.0, 4.5, 4.2, 4.1, 4.0, 3.0]
         rates = [schedule.rate(losses[:n]) for n in range(len(losses) + 1)]
         assert rates == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
 
     def test_of_one_cycle_is_that_of_torch(self):
-        schedule = Schedule(epochs=5, learning_rate=0.003, one_cycle=True)
+        schedule = make_schedule(epochs=5, learning_rate=0.003, one_cycle=True)
         optimiser = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], 0.003)
         reference = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.003, total_steps=51)
         for step in range(50):
@@ -76,7 +76,7 @@ def test_an_epoch_of_so_many_batches(tmp_path):
         seen.append((network.training, batch[0][:, 0].tolist()))
         return distance_from_three(network, batch)
 
-    schedule = Schedule(epochs=2, batch_size=4, batches=3, accelerator="cpu")
+    schedule = make_schedule(epochs=2, batch_size=4, batches=3, accelerator="cpu")
     fit(line_network(), loss, LINE, LINE, schedule, 0, tmp_path / "c", "f")
     drawn = [tuple(x) for training, x in seen if training]
     assert len(drawn) == 2 * 3
@@ -85,7 +85,7 @@ def test_an_epoch_of_so_many_batches(tmp_path):
 
 def test_nesterov_is_the_published_momentum(tmp_path):
     """v ← .95 v − r g, w ← w + .95 v − r g, with the rate decayed after each epoch."""
-    schedule = Schedule(
+    schedule = make_schedule(
         epochs=3,
         batch_size=24,
         optimiser="nesterov",
@@ -109,22 +109,22 @@ def test_nesterov_is_the_published_momentum(tmp_path):
 
 class TestEnd:
     def test_comes_after_so_many_epochs(self):
-        schedule = Schedule(epochs=3, patience=9)
+        schedule = make_schedule(epochs=3, patience=9)
         assert [schedule.is_over([1.0] * n) for n in range(4)] == [False, False, False, True]
-        assert Schedule(epochs=0).is_over([])
+        assert make_schedule(epochs=0).is_over([])
 
     def test_comes_when_patience_is_at_an_end(self):
         losses = [3.0, 2.0, 2.0, 2.5, 1.0]
-        schedule = Schedule(epochs=9, patience=2)
+        schedule = make_schedule(epochs=9, patience=2)
         assert [schedule.is_over(losses[:n]) for n in range(1, 5)] == [False, False, False, True]
         assert not schedule.is_over(losses)
 
     def test_comes_after_a_loss_that_is_no_number(self):
-        assert Schedule(epochs=9).is_over([1.0, float("nan")])
-        assert Schedule(epochs=9).is_over([1.0, float("inf")])
+        assert make_schedule(epochs=9).is_over([1.0, float("nan")])
+        assert make_schedule(epochs=9).is_over([1.0, float("inf")])
 
 
-OVERSHOOTING = Schedule(
+OVERSHOOTING = make_schedule(
     epochs=8, batch_size=8, optimiser="adam", learning_rate=4.0, stall=1, patience=9,
     accelerator="cpu",
 )  # fmt: skip
@@ -191,7 +191,7 @@ def test_a_loss_that_is_no_number_is_a_mistake_of_the_settings(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_device_that_is_not_there_is_refused(tmp_path):
-    schedule = Schedule(accelerator="gpu")
+    schedule = make_schedule(accelerator="gpu")
     with pytest.raises(SettingsError, match="accelerator 'gpu'.* is not possible here"):
         fit(line_network(), distance_from_three, LINE, LINE, schedule, 0, tmp_path / "c", "f")
 

@@ -45,12 +45,11 @@ from auralise.mel import BANDS, STFT, LogMel
 from auralise.networks.genre import Architecture, build_network
 from auralise.networks.inverters import derive_plan, initial_inverter, plan_for
 from auralise.networks.svdnet import LAYERS, SHAPES, initial_svdnet
-from auralise.training.schedules import Schedule
 from auralise.weights.reader import write_weights
 from auralise.weights.svdnet import Inverter, write_mean_std, write_svdnet
-from tests.conftest import sine
+from tests.conftest import make_schedule, sine
 
-SCHEDULE = Schedule(
+SCHEDULE = make_schedule(
     epochs=3, batch_size=32, optimiser="adam", learning_rate=0.01, accelerator="cpu"
 )
 ARCHITECTURE = Architecture(
@@ -93,7 +92,7 @@ class TestTraining:
         first, again, other = (
             weights_of(
                 train_inverter(
-                    subject, "layer2", segments, Objective(), SCHEDULE, seed, tmp_path / "c"
+                    subject, "layer2", segments, Objective(1e-4), SCHEDULE, seed, tmp_path / "c"
                 )[1]
             )
             for seed in (0, 0, 1)
@@ -104,7 +103,7 @@ class TestTraining:
     def test_an_interrupted_training_ends_in_the_same_weights(
         self, subject, segments, tmp_path, monkeypatch
     ):
-        arguments = (subject, "layer2", segments, Objective(), SCHEDULE, 0)
+        arguments = (subject, "layer2", segments, Objective(1e-4), SCHEDULE, 0)
         _, whole, history = train_inverter(*arguments, tmp_path / "whole")
 
         class Killed(BaseException):
@@ -129,18 +128,20 @@ class TestTraining:
     def test_features_kept_or_made_anew_give_the_same(
         self, subject, segments, tmp_path, monkeypatch
     ):
-        arguments = (subject, "layer1", segments, Objective(), SCHEDULE, 0, tmp_path / "c")
+        arguments = (subject, "layer1", segments, Objective(1e-4), SCHEDULE, 0, tmp_path / "c")
         _, kept, _ = train_inverter(*arguments)
         monkeypatch.setattr(training, "KEPT", 0)
         _, anew, _ = train_inverter(*arguments)
         np.testing.assert_allclose(weights_of(anew), weights_of(kept), atol=1e-5)
 
-    @pytest.mark.parametrize("objective", [Objective(), Objective(features=0.1, spectral=0.5)])
+    @pytest.mark.parametrize(
+        "objective", [Objective(1e-4), Objective(1e-4, features=0.1, spectral=0.5)]
+    )
     def test_beats_the_mean_picture_and_leaves_the_classifier_alone(
         self, subject, segments, tmp_path, objective
     ):
         before = weights_of(subject.stages)
-        schedule = Schedule(
+        schedule = make_schedule(
             epochs=4, batch_size=4, optimiser="adam", learning_rate=0.01, accelerator="cpu",
             patience=4,
         )  # fmt: skip
@@ -156,7 +157,7 @@ class TestTraining:
 
     def test_an_unknown_layer_is_refused_with_those_there_are(self, subject, segments, tmp_path):
         with pytest.raises(SettingsError, match="no layer 'layer3'.*layer1, layer2, dense1"):
-            train_inverter(subject, "layer3", segments, Objective(), SCHEDULE, 0, tmp_path)
+            train_inverter(subject, "layer3", segments, Objective(1e-4), SCHEDULE, 0, tmp_path)
 
 
 class TestTerms:

@@ -19,6 +19,7 @@ from auralise.networks.inverters import (
     plan_for,
 )
 from auralise.networks.svdnet import LAYERS, PICTURE, SHAPES, initial_svdnet, predict_frames
+from tests.conftest import CHOI_2015
 
 TABLE = {  # Mishra 2018, files
     "conv1": 37_700,
@@ -48,7 +49,7 @@ def test_the_rule_gives_most_of_the_published_plans():
 
 
 def test_every_layer_of_a_genre_network_is_undone_to_its_exact_size():
-    network = build_network(Architecture(features=(8,) * 5, dense=(12, 6)), 257, 173, 3)
+    network = build_network(replace(CHOI_2015, features=(8,) * 5, dense=(12, 6)), 257, 173, 3)
     stages = stages_of(network)
     shapes = feature_shapes(stages, 257, 173)
     assert list(shapes) == [*(f"layer{n}" for n in range(1, 6)), "dense1", "dense2", "output"]

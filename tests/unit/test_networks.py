@@ -1,15 +1,25 @@
 """The five-layer network and its variants."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from auralise.errors import NetworkError
+from auralise.experiment.settings import complete_settings
 from auralise.networks.genre import Architecture, LogScaling, build_network, first_kernels
 from auralise.networks.initialisation import INITIALISATIONS, fit_batch_norms, initialise
+from tests.conftest import CHOI_2015
 
 
-def test_the_default_is_the_network_of_2015():
-    network = build_network(Architecture(), 257, 173, 10)
+def test_the_default_is_the_network_of_2015_but_for_the_scaling(repository):
+    settings = complete_settings({}, repository / "workflow/schemas/config.schema.yaml")
+    architecture = Architecture.from_settings(settings["networks"]["square"])
+    assert replace(architecture, scaling="linear") == CHOI_2015
+
+
+def test_the_network_of_2015():
+    network = build_network(CHOI_2015, 257, 173, 10)
     kinds = [type(m).__name__ for m in network.convolutional.layer2]
     assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "Dropout"]
     assert [layer.dropout.p for layer in network.convolutional] == [0, 0.25, 0.25, 0.25, 0.5]
@@ -46,7 +56,7 @@ def test_settings_survive_json():
     [("batch_norm", "batch_norm"), ("local_response_norm", "response_norm")],
 )
 def test_a_normalisation_is_a_module_of_each_layer(change, module):
-    network = build_network(Architecture(**{change: True}), 64, 64, 3)
+    network = build_network(replace(CHOI_2015, **{change: True}), 64, 64, 3)
     assert all(hasattr(layer, module) for layer in network.convolutional)
 
 
@@ -55,19 +65,19 @@ def test_log_scaling_leaves_silence_silent():
     scaled = LogScaling()(magnitude)
     assert scaled[0] == 0
     assert scaled[2] / scaled[1] < 10 / 0.1
-    network = build_network(Architecture(scaling="log"), 64, 64, 3)
+    network = build_network(replace(CHOI_2015, scaling="log"), 64, 64, 3)
     assert isinstance(network.convolutional.scaling, LogScaling)
 
 
 def test_impossible_networks_are_refused():
     with pytest.raises(NetworkError, match="one entry per layer"):
-        Architecture(features=(64, 64))
+        replace(CHOI_2015, features=(64, 64))
     with pytest.raises(NetworkError, match="odd sides"):
-        Architecture(kernels=((2, 3),) * 5)
+        replace(CHOI_2015, kernels=((2, 3),) * 5)
     with pytest.raises(NetworkError, match="'decibel'"):
-        Architecture(scaling="decibel")
+        replace(CHOI_2015, scaling="decibel")
     with pytest.raises(NetworkError, match="too small for 5 layers"):
-        build_network(Architecture(), 257, 20, 10)
+        build_network(CHOI_2015, 257, 20, 10)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

@@ -1,17 +1,25 @@
 """Settings are completed with defaults; a mistake is answered with what was expected."""
 
 import re
+from dataclasses import MISSING, asdict, fields
 
 import pytest
 import yaml
 
+from auralise import choices
+from auralise.attributes.representations import COMPARED
 from auralise.attributes.signals import PERCUSSIVE, Factor
+from auralise.audio import Stft
+from auralise.cli.main import build_parser
 from auralise.errors import SettingsError
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.experiment.guide import settings_table, write_tables
 from auralise.experiment.settings import complete_settings, read_schema, refuse_repeated_keys
 from auralise.inversion.training import Objective
-from auralise.networks.genre import Architecture
+from auralise.networks.genre import OVER_TIME, SCALINGS, Architecture
+from auralise.networks.initialisation import INITIALISATIONS
+from auralise.networks.names import INPUT, UNTRAINED
+from auralise.networks.svdnet import LAYERS
 from auralise.training.augmentation import Augmentation
 from auralise.training.schedules import OPTIMISERS, Schedule
 from auralise.training.singing import Variation
@@ -240,9 +248,58 @@ def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     Schedule(**settings["training"])
     svdnet, inverters = settings["inversion"]["svdnet"], settings["inversion"]["training"]
     Variation(**{name: svdnet.pop(name) for name in ("stretch", "shift", "filter_db")})
-    Schedule(**svdnet)
+    Schedule(optimiser="nesterov", **svdnet)
     Objective(**{name: inverters.pop(name) for name in ("l2", "features", "spectral")})
-    Schedule(**inverters)
+    Schedule(optimiser="adam", **inverters)
+
+
+@pytest.mark.parametrize(
+    ("setting", "choices"),
+    [
+        ("auralisation.mode", choices.MODES),
+        ("auralisation.loudness", choices.LOUDNESS),
+        ("deconvolution.precision", choices.PRECISIONS),
+        ("inversion.excerpts.scale", choices.SCALES),
+        ("inversion.excerpts.phase", choices.PHASES),
+        ("inversion.svdnet_layers", LAYERS),
+        ("attributes.compare", COMPARED),
+        ("networks.scaling", SCALINGS),
+        ("networks.over_time", OVER_TIME),
+        ("networks.initialisation", tuple(INITIALISATIONS)),
+        # What SVDNet was published with is no choice.
+        ("training.optimiser", tuple(set(OPTIMISERS) - {"nesterov"})),
+    ],
+)
+def test_a_list_of_choices_is_the_librarys(schema, setting, choices):
+    *section, name = setting.split(".")
+    rule = dict(sections(read_schema(schema)))[".".join(section)]["properties"][name]
+    assert set(rule.get("enum") or rule["items"]["enum"]) == set(choices)
+
+
+def test_the_command_line_takes_the_same_unasked(schema):
+    settings = complete_settings({}, schema)
+    explain = build_parser().parse_args(["explain", "song.wav", "--out", "explained"])
+    assert settings["auralisation"] == {"mode": explain.mode, "loudness": explain.loudness}
+    assert settings["stft"] == {**asdict(Stft()), "duration": explain.window}
+    for name in ("precision", "device", "biases"):
+        assert settings["deconvolution"][name] == getattr(explain, name)
+    files = ["--classifier", "c", "--inverter", "i", "--meanstd", "m", "--out", "o"]
+    invert = build_parser().parse_args(["invert", "song.wav", *files])
+    for name in ("scale", "phase"):
+        assert settings["inversion"]["excerpts"][name] == getattr(invert, name)
+
+
+def test_names_that_results_use_are_no_variants(schema):
+    for name in (UNTRAINED, INPUT):
+        with pytest.raises(SettingsError, match=f"networks = '{name}': expected a name"):
+            complete_settings({"networks": {name: {}}}, schema)
+
+
+@pytest.mark.parametrize("kind", [Architecture, Augmentation, Objective, Schedule, Variation])
+def test_what_the_library_does_unasked_is_to_leave_something_out(kind):
+    """The settings' defaults stand in the schema alone."""
+    unasked = {field.default for field in fields(kind)} - {MISSING}
+    assert unasked <= {None, False, 1, (), "32-true", "flatten", "linear", "glorot"}
 
 
 def sections(rules, above=()):

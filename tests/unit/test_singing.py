@@ -8,7 +8,6 @@ from auralise.datasets.jamendo import Spectra, measure_bands, write_excerpts
 from auralise.mel import LogMel
 from auralise.networks.svdnet import initial_svdnet
 from auralise.training import singing
-from auralise.training.schedules import Schedule
 from auralise.training.singing import (
     Variation,
     count_outcomes,
@@ -21,8 +20,9 @@ from auralise.training.singing import (
     vary,
     warp,
 )
+from tests.conftest import make_schedule
 
-SCHEDULE = Schedule(
+SCHEDULE = make_schedule(
     epochs=2, batches=2, batch_size=4, optimiser="nesterov", learning_rate=0.01, accelerator="cpu"
 )
 
@@ -80,13 +80,13 @@ class TestVary:
     def test_draws_are_those_of_torchs_generator(self):
         x = torch.rand(3, 513, 165)
         torch.manual_seed(4)
-        first = vary(x, Variation(), 372)
+        first = vary(x, Variation(0.3, 0.3, 10), 372)
         torch.manual_seed(4)
-        torch.testing.assert_close(vary(x, Variation(), 372), first, rtol=0, atol=0)
-        assert not torch.allclose(vary(x, Variation(), 372), first)
+        torch.testing.assert_close(vary(x, Variation(0.3, 0.3, 10), 372), first, rtol=0, atol=0)
+        assert not torch.allclose(vary(x, Variation(0.3, 0.3, 10), 372), first)
 
     def test_every_excerpt_is_filled_at_the_slowest_tempo(self):
-        n_frames = Variation(stretch=0.3).n_frames
+        n_frames = Variation(0.3, 0, 0).n_frames
         assert n_frames == 165
         # A ramp is reflected at an end that is passed, and then falls.
         ramp = torch.arange(float(n_frames)).expand(1, 9, n_frames)
@@ -104,7 +104,7 @@ class TestTraining:
         return spectra, path, front_end
 
     def train(self, data, seed, checkpoints, schedule=SCHEDULE):
-        network, history = train_svdnet(*data, Variation(), schedule, seed, checkpoints)
+        network, history = train_svdnet(*data, Variation(0.3, 0.3, 10), schedule, seed, checkpoints)
         weights = torch.cat([p.flatten() for p in network.state_dict().values()])
         return weights.numpy(), history
 
@@ -141,7 +141,7 @@ class TestTraining:
         np.testing.assert_array_equal(again, history)
 
     def test_no_epoch_leaves_the_first_weights(self, data, tmp_path):
-        weights, history = self.train(data, 5, tmp_path / "c", Schedule(epochs=0))
+        weights, history = self.train(data, 5, tmp_path / "c", make_schedule(epochs=0))
         first = torch.cat([p.flatten() for p in initial_svdnet(5).state_dict().values()])
         np.testing.assert_array_equal(weights, first)
         assert history.empty

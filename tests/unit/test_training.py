@@ -16,12 +16,12 @@ from auralise.training.augmentation import Augmentation
 from auralise.training.evaluation import evaluate_network
 from auralise.training.fitting import EpochShuffle
 from auralise.training.genre import initial_network, measure_speed, train_network
-from auralise.training.schedules import Schedule
+from tests.conftest import make_schedule
 
 ARCHITECTURE = Architecture(
     kernels=((3, 3),) * 2, features=(4, 4), dropout=(0.0, 0.25), dense=(8,), scaling="log"
 )
-SCHEDULE = Schedule(epochs=4, batch_size=8, learning_rate=5e-3, accelerator="cpu")
+SCHEDULE = make_schedule(epochs=4, batch_size=8, learning_rate=5e-3, accelerator="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,9 @@ def test_a_damaged_checkpoint_is_not_resumed(segments, tmp_path, caplog):
 
 
 def test_no_epoch_leaves_the_first_weights(segments, tmp_path):
-    network, history = train_network(segments, ARCHITECTURE, Schedule(epochs=0), 7, tmp_path / "c")
+    network, history = train_network(
+        segments, ARCHITECTURE, make_schedule(epochs=0), 7, tmp_path / "c"
+    )
     first = initial_network(ARCHITECTURE, Segments.open(segments, "train"), 7)
     np.testing.assert_array_equal(weights_of(network), weights_of(first))
     assert history.empty
@@ -187,7 +189,9 @@ def test_dropout_is_at_work_in_training_and_not_after(segments, tmp_path):
     network.convolutional.layer2.dropout = Watched(0.25)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "initial_network", lambda *_: network)
-        trained, _ = train_network(segments, ARCHITECTURE, Schedule(1), 0, tmp_path / "c")
+        trained, _ = train_network(
+            segments, ARCHITECTURE, make_schedule(epochs=1), 0, tmp_path / "c"
+        )
     assert any(dropped)
     assert not trained.training
 
@@ -198,7 +202,9 @@ AUGMENTATION = Augmentation(gain=3, pitch_shift=1, time_stretch=0.1, time_mask=0
 def test_augmentation_changes_the_training_and_repeats_itself(segments, tmp_path):
     plain, first, again = (
         weights_of(
-            train_network(segments, ARCHITECTURE, Schedule(2), 0, tmp_path / "c", augmentation)[0]
+            train_network(
+                segments, ARCHITECTURE, make_schedule(epochs=2), 0, tmp_path / "c", augmentation
+            )[0]
         )
         for augmentation in (None, AUGMENTATION, AUGMENTATION)
     )
@@ -233,7 +239,7 @@ def test_speed_is_told_beside_that_of_the_convolutions(segments, tmp_path):
     assert 0 < speed["segments_per_second"] < speed["convolution_segments_per_second"]
     ratio = speed["convolution_segments_per_second"] / speed["segments_per_second"]
     assert speed["times_slower"] == ratio
-    untrained = train_network(segments, ARCHITECTURE, Schedule(epochs=0), 0, tmp_path / "c")
+    untrained = train_network(segments, ARCHITECTURE, make_schedule(epochs=0), 0, tmp_path / "c")
     assert list(measure_speed(*untrained[:1], None, SCHEDULE, untrained[1])) == ["threads"]
 
 

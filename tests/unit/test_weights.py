@@ -3,6 +3,7 @@
 import json
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from auralise.networks.genre import Architecture, build_convolutional_part, buil
 from auralise.weights import common
 from auralise.weights.own import read_safetensors
 from auralise.weights.reader import read_network, read_weights, write_weights
+from tests.conftest import CHOI_2015
 
 CLASSES = ["blues", "ça va", "jazz"]
 ARCHITECTURE = Architecture(
@@ -226,7 +228,7 @@ def test_the_suffix_does_not_matter(own, tmp_path):
 
 
 def test_layers_of_the_network_of_2015_have_the_names_of_our_own(tmp_path):
-    ours = build_convolutional_part(Architecture(dropout=(0.0,) * 5), 257)
+    ours = build_convolutional_part(replace(CHOI_2015, dropout=(0.0,) * 5), 257)
     torch.save(ours.state_dict(), tmp_path / "w.pt")
     read = read_weights(tmp_path / "w.pt")
     x = torch.rand(1, 1, 64, 40)

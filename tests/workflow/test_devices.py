@@ -18,7 +18,8 @@ from auralise.training.genre import train_network
 
 architecture = Architecture.from_settings(json.loads(SETTINGS))
 schedule = Schedule(
-    epochs=3, batch_size=8, learning_rate=5e-3, accelerator="cpu", devices=N_DEVICES
+    epochs=3, patience=6, batch_size=8, optimiser="rmsprop", learning_rate=5e-3, accelerator="cpu",
+    devices=N_DEVICES
 )
 network, history = train_network("segments.h5", architecture, schedule, 0, "checkpoints")
 with open("history.csv", "x") as file:  # a second process that came so far would fail here

@@ -22,6 +22,8 @@ from auralise.networks.names import (
 from auralise.songs import find_songs
 
 SCRIPTS = HOME / "scripts"
+SCHEMA = HOME / "workflow/schemas/config.schema.yaml"
+DEFAULTS = complete_settings({}, SCHEMA)
 
 # Snakemake 9 does not quote the interpreter that runs a script.
 if " " in sys.executable and not sys.executable.startswith("'"):
@@ -30,7 +32,7 @@ if " " in sys.executable and not sys.executable.startswith("'"):
 try:
     for path in workflow.configfiles:
         refuse_repeated_keys(path)
-    config = complete_settings(config, HOME / "workflow/schemas/config.schema.yaml")
+    config = complete_settings(config, SCHEMA)
     R = Path("results") / config["experiment"]
     refuse_contradictions(config, R)
     if not Path(config["songs"]).exists() and (HOME / config["songs"]).is_dir():
@@ -119,9 +121,9 @@ def architecture_of(network):
 
 def schedule_of(network):
     """Settings of a network's training; a control trains for no epoch, whatever they are."""
-    return (
-        {"epochs": 0, "augmentation": {}} if network in CONTROLS else config["training"]
-    )
+    if network in CONTROLS:
+        return DEFAULTS["training"] | {"epochs": 0}
+    return config["training"]
 
 
 def is_svdnet(classifier):
@@ -131,12 +133,14 @@ def is_svdnet(classifier):
 def svdnet_settings(svdnet):
     """Settings of SVDNet's training; a control trains for no epoch, whatever they are."""
     if variant_of(svdnet) == SVDNET_UNTRAINED:
-        return {"epochs": 0, "stretch": 0, "shift": 0, "filter_db": 0}
+        return DEFAULTS["inversion"]["svdnet"] | {"epochs": 0}
     return config["inversion"]["svdnet"]
 
 
 def version_of(folder):
-    """Changes with every file in a folder of the user's, at which Snakemake does not look."""
+    """Changes with every file in a folder of the user's; Snakemake looks at the folder alone."""
     files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     states = [(str(path), path.stat()) for path in files]
-    return fingerprint_of([[path, of.st_size, of.st_mtime_ns] for path, of in states])
+    return fingerprint_of(
+        [[path, state.st_size, state.st_mtime_ns] for path, state in states]
+    )

@@ -1,0 +1,15 @@
+"""What settings and commands offer, and take unasked: the first of each list.
+
+These stand apart from the code behind them, which loads numpy, torch or matplotlib, so that
+``--help`` need not wait. The schema of the settings repeats them; a test holds it to them.
+"""
+
+MODES = ("mask", "rectified", "phase")  # how a map becomes a sound
+LOUDNESS = ("peak", "relative")  # of sounds
+PRECISIONS = ("float32", "bfloat16")  # of maps, as torch calls them
+SCALES = ("common", "unit")  # of pictures of inversions
+PHASES = ("original", "griffin_lim")  # of sounds of inversions
+
+# The transform and the excerpt of 2015 (Choi 2015, code).
+SAMPLE_RATE, N_FFT, HOP_LENGTH = 11025, 512, 256
+DURATION = 4.0  # s
