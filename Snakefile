@@ -55,6 +55,7 @@ rule all:
 
 onstart:
     note_run(config["experiment"])
+    say_what_changed()
 
 
 onsuccess:

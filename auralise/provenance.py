@@ -25,33 +25,57 @@ def versions() -> dict[str, str]:
 
 
 def code_version(script: str | Path) -> str:
-    """Hash of the code of the library that runs behind a script.
-
-    A thin script over a library hides the library's changes from the workflow; this value, as a
-    parameter of its rule, shows them. It covers the script's modules, file by file along their
-    imports, as far as results depend on them: docstrings, comments, layout, type annotations of
-    imports and the wording of messages do not count. Files are read, not run.
+    """Hash of the code of the library that runs behind a script, as `code_by_file` has it.
 
     Parameters
     ----------
     script : str or Path
+        Of a rule, or a module of the library, which then counts itself.
 
     Returns
     -------
     str
         12 hexadecimal digits.
     """
-    digest = hashlib.sha256()
-    for file in sorted(_files_behind(Path(script))):
-        digest.update(file.relative_to(PACKAGE).as_posix().encode())
-        digest.update(_read(file).runs.encode() if file.suffix == ".py" else file.read_bytes())
-    return digest.hexdigest()[:12]
+    return hashlib.sha256("\n".join(code_by_file(script)).encode()).hexdigest()[:12]
+
+
+def code_by_file(script: str | Path) -> list[str]:
+    """The files of the library that run behind a script, each with a hash of its code.
+
+    A thin script over a library hides the library's changes from the workflow; these values, as
+    parameters of its rule, show them, and Snakemake names the file when it says why a job runs
+    again. They cover the script's modules, file by file along their imports, as far as results
+    depend on them: docstrings, comments, layout, imports for types alone and the wording of
+    messages do not count. Files are read, not run.
+
+    Parameters
+    ----------
+    script : str or Path
+        Of a rule, or a module of the library, which then counts itself.
+
+    Returns
+    -------
+    list of str
+        Such as ``"code of auralise/audio.py 1f9a03c2"``, in order of the files.
+    """
+    return [
+        f"code of auralise/{file.relative_to(PACKAGE).as_posix()} {_version_of(file)}"
+        for file in sorted(_files_behind(Path(script)))
+    ]
+
+
+def _version_of(file: Path) -> str:
+    return _read(file).version if file.suffix == ".py" else _short(file.read_bytes())
+
+
+def _short(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def _files_behind(script: Path) -> set[Path]:
     """The modules that a script imports, directly or through others, and their data files."""
-    # A module that asks for its own version is part of it; a script's change is seen anyway.
-    found = {script} if PACKAGE in script.resolve().parents else set()
+    found = {script} if script.is_relative_to(PACKAGE) else set()
     waiting = [script]
     while waiting:
         file = waiting.pop()
@@ -61,16 +85,16 @@ def _files_behind(script: Path) -> set[Path]:
         modules = {path for name in code.names if (path := _path_of(name)) is not None}
         waiting += modules - found
         found |= modules
-        if file != script:
+        if file.is_relative_to(PACKAGE):
             found |= {data for text in code.texts for data in _data_files(file.parent / text)}
     return found
 
 
 @dataclass(frozen=True)
 class _Code:
-    """What of a module runs, what it may import, and texts that may name a file beside it."""
+    """A hash of what runs in a module, what it may import, and texts that may name a file."""
 
-    runs: str
+    version: str
     names: frozenset[str]
     texts: frozenset[str]
 
@@ -88,7 +112,7 @@ class _Code:
                     names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
                 case ast.Constant(value=str(text)) if FILE_NAME.fullmatch(text):
                     texts.add(text)
-        return cls(ast.dump(tree), frozenset(names), frozenset(texts))
+        return cls(_short(ast.dump(tree).encode()), frozenset(names), frozenset(texts))
 
 
 def _read(file: Path) -> _Code:
@@ -108,7 +132,7 @@ class _Running(ast.NodeTransformer):
 
     def visit_If(self, node):  # noqa: N802
         if ast.unparse(node.test) == "TYPE_CHECKING":
-            return [self.visit(other) for other in node.orelse] or None
+            node.body = [ast.Pass()]
         return self.generic_visit(node)
 
     def visit_Raise(self, node):  # noqa: N802

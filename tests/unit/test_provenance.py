@@ -90,14 +90,6 @@ def test_the_wording_of_a_message_changes_nothing(package, repository, module, o
     assert changed_by(package, repository, module, old, new) == set()
 
 
-def test_a_module_that_asks_for_its_version_is_part_of_it(package):
-    """So a training that was interrupted does not go on with another loss."""
-    path = package / "training/genre.py"
-    before = provenance.code_version(path)
-    path.write_text(path.read_text().replace("F.cross_entropy", "F.mse_loss"))
-    assert provenance.code_version(path) != before
-
-
 def test_a_number_of_the_network_trains_it_again(package, repository):
     changed = changed_by(package, repository, "networks/genre.py", "MaxPool2d(2)", "MaxPool2d(3)")
     assert "train_network" in changed
@@ -112,6 +104,33 @@ def test_a_number_of_the_network_trains_it_again(package, repository):
 )
 def test_a_data_file_counts_as_code_of_what_reads_it(package, repository, file, rules):
     assert changed_by(package, repository, file) == rules
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["training/genre.py", "training/singing.py", "inversion/training.py", "datasets/segments.py"],
+)
+def test_a_module_counts_in_its_own_version(package, module):
+    """Else a training would go on from a checkpoint that another loss had made."""
+    path = package / module
+    before = provenance.code_version(path)
+    path.write_text(path.read_text() + "\nX_CHANGE = 1\n")
+    assert provenance.code_version(path) != before
+
+
+def test_what_runs_where_types_are_not_checked_counts(package, repository):
+    old = "\nif TYPE_CHECKING:"
+    new = "\nif TYPE_CHECKING:\n    pass\nelse:\n    X_CHANGE = 1\nif TYPE_CHECKING:"
+    assert "auralise_song" in changed_by(package, repository, "maps.py", old, new)
+
+
+def test_a_change_is_told_by_the_file_that_changed(package, repository):
+    script = repository / "scripts/train_network.py"
+    before = provenance.code_by_file(script)
+    path = package / "training/genre.py"
+    path.write_text(path.read_text() + "\nX_CHANGE = 1\n")
+    (told,) = set(provenance.code_by_file(script)) - set(before)
+    assert told.startswith("code of auralise/training/genre.py ")
 
 
 def test_versions_name_what_shapes_a_result():

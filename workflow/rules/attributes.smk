@@ -19,7 +19,7 @@ rule render_signals:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_of("render_signals"),
+        *code_of("render_signals"),
         levels=LEVELS,
         sample_rate=STFT["sample_rate"],
         duration=DURATION,
@@ -48,7 +48,7 @@ rule list_signals:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("list_signals"),
+        *code_of("list_signals"),
         pattern=lambda _: ATTRIBUTES["pattern"],  # its braces are no wildcards
         files=(
             version_of(SOUNDS)
@@ -78,7 +78,7 @@ rule deconvolve_signals:
         runtime=120,
         gpu=N_GPUS,
     params:
-        code=code_of("deconvolve_signals"),
+        *code_of("deconvolve_signals"),
         architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,
@@ -107,7 +107,7 @@ rule correlate_attributes:
         runtime=120,
         gpu=N_GPUS,
     params:
-        code=code_of("correlate_attributes"),
+        *code_of("correlate_attributes"),
         architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,
@@ -136,7 +136,7 @@ rule correlate_inputs:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code_of("correlate_inputs"),
+        *code_of("correlate_inputs"),
         stft=STFT,
         duration=DURATION,
         compare=ATTRIBUTES["compare"],
@@ -164,7 +164,7 @@ rule summarise_correlation:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_of("summarise_correlation"),
+        *code_of("summarise_correlation"),
     message:
         "Summarise the correlations of each layer"
     script:
@@ -185,7 +185,7 @@ rule compare_networks:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_of("compare_networks"),
+        *code_of("compare_networks"),
         controlled=CONTROLLED,
         songs=list(SONGS),
         layers=config["deconvolution"]["layers"],
@@ -225,7 +225,7 @@ rule draw_attributes:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_attributes"),
+        *code_of("draw_attributes"),
         compare=ATTRIBUTES["compare"],
     message:
         "Draw the attribute experiment"
@@ -250,7 +250,7 @@ rule draw_features:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_features"),
+        *code_of("draw_features"),
         compare=ATTRIBUTES["compare"],
     message:
         "Draw what each feature of {wildcards.network} keeps"
@@ -274,7 +274,7 @@ rule write_findings:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("write_findings"),
+        *code_of("write_findings"),
         experiment=config["experiment"],
         compare=ATTRIBUTES["compare"],
         songs=list(SONGS),

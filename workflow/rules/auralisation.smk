@@ -11,7 +11,7 @@ rule auralise_song:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code_of("auralise_song"),
+        *code_of("auralise_song"),
         auralisation=config["auralisation"],
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
@@ -36,7 +36,7 @@ rule draw_sheets:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code_of("draw_sheets"),
+        *code_of("draw_sheets"),
     message:
         "Draw the sheets of '{wildcards.song}' for {wildcards.network}"
     script:

@@ -1,4 +1,5 @@
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -9,7 +10,7 @@ from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
 from auralise.experiment.runs import forget_run, note_run, release_stale_locks
 from auralise.files import fingerprint_of
-from auralise.provenance import code_version
+from auralise.provenance import code_by_file
 from auralise.experiment.settings import complete_settings, refuse_repeated_keys
 from auralise.networks.names import (
     SVDNET,
@@ -94,8 +95,28 @@ wildcard_constraints:
 
 
 def code_of(rule_name):
-    """Version of the library's code behind a rule: its change re-runs the rule."""
-    return code_version(SCRIPTS / f"{rule_name}.py")
+    """The library's files behind a rule, with versions: a change of one re-runs the rule."""
+    return code_by_file(SCRIPTS / f"{rule_name}.py")
+
+
+def say_what_changed():
+    """Print a line for each job that runs again because code or a setting changed."""
+    # Not of Snakemake's documented interface: a version without it runs without these lines.
+    with suppress(AttributeError):
+        for job in workflow.dag.needrun_jobs():
+            change = workflow.dag.reason(job).params_changed
+            if change:
+                print(f"{job.rule.name} runs again: {names_of(change)} changed")
+
+
+def names_of(change):
+    """The files of the library that changed since a job last ran, and settings."""
+    values = {str(value).strip("'") for value in change.only_old | change.only_new}
+    names = {
+        v.rpartition(" ")[0] if v.startswith("code of ") else "a setting"
+        for v in values
+    }
+    return ", ".join(sorted(names))
 
 
 def folder_of_clips():

@@ -10,7 +10,7 @@ rule render_bands:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code_of("render_bands"),
+        *code_of("render_bands"),
         clips_per_class=config["dataset"]["clips_per_class"] or 40,
         clip_duration=config["dataset"]["clip_duration"] or 8.0,
         seed=config["dataset"]["seed"],
@@ -29,7 +29,7 @@ rule download_dataset:
         mem_mb=1000,
         runtime=720,
     params:
-        code=code_of("download_dataset"),
+        *code_of("download_dataset"),
         url=config["dataset"]["path"],
         checksum=config["dataset"]["checksum"],
     message:
@@ -53,7 +53,7 @@ rule unpack_dataset:
         mem_mb=1000,
         runtime=60,
     params:
-        code=code_of("unpack_dataset"),
+        *code_of("unpack_dataset"),
         name=config["dataset"]["name"],
         checksum=config["dataset"]["checksum"],
     message:
@@ -76,7 +76,7 @@ rule list_clips:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("list_clips"),
+        *code_of("list_clips"),
         dataset=config["dataset"],
         files=version_of_clips(),
     message:
@@ -99,7 +99,7 @@ rule write_segments:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("write_segments"),
+        *code_of("write_segments"),
         stft=STFT,
         duration=DURATION,
     message:

@@ -13,7 +13,7 @@ rule deconvolve_song:
         runtime=30,
         gpu=N_GPUS,
     params:
-        code=code_of("deconvolve_song"),
+        *code_of("deconvolve_song"),
         architecture=lambda w: architecture_of(w.network),
         stft=STFT,
         duration=DURATION,

@@ -81,7 +81,7 @@ rule render_voices:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code_of("render_voices"),
+        *code_of("render_voices"),
         songs=config["inversion"]["data"]["songs"],
         duration=config["inversion"]["data"]["duration"],
         seed=config["inversion"]["data"]["seed"],
@@ -107,7 +107,7 @@ rule write_spectra:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("write_spectra"),
+        *code_of("write_spectra"),
     message:
         "Transform the songs with labelled voices into spectra"
     script:
@@ -126,7 +126,7 @@ rule write_excerpts:
         mem_mb=2000,
         runtime=60,
     params:
-        code=code_of("write_excerpts"),
+        *code_of("write_excerpts"),
         hop=config["inversion"]["data"]["excerpt_hop"],
     message:
         "Cut the spectra into the excerpts that SVDNet sees"
@@ -150,7 +150,7 @@ rule train_svdnet:
         mem_mb=6000,
         runtime=1440,
     params:
-        code=code_of("train_svdnet"),
+        *code_of("train_svdnet"),
         settings=lambda w: svdnet_settings(w.svdnet),
         seed=lambda w: seed_of(w.svdnet),
         checkpoints=lambda w: str(R / "inversion" / w.svdnet / "checkpoints"),
@@ -173,7 +173,7 @@ rule evaluate_svdnet:
         mem_mb=4000,
         runtime=120,
     params:
-        code=code_of("evaluate_svdnet"),
+        *code_of("evaluate_svdnet"),
     message:
         "Evaluate {wildcards.svdnet}, frame by frame"
     script:
@@ -194,7 +194,7 @@ rule train_inverter:
         mem_mb=6000,
         runtime=1440,
     params:
-        code=code_of("train_inverter"),
+        *code_of("train_inverter"),
         settings=config["inversion"]["training"],
         inverters=lambda w: (
             config["inversion"]["inverters"] if is_svdnet(w.classifier) else "derived"
@@ -226,7 +226,7 @@ rule measure_inversion:
         mem_mb=4000,
         runtime=240,
     params:
-        code=code_of("measure_inversion"),
+        *code_of("measure_inversion"),
         measure=config["inversion"]["measure"],
         stft=stft_of_classifier,
     message:
@@ -257,7 +257,7 @@ rule summarise_inversion:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_of("summarise_inversion"),
+        *code_of("summarise_inversion"),
         controls={name: controls_of(name) for name in INVERTED if controls_of(name)},
     message:
         "Summarise what the layers have kept"
@@ -280,7 +280,7 @@ rule invert_features:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("invert_features"),
+        *code_of("invert_features"),
         excerpts=config["inversion"]["excerpts"],
         stft=stft_of_classifier,
         is_svdnet=lambda w: is_svdnet(w.classifier),
@@ -308,7 +308,7 @@ rule draw_inversions:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_inversions"),
+        *code_of("draw_inversions"),
         scale=config["inversion"]["excerpts"]["scale"],
     message:
         "Draw inputs above their inversions for {wildcards.classifier}"
@@ -333,7 +333,7 @@ rule draw_errors:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_errors"),
+        *code_of("draw_errors"),
         classifiers=lambda w: KINDS[w.kind],
     message:
         "Draw the reconstruction errors of {wildcards.kind} by layer"

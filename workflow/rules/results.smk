@@ -19,7 +19,7 @@ rule check_results:
         runtime=60,
         gpu=N_GPUS,
     params:
-        code=code_of("check_results"),
+        *code_of("check_results"),
         results=str(R),
         networks=NETWORKS,
         controls=CONTROLS,
@@ -48,7 +48,7 @@ rule build_listening_page:
         mem_mb=3000,
         runtime=60,
     params:
-        code=code_of("build_listening_page"),
+        *code_of("build_listening_page"),
         results=str(R),
         networks=NETWORKS,
         songs=list(SONGS),

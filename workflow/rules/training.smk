@@ -14,7 +14,7 @@ rule train_network:
         mem_mb=6000,
         runtime=720,
     params:
-        code=code_of("train_network"),
+        *code_of("train_network"),
         architecture=lambda w: architecture_of(w.network),
         schedule=lambda w: schedule_of(w.network),
         seed=lambda w: seed_of(w.network),
@@ -40,7 +40,7 @@ rule evaluate_network:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_of("evaluate_network"),
+        *code_of("evaluate_network"),
         architecture=lambda w: architecture_of(w.network),
     message:
         "Evaluate {wildcards.network} on the test clips, beside linear baselines"
@@ -65,7 +65,7 @@ rule draw_learning_curve:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_learning_curve"),
+        *code_of("draw_learning_curve"),
     message:
         "Draw the learning curve of {wildcards.network}"
     script:
@@ -89,7 +89,7 @@ rule draw_confusion:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_confusion"),
+        *code_of("draw_confusion"),
     message:
         "Draw the confusion matrix of {wildcards.network}"
     script:
@@ -108,7 +108,7 @@ rule summarise_evaluations:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("summarise_evaluations"),
+        *code_of("summarise_evaluations"),
         networks=NETWORKS,
     message:
         "Compare the variants of the network"
@@ -134,7 +134,7 @@ rule draw_evaluations:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_evaluations"),
+        *code_of("draw_evaluations"),
         networks=NETWORKS,
     message:
         "Draw accuracy, precision and recall, and calibration of the networks"
@@ -159,7 +159,7 @@ rule draw_kernels:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("draw_kernels"),
+        *code_of("draw_kernels"),
         networks=ONE_OF_EACH,
     message:
         "Draw the first-layer kernels of the variants"
