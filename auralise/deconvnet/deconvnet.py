@@ -142,7 +142,7 @@ class Deconvnet:
         shape: Sequence[int] | None = None,
     ):
         if precision not in PRECISIONS:
-            raise NetworkError(f"precision must be one of {PRECISIONS}, got {precision!r}")
+            raise NetworkError(f"precision must be {' or '.join(PRECISIONS)}, got {precision!r}")
         self.device = _device(device)
         network = unwrapped(network)
         self.steps: list[Step] = []
