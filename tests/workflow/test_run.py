@@ -226,10 +226,10 @@ def test_what_runs_again_says_why_in_one_line(finished):
     line = "correlate_inputs runs again: code of auralise/attributes/correlation.py changed"
     for text in (original + "\nA_CHANGE = 1\n", original):
         path.write_text(text)
-        done = finished.run("--", table)
+        done = finished.run(table)
         assert done.returncode == 0, done.stdout
         assert done.stdout.splitlines().count(line) == 1
-    assert line not in finished.run("--", table).stdout
+    assert line not in finished.run(table).stdout
 
 
 def test_every_rule_has_its_script_log_and_resources(repository):
