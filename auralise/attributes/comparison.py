@@ -1,4 +1,4 @@
-"""What the correlations of a layer come to, and how trained networks differ from untrained ones.
+"""Summaries of the correlations by layer; trained networks versus untrained ones.
 
 Two questions are kept apart. *Do these networks differ?* is answered over their features; but
 the features of one network were learned together and are not independent, so the answer holds

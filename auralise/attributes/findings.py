@@ -284,7 +284,7 @@ def _pairs_left_out(variants: pd.DataFrame) -> str:
     if change.notna().any():
         row = trained.loc[change.idxmax()]
         text += (
-            f". Over features that have all of them the means are others by up to "
+            f". Over features that have all of them the means differ by up to "
             f"{change.max():.2f} (layer {row['layer']}, {row['attribute']}: "
             f"{_r(row['mean_complete'])} of {row['n_complete']} features instead of "
             f"{_r(row['mean'])} of {row['n_live']})"

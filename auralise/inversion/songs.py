@@ -94,7 +94,7 @@ def read_picture(
     time : float
         Where it begins (s), on the grid of frames.
     spectrum : ndarray, complex64, shape (n_stft_bins, n_frames)
-        Of the song around it: its ends are no ends of sound.
+        Computed with the surrounding audio.
 
     Raises
     ------

@@ -154,7 +154,7 @@ class TestFindings:
         variants.loc[chosen, list(changes)] = list(changes.values())
         text = write_findings("e", "maps", **tables)
         assert "live trained features have 25% to 100% of an attribute's pairs" in text
-        assert "are others by up to 0.30 (layer 2, key: " in text
+        assert "the means differ by up to 0.30 (layer 2, key: " in text
 
     def test_everything_is_counted(self, design):
         text = write_findings("e", "activations", **tables_of(experiment(2), design))
