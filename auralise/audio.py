@@ -1,11 +1,9 @@
 """Sound files, resampling and the short-time Fourier transform: samples ↔ spectra."""
 
 import logging
-import os
-import struct
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +12,26 @@ import soundfile
 import soxr
 
 from auralise.choices import HOP_LENGTH, N_FFT, SAMPLE_RATE
+from auralise.containers import Contents, View, read_contents
 from auralise.errors import AudioError, SettingsError
-from auralise.files import whole_file
+from auralise.files import printable, whole_file
+from auralise.errors import AudioError, SettingsError
+from auralise.files import printable, whole_file
 from auralise.songs import AUDIO_SUFFIXES
 
 log = logging.getLogger(__name__)
 
 BLOCK = 2**20  # frames of a sound file read at a time
 
+MANY_CHANNELS = 8  # with more, blocks are shorter
+
 SILENCE = 1e-5  # -100 dB below full scale, under one step of 16-bit audio
+CANCELLED = 0.03  # amplitude of a mix, relative to its loudest channel, that no stereo music has
+CHANNELS = ("left", "right", "mid", "side")
+
+TOLERANCE = 0.1  # s that a file may be shorter than its header says
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; what lies outside is a mistake of the header
+UNKNOWN_LENGTH = 2**60  # libsndfile says more samples than that where it does not know
 
 
 @dataclass(frozen=True)
@@ -194,16 +203,19 @@ class Stft:
         return -(-(self.n_fft // 2) // self.hop_length)
 
 
-def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
+def read_audio(path: str | Path, sample_rate: int, channel: str | None = None) -> np.ndarray:
     """Read a sound file as mono samples at the given rate.
 
-    Channels are averaged. Anything that libsndfile reads: WAV, FLAC, OGG, MP3, AU.
+    Anything that libsndfile reads. What can be decoded is what there is: where a header promises
+    more, a warning says so.
 
     Parameters
     ----------
     path : str or Path
     sample_rate : int
         Rate of the returned samples (Hz); the file is resampled to it.
+    channel : {'left', 'right', 'mid', 'side'}, optional
+        As in `mix`; the mean of all channels by default.
 
     Returns
     -------
@@ -212,13 +224,16 @@ def read_audio(path: str | Path, sample_rate: int) -> np.ndarray:
     Raises
     ------
     AudioError
-        The file is missing, empty, truncated, not audio, silent, or holds NaN or infinity.
+        The file is missing, empty, not audio, silent, or holds NaN or infinity; its channels
+        cancel; or its sample rate is not one of sound.
     """
-    return np.concatenate(list(_read_blocks(Path(path), sample_rate)))
+    return np.concatenate(list(_read_blocks(Path(path), sample_rate, channel)))
 
 
 @contextmanager
-def map_audio(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
+def map_audio(
+    path: str | Path, sample_rate: int, channel: str | None = None
+) -> Iterator[np.ndarray]:
     """As `read_audio`, for a file of any length: its samples lie on disk and are mapped.
 
     Parameters
@@ -226,6 +241,8 @@ def map_audio(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
     path : str or Path
     sample_rate : int
         Rate of the samples (Hz).
+    channel : {'left', 'right', 'mid', 'side'}, optional
+        As in `mix`; the mean of all channels by default.
 
     Yields
     ------
@@ -238,80 +255,243 @@ def map_audio(path: str | Path, sample_rate: int) -> Iterator[np.ndarray]:
         As `read_audio`.
     """
     with tempfile.TemporaryFile() as file:
-        for block in _read_blocks(Path(path), sample_rate):
+        for block in _read_blocks(Path(path), sample_rate, channel):
             file.write(block.tobytes())
         file.flush()
         yield np.memmap(file, np.float32, "c")
 
 
-def _read_blocks(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
+def mix(frames: np.ndarray, channel: str | None = None) -> np.ndarray:
+    """Make one signal of a sound's channels.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (n_samples, n_channels)
+    channel : {'left', 'right', 'mid', 'side'}, optional
+        The first channel, the second, half their sum, half their difference. By default the
+        mean of all channels.
+
+    Returns
+    -------
+    ndarray, shape (n_samples,)
+
+    Raises
+    ------
+    AudioError
+        'side' of a single channel. Its 'left', 'right' and 'mid' are the channel itself.
+    """
+    if channel is None:
+        return frames.mean(axis=1)
+    if channel == "side" and frames.shape[1] == 1:
+        raise AudioError("has one channel, and so no difference of channels; choose another one")
+    left, right = frames[:, 0], frames[:, min(1, frames.shape[1] - 1)]
+    return {
+        "left": left,
+        "right": right,
+        "mid": (left + right) / 2,
+        "side": (left - right) / 2,
+    }[channel]
+
+
+def _read_blocks(
+    path: Path, sample_rate: int, channel: str | None = None, asked: float = 0.0
+) -> Iterator[np.ndarray]:
     """Mono samples at the given rate, some seconds at a time; checks as `read_audio` says."""
-    resampler = None
-    for frames, own_rate in read_frames(path):
-        if resampler is None and own_rate != sample_rate:
-            resampler = soxr.ResampleStream(own_rate, sample_rate, 1)
-        samples = frames.mean(axis=1)
-        yield samples if resampler is None else resampler.resample_chunk(samples)
+    resampler, rate, n_samples = None, sample_rate, 0
+    for frames, own_rate in read_frames(path, asked, channel):
+        if own_rate != rate:  # the first block, or another link of a chained file
+            if resampler is not None:
+                block = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+                n_samples += len(block)
+                yield block
+            is_given = own_rate == sample_rate
+            resampler = None if is_given else soxr.ResampleStream(own_rate, sample_rate, 1)
+            rate = own_rate
+        samples = mix(frames, channel)
+        block = samples if resampler is None else resampler.resample_chunk(samples)
+        n_samples += len(block)
+        yield block
     if resampler is not None:
-        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        block = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        n_samples += len(block)
+        yield block
+    if n_samples == 0:
+        raise AudioError(
+            f"{path}: too short, no sample is left of it at {sample_rate} Hz (its own rate is "
+            f"{rate} Hz); remove it"
+        )
 
 
-def read_frames(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+def read_frames(
+    path: Path, asked: float = 0.0, channel: str | None = None
+) -> Iterator[tuple[np.ndarray, int]]:
     """Decode a sound file some seconds at a time, at its own rate and with all its channels.
+
+    All that is known of files whose headers are wrong is here and in `auralise.containers`.
 
     Parameters
     ----------
     path : Path
+    asked : float
+        How much of the file is needed (s). Where its header promises more than there is, and
+        less than this is there, it is an error, as is sound that is missing in the middle. If 0,
+        these are warnings.
+    channel : {'left', 'right', 'mid', 'side'}, optional
+        What of the channels will be used (see `mix`), and must therefore not be silent.
 
     Yields
     ------
     frames : ndarray, float32, shape (any, n_channels)
     sample_rate : int
-        The file's own (Hz).
+        The file's own (Hz). It changes where a chained file does.
 
     Raises
     ------
     AudioError
         As `read_audio`: at once, or at the end for what only shows when all is read.
     """
-    if not path.is_file():
-        raise AudioError(f"{path}: no such file")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path}: the file is empty (0 bytes); replace or remove it")
-    n_read, n_bad, peak = 0, 0, 0.0
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.format == "RAW":
-                raise soundfile.LibsndfileError(1)  # what libsndfile makes of any '.au'
-            declared = file.frames
-            while len(frames := file.read(BLOCK, dtype="float32", always_2d=True)):
-                n_read += len(frames)
-                n_bad += int(np.count_nonzero(~np.isfinite(frames).all(axis=1)))
-                peak = max(peak, float(np.abs(frames.mean(axis=1)).max()))
-                yield frames, file.samplerate
-    except soundfile.LibsndfileError as error:
+    contents = _open_contents(path)
+    tally = _Tally(channel)
+    declared, failure = 0.0, None
+    for pieces in contents.links:
+        try:
+            with (
+                nullcontext(path) if pieces is None else View(path, pieces) as source,
+                soundfile.SoundFile(source) as file,
+            ):
+                if file.format == "RAW":
+                    raise soundfile.LibsndfileError(1)  # what libsndfile makes of any '.au'
+                _refuse_rate(path, file.samplerate)
+                n_samples = contents.n_samples or file.frames
+                if n_samples < UNKNOWN_LENGTH:
+                    declared += n_samples / file.samplerate
+                for frames in _decode(file, n_samples):
+                    tally.add(path, frames, file.samplerate)
+                    yield frames, file.samplerate
+        except soundfile.LibsndfileError as error:
+            failure = error.error_string.rstrip(". ") or "damaged"
+            break
+        except OSError as error:
+            raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if tally.n_read == 0 and failure:
         raise AudioError(
-            f"{path}: cannot be read as audio ({error.error_string.rstrip('. ')}); "
+            f"{path}: cannot be read as audio ({failure}); "
             f"expected one of {', '.join(AUDIO_SUFFIXES)}; replace, convert or remove it"
-        ) from None
-    missing = _missing_bytes(path)
-    if missing or 0 < n_read < declared:
-        what = f"{missing} bytes" if missing else f"{declared - n_read} samples"
-        raise AudioError(
-            f"{path}: truncated, {what} fewer than its header declares; "
-            "copy it again from where it came, or remove it"
         )
-    if n_read == 0:
-        raise AudioError(f"{path}: holds no samples; replace or remove it")
-    if n_bad:
+    if contents.share > 0:
+        declared = max(declared, tally.seconds / contents.share)
+    _judge_length(path, contents, tally.seconds, declared, asked)
+    tally.judge(path)
+
+
+def _open_contents(path: Path) -> Contents:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise AudioError(f"{printable(path)}: its name is not text in UTF-8; rename it") from None
+    try:
+        if not path.is_file():
+            raise AudioError(f"{path}: no such file")
+        if path.stat().st_size == 0:
+            raise AudioError(f"{path}: the file is empty (0 bytes); replace or remove it")
+        return read_contents(path)
+    except PermissionError:
+        raise AudioError(f"{path}: may not be read; change its permissions") from None
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _refuse_rate(path: Path, rate: int) -> None:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise AudioError(
-            f"{path}: {n_bad} of {n_read} samples are NaN or infinite; export it again"
+            f"{path}: its header declares {rate:,} samples per second; expected {LOWEST_RATE:,} to "
+            f"{HIGHEST_RATE:,}; export it again"
         )
-    if peak < SILENCE:
-        raise AudioError(
-            f"{path}: silent (peak below {20 * np.log10(SILENCE):.0f} dB), "
-            "there is nothing to explain; remove it"
-        )
+
+
+def _decode(file: soundfile.SoundFile, n_samples: int) -> Iterator[np.ndarray]:
+    """Blocks of an open file; what was decoded before an error comes before the error."""
+    block = max(1, min(BLOCK, BLOCK * MANY_CHANNELS // file.channels))
+    while n_samples > 0:
+        # The formats in which decoding can fail hold whole numbers: NaN is what was not decoded.
+        frames = np.full((min(block, n_samples), file.channels), np.nan, np.float32)
+        try:
+            frames = file.read(out=frames)
+        except soundfile.LibsndfileError:
+            bad = np.isnan(frames).any(axis=1)
+            yield frames[: int(bad.argmax()) if bad.any() else len(frames)]
+            raise
+        if len(frames) == 0:
+            return
+        n_samples -= len(frames)
+        yield frames
+
+
+class _Tally:
+    """What is known of a sound when all its blocks were seen."""
+
+    def __init__(self, channel: str | None):
+        self.n_read, self.seconds = 0, 0.0
+        self._channel, self._n_bad, self._peak = channel, 0, 0.0
+        self._peak_of_channels, self._energy, self._energy_of_channels = 0.0, 0.0, 0.0
+
+    def add(self, path: Path, frames: np.ndarray, rate: int) -> None:
+        if len(frames) == 0:
+            return
+        self.n_read += len(frames)
+        self.seconds += len(frames) / rate
+        self._n_bad += int(np.count_nonzero(~np.isfinite(frames).all(axis=1)))
+        try:
+            mixed = mix(frames, self._channel)
+        except AudioError as error:
+            raise AudioError(f"{path}: {error}") from None
+        self._peak = max(self._peak, float(np.abs(mixed).max()))
+        if frames.shape[1] > 1 and self._channel is None:
+            self._peak_of_channels = max(self._peak_of_channels, float(np.abs(frames).max()))
+            self._energy += float(np.vdot(mixed, mixed))
+            self._energy_of_channels += float(np.einsum("ij,ij->j", frames, frames).max())
+
+    def judge(self, path: Path) -> None:
+        """Refuse a sound of which nothing can be made."""
+        if self.n_read == 0:
+            raise AudioError(f"{path}: holds no samples; replace or remove it")
+        if self._n_bad:
+            raise AudioError(
+                f"{path}: {self._n_bad} of {self.n_read} samples are NaN or infinite; export it "
+                "again"
+            )
+        cancels = self._energy < CANCELLED**2 * self._energy_of_channels
+        if self._peak_of_channels >= SILENCE and cancels:
+            raise AudioError(
+                f"{path}: its channels cancel: each holds sound, but their mean is (nearly) "
+                "silent; use one of them or their difference (auralise explain --channel left, "
+                "right or side), or export it as mono"
+            )
+        if self._peak < SILENCE:
+            of_channel = f" in its channel '{self._channel}'" if self._channel else ""
+            raise AudioError(
+                f"{path}: silent{of_channel} (peak below {20 * np.log10(SILENCE):.0f} dB), "
+                "there is nothing to explain; remove it"
+            )
+
+
+def _judge_length(
+    path: Path, contents: Contents, decoded: float, declared: float, asked: float
+) -> None:
+    """Hold what was decoded against what was declared and asked (s)."""
+    for remark in contents.remarks:
+        log.warning("%s: %s (%.2f s)", path, remark, decoded)
+    if contents.hole:
+        what = f"{contents.hole}: sound is missing in the middle"
+        if asked > 0:
+            raise AudioError(f"{path}: {what}; copy it again from where it came, or remove it")
+        log.warning("%s: %s; what follows sounds too early", path, what)
+    if declared - decoded < TOLERANCE:
+        return
+    what = f"truncated, {decoded:.2f} s of the {declared:.2f} s that its header declares are there"
+    if decoded < asked - TOLERANCE:
+        raise AudioError(f"{path}: {what}; copy it again from where it came, or remove it")
+    log.warning("%s: %s, and are used", path, what)
 
 
 def read_excerpt(path: str | Path, sample_rate: int, start: float, duration: float) -> np.ndarray:
@@ -332,16 +512,21 @@ def read_excerpt(path: str | Path, sample_rate: int, start: float, duration: flo
     Raises
     ------
     AudioError
-        As `read_audio`; or the excerpt begins after the end of the file, or is silent.
+        As `read_audio`; or the excerpt begins after the end of the file, is silent, or is cut
+        short in a file that promises more.
     """
-    samples = read_audio(path, sample_rate)
     first, n_samples = round(start * sample_rate), round(duration * sample_rate)
-    if first >= len(samples):
+    kept, total = [np.zeros(0, np.float32)], 0
+    for block in _read_blocks(Path(path), sample_rate, asked=start + duration):
+        # Only the excerpt is kept, but all is read: faults may show at the end.
+        kept.append(block[max(0, first - total) : max(0, first + n_samples - total)])
+        total += len(block)
+    excerpt = np.concatenate(kept)
+    if first >= total:
         raise AudioError(
-            f"{path}: lasts {len(samples) / sample_rate:.2f} s, but the excerpt begins at "
+            f"{path}: lasts {total / sample_rate:.2f} s, but the excerpt begins at "
             f"{start:g} s; choose an earlier start or a longer file"
         )
-    excerpt = samples[first : first + n_samples]
     if np.abs(excerpt).max() < SILENCE:
         raise AudioError(
             f"{path}: silent between {start:g} s and {start + duration:g} s; choose another start"
@@ -397,25 +582,3 @@ def create_audio(path: str | Path, sample_rate: int) -> Iterator[soundfile.Sound
         soundfile.SoundFile(partial, "w", sample_rate, 1, subtype="PCM_16") as file,
     ):
         yield file
-
-
-def _missing_bytes(path: Path) -> int:
-    """Bytes of sound that a WAV or AU header declares and the file does not hold.
-
-    libsndfile shortens such files silently. Sizes that say "unknown" (streamed files) count
-    as nothing missing.
-    """
-    unknown = (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFFFFF - 36)
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] == b".snd" and len(head) == 12:
-            offset, declared = struct.unpack(">II", head[4:12])
-            return 0 if declared in unknown else max(0, offset + declared - size)
-        if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-            while len(chunk := file.read(8)) == 8:
-                name, declared = struct.unpack("<4sI", chunk)
-                if name == b"data":
-                    return 0 if declared in unknown else max(0, file.tell() + declared - size)
-                file.seek(declared + declared % 2, os.SEEK_CUR)
-    return 0

@@ -228,6 +228,11 @@ def not_replaceable(path: Path, reason: str) -> SettingsError:
     )
 
 
+def printable(name: object) -> str:
+    """A name that any log takes: what is not UTF-8 in it is spelt out."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
 def sha256_of_file(path: str | Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with Path(path).open("rb") as file:

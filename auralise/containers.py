@@ -1,0 +1,330 @@
+"""Sound files' containers: where the sound lies, and how much of it a header promises.
+
+Headers are wrong in many ways: a program that writes into a pipe cannot know the length, MP3 files
+may have none, tags are in front and behind, and Ogg files are chained. libsndfile trusts headers;
+this module reads the structure, and hands libsndfile a view of the file that it reads rightly.
+"""
+
+import io
+import mmap
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# A piece of a view: bytes of its own, (start, stop) in the file, or a number of zeros.
+Piece = bytes | tuple[int, int] | int
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a sound file.
+
+    Attributes
+    ----------
+    links : tuple of (tuple of Piece, or None)
+        What is to be decoded, one after the other; None is the file as it is.
+    share : float
+        Of the sound that the header declares, how much is there; 1 where it does not say.
+    remarks : tuple of str
+        What a user should know.
+    hole : str
+        What says that sound is missing in the middle; empty if none is.
+    n_samples : int, optional
+        How many samples (of each channel) a link has, where libsndfile cannot know.
+    """
+
+    links: tuple[tuple[Piece, ...] | None, ...] = (None,)
+    share: float = 1.0
+    remarks: tuple[str, ...] = ()
+    hole: str = ""
+    n_samples: int | None = None
+
+
+def read_contents(path: Path) -> Contents:
+    """Find the sound in a file, by its structure alone; nothing is decoded.
+
+    Parameters
+    ----------
+    path : Path
+        Not empty.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[:4] == b".snd":
+            return _read_au(data)
+        if data[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM"):
+            return _read_chunks(data)
+        if data[:4] == b"OggS":
+            return _read_ogg(data)
+        start = _skip_tags(data, 0)
+        if start or data[0] == 0xFF or path.suffix.lower() == ".mp3":
+            return _read_mp3(data, start)
+    return Contents()
+
+
+class View(io.RawIOBase):
+    """A file put together from pieces of another, for libsndfile to read.
+
+    Parameters
+    ----------
+    path : Path
+    pieces : sequence of Piece
+    """
+
+    def __init__(self, path: Path, pieces: Sequence[Piece]):
+        super().__init__()
+        self._file = path.open("rb")
+        self._pieces = []
+        self._length = 0
+        for piece in pieces:
+            length = _length(piece)
+            self._pieces.append((self._length, length, piece))
+            self._length += length
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}
+        self._position = max(0, origin[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer) -> int:
+        wanted, done = memoryview(buffer).cast("B"), 0
+        for start, length, piece in self._pieces:
+            skipped = self._position - start
+            count = min(length - skipped, len(wanted) - done)
+            if skipped < 0 or count <= 0:
+                continue
+            if isinstance(piece, bytes):
+                found = piece[skipped : skipped + count]
+            elif isinstance(piece, int):
+                found = bytes(count)
+            else:
+                self._file.seek(piece[0] + skipped)
+                found = self._file.read(count)
+            wanted[done : done + len(found)] = found
+            done += len(found)
+            self._position += len(found)
+        return done
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _length(piece: Piece) -> int:
+    if isinstance(piece, int):
+        return piece
+    return len(piece) if isinstance(piece, bytes) else piece[1] - piece[0]
+
+
+def _is_unknown(size: int) -> bool:
+    """Whether a size is one that programs write when they do not know it yet.
+
+    They write the largest number of 31 or 32 bits, less some header or rounded to some block.
+    """
+    return abs(size - 0x7FFFFFFF) <= 2**16 or 0xFFFFFFFF - size <= 2**16
+
+
+def _read_au(data: mmap.mmap) -> Contents:
+    if len(data) < 24:
+        return Contents()
+    offset, declared = struct.unpack(">II", data[4:12])
+    there = len(data) - offset
+    if declared == 0 and there > 0:
+        pieces = (data[:8], b"\xff\xff\xff\xff", (12, len(data)))
+        return Contents((pieces,), remarks=(_declares_nothing(there),))
+    return Contents(share=_share(there, declared))
+
+
+def _read_chunks(data: mmap.mmap) -> Contents:
+    """RIFF and its kin (WAV), and AIFF."""
+    order = ">" if data[:4] in (b"RIFX", b"FORM") else "<"
+    if len(data) < 12:
+        return Contents()
+    (whole,) = struct.unpack_from(order + "I", data, 4)
+    large, place = None, 12
+    while place + 8 <= len(data):
+        name, declared = struct.unpack_from(order + "4sI", data, place)
+        place += 8
+        if name == b"ds64" and place + 16 <= len(data):
+            (large,) = struct.unpack_from("<Q", data, place + 8)
+        if name in (b"data", b"SSND"):
+            there = len(data) - place
+            # A file without sound declares 0 too, but what lies behind it is in the whole.
+            if name == b"data" and declared == 0 and there > 0 and whole + 8 <= place:
+                size = struct.pack(order + "I", min(there, 0xFFFFFFFF))
+                pieces = (data[: place - 4], size, (place, len(data)))
+                return Contents((pieces,), remarks=(_declares_nothing(there),))
+            if declared == 0xFFFFFFFF and large:
+                return Contents(share=min(1.0, there / large))
+            return Contents(share=_share(there, declared))
+        place += declared + declared % 2
+    return Contents()
+
+
+def _share(there: int, declared: int) -> float:
+    return 1.0 if declared == 0 or _is_unknown(declared) else min(1.0, max(0, there) / declared)
+
+
+def _declares_nothing(there: int) -> str:
+    return f"its header declares 0 bytes of sound, but {there} lie behind it and are read"
+
+
+def _read_ogg(data: mmap.mmap) -> Contents:
+    """Find the links of a chain: each begins with a page of its own kind, behind other pages."""
+    starts, hole, ended = [0], "", {}
+    last: dict[int, int] = {}
+    in_heads = True
+    for place, kind, serial, number in _ogg_pages(data):
+        begins = bool(kind & 2)
+        if begins and not in_heads:
+            starts.append(place)
+            last.clear()
+        in_heads = begins
+        if serial in last and number != last[serial] + 1 and not hole:
+            hole = f"pages of the Ogg stream are missing at byte {place}"
+        last[serial], ended[serial] = number, bool(kind & 4)
+    remarks = () if all(ended.values()) else ("cut short: its Ogg stream has no end",)
+    if len(starts) == 1:
+        return Contents(remarks=remarks, hole=hole)
+    stops = [*starts[1:], len(data)]
+    links = tuple(((start, stop),) for start, stop in zip(starts, stops, strict=True))
+    return Contents(links, remarks=remarks, hole=hole)
+
+
+def _ogg_pages(data: mmap.mmap) -> Iterator[tuple[int, int, int, int]]:
+    """Start (byte), kind, serial and sequence number of each whole page."""
+    place = 0
+    while (place := data.find(b"OggS", place)) >= 0 and place + 27 <= len(data):
+        _, kind, _, serial, number, _, n_segments = struct.unpack_from("<BBqIIIB", data, place + 4)
+        segments = data[place + 27 : place + 27 + n_segments]
+        stop = place + 27 + n_segments + sum(segments)
+        if stop > len(data):
+            return
+        yield place, kind, serial, number
+        place = stop
+
+
+def _skip_tags(data: mmap.mmap, place: int) -> int:
+    """Where the ID3 and APE tags that begin at a place end."""
+    while True:
+        if data[place : place + 3] == b"ID3" and place + 10 <= len(data):
+            a, b, c, d = data[place + 6 : place + 10]
+            footer = 10 * bool(data[place + 5] & 0x10)
+            place += 10 + (a << 21 | b << 14 | c << 7 | d) + footer
+        elif data[place : place + 8] == b"APETAGEX" and place + 32 <= len(data):
+            size, _, flags = struct.unpack_from("<III", data, place + 12)
+            # The size holds the items and the footer; a footer alone has its items in front.
+            place += 32 + (size if flags & 0x20000000 else 0)
+        elif data[place : place + 3] == b"TAG":
+            place += 128
+        else:
+            return min(place, len(data))
+
+
+BIT_RATES = {  # of layer III, kbit/s, by version of MPEG
+    1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+SAMPLE_RATES = (44100, 48000, 32000)
+HEADER_TOLERANCE = 0.1  # s that an MP3 header may be wrong by
+LONGEST_FRAME = 1441  # bytes: 320 kbit/s at 32 kHz
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """An MPEG audio frame of layer III: its length (bytes), samples, rate (Hz) and tag's place."""
+
+    length: int
+    n_samples: int
+    sample_rate: int
+    tag: int
+
+
+def _read_frame(data: mmap.mmap, place: int) -> _Frame | None:
+    if place + 4 > len(data):
+        return None
+    first, second, third, fourth = data[place : place + 4]
+    version, rate, bits = second >> 3 & 3, third >> 2 & 3, third >> 4
+    if first != 0xFF or second & 0xE6 != 0xE2 or version == 1 or rate == 3 or bits in (0, 15):
+        return None
+    of_first = version == 3
+    sample_rate = SAMPLE_RATES[rate] >> (0 if of_first else 1 if version == 2 else 2)
+    bit_rate = 1000 * BIT_RATES[1 if of_first else 2][bits]
+    length = (144 if of_first else 72) * bit_rate // sample_rate + (third >> 1 & 1)
+    is_mono = fourth >> 6 == 3
+    side = (17 if is_mono else 32) if of_first else (9 if is_mono else 17)
+    return _Frame(length, 1152 if of_first else 576, sample_rate, place + 4 + side)
+
+
+def _read_mp3(data: mmap.mmap, place: int) -> Contents:
+    """Count the frames; where no header says as many, let nothing but them be read."""
+    pieces: list[tuple[int, int]] = []  # runs of frames without the frames that are headers
+    model: _Frame | None = None
+    n_frames, declared, hole = 0, 0, ""
+    while True:
+        place = _skip_tags(data, place)
+        frame = _read_frame(data, place)
+        if frame is None or (model and frame.sample_rate != model.sample_rate):
+            found = _find_frame(data, place, model)
+            if found is None:
+                break
+            if model and n_frames:
+                seconds = n_frames * model.n_samples / model.sample_rate
+                hole = hole or f"{found - place} bytes at {seconds:.1f} s are no MP3 frames"
+            place = found
+            continue
+        if place + frame.length > len(data):
+            break
+        model = model or frame
+        header = _frames_declared(data, place, frame)
+        if header is None:
+            n_frames += 1
+            if pieces and pieces[-1][1] == place:
+                pieces[-1] = pieces[-1][0], place + frame.length
+            else:
+                pieces.append((place, place + frame.length))
+        else:
+            declared += header
+        place += frame.length
+    if model is None or n_frames < 2:
+        return Contents()
+    tolerated = HEADER_TOLERANCE * model.sample_rate / model.n_samples
+    if declared and len(pieces) == 1 and declared >= n_frames - tolerated:
+        return Contents(share=min(1.0, n_frames / declared), hole=hole)
+    # libsndfile guesses the number of frames from the length of the file and of the first frame,
+    # and stops there. Zeros behind the sound let it guess too many.
+    filler = n_frames * LONGEST_FRAME
+    share = min(1.0, n_frames / declared) if declared else 1.0
+    return Contents(((*pieces, filler),), share, (), hole, n_frames * model.n_samples)
+
+
+def _find_frame(data: mmap.mmap, place: int, model: _Frame | None) -> int | None:
+    """Where the next frame is that another one follows."""
+    while (place := data.find(b"\xff", place + 1)) >= 0:
+        frame = _read_frame(data, place)
+        if frame is None or (model and frame.sample_rate != model.sample_rate):
+            continue
+        following = _read_frame(data, place + frame.length)
+        if following and following.sample_rate == frame.sample_rate:
+            return place
+    return None
+
+
+def _frames_declared(data: mmap.mmap, place: int, frame: _Frame) -> int | None:
+    """The number that a Xing, Info or VBRI frame declares (0: it does not say); None: no header."""
+    if data[frame.tag : frame.tag + 4] in (b"Xing", b"Info"):
+        flags, number = struct.unpack(">II", data[frame.tag + 4 : frame.tag + 12].ljust(8, b"\0"))
+        return number if flags & 1 else 0
+    if data[place + 36 : place + 40] == b"VBRI":
+        return struct.unpack(">I", data[place + 50 : place + 54].ljust(4, b"\0"))[0]
+    return None
