@@ -15,8 +15,6 @@ from auralise.choices import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from auralise.containers import Contents, View, read_contents
 from auralise.errors import AudioError, SettingsError
 from auralise.files import printable, whole_file
-from auralise.errors import AudioError, SettingsError
-from auralise.files import printable, whole_file
 from auralise.songs import AUDIO_SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -27,7 +25,6 @@ MANY_CHANNELS = 8  # with more, blocks are shorter
 
 SILENCE = 1e-5  # -100 dB below full scale, under one step of 16-bit audio
 CANCELLED = 0.03  # amplitude of a mix, relative to its loudest channel, that no stereo music has
-CHANNELS = ("left", "right", "mid", "side")
 
 TOLERANCE = 0.1  # s that a file may be shorter than its header says
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; what lies outside is a mistake of the header

@@ -1,43 +1,169 @@
-"""The songs to explain: sound files in a folder, each named by its stem."""
+"""Where sound is looked for: the formats that are read, and the songs of a folder."""
 
+import logging
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 
+import soundfile
+
 from auralise.errors import SettingsError
+from auralise.files import printable
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".au")
+log = logging.getLogger(__name__)
+
+# Endings of soundfile's formats. Left out are those that mostly hold something else (Matlab's) or
+# have no header to recognise them by.
+SUFFIXES_OF_FORMATS = {
+    "WAV": (".wav", ".wave"),
+    "FLAC": (".flac",),
+    "OGG": (".ogg", ".oga", ".opus"),
+    "MP3": (".mp3",),
+    "AU": (".au", ".snd"),
+    "AIFF": (".aiff", ".aif", ".aifc"),
+    "CAF": (".caf",),
+    "W64": (".w64",),
+    "RF64": (".rf64",),
+    "VOC": (".voc",),
+}
+AUDIO_SUFFIXES: tuple[str, ...] = tuple(
+    suffix
+    for format, suffixes in SUFFIXES_OF_FORMATS.items()
+    if format in soundfile.available_formats()
+    for suffix in suffixes
+)
+
+# Endings of sound that libsndfile does not read.
+UNREAD_SUFFIXES = tuple(
+    ".aac .ac3 .amr .ape .dff .dsf .m4a .m4b .m4p .mid .midi .mka .mp2 .mp4 .mpc .ra .ram .tta "
+    ".webm .wma .wv".split()
+)
+SYSTEM_FOLDERS = ("lost+found", "__MACOSX", "$RECYCLE.BIN", "System Volume Information")
 
 
-def find_songs(folder: str | Path) -> dict[str, Path]:
-    """Sound files of a folder by stem, sorted; hidden files are passed over.
+def is_hidden(path: Path) -> bool:
+    """Whether a name is hidden (AppleDouble ``._*`` among them) or belongs to a system."""
+    return path.name.startswith(".") or path.name in SYSTEM_FOLDERS
+
+
+def why_unread(path: Path) -> str | None:
+    """Why a file or folder that a user may take for sound is not one; None for what is read."""
+    suffix = path.suffix.lower()
+    if is_hidden(path):
+        return "hidden"
+    if suffix in UNREAD_SUFFIXES:
+        return f"{suffix} is not read; convert it, to .flac for instance"
+    if suffix not in AUDIO_SUFFIXES:
+        return "not sound, by its name"
+    if path.is_dir():
+        return "a folder"
+    if path.is_symlink() and not path.exists():
+        return "a link to a file that does not exist"
+    if not path.is_file():
+        return "not a plain file"
+    return None
+
+
+def list_folder(folder: Path, setting: str) -> list[Path]:
+    """What is in a folder, sorted by name.
+
+    Parameters
+    ----------
+    folder : Path
+    setting : str
+        What names the folder, for the message.
 
     Raises
     ------
     SettingsError
-        The folder is missing or holds no sound file, two files share a stem, or a name holds
-        a bracket that the workflow could not tell from a wildcard.
+        The folder may not be read.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise SettingsError(
+            f"{setting}: {printable(folder)} cannot be read ({error.strerror}); change its "
+            "permissions, or give another one"
+        ) from None
+
+
+def tell_passed_over(folder: Path, reasons: Sequence[tuple[Path, str]]) -> None:
+    """Name in the log each file that is passed over, those of one reason in one line.
+
+    Lost sound is a warning; what is hidden, or not sound by its name, is only noted.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in reasons:
+        by_reason.setdefault(reason, []).append(printable(path.name))
+    for reason, names in by_reason.items():
+        level = logging.INFO if reason in ("hidden", "not sound, by its name") else logging.WARNING
+        log.log(level, "%s: passed over (%s): %s", printable(folder), reason, ", ".join(names))
+
+
+def find_sounds(folder: str | Path, setting: str = "songs") -> list[Path]:
+    """Sound files of a folder, sorted by name; what is passed over is told in the log.
+
+    Parameters
+    ----------
+    folder : str or Path
+    setting : str
+        What names the folder, for messages.
+
+    Raises
+    ------
+    SettingsError
+        The folder is missing, may not be read, or holds no sound file.
     """
     folder = Path(folder)
     if not folder.is_dir():
         remedy = "give its folder" if folder.exists() else "create it and put songs there"
         remedy = "write '~' out" if str(folder).startswith("~") else remedy
-        raise SettingsError(f"songs: {folder} is not a folder; {remedy}")
+        raise SettingsError(f"{setting}: {folder} is not a folder; {remedy}")
+    paths = list_folder(folder, setting)
+    reasons = [(path, why_unread(path)) for path in paths]
+    tell_passed_over(folder, [(path, reason) for path, reason in reasons if reason])
+    sounds = [path for path, reason in reasons if reason is None]
+    if not sounds:
+        raise SettingsError(
+            f"{setting}: no sound file in {folder}; put at least one there, ending in "
+            f"{', '.join(AUDIO_SUFFIXES)}"
+        )
+    return sounds
+
+
+def shared_name(stem: str) -> str:
+    """What two names have in common that are one file on some machines."""
+    return unicodedata.normalize("NFC", stem).casefold()
+
+
+def find_songs(folder: str | Path) -> dict[str, Path]:
+    """Sound files of a folder by stem, sorted.
+
+    Raises
+    ------
+    SettingsError
+        As `find_sounds`; or two files would share their results, or a name holds what the
+        workflow cannot take.
+    """
     songs: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in AUDIO_SUFFIXES or path.name.startswith("."):
-            continue
-        if path.stem in songs:
-            raise SettingsError(
-                f"songs: {songs[path.stem]} and {path} have the same stem and would share their "
-                "results; rename or remove one of them"
+    found: dict[str, Path] = {}
+    for path in find_sounds(folder):
+        other = found.setdefault(shared_name(path.stem), path)
+        if other != path:
+            what = (
+                "have the same stem and would share their results"
+                if other.stem == path.stem
+                else "differ by nothing but upper and lower case, or by how accents are written, "
+                "and would share their results on some machines"
             )
+            raise SettingsError(f"songs: {other} and {path} {what}; rename or remove one of them")
         if set(path.stem) & set("{}<>\n"):
             raise SettingsError(
                 f"songs: rename {path}: braces, '<', '>' and line ends cannot be in a name"
             )
+        if printable(path) != str(path):
+            raise SettingsError(
+                f"songs: rename {printable(path)}: its name is not text in UTF-8"
+            )
         songs[path.stem] = path
-    if not songs:
-        raise SettingsError(
-            f"songs: no sound file in {folder}; put at least one there, ending in "
-            f"{', '.join(AUDIO_SUFFIXES)}"
-        )
     return songs

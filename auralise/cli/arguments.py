@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from auralise.errors import SettingsError
-from auralise.songs import find_songs
 
 HIGHEST_RATE = 768_000  # Hz
 DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
@@ -100,11 +99,16 @@ def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
     SettingsError
         A folder holds no song, or two songs would share their results.
     """
+    from auralise.songs import find_sounds, shared_name  # --help must not wait for libsndfile
+
     songs: dict[str, Path] = {}
+    found: dict[str, Path] = {}
     for given in paths:
-        for path in find_songs(given).values() if given.is_dir() else [given]:
-            other = songs.setdefault(path.stem, path)
-            if other.absolute() != path.absolute():
+        for path in find_sounds(given) if given.is_dir() else [given]:
+            other = found.setdefault(shared_name(path.stem), path)
+            if other is path:
+                songs[path.stem] = path
+            elif other.absolute() != path.absolute():
                 raise SettingsError(
                     f"{other} and {path} would both be written to '{path.stem}'; rename one, or "
                     "explain them into two folders"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.choices import DURATION, LOUDNESS, MODES, PRECISIONS
+from auralise.choices import CHANNELS, DURATION, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     DONE,
     FAILED,
@@ -103,6 +103,12 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         "memory grows with it (default: %(default)s)",
     )
     add(
+        "--channel",
+        choices=CHANNELS,
+        help="of a stereo song: one channel, half the sum or half the difference of both "
+        "(default: the mean of all channels)",
+    )
+    add(
         "--mode",
         choices=MODES,
         default=MODES[0],
@@ -173,14 +179,14 @@ def run(options: argparse.Namespace) -> int:
         "precision": options.precision,
         "biases": options.biases,
         "assumptions": list(explainer.assumptions),
-    }
+    } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
     failures: list[Failure] = []
     with writing_to(options.out):
         for number, (song, path) in enumerate(songs.items(), start=1):
             print(f"song {number} of {len(songs)}: {path}", file=sys.stderr)
             try:
-                with map_audio(path, stft.sample_rate) as samples:
+                with map_audio(path, stft.sample_rate, options.channel) as samples:
                     explanation = explain_song(
                         samples,
                         explainer,
