@@ -1,5 +1,6 @@
-"""Whole files and folders or none, and what identifies their content."""
+"""Whole files and folders or none, tables of names, and what identifies a file's content."""
 
+import csv
 import errno
 import hashlib
 import json
@@ -10,10 +11,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
 from auralise.errors import SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -80,6 +85,51 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def write_table(path: str | Path, table: "pd.DataFrame") -> None:
+    """Write a table as CSV, whole or not at all; `read_table` gives the same names back.
+
+    Parameters
+    ----------
+    path : str or Path
+    table : DataFrame
+        Its index is not written.
+    """
+    text = table.select_dtypes(exclude=["number", "bool"])
+    # The csv module does not quote a carriage return, at which readers begin a new line.
+    returns = any("\r" in str(value) for _, column in text.items() for value in column)
+    quoting = csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False, quoting=quoting, errors="surrogateescape")
+
+
+def read_table(path: str | Path, names: Sequence[str] = ()) -> "pd.DataFrame":
+    """Read a table that `write_table` wrote.
+
+    Parameters
+    ----------
+    path : str or Path
+    names : sequence of str
+        Columns of text: ``1980``, ``NA``, ``000022`` and ``True`` stay what they are, and what
+        is empty is an empty text. Those that the table does not have are passed over. In the
+        other columns what is empty is missing.
+
+    Returns
+    -------
+    DataFrame
+    """
+    import pandas as pd  # here, because few of those who import this module need it
+
+    encoding = {"encoding": "utf-8", "encoding_errors": "surrogateescape"}
+    columns = pd.read_csv(path, nrows=0, **encoding).columns
+    return pd.read_csv(
+        path,
+        dtype={column: str for column in columns if column in names},
+        keep_default_na=False,
+        na_values={column: ["", "nan", "NaN"] for column in columns if column not in names},
+        **encoding,
+    )
 
 
 class Journal:

@@ -3,7 +3,7 @@
 import logging
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import soundfile
 
@@ -38,10 +38,12 @@ UNREAD_SUFFIXES = tuple(
     ".aac .ac3 .amr .ape .dff .dsf .m4a .m4b .m4p .mid .midi .mka .mp2 .mp4 .mpc .ra .ram .tta "
     ".webm .wma .wv".split()
 )
+# Reasons that are only noted: no sound is lost.
+UNTOLD = ("hidden", "not sound, by its name", "a folder")
 SYSTEM_FOLDERS = ("lost+found", "__MACOSX", "$RECYCLE.BIN", "System Volume Information")
 
 
-def is_hidden(path: Path) -> bool:
+def is_hidden(path: PurePath) -> bool:
     """Whether a name is hidden (AppleDouble ``._*`` among them) or belongs to a system."""
     return path.name.startswith(".") or path.name in SYSTEM_FOLDERS
 
@@ -51,12 +53,12 @@ def why_unread(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if is_hidden(path):
         return "hidden"
-    if suffix in UNREAD_SUFFIXES:
+    if suffix in UNREAD_SUFFIXES and not path.is_dir():
         return f"{suffix} is not read; convert it, to .flac for instance"
-    if suffix not in AUDIO_SUFFIXES:
-        return "not sound, by its name"
     if path.is_dir():
         return "a folder"
+    if suffix not in AUDIO_SUFFIXES:
+        return "not sound, by its name"
     if path.is_symlink() and not path.exists():
         return "a link to a file that does not exist"
     if not path.is_file():
@@ -96,7 +98,7 @@ def tell_passed_over(folder: Path, reasons: Sequence[tuple[Path, str]]) -> None:
     for path, reason in reasons:
         by_reason.setdefault(reason, []).append(printable(path.name))
     for reason, names in by_reason.items():
-        level = logging.INFO if reason in ("hidden", "not sound, by its name") else logging.WARNING
+        level = logging.INFO if reason in UNTOLD else logging.WARNING
         log.log(level, "%s: passed over (%s): %s", printable(folder), reason, ", ".join(names))
 
 

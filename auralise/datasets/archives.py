@@ -1,12 +1,17 @@
-"""Sound files out of a tar archive that may come from anywhere."""
+"""Sound files out of a tar or zip archive that may come from anywhere."""
 
+import errno
 import hashlib
 import logging
-import shutil
+import stat
+import struct
 import tarfile
+import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -14,12 +19,19 @@ from typing import IO
 from tqdm import tqdm
 
 from auralise.errors import AuraliseError
-from auralise.files import whole_folder
-from auralise.songs import AUDIO_SUFFIXES
+from auralise.files import printable, whole_folder
+from auralise.songs import AUDIO_SUFFIXES, UNREAD_SUFFIXES, is_hidden
 
 log = logging.getLogger(__name__)
 
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+UNREAD_ARCHIVES = (".zst", ".tzst", ".7z", ".rar", ".lz4")
+UNREAD_KINDS = {  # by how the file begins: who made it, and what unpacks it
+    b"\x28\xb5\x2f\xfd": ("Zstandard", "tar --zstd -xf"),
+    b"7z\xbc\xaf\x27\x1c": ("7-Zip", "7z x"),
+    b"Rar!": ("RAR", "unrar x"),
+    b"\x04\x22\x4d\x18": ("LZ4", "lz4 -d, then tar -xf"),
+}
 
 # Many times GTZAN (1,000 files, 1.3 GB); what is larger is a mistake or a trap.
 MAX_MEMBERS = 200_000
@@ -40,7 +52,18 @@ def is_url(path: str | None) -> bool:
 
 def is_archive(path: str | None) -> bool:
     """Whether a data set's path is an archive, at hand or to be fetched, not a folder."""
-    return path is not None and (is_url(path) or path.lower().endswith(ARCHIVE_SUFFIXES))
+    suffixes = (*ARCHIVE_SUFFIXES, *UNREAD_ARCHIVES)
+    return path is not None and (is_url(path) or path.lower().endswith(suffixes))
+
+
+@dataclass(frozen=True)
+class _Member:
+    """What an archive says of a member: its kind is 'file', 'folder' or what else it is."""
+
+    name: str
+    kind: str
+    size: int
+    open: Callable[[], IO[bytes] | None]
 
 
 def unpack_sounds(
@@ -50,7 +73,7 @@ def unpack_sounds(
     max_file_bytes: int = MAX_FILE_BYTES,
     max_bytes: int = MAX_BYTES,
 ) -> int:
-    """Unpack the sound files of a tar archive, compressed or not.
+    """Unpack the sound files of a zip or tar archive, compressed or not.
 
     Every member is looked at before anything of it is written. One that would lie outside
     `folder`, or is neither a plain file nor a folder, refuses the whole archive. Other files and
@@ -60,6 +83,7 @@ def unpack_sounds(
     Parameters
     ----------
     archive : str or Path
+        Its content says what it is, whatever its name.
     folder : str or Path
         Appears whole, or not at all.
     max_members, max_file_bytes, max_bytes : int
@@ -78,81 +102,171 @@ def unpack_sounds(
     archive = Path(archive)
     if not archive.is_file():
         raise ArchiveError(f"{archive}: no such file")
+    _refuse_unread(archive)
     n_files, n_bytes = 0, 0
+    unread: dict[str, int] = {}
     with _damage_is_named(archive), whole_folder(folder) as target:
-        for member, content in _members(archive, max_members):
+        for member in _members(archive, max_members):
             path = _place(archive, member)
-            if content is None or not _is_sound(path):
+            if member.kind != "file" or not _is_sound(path):
+                suffix = path.suffix.lower()
+                if suffix in UNREAD_SUFFIXES and not _is_hidden(path):
+                    unread[suffix] = unread.get(suffix, 0) + 1
                 continue
             n_bytes += member.size
             if member.size > max_file_bytes or n_bytes > max_bytes:
                 raise ArchiveError(
-                    f"{archive}: {member.name} is too large ({member.size:,} bytes, {n_bytes:,} in "
-                    f"all); expected at most {max_file_bytes:,} and {max_bytes:,}; unpack it "
-                    "yourself, if you trust it, and give the folder"
+                    f"{archive}: {printable(member.name)} is too large ({member.size:,} bytes, "
+                    f"{n_bytes:,} in all); expected at most {max_file_bytes:,} and "
+                    f"{max_bytes:,}; unpack it yourself, if you trust it, and give the folder"
                 )
-            place = target / path
-            place.parent.mkdir(parents=True, exist_ok=True)
-            if place.exists():
-                raise ArchiveError(f"{archive}: holds {member.name} twice")
-            with place.open("xb") as file:
-                shutil.copyfileobj(content, file, CHUNK)
+            _write(archive, member, target / path)
             n_files += 1
         if n_files == 0:
+            others = "".join(f"; {number} of {suffix}" for suffix, number in unread.items())
             raise ArchiveError(
                 f"{archive}: holds no sound file; expected some ending in "
-                f"{', '.join(AUDIO_SUFFIXES)}"
+                f"{', '.join(AUDIO_SUFFIXES)}{others}"
             )
+    for suffix, number in unread.items():
+        log.warning("%s: %d files ending in %s are passed over: not read", archive, number, suffix)
     return n_files
 
 
-def _members(archive: Path, max_members: int) -> Iterator[tuple[tarfile.TarInfo, IO | None]]:
-    """Members in their order, with the content of files."""
+def _refuse_unread(archive: Path) -> None:
+    with archive.open("rb") as file:
+        head = file.read(8)
+    for magic, (kind, remedy) in UNREAD_KINDS.items():
+        if head.startswith(magic):
+            raise ArchiveError(
+                f"{archive}: is packed by {kind}, which is not read; unpack it yourself "
+                f"({remedy}) and give the folder"
+            )
+
+
+def _write(archive: Path, member: _Member, place: Path) -> None:
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.exists():
+            raise ArchiveError(f"{archive}: holds {printable(member.name)} twice")
+        content = member.open()
+        assert content is not None
+        with content, place.open("xb") as file:
+            left = member.size
+            while chunk := content.read(min(CHUNK, left + 1)):
+                left -= len(chunk)
+                if left < 0:
+                    raise ArchiveError(
+                        f"{archive}: {printable(member.name)} is larger than the archive says; "
+                        "such an archive is not unpacked: look at where it comes from"
+                    )
+                file.write(chunk)
+    except (FileExistsError, NotADirectoryError):
+        raise ArchiveError(
+            f"{archive}: {printable(member.name)} would lie in a file of the archive that has the "
+            "name of its folder"
+        ) from None
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise ArchiveError(
+            f"{archive}: holds a name that is too long for the file system "
+            f"({printable(member.name)[:60]}…, {len(member.name):,} letters)"
+        ) from None
+
+
+def _members(archive: Path, max_members: int) -> Iterator[_Member]:
+    """Members in their order."""
+    with archive.open("rb") as file:
+        is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")
+    members = _zip_members if is_zip else _tar_members
+    for number, member in enumerate(tqdm(members(archive), "unpack", unit=" files")):
+        if number == max_members:
+            raise ArchiveError(f"{archive}: holds more than {max_members:,} members")
+        yield member
+
+
+def _tar_members(archive: Path) -> Iterator[_Member]:
     with tarfile.open(archive, "r:*") as tar:
-        for number, member in enumerate(tqdm(tar, "unpack", unit=" files")):
-            if number == max_members:
-                raise ArchiveError(f"{archive}: holds more than {max_members:,} members")
-            yield member, tar.extractfile(member) if member.isfile() else None
+        for member in tar:
+            kind = "file" if member.isfile() else "folder" if member.isdir() else "special"
+            if member.issym() or member.islnk():
+                kind = f"a link to {member.linkname}"
+            yield _Member(member.name, kind, member.size, partial(tar.extractfile, member))
         while tar.fileobj and tar.fileobj.read(CHUNK):
             pass  # to the end, where a compressed file's own checksum is
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as packed:
+        for member in packed.infolist():
+            mode = member.external_attr >> 16
+            kind = "folder" if member.is_dir() else "file"
+            if stat.S_ISLNK(mode):
+                kind = "a link to another file"
+            elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+                kind = "special"
+            # filename ends at a zero byte and has its backslashes turned; this is what is written.
+            name = member.orig_filename
+            yield _Member(name, kind, member.file_size, partial(packed.open, member))
 
 
 @contextmanager
 def _damage_is_named(archive: Path) -> Iterator[None]:
     damaged = (
-        f"{archive}: damaged or not a tar archive (%s); fetch it again, or unpack it yourself and "
-        "give the folder"
+        f"{archive}: damaged, or not a tar archive or zip (%s); fetch it again, or unpack it "
+        "yourself and give the folder"
     )
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, LZMAError) as error:
-        raise ArchiveError(damaged % error) from None
+    except ArchiveError:
+        raise
+    except RuntimeError as error:  # of zipfile, where a password is needed
+        raise ArchiveError(
+            f"{archive}: cannot be unpacked ({error}); unpack it yourself and give the folder"
+        ) from None
+    except NotImplementedError as error:  # a way of packing that zipfile does not know
+        raise ArchiveError(damaged % str(error)[:200]) from None
+    except (
+        tarfile.TarError,
+        zipfile.BadZipFile,
+        EOFError,
+        zlib.error,
+        LZMAError,
+        ValueError,
+        OverflowError,
+        struct.error,
+    ) as error:
+        raise ArchiveError(damaged % str(error)[:200]) from None
     except OSError as error:
         if error.errno is not None:  # of the disk, not of what gzip and bz2 found
             raise
         raise ArchiveError(damaged % error) from None
 
 
-def _place(archive: Path, member: tarfile.TarInfo) -> PurePosixPath:
+def _place(archive: Path, member: _Member) -> PurePosixPath:
     path = PurePosixPath(member.name)
     what = None
     if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
         what = "would lie outside the folder"
-    elif member.issym() or member.islnk():
-        what = f"is a link to {member.linkname}"
-    elif not member.isfile() and not member.isdir():
+    elif member.kind.startswith("a link"):
+        what = f"is {printable(member.kind)}"
+    elif member.kind == "special":
         what = "is neither a file nor a folder"
     if what:
         raise ArchiveError(
-            f"{archive}: {member.name} {what}; such an archive is not unpacked: look at where it "
-            "comes from"
+            f"{archive}: {printable(member.name)[:200]} {what}; such an archive is not unpacked: "
+            "look at where it comes from"
         )
     return path
 
 
+def _is_hidden(path: PurePosixPath) -> bool:
+    return any(is_hidden(PurePosixPath(part)) for part in path.parts)
+
+
 def _is_sound(path: PurePosixPath) -> bool:
-    hidden = any(part.startswith(".") for part in path.parts)
-    return path.suffix.lower() in AUDIO_SUFFIXES and not hidden
+    return path.suffix.lower() in AUDIO_SUFFIXES and not _is_hidden(path)
 
 
 def verify_checksum(

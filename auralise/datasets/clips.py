@@ -1,8 +1,12 @@
 """The clips of a data set: a folder ``<class>/<clip>`` → one table, split by clip."""
 
 import hashlib
-from collections.abc import Mapping
+import logging
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +17,17 @@ from tqdm import tqdm
 
 from auralise.audio import read_frames
 from auralise.errors import AudioError, SettingsError
-from auralise.songs import AUDIO_SUFFIXES
+from auralise.files import printable
+from auralise.songs import (
+    AUDIO_SUFFIXES,
+    UNTOLD,
+    is_hidden,
+    list_folder,
+    tell_passed_over,
+    why_unread,
+)
+
+log = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 
@@ -21,12 +35,13 @@ SPLITS = ("train", "validation", "test")
 FACTS = ("seconds", "sample_rate", "peak", "clipping", "sha256")
 
 KNOWN = "known: "  # begins the problems that a published list names
+PASSED_OVER = "passed over: "  # begins those of files that are no clips
 
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit sound
 
 
 def find_clips(folder: str | Path) -> pd.DataFrame:
-    """Sound files of a data set, sorted by name.
+    """Sound files of a data set, sorted by name; what is passed over is told in the log.
 
     Parameters
     ----------
@@ -42,26 +57,13 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
     Raises
     ------
     SettingsError
-        The folder does not exist, holds fewer than two classes, or two clips of one name.
+        The folder does not exist, holds fewer than two classes, or two clips of one name; or a
+        class may not be read, or holds only sound that is not read.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise SettingsError(f"dataset.path: {folder} is not a folder")
-    paths = sorted(
-        path
-        for path in folder.glob("*/*")
-        if path.suffix.lower() in AUDIO_SUFFIXES
-        and not path.name.startswith(".")
-        and not path.parent.name.startswith(".")
-    )
-    clips = pd.DataFrame(
-        {
-            "clip": [path.stem for path in paths],
-            "path": [str(path) for path in paths],
-            "genre": [path.parent.name for path in paths],
-        },
-        dtype=str,
-    )
+    paths = [path for _, sounds, _ in _classes(folder) for path in sounds]
+    paths.sort()
+    clips = _table(paths)
     if clips["genre"].nunique() < 2:
         raise SettingsError(
             f"dataset.path: {folder} holds {len(clips)} sound files in "
@@ -78,7 +80,112 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
     return clips
 
 
-def examine_clips(clips: pd.DataFrame, n_threads: int = 1) -> pd.DataFrame:
+def find_passed_over(folder: str | Path) -> pd.DataFrame:
+    """Sound files of a data set that are not read, each with its reason.
+
+    Returns
+    -------
+    DataFrame
+        As `examine_clips` returns it; ``problem`` begins with `PASSED_OVER`.
+    """
+    found = [
+        (path, reason)
+        for _, _, unread in _classes(Path(folder))
+        for path, reason in unread
+        if reason not in UNTOLD
+    ]
+    nothing = dict.fromkeys(FACTS, 0) | {"sha256": ""}
+    return _table([path for path, _ in found]).assign(
+        **nothing, problem=[PASSED_OVER + reason for _, reason in found]
+    )
+
+
+def mark_copies(clips: pd.DataFrame) -> pd.DataFrame:
+    """Pass over what a conversion has left beside its source: ``a.au.wav`` beside ``a.au``.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        As `examine_clips` returns it.
+    """
+    paths = set(clips["path"])
+    problems = [
+        f"{PASSED_OVER}a copy of {Path(source).name}"
+        if (source := str(Path(clip.path).with_suffix(""))) in paths
+        else clip.problem
+        for clip in clips.itertuples()
+    ]
+    return clips.assign(problem=problems)
+
+
+def _table(paths: Sequence[Path]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "clip": [path.stem for path in paths],
+            "path": [str(path) for path in paths],
+            "genre": [path.parent.name for path in paths],
+        },
+        dtype=str,
+    )
+
+
+def _classes(folder: Path) -> Iterator[tuple[Path, list[Path], list[tuple[Path, str]]]]:
+    """Folder, sounds and what is passed over of each class."""
+    if not folder.is_dir():
+        raise SettingsError(f"dataset.path: {folder} is not a folder")
+    for place in list_folder(folder, "dataset.path"):
+        if is_hidden(place):
+            continue
+        if place.is_symlink() and not place.exists():
+            raise SettingsError(
+                f"dataset.path: {printable(place)} is a link to nothing; mend or remove it"
+            )
+        if not place.is_dir():
+            continue
+        inside = [(path, why_unread(path)) for path in list_folder(place, "dataset.path")]
+        sounds = [path for path, reason in inside if reason is None]
+        unread = [(path, reason) for path, reason in inside if reason is not None]
+        if not sounds:
+            _refuse_lost_class(place, unread)
+        yield place, sounds, unread
+
+
+def _refuse_lost_class(place: Path, unread: Sequence[tuple[Path, str]]) -> None:
+    """Refuse a class all of whose sound would be left out; other folders are no classes."""
+    lost = [(path, reason) for path, reason in unread if reason not in UNTOLD]
+    deeper = next(
+        (path for path in place.rglob("*") if path.is_file() and why_unread(path) is None), None
+    )
+    if not lost and deeper is None:
+        return
+    what = (
+        f"none of its {len(lost)} sound files is read ({lost[0][0].name}: {lost[0][1]})"
+        if lost
+        else f"its sound lies deeper, such as {deeper}; expected <class>/<clip>"
+    )
+    raise SettingsError(
+        f"dataset.path: the class '{printable(place.name)}' would be left out: {printable(what)}; "
+        "mend that, or move the folder away"
+    )
+
+
+def tell_passed_over_clips(folder: str | Path) -> None:
+    """Name in the log what is passed over in a data set's folder, once for each reason."""
+    folder = Path(folder)
+    inside = list_folder(folder, "dataset.path")
+    beside = [place for place in inside if is_hidden(place) or not place.is_dir()]
+    tell_passed_over(
+        folder, [(place, why_unread(place) or "in no class folder") for place in beside]
+    )
+    for place, sounds, unread in _classes(folder):
+        tell_passed_over(place, unread)
+        if not sounds:
+            log.warning("%s: passed over: the folder holds no sound", printable(place))
+
+
+def examine_clips(
+    clips: pd.DataFrame, n_threads: int = 1, duration: float | None = None
+) -> pd.DataFrame:
     """Decode every clip once, at its own rate, and say what it is and what is wrong with it.
 
     Parameters
@@ -86,6 +193,9 @@ def examine_clips(clips: pd.DataFrame, n_threads: int = 1) -> pd.DataFrame:
     clips : DataFrame
         As `find_clips` returns it.
     n_threads : int
+    duration : float, optional
+        What a clip needs (s): one that is shorter than its header says is sound if it has that.
+        By default it needs all that its header declares.
 
     Returns
     -------
@@ -96,27 +206,27 @@ def examine_clips(clips: pd.DataFrame, n_threads: int = 1) -> pd.DataFrame:
         and it has no ``sha256``.
     """
     with ThreadPoolExecutor(n_threads) as pool:
-        found = pool.map(_examine, clips["path"])
+        found = pool.map(partial(_examine, duration or math.inf), clips["path"])
         rows = list(tqdm(found, "examine clips", total=len(clips), unit="clip"))
     return clips.assign(
         **{name: [row[name] for row in rows] for name in (*FACTS, "problem")},
     )
 
 
-def _examine(path: str) -> dict[str, Any]:
+def _examine(duration: float, path: str) -> dict[str, Any]:
     digest = hashlib.sha256()
-    n_frames, n_samples, n_full, peak, rate, problem = 0, 0, 0, 0.0, 0, ""
+    seconds, n_samples, n_full, peak, rate, problem = 0.0, 0, 0, 0.0, 0, ""
     try:
-        for frames, rate in read_frames(Path(path)):  # noqa: B007 (read after the loop)
+        for frames, rate in read_frames(Path(path), duration):  # noqa: B007 (read after the loop)
             level = np.nan_to_num(np.abs(frames), posinf=0.0)
-            n_frames, n_samples = n_frames + len(frames), n_samples + frames.size
+            seconds, n_samples = seconds + len(frames) / rate, n_samples + frames.size
             peak = max(peak, float(level.max()))
             n_full += int(np.count_nonzero(level >= FULL_SCALE))
             digest.update(frames.tobytes())
     except AudioError as error:
-        problem = str(error).removeprefix(f"{path}: ")
+        problem = str(error).removeprefix(f"{printable(path)}: ")
     return {
-        "seconds": round(n_frames / rate, 6) if rate else 0.0,
+        "seconds": round(seconds, 6),
         "sample_rate": rate,
         "peak": round(peak, 6),
         "clipping": round(n_full / n_samples, 6) if n_samples else 0.0,
@@ -179,7 +289,8 @@ def split_clips(
     Raises
     ------
     SettingsError
-        The fractions do not make one, or a class has too few clips for each split to get one.
+        The fractions do not make one, or a class has too few clips for each split to get one:
+        the reasons of those that are left out are counted.
     """
     if abs(sum(fractions) - 1) > 1e-6:
         raise SettingsError(
@@ -187,8 +298,8 @@ def split_clips(
             "fractions that make 1"
         )
     split = pd.Series("", index=clips.index, dtype=str)
-    usable = clips[clips["problem"] == ""]
-    for number, (genre, members) in enumerate(usable.groupby("genre", sort=True)):
+    for number, (genre, clips_of_genre) in enumerate(clips.groupby("genre", sort=True)):
+        members = clips_of_genre[clips_of_genre["problem"] == ""]
         shuffled = np.random.default_rng([seed, number]).permutation(members.index)
         stops = np.round(np.cumsum(fractions)[:2] * len(shuffled)).astype(int)
         for name, part in zip(SPLITS, np.split(shuffled, stops), strict=True):
@@ -196,9 +307,25 @@ def split_clips(
                 raise SettingsError(
                     f"class '{genre}' has {len(shuffled)} usable clips, too few for "
                     f"dataset.split {list(fractions)}: its {name} part is empty; add clips"
+                    + count_reasons(clips_of_genre)
                 )
             split[part] = name
     return clips.assign(split=split)
+
+
+def count_reasons(clips: pd.DataFrame) -> str:
+    """Why clips are left out and how many for each reason, as the end of a sentence."""
+    problems = clips.loc[clips["problem"] != "", "problem"]
+    # What follows names a clip or a number, and differs from clip to clip.
+    kinds = problems.str.removeprefix(PASSED_OVER).map(
+        lambda text: re.split(r"[,;(]|: | of ", text)[0].strip()
+    )
+    counts = kinds.value_counts(sort=False).sort_values(ascending=False, kind="stable")
+    if counts.empty:
+        return ""
+    reasons = ", ".join(f"{count} × {printable(kind)}" for kind, count in counts.items())
+    first = problems.iloc[0]
+    return f" (left out: {reasons}; such as {printable(first)})"
 
 
 def refuse_problems(clips: pd.DataFrame) -> None:
@@ -207,16 +334,17 @@ def refuse_problems(clips: pd.DataFrame) -> None:
     Parameters
     ----------
     clips : DataFrame
-        Problems that begin with `KNOWN` are those of published lists.
+        Problems that begin with `KNOWN` are those of published lists, with `PASSED_OVER` those
+        of files that are no clips.
 
     Raises
     ------
     SettingsError
         A table of the clips, and what to do.
     """
-    bad = clips[(clips["problem"] != "") & ~clips["problem"].str.startswith(KNOWN)]
+    bad = clips[(clips["problem"] != "") & ~clips["problem"].str.startswith((KNOWN, PASSED_OVER))]
     if len(bad):
-        lines = [f"  {row.path or row.clip}: {row.problem}" for row in bad.itertuples()]
+        lines = [f"  {printable(row.path or row.clip)}: {row.problem}" for row in bad.itertuples()]
         raise SettingsError(
             f"{len(bad)} of {len(clips)} clips cannot be used; mend or remove them, or set "
             "dataset.on_problem: exclude\n" + "\n".join(lines)

@@ -77,7 +77,8 @@ def find_songs_with_labels(folder: str | Path) -> pd.DataFrame:
 
 def _read_lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        # With or without a mark at the beginning; a name may hold what splitlines() splits at.
+        return path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({error}); expected text in UTF-8") from None
 

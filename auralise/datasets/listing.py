@@ -8,16 +8,20 @@ import pandas as pd
 from auralise.datasets.clips import (
     examine_clips,
     find_clips,
+    find_passed_over,
+    mark_copies,
     mark_replicas,
     refuse_problems,
     split_clips,
+    tell_passed_over_clips,
 )
 from auralise.datasets.gtzan.clips import (
+    find_genres,
     find_gtzan_clips,
     mark_gtzan_problems,
     split_as_published,
 )
-from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION, published
+from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION, GENRES, published
 
 FRACTIONS = (0.6, 0.2, 0.2)  # of training, validation and test, where no split is published
 
@@ -49,12 +53,19 @@ def list_clips(folder: str | Path, dataset: Mapping, n_threads: int = 1) -> pd.D
     """
     of_gtzan = dataset["name"] == "gtzan"
     as_published = of_gtzan and dataset["split"] is None
-    clips = examine_clips(find_gtzan_clips(folder) if of_gtzan else find_clips(folder), n_threads)
+    place = find_genres(folder) if of_gtzan else Path(folder)
+    tell_passed_over_clips(place)
+    duration = dataset["clip_duration"] or (DURATION if of_gtzan else None)
+    clips = find_gtzan_clips(folder) if of_gtzan else find_clips(folder)
+    clips = mark_copies(examine_clips(clips, n_threads, duration))
+    passed_over = find_passed_over(place)
+    if of_gtzan:
+        passed_over = passed_over[passed_over["genre"].isin(GENRES)]
+    if len(passed_over):
+        clips = pd.concat([clips, passed_over]).sort_values("path").reset_index(drop=True)
     if of_gtzan:
         clips = mark_gtzan_problems(
-            clips,
-            dataset["clips_per_class"] or CLIPS_PER_GENRE,
-            dataset["clip_duration"] or DURATION,
+            clips, dataset["clips_per_class"] or CLIPS_PER_GENRE, duration
         )
     clips = mark_replicas(clips, published().split if as_published else {})
     if dataset["on_problem"] == "stop":

@@ -6,10 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from auralise.datasets.clips import FACTS, KNOWN, SPLITS, find_clips
+from auralise.datasets.clips import (
+    FACTS,
+    KNOWN,
+    PASSED_OVER,
+    SPLITS,
+    count_reasons,
+    find_clips,
+)
 from auralise.datasets.gtzan.published import GENRES, SAMPLE_RATE, clip_name, published
 from auralise.errors import SettingsError
-from auralise.songs import AUDIO_SUFFIXES
+from auralise.songs import AUDIO_SUFFIXES, is_hidden, list_folder, why_unread
 
 log = logging.getLogger(__name__)
 
@@ -61,14 +68,16 @@ def find_genres(path: str | Path) -> Path:
 
 
 def _folders(folder: Path) -> Iterator[Path]:
-    return (below for below in folder.iterdir() if below.is_dir() and below.name[0] != ".")
+    inside = list_folder(folder, "dataset.path")
+    return (below for below in inside if below.is_dir() and not is_hidden(below))
 
 
 def _holds_genres(folder: Path) -> bool:
     """Two genres with sound in them: beside the sounds, some copies hold pictures of them."""
     genres = [below for below in _folders(folder) if below.name in GENRES]
     with_sound = sum(
-        any(file.suffix.lower() in AUDIO_SUFFIXES for file in genre.iterdir()) for genre in genres
+        any(why_unread(path) is None for path in list_folder(genre, "dataset.path"))
+        for genre in genres
     )
     return with_sound >= 2
 
@@ -101,6 +110,10 @@ def mark_gtzan_problems(clips: pd.DataFrame, clips_per_genre: int, duration: flo
         With a row for each clip that is missing, sorted by name. ``problem`` begins with
         `KNOWN` where the published lists exclude the clip, whatever else is wrong with it.
     """
+    clips, passed_over = (
+        clips[clips["problem"].str.startswith(PASSED_OVER) == is_passed_over]
+        for is_passed_over in (False, True)
+    )
     names = [clip_name(genre, number) for genre in GENRES for number in range(clips_per_genre)]
     gone = sorted(set(names) - set(clips["clip"]))
     missing = pd.DataFrame({"clip": gone, "genre": [name.split(".")[0] for name in gone]})
@@ -113,6 +126,8 @@ def mark_gtzan_problems(clips: pd.DataFrame, clips_per_genre: int, duration: flo
         _problem(clip, set(names), duration, facts.faults, facts.unreadable)
         for clip in clips.itertuples()
     ]
+    if len(passed_over):
+        clips = pd.concat([clips, passed_over]).sort_values("path").reset_index(drop=True)
     return clips
 
 
@@ -158,5 +173,6 @@ def split_as_published(clips: pd.DataFrame) -> pd.DataFrame:
                 raise SettingsError(
                     f"dataset.split: no usable clip of '{genre}' is in the published {name} "
                     "split; find the clips that clips.csv calls missing, or give three fractions"
+                    + count_reasons(members)
                 )
     return clips
