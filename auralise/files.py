@@ -20,6 +20,24 @@ from auralise.errors import SettingsError
 if TYPE_CHECKING:
     import pandas as pd
 
+# Columns that hold names, whatever the table.
+NAMES = (
+    "attribute",
+    "class",
+    "classifier",
+    "clip",
+    "file",
+    "genre",
+    "network",
+    "path",
+    "problem",
+    "sha256",
+    "signal",
+    "song",
+    "split",
+    "variant",
+)
+
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
@@ -104,7 +122,7 @@ def write_table(path: str | Path, table: "pd.DataFrame") -> None:
         table.to_csv(partial, index=False, quoting=quoting, errors="surrogateescape")
 
 
-def read_table(path: str | Path, names: Sequence[str] = ()) -> "pd.DataFrame":
+def read_table(path: str | Path, names: Sequence[str] = NAMES) -> "pd.DataFrame":
     """Read a table that `write_table` wrote.
 
     Parameters
@@ -122,14 +140,13 @@ def read_table(path: str | Path, names: Sequence[str] = ()) -> "pd.DataFrame":
     import pandas as pd  # here, because few of those who import this module need it
 
     encoding = {"encoding": "utf-8", "encoding_errors": "surrogateescape"}
-    columns = pd.read_csv(path, nrows=0, **encoding).columns
-    return pd.read_csv(
-        path,
-        dtype={column: str for column in columns if column in names},
-        keep_default_na=False,
-        na_values={column: ["", "nan", "NaN"] for column in columns if column not in names},
-        **encoding,
-    )
+    table = pd.read_csv(path, **encoding)
+    text = [name for name in table if name in names]
+    if text:
+        table[text] = pd.read_csv(path, usecols=text, dtype=str, keep_default_na=False, **encoding)[
+            text
+        ]
+    return table
 
 
 class Journal:

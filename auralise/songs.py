@@ -164,8 +164,6 @@ def find_songs(folder: str | Path) -> dict[str, Path]:
                 f"songs: rename {path}: braces, '<', '>' and line ends cannot be in a name"
             )
         if printable(path) != str(path):
-            raise SettingsError(
-                f"songs: rename {printable(path)}: its name is not text in UTF-8"
-            )
+            raise SettingsError(f"songs: rename {printable(path)}: its name is not text in UTF-8")
         songs[path.stem] = path
     return songs

@@ -5,7 +5,7 @@ from pathlib import Path
 from _job import job, prepare_torch
 
 from auralise.experiment.checks import check_results, refuse_failures
-from auralise.files import whole_file
+from auralise.files import write_table
 
 with job(snakemake):
     prepare_torch(snakemake)
@@ -20,7 +20,6 @@ with job(snakemake):
     )
     # A failing table stays beside the log, since a failed rule keeps no output.
     failed = Path(snakemake.log[0]).with_suffix(".csv")
-    checks.to_csv(failed, index=False)
+    write_table(failed, checks)
     refuse_failures(checks, failed)
-    with whole_file(snakemake.output[0]) as path:
-        checks.to_csv(path, index=False)
+    write_table(snakemake.output[0], checks)

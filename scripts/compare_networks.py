@@ -10,11 +10,11 @@ from auralise.attributes.comparison import (
     name_features,
 )
 from auralise.attributes.feature_page import link_sounds
-from auralise.files import whole_file
+from auralise.files import read_table, write_table
 
 with job(snakemake):
     params = snakemake.params
-    table = pd.concat([pd.read_csv(path) for path in snakemake.input], ignore_index=True)
+    table = pd.concat([read_table(path) for path in snakemake.input], ignore_index=True)
     thresholds = find_thresholds(table)
     features = name_features(table, thresholds, params.controlled)
     tables = {
@@ -24,5 +24,4 @@ with job(snakemake):
         "features": link_sounds(features, params.songs, params.layers, params.features),
     }
     for name, content in tables.items():
-        with whole_file(snakemake.output[name]) as path:
-            content.to_csv(path, index=False)
+        write_table(snakemake.output[name], content)

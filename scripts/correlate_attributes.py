@@ -9,7 +9,7 @@ from auralise.attributes.designs import Magnitudes, pairs_by_attribute, read_des
 from auralise.attributes.representations import DECONVOLVED, Computed, Stored
 from auralise.audio import Stft
 from auralise.explainers.making import read_explainer
-from auralise.files import whole_file
+from auralise.files import write_table
 
 with job(snakemake):
     prepare_torch(snakemake)
@@ -24,5 +24,4 @@ with job(snakemake):
         magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
         compared = Computed(explainer, magnitudes, params.compare, params.mode)
     table = correlate_attributes(compared, pairs_by_attribute(signals), snakemake.wildcards.network)
-    with whole_file(snakemake.output[0]) as path:
-        table.to_csv(path, index=False)
+    write_table(snakemake.output[0], table)

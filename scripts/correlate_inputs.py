@@ -6,7 +6,7 @@ from auralise.attributes.correlation import correlate_attributes
 from auralise.attributes.designs import Magnitudes, pairs_by_attribute, read_design
 from auralise.attributes.representations import Inputs
 from auralise.audio import Stft
-from auralise.files import whole_file
+from auralise.files import write_table
 from auralise.networks.names import INPUT
 
 with job(snakemake):
@@ -14,5 +14,4 @@ with job(snakemake):
     magnitudes = Magnitudes(snakemake.input.sounds, signals, Stft(**params.stft), params.duration)
     inputs = Inputs(magnitudes, params.compare)
     table = correlate_attributes(inputs, pairs_by_attribute(signals), INPUT)
-    with whole_file(snakemake.output[0]) as path:
-        table.to_csv(path, index=False)
+    write_table(snakemake.output[0], table)

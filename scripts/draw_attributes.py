@@ -10,12 +10,13 @@ from auralise.attributes.findings import (
 )
 from auralise.figures.attributes import draw_attributes, draw_comparison, draw_distribution
 from auralise.figures.style import save_captioned
+from auralise.files import read_table
 
 with job(snakemake):
     inputs, output, compare = snakemake.input, snakemake.output, snakemake.params.compare
-    design, summary = pd.read_csv(inputs.design), pd.read_csv(inputs.summary)
-    variants, comparison = pd.read_csv(inputs.variants), pd.read_csv(inputs.comparison)
-    table = pd.concat([pd.read_csv(path) for path in inputs.correlations], ignore_index=True)
+    design, summary = read_table(inputs.design), read_table(inputs.summary)
+    variants, comparison = read_table(inputs.variants), read_table(inputs.comparison)
+    table = pd.concat([read_table(path) for path in inputs.correlations], ignore_index=True)
 
     caption = caption_attributes(variants, design, compare)
     save_captioned(draw_attributes(variants, summary), output.by_layer, caption, variants)

@@ -5,7 +5,7 @@ import logging
 from _job import job
 
 from auralise.attributes.designs import describe_design, find_signals, pairs_by_attribute
-from auralise.files import whole_file
+from auralise.files import write_table
 
 with job(snakemake):
     pattern = snakemake.params.pattern
@@ -13,6 +13,5 @@ with job(snakemake):
     pairs_by_attribute(signals)  # refuses what cannot be analysed before anything is computed
     design = describe_design(signals)
     for table, output in (signals, snakemake.output.signals), (design, snakemake.output.design):
-        with whole_file(output) as path:
-            table.to_csv(path, index=False)
+        write_table(output, table)
     logging.info("%s", design.to_string(index=False))

@@ -4,7 +4,7 @@ import pandas as pd
 from _job import job, prepare_torch
 
 from auralise.audio import Stft
-from auralise.files import whole_file
+from auralise.files import write_table
 from auralise.inversion.intervals import class_dependence
 from auralise.inversion.measures import excerpt_errors, normalised_errors, reconstruct
 from auralise.inversion.subjects import read_subject
@@ -30,5 +30,5 @@ with job(snakemake):
         tables["excerpts"].append(excerpt_errors(found).assign(**names))
         tables["dependence"].append(class_dependence(found).assign(**names))
     for name, parts in tables.items():
-        with whole_file(snakemake.output[name]) as path:
-            pd.concat(parts).set_index(["classifier", "layer"]).to_csv(path)
+        table = pd.concat(parts).set_index(["classifier", "layer"]).reset_index()
+        write_table(snakemake.output[name], table)

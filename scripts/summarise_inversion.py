@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 from _job import job
 
-from auralise.files import whole_file
+from auralise.files import whole_file, write_table
 from auralise.inversion.findings import compare_with_controls, summarise_errors, write_findings
 
 with job(snakemake):
     inputs, outputs, controls = snakemake.input, snakemake.output, snakemake.params.controls
     errors, excerpts, dependence = (
-        pd.concat(map(pd.read_csv, inputs[name]), ignore_index=True)
+        pd.concat(map(read_table, inputs[name]), ignore_index=True)
         for name in ("errors", "excerpts", "dependence")
     )
     tables = {
@@ -24,7 +24,6 @@ with job(snakemake):
         Path(path).parent.name: json.loads(Path(path).read_text()) for path in inputs.evaluations
     }
     for name, table in tables.items():
-        with whole_file(outputs[name]) as path:
-            table.to_csv(path, index=False)
+        write_table(outputs[name], table)
     with whole_file(outputs.findings) as path:
         path.write_text(write_findings(**tables, evaluations=evaluations), encoding="utf-8")

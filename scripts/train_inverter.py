@@ -5,7 +5,7 @@ import shutil
 from _job import job, prepare_torch
 
 from auralise.audio import Stft
-from auralise.files import sha256_of_file, whole_file
+from auralise.files import sha256_of_file, write_table
 from auralise.inversion.subjects import read_subject
 from auralise.inversion.training import Objective, train_inverter
 from auralise.training.schedules import Schedule
@@ -28,8 +28,7 @@ with job(snakemake):
         params.checkpoints,
         published=params.inverters == "published",
     )
-    with whole_file(snakemake.output.history) as path:
-        history.to_csv(path, index=False)
+    write_table(snakemake.output.history, history)
     inverter = Inverter(layer, plan, network, sha256_of_file(inputs.weights))
     write_inverter(snakemake.output.weights, inverter, seed=params.seed, threads=snakemake.threads)
     shutil.rmtree(params.checkpoints, ignore_errors=True)

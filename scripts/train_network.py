@@ -6,7 +6,7 @@ import shutil
 from _job import job, prepare_torch
 
 from auralise.datasets.segments import Segments
-from auralise.files import whole_file
+from auralise.files import whole_file, write_table
 from auralise.networks.genre import Architecture
 from auralise.training.augmentation import Augmentation
 from auralise.training.genre import measure_speed, train_network
@@ -28,8 +28,7 @@ with job(snakemake):
         augmentation,
     )
     segments = Segments.open(snakemake.input.segments, "train")
-    with whole_file(snakemake.output.history) as path:
-        history.to_csv(path, index=False)
+    write_table(snakemake.output.history, history)
     speed = measure_speed(network, segments, schedule, history)
     with whole_file(snakemake.output.speed) as path:
         path.write_text(json.dumps(speed, indent=1) + "\n")

@@ -4,7 +4,7 @@ import shutil
 
 from _job import job, prepare_torch
 
-from auralise.files import whole_file
+from auralise.files import write_table
 from auralise.mel import LogMel
 from auralise.training.schedules import Schedule
 from auralise.training.singing import Variation, train_svdnet
@@ -25,8 +25,7 @@ with job(snakemake):
         snakemake.params.seed,
         snakemake.params.checkpoints,
     )
-    with whole_file(snakemake.output.history) as path:
-        history.to_csv(path, index=False)
+    write_table(snakemake.output.history, history)
     write_svdnet(
         snakemake.output.weights, network, seed=snakemake.params.seed, threads=snakemake.threads
     )

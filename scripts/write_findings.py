@@ -1,16 +1,15 @@
 """Say in words what the attribute experiment found and how sure it is."""
 
-import pandas as pd
 from _job import job
 
 from auralise.attributes.feature_page import write_feature_page
 from auralise.attributes.findings import write_findings
-from auralise.files import whole_file
+from auralise.files import read_table, whole_file
 
 with job(snakemake):
     inputs, params = snakemake.input, snakemake.params
     names = ("design", "variants", "comparison", "features", "names")
-    tables = {name: pd.read_csv(inputs[name]) for name in names}
+    tables = {name: read_table(inputs[name]) for name in names}
     with whole_file(snakemake.output.findings) as path:
         text = write_findings(params.experiment, params.compare, **tables)
         path.write_text(text, encoding="utf-8")

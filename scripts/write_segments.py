@@ -1,14 +1,14 @@
 """Transform the clips into the segments that the network sees."""
 
-import pandas as pd
 import torch
 from _job import job
 
 from auralise.audio import Stft
 from auralise.datasets.segments import write_segments
+from auralise.files import read_table
 
 with job(snakemake):
-    clips = pd.read_csv(snakemake.input.clips, keep_default_na=False)
+    clips = read_table(snakemake.input.clips)
     torch.set_num_threads(1)  # the threads transform a clip each
     params = snakemake.params
     write_segments(

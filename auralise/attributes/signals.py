@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from auralise.audio import write_audio
 from auralise.errors import SettingsError
-from auralise.files import whole_file
+from auralise.files import write_table
 from auralise.instruments import DRUMS, PROGRAMS, Note, Part, normalise_level, render
 
 # Every job checks the settings, and with them `FACTORS`: pandas and scipy are imported late.
@@ -450,6 +450,5 @@ def write_signals(
         samples = render_signal(signal, duration, sample_rate)
         write_audio(folder / signal["file"], samples, sample_rate)
         notes = pd.DataFrame(compose(signal, duration))
-        notes.to_csv(folder / f"{signal['signal']}.notes.csv", index=False)
-    with whole_file(folder / "signals.csv") as path:
-        signals.to_csv(path, index=False)
+        write_table(folder / f"{signal['signal']}.notes.csv", notes)
+    write_table(folder / "signals.csv", signals)

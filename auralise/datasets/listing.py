@@ -65,7 +65,7 @@ def list_clips(folder: str | Path, dataset: Mapping, n_threads: int = 1) -> pd.D
         clips = pd.concat([clips, passed_over]).sort_values("path").reset_index(drop=True)
     if of_gtzan:
         clips = mark_gtzan_problems(
-            clips, dataset["clips_per_class"] or CLIPS_PER_GENRE, duration
+            clips, dataset["clips_per_class"] or CLIPS_PER_GENRE, duration or DURATION
         )
     clips = mark_replicas(clips, published().split if as_published else {})
     if dataset["on_problem"] == "stop":

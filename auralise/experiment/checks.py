@@ -9,6 +9,7 @@ import pandas as pd
 from auralise.errors import AuraliseError
 from auralise.explainers.making import explainer_of
 from auralise.explainers.protocol import Explainer
+from auralise.files import read_table
 from auralise.maps import Maps, open_maps
 from auralise.weights.own import read_convolutional_part
 
@@ -104,7 +105,7 @@ def _check_control(results: Path, controls: Sequence[str]) -> Row:
 
 
 def _check_splits(path: Path) -> Row:
-    used = pd.read_csv(path, keep_default_na=False).query("split != ''")
+    used = read_table(path).query("split != ''")
     n_splits = used.groupby("sha256")["split"].nunique()
     crossing = int((n_splits > 1).sum())
     text = f"{crossing} of {len(n_splits)}"
@@ -159,7 +160,7 @@ def _check_definition(
 
 
 def _check_correlation(path: Path, explainer: Explainer) -> Row:
-    table = pd.read_csv(path)
+    table = read_table(path)
     values = table.loc[table["live"], "correlation"]
     inside = values.between(-1, 1).all()
     n_features = sum(explainer.n_features)
@@ -174,7 +175,7 @@ def _check_correlation(path: Path, explainer: Explainer) -> Row:
 
 
 def _check_summary(path: Path, networks: Sequence[str]) -> Row:
-    found = set(pd.read_csv(path)["network"])
+    found = set(read_table(path)["network"])
     missing = sorted({*networks, "input"} - found)
     text = ", ".join(missing) or "none"
     return ("summary has every network", path.name, not missing, f"missing: {text}", "none missing")

@@ -13,7 +13,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from auralise.files import whole_file
+from auralise.files import whole_file, write_table
 
 COLUMN, PAGE = 3.5, 7.2  # inches, widths of a paper's column and page
 DYNAMIC_RANGE = 60.0  # dB shown below each picture's maximum
@@ -59,8 +59,7 @@ def save_captioned(
     by_ending = {Path(path).suffix: path for path in paths}
     with whole_file(by_ending.pop(".txt")) as partial:
         partial.write_text(caption, encoding="utf-8")
-    with whole_file(by_ending.pop(".csv")) as partial:
-        table.to_csv(partial, index=False)
+    write_table(by_ending.pop(".csv"), table)
     save_figure(figure, *by_ending.values())
 
 

@@ -1,7 +1,5 @@
 """Sound files in and out, and the short-time Fourier transform."""
 
-import struct
-
 import numpy as np
 import pytest
 import soundfile
@@ -60,7 +58,7 @@ class TestStftBlockByBlock:
 
 
 class TestReadAudio:
-    @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "au"])
+    @pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "au", "aiff", "caf"])
     def test_reads_every_format(self, write_sound, suffix):
         path = write_sound(f"tone.{suffix}", sine(440, 2.0, 22050), 22050)
         samples = read_audio(path, 22050)
@@ -95,21 +93,6 @@ class TestReadAudio:
         path.write_text("Dear diary")
         with pytest.raises(AudioError, match="cannot be read as audio"):
             read_audio(path, 11025)
-
-    @pytest.mark.parametrize("suffix", ["wav", "au", "flac"])
-    def test_refuses_a_truncated_file(self, write_sound, suffix):
-        path = write_sound(f"a.{suffix}", sine(440, 3.0))
-        content = path.read_bytes()
-        path.write_bytes(content[: len(content) // 2])
-        with pytest.raises(AudioError, match="truncated|cannot be read"):
-            read_audio(path, 11025)
-
-    def test_accepts_a_stream_whose_length_is_unknown(self, write_sound):
-        path = write_sound("a.wav", sine())
-        content = bytearray(path.read_bytes())
-        content[40:44] = struct.pack("<I", 0xFFFFFFFF)
-        path.write_bytes(content)
-        assert len(read_audio(path, 11025)) == 11025
 
     def test_refuses_silence(self, write_sound):
         with pytest.raises(AudioError, match="silent"):

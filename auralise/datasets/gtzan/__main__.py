@@ -5,8 +5,6 @@ import os
 import sys
 from pathlib import Path
 
-import pandas as pd
-
 from auralise.datasets.gtzan.imitation import (
     CONTAINERS,
     LAYOUTS,
@@ -15,6 +13,7 @@ from auralise.datasets.gtzan.imitation import (
     pack_imitation,
     write_imitation,
 )
+from auralise.files import read_table
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -42,8 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.check:
         clips, planted = (
-            pd.read_csv(path, keep_default_na=False)
-            for path in (options.check, options.folder / "planted.csv")
+            read_table(path) for path in (options.check, options.folder / "planted.csv")
         )
         wrong = compare_with_planted(clips, planted)
         print(wrong.to_string() if len(wrong) else f"all {len(planted)} as planted, none invented")

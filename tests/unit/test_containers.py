@@ -1,0 +1,292 @@
+"""What can be decoded is what there is, whatever a header says of its length."""
+
+import io
+import logging
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from auralise.audio import read_audio, read_excerpt, read_frames
+from auralise.errors import AudioError
+from tests.conftest import sine
+
+RATE = 22050
+SECONDS = 3.0
+
+
+def encode(samples, rate=RATE, **options):
+    content = io.BytesIO()
+    soundfile.write(content, samples, rate, **options)
+    return content.getvalue()
+
+
+def tone(seconds=SECONDS, rate=RATE, frequency=440.0):
+    return sine(frequency, seconds, rate)
+
+
+def wav(**options):
+    return encode(tone(), format="WAV", subtype="PCM_16", **options)
+
+
+def with_size(content, size, whole=None):
+    """A WAV whose chunk of sound declares another size."""
+    place = content.index(b"data") + 4
+    whole = min(size + 36, 0xFFFFFFFF) if whole is None else whole
+    return (
+        content[:4]
+        + struct.pack("<I", whole)
+        + content[8:place]
+        + struct.pack("<I", size)
+        + content[place + 4 :]
+    )
+
+
+def mp3(mode="CONSTANT", rate=44100, channels=1):
+    rng = np.random.default_rng(0)
+    noise = 0.3 * rng.standard_normal((rate, channels)).clip(-1, 1)
+    soft = 0.05 * np.repeat(tone(2.0, rate)[:, None], channels, axis=1)
+    return encode(
+        np.concatenate([noise, soft]),
+        rate,
+        format="MP3",
+        subtype="MPEG_LAYER_III",
+        bitrate_mode=mode,
+        compression_level=0.5,
+    )
+
+
+def without_header(content):
+    """An MP3 without its first frame, which only holds the Info or Xing tag."""
+    second = content.index(content[:2], 4)
+    return content[second:]
+
+
+def id3(size):
+    body = np.random.default_rng(1).integers(0, 256, size, dtype=np.uint8).tobytes()
+    digits = bytes(size >> shift & 127 for shift in (21, 14, 7, 0))
+    return b"ID3\3\0\0" + digits + body
+
+
+def ape(n_bytes):
+    """An APEv2 tag in front: header, items, footer."""
+    ends = (
+        b"APETAGEX" + struct.pack("<IIII", 2000, n_bytes + 32, 0, flags) + bytes(8)
+        for flags in (0xA0000000, 0x80000000)
+    )
+    return bytes(n_bytes).join(ends)
+
+
+@pytest.fixture
+def put(tmp_path):
+    def write(name, content):
+        (tmp_path / name).write_bytes(content)
+        return tmp_path / name
+
+    return write
+
+
+def seconds(path, asked=0.0):
+    return sum(len(frames) / rate for frames, rate in read_frames(path, asked))
+
+
+class TestStreams:
+    @pytest.mark.parametrize(
+        "size",
+        [0x7FFFF000, 0x7FFFFF00, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFF],
+    )
+    def test_sizes_that_mean_unknown_are_no_fault(self, put, caplog, size):
+        path = put("pipe.wav", with_size(wav(), size))
+        assert seconds(path, np.inf) == pytest.approx(SECONDS)
+        assert not caplog.records
+
+    @pytest.mark.parametrize("size", [0x7FFFF000, 0xFFFFFFFF])
+    def test_neither_are_they_in_au(self, put, caplog, size):
+        content = encode(tone(), format="AU", subtype="PCM_16")
+        path = put("pipe.au", content[:8] + struct.pack(">I", size) + content[12:])
+        assert seconds(path, np.inf) == pytest.approx(SECONDS)
+        assert not caplog.records
+
+    def test_size_0_is_told_and_all_that_lies_behind_it_is_read(self, put, caplog):
+        au = encode(tone(), format="AU", subtype="PCM_16")
+        for path in (
+            put("crashed.wav", with_size(wav(), 0, 36)),
+            put("crashed.au", au[:8] + bytes(4) + au[12:]),
+        ):
+            caplog.clear()
+            np.testing.assert_allclose(read_audio(path, RATE), tone(), atol=1e-4)
+            assert "declares 0 bytes of sound" in caplog.text
+
+    def test_a_file_without_sound_does_not_take_other_chunks_for_it(self, put):
+        empty = encode(np.zeros(0, np.float32), format="WAV", subtype="PCM_16")
+        content = empty + b"LIST" + struct.pack("<I", 400) + bytes(range(200)) * 2
+        content = content[:4] + struct.pack("<I", len(content) - 8) + content[8:]
+        with pytest.raises(AudioError, match="no samples"):
+            read_audio(put("empty.wav", content), RATE)
+
+    def test_flac_whose_encoder_did_not_know_the_length(self, put, caplog):
+        content = bytearray(encode(tone(), format="FLAC", subtype="PCM_16"))
+        number = int.from_bytes(content[18:26], "big") >> 36 << 36
+        content[18:26] = number.to_bytes(8, "big")
+        np.testing.assert_allclose(read_audio(put("pipe.flac", content), RATE), tone(), atol=1e-4)
+        assert not caplog.records
+
+    def test_big_endian_wav(self, put):
+        content = encode(tone(), format="WAV", subtype="PCM_16", endian="BIG")
+        assert content[:4] == b"RIFX"
+        assert seconds(put("a.wav", content), np.inf) == pytest.approx(SECONDS)
+
+
+class TestShorterThanDeclared:
+    @pytest.mark.parametrize("n_bytes", [1, 2, 200])
+    def test_less_than_a_tenth_of_a_second_is_nothing(self, put, caplog, n_bytes):
+        assert seconds(put("a.wav", wav()[:-n_bytes]), np.inf) == pytest.approx(SECONDS, abs=0.01)
+        assert not caplog.records
+
+    @pytest.mark.parametrize("format", ["WAV", "AU", "AIFF", "FLAC", "RF64"])
+    def test_more_is_a_warning_with_both_numbers(self, put, caplog, format):
+        content = encode(tone(), format=format, subtype="PCM_16")
+        path = put(f"a.{format.lower()}", content[: len(content) // 2])
+        found = len(read_audio(path, RATE)) / RATE
+        assert 0.8 < found < 2
+        assert f"truncated, {found:.2f} s of the 3.00 s" in caplog.text
+
+    def test_an_excerpt_of_what_is_there_is_taken_and_a_longer_one_is_refused(self, put, caplog):
+        path = put("a.wav", wav()[: len(wav()) // 2])
+        np.testing.assert_allclose(
+            read_excerpt(path, RATE, 0.5, 1.0), tone()[RATE // 2 :][:RATE], atol=1e-4
+        )
+        with pytest.raises(AudioError, match=r"truncated, 1\.50 s of the 3\.00 s"):
+            read_excerpt(path, RATE, 0.0, 2.0)
+
+    def test_what_was_decoded_before_an_error_counts(self, put):
+        content = encode(tone(), format="FLAC", subtype="PCM_16")
+        found = read_audio(put("a.flac", content[: len(content) // 2]), RATE)
+        np.testing.assert_allclose(found, tone()[: len(found)], atol=1e-4)
+
+
+class TestMp3:
+    @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+    @pytest.mark.parametrize("channels", [1, 2])
+    @pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+    def test_without_a_header_all_frames_are_read(self, put, caplog, mode, channels, rate):
+        raw = without_header(mp3(mode, rate, channels))
+        found = seconds(put("a.mp3", raw), np.inf)
+        # The encoder's delay and what fills the last frame come on top.
+        assert 3.0 <= found < 3.25
+        assert not caplog.records
+
+    @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+    def test_tags_in_front_and_behind_change_nothing(self, put, caplog, mode):
+        raw = without_header(mp3(mode))
+        expected = read_audio(put("raw.mp3", raw), 44100)
+        for name, content in {
+            "picture": id3(300_000) + raw,
+            "two tags": id3(2000) + id3(100) + raw,
+            "padding": id3(20) + bytes(5000) + raw,
+            "ape in front": ape(1000) + raw,
+            "ape behind": raw + b"APETAGEX" + bytes(60_000),
+            "id3v1": raw + b"TAG" + bytes(125),
+        }.items():
+            found = read_audio(put(f"{name}.mp3", content), 44100)
+            np.testing.assert_array_equal(found, expected, err_msg=name)
+        assert not caplog.records
+
+    def test_with_a_header_only_the_sound_without_the_delay_is_read(self, put):
+        assert seconds(put("a.mp3", mp3())) == pytest.approx(3.0, abs=1e-3)
+        assert seconds(put("b.mp3", id3(5000) + mp3("VARIABLE"))) == pytest.approx(3.0, abs=1e-3)
+
+    def test_files_put_one_behind_the_other_are_read_to_the_end(self, put):
+        assert seconds(put("a.mp3", mp3() + mp3())) == pytest.approx(6.1, abs=0.1)
+
+    def test_cut_ones_are_told(self, put, caplog):
+        path = put("a.mp3", mp3()[: len(mp3()) // 2])
+        assert seconds(path) == pytest.approx(1.5, abs=0.1)
+        assert "of the 3.0" in caplog.text
+        with pytest.raises(AudioError, match="truncated"):
+            seconds(path, 3.0)
+
+    def test_sound_that_is_missing_in_the_middle_is_told(self, put, caplog):
+        raw = without_header(mp3())
+        path = put("a.mp3", raw[:20_000] + bytes(3000) + raw[30_000:])
+        assert seconds(path) > 1.5
+        assert "missing in the middle" in caplog.text
+        with pytest.raises(AudioError, match="missing in the middle"):
+            seconds(path, 1.0)
+
+
+class TestOgg:
+    @pytest.mark.parametrize(("subtype", "rate"), [("VORBIS", 22050), ("OPUS", 48000)])
+    def test_all_links_of_a_chain_are_read(self, put, subtype, rate):
+        links = [
+            encode(tone(2.0, rate, pitch), rate, format="OGG", subtype=subtype)
+            for pitch in (220, 700, 330)
+        ]
+        samples = read_audio(put("radio.ogg", b"".join(links)), rate)
+        assert len(samples) == 6 * rate
+        peaks = [np.abs(np.fft.rfft(part[:rate])).argmax() for part in samples.reshape(3, -1)]
+        assert peaks == [220, 700, 330]
+
+    def test_links_may_differ_in_rate_and_channels(self, put):
+        first = encode(tone(2.0, 44100), 44100, format="OGG", subtype="VORBIS")
+        second = encode(np.c_[tone(2.0), tone(2.0)], RATE, format="OGG", subtype="VORBIS")
+        samples = read_audio(put("radio.ogg", first + second), 11025)
+        assert len(samples) == pytest.approx(4 * 11025, abs=2)
+        for part in (samples[:11025], samples[-11025:]):
+            assert np.abs(np.fft.rfft(part)).argmax() == 440
+
+    @pytest.mark.parametrize(("subtype", "rate"), [("VORBIS", 22050), ("OPUS", 48000)])
+    def test_a_stream_without_an_end_is_told(self, put, caplog, subtype, rate):
+        content = encode(tone(6.0, rate), rate, format="OGG", subtype=subtype)
+        assert 2.5 < seconds(put("cut.ogg", content[: len(content) * 2 // 3])) < 5.5
+        assert "cut short" in caplog.text
+
+    def test_a_missing_page_is_told(self, put, caplog):
+        content = encode(tone(30.0), format="OGG", subtype="VORBIS")
+        pages = content.split(b"OggS")
+        assert len(pages) > 7
+        seconds(put("hole.ogg", b"OggS".join(pages[:4] + pages[5:])))
+        assert "missing in the middle" in caplog.text
+
+    def test_some_more_samples_than_the_encoder_kept_are_nothing(self, put, caplog):
+        content = encode(tone(), format="OGG", subtype="VORBIS")
+        place = content.rindex(b"OggS")
+        page = bytearray(content[place:])
+        page[6:14] = struct.pack("<q", struct.unpack("<q", page[6:14])[0] + 104)
+        page[22:26] = bytes(4)
+        page[22:26] = struct.pack("<I", ogg_checksum(page))
+        assert seconds(put("a.ogg", content[:place] + page), np.inf) >= SECONDS
+        assert not caplog.records
+
+
+def ogg_checksum(page):
+    found = 0
+    for byte in page:
+        found ^= byte << 24
+        for _ in range(8):
+            found = (found << 1 ^ (0x04C11DB7 if found >> 31 else 0)) & 0xFFFFFFFF
+    return found
+
+
+@pytest.mark.parametrize(
+    "magic", [b"RIFF", b"RF64", b"FORM", b".snd", b"OggS", b"ID3", b"\xff\xfb"]
+)
+def test_any_bytes_behind_a_beginning_are_refused_in_a_sentence(put, magic):
+    rng = np.random.default_rng(0)
+    for length in (1, 5, 20, 50, 3000):
+        path = put("a.mp3", magic + rng.integers(0, 256, length, dtype=np.uint8).tobytes())
+        with pytest.raises(AudioError, match="cannot be read|holds no samples|truncated"):
+            read_audio(path, RATE)
+
+
+def test_nothing_is_logged_of_files_that_are_right(put, caplog):
+    caplog.set_level(logging.INFO)
+    for format, subtype in (
+        ("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"), ("OGG", "VORBIS"),
+        ("MP3", "MPEG_LAYER_III"), ("AU", "ULAW"), ("AIFF", "PCM_16"), ("CAF", "PCM_16"),
+        ("W64", "PCM_16"), ("RF64", "PCM_16"),
+    ):  # fmt: skip
+        path = put(f"a.{format.lower()}", encode(tone(), format=format, subtype=subtype))
+        assert seconds(path, np.inf) == pytest.approx(SECONDS, abs=0.01)
+    assert not caplog.records
