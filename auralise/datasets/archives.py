@@ -37,6 +37,7 @@ UNREAD_KINDS = {  # by how the file begins: who made it, and what unpacks it
 MAX_MEMBERS = 200_000
 MAX_FILE_BYTES = 4 * 2**30
 MAX_BYTES = 200 * 2**30
+MAX_DEPTH = 64  # folders
 
 CHUNK = 2**20
 
@@ -253,6 +254,8 @@ def _place(archive: Path, member: _Member) -> PurePosixPath:
         what = f"is {printable(member.kind)}"
     elif member.kind == "special":
         what = "is neither a file nor a folder"
+    elif len(path.parts) > MAX_DEPTH:
+        what = f"lies more than {MAX_DEPTH} folders deep"
     if what:
         raise ArchiveError(
             f"{archive}: {printable(member.name)[:200]} {what}; such an archive is not unpacked: "

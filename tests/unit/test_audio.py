@@ -105,9 +105,88 @@ class TestReadAudio:
         with pytest.raises(AudioError, match="1 of 11025 samples are NaN or infinite"):
             read_audio(write_sound("a.wav", samples, subtype="FLOAT"), 11025)
 
+    def test_a_rate_that_is_none_of_sound_is_refused(self, write_sound):
+        path = write_sound("a.wav", sine())
+        content = path.read_bytes()
+        for rate in (1, 100, 2**31 - 1, 2**31, 2**32 - 1):
+            path.write_bytes(content[:24] + rate.to_bytes(4, "little") + content[28:])
+            with pytest.raises(AudioError, match="a.wav: .*(samples per second|cannot be read)"):
+                read_audio(path, 11025)
+
+    def test_256_channels_are_read(self, write_sound):
+        frames = np.repeat(sine()[:, None], 256, axis=1)
+        samples = read_audio(write_sound("a.wav", frames), 11025)
+        np.testing.assert_allclose(samples, sine(), atol=1e-4)
+
+    def test_one_sample_is_read_and_none_after_resampling_is_refused(self, write_sound):
+        assert len(read_audio(write_sound("a.wav", sine()[100:101]), 11025)) == 1
+        path = write_sound("b.wav", sine()[100:101], 768_000)
+        with pytest.raises(AudioError, match="too short, no sample is left of it at 1000 Hz"):
+            read_audio(path, 1000)
+
+    def test_names_that_are_not_utf_8_are_named(self, write_sound):
+        path = write_sound("a.wav", sine())
+        path = path.rename(path.parent / "caf\udce9.wav")
+        with pytest.raises(AudioError, match=r"caf\\udce9.wav: its name is not text in UTF-8"):
+            read_audio(path, 11025)
+
+    def test_a_name_that_is_too_long_and_a_folder_are_refused(self, tmp_path):
+        with pytest.raises(AudioError, match="cannot be read.*too long|no such file"):
+            read_audio(tmp_path / ("x" * 300 + ".wav"), 11025)
+        (tmp_path / "folder.wav").mkdir()
+        with pytest.raises(AudioError, match="no such file"):
+            read_audio(tmp_path / "folder.wav", 11025)
+
     def test_refuses_no_samples(self, write_sound):
         with pytest.raises(AudioError, match="no samples"):
             read_audio(write_sound("a.wav", np.zeros(0)), 11025)
+
+
+class TestChannels:
+    @pytest.mark.parametrize("subtype", ["FLOAT", "PCM_16", "PCM_24"])
+    @pytest.mark.parametrize("share", [1.0, 0.999, 0.98])
+    def test_channels_that_cancel_are_named(self, write_sound, subtype, share):
+        tone = sine()
+        path = write_sound("a.wav", np.column_stack([tone, -share * tone]), subtype=subtype)
+        with pytest.raises(AudioError, match="channels cancel.*--channel left"):
+            read_audio(path, 11025)
+        np.testing.assert_allclose(read_audio(path, 11025, "left"), tone, atol=1e-4)
+        np.testing.assert_allclose(read_audio(path, 11025, "right"), -share * tone, atol=1e-4)
+        side = read_audio(path, 11025, "side")
+        np.testing.assert_allclose(side, (1 + share) / 2 * tone, atol=1e-4)
+
+    def test_four_channels_that_cancel_are_named(self, write_sound):
+        tone = sine()
+        path = write_sound("a.wav", np.column_stack([tone, -tone, tone, -tone]))
+        with pytest.raises(AudioError, match="channels cancel"):
+            read_audio(path, 11025)
+
+    def test_channels_that_cancel_in_an_excerpt_only_are_no_fault_of_the_song(self, write_sound):
+        tone = sine(seconds=3.0)
+        other = np.concatenate([-tone[:11025], tone[11025:]])
+        assert len(read_audio(write_sound("a.wav", np.column_stack([tone, other])), 11025))
+
+    def test_wide_stereo_is_not_taken_for_it(self, write_sound):
+        rng = np.random.default_rng(0)
+        mid, side = 0.02 * rng.standard_normal(11025), 0.2 * rng.standard_normal(11025)
+        assert len(
+            read_audio(write_sound("a.wav", np.column_stack([mid + side, mid - side])), 11025)
+        )
+
+    def test_mid_is_half_the_sum_of_two_and_of_one_the_one(self, write_sound):
+        tone, other = sine(440), sine(880)
+        stereo = write_sound("a.wav", np.column_stack([tone, other]), subtype="FLOAT")
+        mono = write_sound("b.wav", tone, subtype="FLOAT")
+        np.testing.assert_allclose(read_audio(stereo, 11025, "mid"), (tone + other) / 2, atol=1e-6)
+        for channel in ("left", "right", "mid"):
+            np.testing.assert_allclose(read_audio(mono, 11025, channel), tone, atol=1e-6)
+        with pytest.raises(AudioError, match="b.wav: has one channel"):
+            read_audio(mono, 11025, "side")
+
+    def test_a_silent_channel_is_named(self, write_sound):
+        path = write_sound("a.wav", np.column_stack([sine(), 0 * sine()]))
+        with pytest.raises(AudioError, match="silent in its channel 'right'"):
+            read_audio(path, 11025, "right")
 
 
 @pytest.mark.parametrize("rate", [11025, 22050])

@@ -1,5 +1,7 @@
 """Clips of a data set: found, examined, split by clip, cut into segments."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -15,10 +17,20 @@ from auralise.datasets.clips import (
     refuse_problems,
     split_clips,
 )
+from auralise.datasets.listing import list_clips
 from auralise.datasets.segments import Segments, cut_segments, write_segments
 from auralise.errors import SettingsError
 from auralise.files import sha256_of_file
 from tests.conftest import sine
+
+SETTINGS = {
+    "name": "folder",
+    "clips_per_class": None,
+    "clip_duration": None,
+    "split": None,
+    "seed": 0,
+    "on_problem": "stop",
+}
 
 
 @pytest.fixture
@@ -62,6 +74,98 @@ class TestFind:
         assert str(error.value).endswith(
             f"rename one of {folder}/dub/dub.00000.wav and {folder}/ska/dub.00000.wav"
         )
+
+
+class TestLeftOut:
+    def test_sound_that_is_not_read_is_a_row_with_its_reason_and_stops_nothing(
+        self, folder, caplog
+    ):
+        (folder / "ska/new.m4a").write_bytes(b"ftypM4A")
+        (folder / "ska/cover.jpg").touch()
+        clips = list_clips(folder, SETTINGS)
+        row = clips.set_index("clip").loc["new"]
+        assert row["problem"].startswith("passed over: .m4a is not read; convert it")
+        assert (row["genre"], row["split"], row["path"]) == ("ska", "", f"{folder}/ska/new.m4a")
+        assert len(clips) == 11
+        assert caplog.text.count("new.m4a") == 1
+
+    def test_aiff_and_opus_are_clips(self, folder, write_sound):
+        write_sound("set/ska/a.aiff", sine(300))
+        write_sound("set/ska/b.opus", sine(300, 1.0, 48000), 48000, format="OGG", subtype="OPUS")
+        assert {"a", "b"} <= set(find_clips(folder)["clip"])
+
+    @pytest.mark.parametrize("suffix", ["m4a", "wma", "mp4"])
+    def test_a_class_of_nothing_but_unread_sound_refuses_the_set(self, folder, suffix):
+        (folder / "folk").mkdir()
+        (folder / f"folk/a.{suffix}").touch()
+        with pytest.raises(SettingsError, match=f"class 'folk' would be left out.*a.{suffix}"):
+            find_clips(folder)
+
+    def test_a_class_whose_sound_lies_deeper_refuses_the_set(self, folder, write_sound):
+        write_sound("set/folk/album/a.wav", sine())
+        with pytest.raises(SettingsError, match="'folk' would be left out: its sound lies deeper"):
+            find_clips(folder)
+
+    def test_a_class_that_may_not_be_read_refuses_the_set(self, folder, monkeypatch):
+        iterdir = Path.iterdir
+
+        def refuse(path):
+            if path.name == "ska":
+                raise PermissionError(13, "Permission denied")
+            return iterdir(path)
+
+        monkeypatch.setattr(Path, "iterdir", refuse)
+        with pytest.raises(SettingsError, match="set/ska cannot be read .Permission denied"):
+            find_clips(folder)
+
+    def test_a_class_that_leads_nowhere_refuses_the_set_and_a_linked_one_counts(self, folder):
+        (folder / "ska").rename(folder.parent / "elsewhere")
+        (folder / "ska").symlink_to(folder.parent / "elsewhere")
+        assert set(find_clips(folder)["genre"]) == {"dub", "ska"}
+        (folder / "folk").symlink_to(folder.parent / "nowhere")
+        with pytest.raises(SettingsError, match="folk is a link to nothing"):
+            find_clips(folder)
+
+    def test_folders_of_systems_and_without_sound_are_no_classes(self, folder, caplog):
+        caplog.set_level("INFO")
+        for name in ("lost+found", "__MACOSX", ".Trash", "docs"):
+            (folder / name).mkdir()
+        (folder / "docs/readme.txt").touch()
+        (folder / "__MACOSX/a.wav").touch()
+        assert set(list_clips(folder, SETTINGS)["genre"]) == {"dub", "ska"}
+        for name in ("lost+found", "__MACOSX", ".Trash", "docs", "readme.txt"):
+            assert name in caplog.text
+
+    def test_a_copy_beside_its_source_counts_once(self, folder):
+        path = folder / "ska/ska.00000.wav"
+        (folder / "ska/ska.00000.wav.flac").write_bytes(path.read_bytes())
+        clips = list_clips(folder, SETTINGS).set_index("clip")
+        assert clips.loc["ska.00000.wav", "problem"] == "passed over: a copy of ska.00000.wav"
+        assert clips.loc["ska.00000", "problem"] == ""
+
+    def test_a_class_with_nothing_left_is_refused_with_the_reasons_counted(self, folder):
+        for number in range(3):
+            (folder / f"ska/ska.0000{number}.wav").write_text("not audio")
+        for number in (3, 4):
+            (folder / f"ska/ska.0000{number}.wav").write_bytes(b"")
+        with pytest.raises(
+            SettingsError,
+            match="class 'ska' has 0 usable clips.*left out: 3 × cannot be read as audio, "
+            "2 × the file is empty",
+        ):
+            list_clips(folder, SETTINGS | {"on_problem": "exclude"})
+
+    def test_a_clip_that_has_what_is_needed_may_be_shorter_than_its_header_says(self, folder):
+        path = folder / "ska/ska.00000.wav"
+        path.write_bytes(path.read_bytes()[:-8000])
+        clips = find_clips(folder)
+        problems = [
+            examine_clips(clips, duration=needed).set_index("clip").loc["ska.00000", "problem"]
+            for needed in (None, 0.9, 0.5)
+        ]
+        assert problems[0].startswith("truncated, 0.6")
+        assert problems[1].startswith("truncated, 0.6")
+        assert problems[2] == ""
 
 
 class TestExamine:

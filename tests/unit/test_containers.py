@@ -155,7 +155,7 @@ class TestShorterThanDeclared:
     def test_an_excerpt_of_what_is_there_is_taken_and_a_longer_one_is_refused(self, put, caplog):
         path = put("a.wav", wav()[: len(wav()) // 2])
         np.testing.assert_allclose(
-            read_excerpt(path, RATE, 0.5, 1.0), tone()[RATE // 2 :][:RATE], atol=1e-4
+            read_excerpt(path, RATE, 0.5, 0.9), tone()[RATE // 2 :][: round(0.9 * RATE)], atol=1e-4
         )
         with pytest.raises(AudioError, match=r"truncated, 1\.50 s of the 3\.00 s"):
             read_excerpt(path, RATE, 0.0, 2.0)
@@ -238,7 +238,8 @@ class TestOgg:
 
     @pytest.mark.parametrize(("subtype", "rate"), [("VORBIS", 22050), ("OPUS", 48000)])
     def test_a_stream_without_an_end_is_told(self, put, caplog, subtype, rate):
-        content = encode(tone(6.0, rate), rate, format="OGG", subtype=subtype)
+        noise = 0.1 * np.random.default_rng(0).standard_normal(6 * rate)
+        content = encode(noise, rate, format="OGG", subtype=subtype)
         assert 2.5 < seconds(put("cut.ogg", content[: len(content) * 2 // 3])) < 5.5
         assert "cut short" in caplog.text
 

@@ -1,9 +1,15 @@
 """The songs of a folder."""
 
+import logging
+import os
+from pathlib import Path
+
 import pytest
 
+from auralise.audio import read_audio
 from auralise.errors import SettingsError
-from auralise.songs import find_songs
+from auralise.songs import AUDIO_SUFFIXES, SUFFIXES_OF_FORMATS, find_songs
+from tests.conftest import sine
 
 
 def touch(folder, *names):
@@ -37,6 +43,61 @@ def test_no_songs_are_refused(tmp_path):
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="is not a folder"):
         find_songs(tmp_path / "nowhere")
+
+
+def test_every_format_that_is_read_counts(tmp_path):
+    for number, suffix in enumerate(AUDIO_SUFFIXES):
+        touch(tmp_path, f"{number:02d}{suffix}")
+    assert len(find_songs(tmp_path)) == len(AUDIO_SUFFIXES)
+
+
+@pytest.mark.parametrize("suffix", AUDIO_SUFFIXES)
+def test_soundfile_reads_each_of_them(write_sound, suffix):
+    format = next(name for name, endings in SUFFIXES_OF_FORMATS.items() if suffix in endings)
+    rate, options = 11025, {"format": format}
+    if suffix == ".opus":
+        rate, options = 48000, options | {"subtype": "OPUS"}
+    path = write_sound(f"a{suffix}", sine(440, 1.0, rate), rate, **options)
+    assert len(read_audio(path, rate)) == pytest.approx(rate, rel=0.01)
+
+
+def test_lost_sound_is_warned_of_and_the_rest_noted_each_once(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    touch(tmp_path, "a.wav", "b.m4a", "c.WMA", "d.m4a", "notes.txt", "._a.wav", ".hidden.flac")
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert list(find_songs(tmp_path)) == ["a"]
+    warned = "\n".join(record.message for record in caplog.records if record.levelno > 20)
+    for name in ("b.m4a, d.m4a", "c.WMA", "gone.wav", "pipe.wav"):
+        assert warned.count(name) == 1
+    for name in ("notes.txt", "._a.wav", ".hidden.flac", "folder.wav"):
+        assert caplog.text.count(f" {name}") + caplog.text.count(f", {name}") >= 1
+        assert name not in warned
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("Song", "song"), ("STRASSE", "straße"), ("Mot\u00f6r", "Moto\u0308r")]
+)
+def test_names_that_would_share_their_results_elsewhere_are_refused(tmp_path, one, other):
+    touch(tmp_path, f"{one}.wav", f"{other}.flac")
+    with pytest.raises(SettingsError, match="differ by nothing but"):
+        find_songs(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(SettingsError, match="cannot be read .Permission denied.; change its perm"):
+        find_songs(tmp_path)
+
+
+def test_a_name_that_is_not_utf_8_is_named(tmp_path):
+    touch(tmp_path, "caf\udce9.wav")
+    with pytest.raises(SettingsError, match=r"rename .*caf\\udce9.wav: its name is not text"):
+        find_songs(tmp_path)
 
 
 def test_braces_are_refused(tmp_path):
