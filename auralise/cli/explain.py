@@ -150,7 +150,7 @@ def run(options: argparse.Namespace) -> int:
     from auralise.explainers.making import explainer_of
     from auralise.explainers.songs import explain_song, require_results
     from auralise.explainers.writing import choose_features
-    from auralise.files import sha256_of_file
+    from auralise.files import printable, sha256_of_file
     from auralise.maps import Origin
 
     asked = read_asked_network(options)
@@ -184,7 +184,7 @@ def run(options: argparse.Namespace) -> int:
     failures: list[Failure] = []
     with writing_to(options.out):
         for number, (song, path) in enumerate(songs.items(), start=1):
-            print(f"song {number} of {len(songs)}: {path}", file=sys.stderr)
+            print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
             try:
                 with map_audio(path, stft.sample_rate, options.channel) as samples:
                     explanation = explain_song(
@@ -199,9 +199,9 @@ def run(options: argparse.Namespace) -> int:
                     )
                 done.append(explanation)
             except AuraliseError as error:
-                where = "" if str(path) in str(error) else f"{path}: "
+                where = "" if printable(path) in str(error) else f"{printable(path)}: "
                 print(f"auralise: error: {where}{error}", file=sys.stderr)
-                failures.append(Failure(song, str(error)))
+                failures.append(Failure(printable(song), str(error)))
     print(summary(done, failures))
     if not failures:
         return DONE

@@ -59,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     import numpy as np
 
     from auralise.audio import read_audio
+    from auralise.files import printable
     from auralise.networks.prediction import predict_song
 
     asked = read_asked_network(options)
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
             magnitude = np.abs(asked.stft.analyse(samples))
             answer = predict_song(asked.network, magnitude, asked.n_frames)
         except (AudioError, NetworkError) as error:
-            where = "" if str(path) in str(error) else f"{path}: "
+            where = "" if printable(path) in str(error) else f"{printable(path)}: "
             print(f"auralise: error: {where}{error}", file=sys.stderr)
             n_failed += 1
             continue

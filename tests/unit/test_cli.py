@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 
+from auralise.choices import CHANNELS
 from auralise.cli.arguments import parse_ranges
 from auralise.cli.explain import check_choice
 from auralise.cli.main import main
@@ -299,3 +300,62 @@ def test_want_of_memory_is_told(tmp_path, sound, weights, capsys, monkeypatch):
     monkeypatch.setattr("auralise.explainers.songs.explain_song", fail)
     assert explain(sound(), "--weights", weights, "--out", tmp_path / "out") == 2
     assert "not enough memory; choose a smaller --window" in capsys.readouterr().err
+
+
+class TestSongsThatAreNotAsTheirFilesSay:
+    """One song fails by name, or is read as what it is; the others are done."""
+
+    def test_a_name_that_is_not_utf_8_fails_alone(self, tmp_path, sound, weights, capsys):
+        good, bad = sound("a.wav"), sound("b.wav")
+        bad = bad.rename(tmp_path / "caf\udce9.wav")
+        out = tmp_path / "out"
+        assert explain(bad, good, "--weights", weights, "--out", out, "--layers", "1") == 1
+        assert "its name is not text in UTF-8" in capsys.readouterr().err
+        assert (out / "a.h5").is_file()
+
+    def test_a_name_as_long_as_can_be_is_done(self, tmp_path, sound, weights):
+        song = sound("夜" * 80 + "abcd.wav")
+        out = tmp_path / "out"
+        assert explain(song, "--weights", weights, "--out", out, "--layers", "1") == 0
+        assert (out / f"{song.stem}.h5").is_file()
+
+    def test_channels_that_cancel_fail_and_one_of_them_is_done(
+        self, tmp_path, write_sound, weights, capsys
+    ):
+        tone = np.random.default_rng(0).uniform(-0.4, 0.4, RATE)
+        song = write_sound("a.wav", np.column_stack([tone, -tone]), RATE, subtype="FLOAT")
+        what = [song, "--weights", weights, "--out", tmp_path / "out", "--layers", "1"]
+        assert explain(*what) == 2
+        assert "channels cancel" in capsys.readouterr().err
+        for channel in CHANNELS:
+            assert explain(*what, "--channel", channel) == (2 if channel == "mid" else 0)
+        found, _ = soundfile.read(tmp_path / "out/a/original.wav")
+        np.testing.assert_allclose(found, tone, atol=1e-3)  # of the last, the difference
+        with h5py.File(tmp_path / "out/a.h5") as file:
+            assert '"channel": "side"' in file.attrs["config"]
+
+    def test_a_song_of_one_sample_and_one_that_is_too_slow_end_in_a_sentence_or_a_result(
+        self, tmp_path, write_sound, sound, weights, capsys
+    ):
+        one = write_sound("one.wav", np.array([0.5]), RATE)
+        slow = write_sound("slow.wav", np.full(100, 0.5), 8000)
+        content = slow.read_bytes()
+        slow.write_bytes(content[:24] + (1).to_bytes(4, "little") + content[28:])
+        out = tmp_path / "out"
+        status = explain(one, slow, sound(), "--weights", weights, "--out", out, "--layers", "1")
+        assert status == 1
+        assert "declares 1 samples per second" in capsys.readouterr().err
+        assert (out / "blues.h5").is_file()
+
+    def test_a_folder_of_every_format_is_done_whole(self, tmp_path, sound, weights):
+        # MP3 does not know so low a rate.
+        for number, suffix in enumerate(("wav", "flac", "ogg", "aiff", "caf")):
+            sound(f"songs/{number}.{suffix}")
+        out = tmp_path / "out"
+        assert explain(tmp_path / "songs", "--weights", weights, "--out", out, "--layers", "1") == 0
+        assert len(list(out.glob("*.h5"))) == 5
+
+    def test_names_that_differ_by_case_only_are_refused(self, tmp_path, sound, weights, capsys):
+        songs = sound("Song.wav"), sound("x/song.wav")
+        assert explain(*songs, "--weights", weights, "--out", tmp_path / "out") == 2
+        assert "would both be written to" in capsys.readouterr().err

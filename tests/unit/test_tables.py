@@ -61,7 +61,7 @@ TRAPS = [
     "-",
     "\\",
     "x" * 200,
-]
+]  # fmt: skip
 
 
 def takes_folder(name):
