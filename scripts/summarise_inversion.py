@@ -9,10 +9,12 @@ from _job import job
 from auralise.files import whole_file, write_table
 from auralise.inversion.findings import compare_with_controls, summarise_errors, write_findings
 
+NUMBERED = ("classifier",)  # excerpts have the numbers of their clips, not the names
+
 with job(snakemake):
     inputs, outputs, controls = snakemake.input, snakemake.output, snakemake.params.controls
     errors, excerpts, dependence = (
-        pd.concat(map(read_table, inputs[name]), ignore_index=True)
+        pd.concat([read_table(path, NUMBERED) for path in inputs[name]], ignore_index=True)
         for name in ("errors", "excerpts", "dependence")
     )
     tables = {
