@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from _job import job
 
-from auralise.files import whole_file, write_table
+from auralise.files import read_table, whole_file, write_table
 from auralise.inversion.findings import compare_with_controls, summarise_errors, write_findings
 
 NUMBERED = ("classifier",)  # excerpts have the numbers of their clips, not the names
