@@ -55,7 +55,7 @@ how to read it:
 network:
   PyTorch state dict or safetensors, Keras .h5 or .keras, Lasagne .npz, or auralise's own. The class
   that the weights belong to is named with --module. Without it, a file without an architecture is
-  taken as convolution, ReLU, max-pooling 2×2 in every layer, as in 2015. The network's input is the
+  refused, unless --assume says that it is a network as in 2015. The network's input is the
   magnitude of the STFT that --sample-rate, --n-fft and --hop-length describe: give those it was
   trained with. For a network that takes mel bands, decibels or the like, give the steps from one to
   the other with --front-end, a file such as
@@ -167,7 +167,8 @@ def run(options: argparse.Namespace) -> int:
         layers=options.layers if by_path else None,
         shape=(stft.n_bins, stft.n_frames(stft.n_samples(options.window))),
     )
-    for assumption in explainer.assumptions:
+    assumptions = [*asked.assumptions, *explainer.assumptions]
+    for assumption in assumptions:
         print(f"assumed: {assumption}", file=sys.stderr)
     numbers = None if by_path else options.layers
     check_choice(explainer.n_features, numbers, options.features)
@@ -178,7 +179,7 @@ def run(options: argparse.Namespace) -> int:
         "features": options.features,
         "precision": options.precision,
         "biases": options.biases,
-        "assumptions": list(explainer.assumptions),
+        "assumptions": assumptions,
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
     failures: list[Failure] = []

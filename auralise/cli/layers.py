@@ -34,6 +34,6 @@ def run(options: argparse.Namespace) -> int:
     rows = [("layer", "features", "path")]
     rows += [(str(of.number), str(of.n_features), of.path) for of in explainer.layers]
     print("\n".join(table(rows, numbers=range(2))))
-    for assumption in explainer.assumptions:
+    for assumption in (*asked.assumptions, *explainer.assumptions):
         print(f"assumed: {assumption}")
     return DONE

@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import io
 import logging
 import signal
 import sys
@@ -39,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         The exit status.
     """
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, io.TextIOWrapper):
+            # Names of songs that a terminal cannot show must not end the command.
+            stream.reconfigure(errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
     # Ends through the stack, so that what is half-written is removed.

@@ -25,6 +25,12 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
         help="the class that the weights belong to, package.file:Class or path/file.py:Class; "
         "its code is run",
     )
+    which(
+        "--assume",
+        action="store_true",
+        help="take a file without an architecture, given without --module, for a network of 2015: "
+        "convolution 'same', ReLU, max-pooling 2×2 in every layer",
+    )
     which("--network", metavar="NAME", help="a published one instead, such as musicnn/MTT_vgg")
     seen = parser.add_argument_group("what the network sees").add_argument
     seen(
@@ -68,6 +74,8 @@ class AskedNetwork:
         Of its answers; empty where they have no names.
     n_frames : int, optional
         Of one answer; None for a network that takes any length.
+    assumptions : tuple of str
+        What was taken for granted when the file was read, in words.
     """
 
     name: str
@@ -77,6 +85,7 @@ class AskedNetwork:
     stft: "Stft"
     classes: tuple[str, ...] = ()
     n_frames: int | None = None
+    assumptions: tuple[str, ...] = ()
 
 
 def read_asked_network(options: argparse.Namespace) -> AskedNetwork:
@@ -123,6 +132,7 @@ def _of_the_user(options: argparse.Namespace) -> AskedNetwork:
 
     from auralise.audio import Stft
     from auralise.networks.front_ends import build_front_end, read_front_end
+    from auralise.weights.common import Assumed
     from auralise.weights.modules import build_module
     from auralise.weights.own import is_network, read_network
     from auralise.weights.reader import read_weights
@@ -134,6 +144,15 @@ def _of_the_user(options: argparse.Namespace) -> AskedNetwork:
     )
     module = build_module(options.module) if options.module else None
     convolutional = read_weights(options.weights, options.biases, module)
+    assumptions: tuple[str, ...] = ()
+    if isinstance(convolutional, Assumed):
+        assumptions = (convolutional.assumption,)
+        if not options.assume:
+            raise SettingsError(
+                f"{options.weights} holds no architecture; give the class that its tensors belong "
+                "to with --module, or --assume if it is a network as in 2015 (in every layer "
+                "convolution 'same', ReLU, max-pooling 2×2)"
+            )
     whole, classes, n_frames = convolutional, (), None
     if module is None and is_network(options.weights):
         whole, _, facts = read_network(options.weights)
@@ -147,5 +166,12 @@ def _of_the_user(options: argparse.Namespace) -> AskedNetwork:
         front_end = build_front_end(read_front_end(options.front_end), stft, options.front_end)
         convolutional, whole = (nn.Sequential(front_end, part) for part in (convolutional, whole))
     return AskedNetwork(
-        options.weights.stem, options.weights, whole, convolutional, stft, classes, n_frames
+        options.weights.stem,
+        options.weights,
+        whole,
+        convolutional,
+        stft,
+        classes,
+        n_frames,
+        assumptions,
     )

@@ -249,7 +249,16 @@ def require_chain(found: Sequence[FoundConvolution], remedy: str) -> None:
         n_inputs = n_features
 
 
-def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> nn.Sequential:
+class Assumed(nn.Sequential):
+    """A convolutional part whose file held tensors alone: its structure is that of 2015."""
+
+    assumption = (
+        "the file holds no architecture, so that of 2015: each layer convolution 'same', batch "
+        "normalisation where the file has one, ReLU, max-pooling 2×2"
+    )
+
+
+def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> Assumed:
     """Layers as in the network of 2015, for a file that holds tensors and no architecture.
 
     Every layer is taken as convolution 'same', batch normalisation where there is one, ReLU,
@@ -264,7 +273,7 @@ def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> nn.Sequential
 
     Returns
     -------
-    torch.nn.Sequential
+    Assumed
         ``layer1``, ``layer2``, …
 
     Raises
@@ -294,7 +303,7 @@ def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> nn.Sequential
         if item.norm is not None:
             modules.append(item.norm)
         modules += [nn.ReLU(), nn.MaxPool2d(2)]
-    return arrange_layers(modules)
+    return Assumed(OrderedDict(arrange_layers(modules).named_children()))
 
 
 def arrange_layers(modules: Iterable[nn.Module]) -> nn.Sequential:

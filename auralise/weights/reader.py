@@ -14,6 +14,21 @@ from auralise.weights.torch_files import assume_convolutions, fill_network, read
 __all__ = ["FORMAT", "read_network", "read_weights", "write_weights"]
 
 KNOWN = "safetensors, a PyTorch state dict, Keras HDF5 or .keras, or a Lasagne .npz"
+# What lies where weights should, by its first bytes: what it is, and what to do.
+PAGE = ("a web page, not the file that it offers", "Download the file itself.")
+IMPOSTORS = {
+    b"version https://": (
+        "a pointer of Git LFS, not the file itself",
+        "Run 'git lfs pull' in its repository, or download the file itself.",
+    ),
+    b"<!doctype": PAGE,
+    b"<html": PAGE,
+    b"<?xml": PAGE,
+}
+EXPORT = (
+    "Loading it would run code from the file; in PyTorch, "
+    "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pt'), and give the class (--module)."
+)
 CHECK = "Check the path, or copy the file anew from where it was written."
 
 
@@ -76,6 +91,9 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         _refuse_network(network, "HDF5")
         return read_keras_hdf5(path)
+    for beginning, (what, remedy) in IMPOSTORS.items():
+        if start.lstrip().lower().startswith(beginning):
+            raise refusal(what, KNOWN, remedy)
     raise refusal(f"a file that begins with {start[:8]!r}", KNOWN, CHECK)
 
 
@@ -85,7 +103,7 @@ def _first_bytes(path: str | Path) -> bytes:
         raise refusal(found, KNOWN, CHECK)
     try:
         with Path(path).open("rb") as file:
-            start = file.read(16)
+            start = file.read(64)
     except OSError as error:
         raise refusal(f"it cannot be read ({error.strerror})", KNOWN, CHECK) from None
     if not start:
@@ -96,6 +114,12 @@ def _first_bytes(path: str | Path) -> bytes:
 def _read_zip(path: str | Path, network: nn.Module | None) -> nn.Module:
     with zips.open_zip(path) as archive:
         names = archive.namelist()
+        inner = {name.partition("/")[2] for name in names}
+        if "constants.pkl" in inner and any(name.startswith("code/") for name in inner):
+            raise refusal("a TorchScript file", KNOWN, EXPORT)
+        if "archive_format" in inner or "serialized_exported_program.json" in names:
+            remedy = EXPORT.replace("jit.load(FILE).state_dict()", "export.load(FILE).state_dict")
+            raise refusal("an exported program (.pt2)", KNOWN, remedy)
         if any(name.rpartition("/")[2] == "data.pkl" for name in names):
             size = sum(info.file_size for info in archive.infolist())
             require_size("its content", size)

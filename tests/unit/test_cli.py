@@ -109,7 +109,7 @@ def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path,
 def test_a_state_dict_a_folder_and_every_option(tmp_path, sound, state_dict):
     sound("songs/a.wav")
     sound("songs/b.ogg")
-    options = "--mode rectified --loudness relative --precision bfloat16 --no-biases --device cpu"
+    options = "--assume --mode rectified --loudness relative --precision bfloat16 --no-biases"
     arguments = (tmp_path / "songs", "--weights", state_dict, "--out", tmp_path / "out")
     assert explain(*arguments, *options.split()) == 0
     with h5py.File(tmp_path / "out/b.h5") as file:

@@ -2,13 +2,16 @@
 
 import csv
 import io
+import os
+import subprocess
+import sys
 
 import h5py
 import pytest
 import torch
 
 from auralise.cli.main import main
-from tests.conftest import sine
+from tests.conftest import REPOSITORY, sine
 
 RATE = 8000
 CODE = """
@@ -96,3 +99,27 @@ def test_a_front_end_of_another_grid_is_refused(files, tmp_path, capsys):
     assert main(["explain", song, *arguments]) == 2
     error = capsys.readouterr().err
     assert "matrix.yaml: step 1, filterbank: its matrix takes 100 bins" in error
+
+
+def test_tensors_without_an_architecture_are_not_guessed_at(tmp_path, capsys):
+    """A residual network read as a chain of 2015 would give maps that mean nothing."""
+    weights = tmp_path / "bare.pt"
+    torch.save(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)).state_dict(), weights)
+    assert main(["layers", "--weights", str(weights)]) == 2
+    assert "bare.pt holds no architecture; give the class" in capsys.readouterr().err
+    assert main(["layers", "--weights", str(weights), "--assume"]) == 0
+    assert "assumed: the file holds no architecture, so that of 2015" in capsys.readouterr().out
+
+
+def test_a_terminal_that_cannot_show_a_name_does_not_end_the_command(write_sound, tmp_path):
+    song = write_sound("夜.wav", sine(440, 1.0))
+    weights = tmp_path / "bare.pt"
+    torch.save(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)).state_dict(), weights)
+    done = subprocess.run(
+        [sys.executable, "-m", "auralise.cli", "explain", str(song), "--weights", str(weights)]
+        + ["--assume", "--out", str(tmp_path / "out")],
+        env=os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"\\u591c" in done.stdout

@@ -234,3 +234,35 @@ def test_layers_of_the_network_of_2015_have_the_names_of_our_own(tmp_path):
     x = torch.rand(1, 1, 64, 40)
     assert torch.equal(read(x), ours(x))
     assert list(dict(read.layer1.named_children())) == ["convolution", "relu", "pooling"]
+
+
+class TestImpostors:
+    """What lies where weights should is called what it is, with the way on."""
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "LFS.*git lfs pull"),
+            (b"\n <!DOCTYPE html><title>Sign in</title>", "web page.*Download the file itself"),
+            (b"<HTML><body>404</body></HTML>", "web page"),
+        ],
+    )
+    def test_text(self, tmp_path, content, words):
+        path = tmp_path / "model.pt"
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=f"model.pt: .*{words}"):
+            read_weights(path)
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_torchscript(self, tmp_path):
+        path = tmp_path / "model.pt"
+        torch.jit.save(torch.jit.script(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())), path)
+        with pytest.raises(WeightsError, match=r"TorchScript.*torch.jit.load\(FILE\).state_dict"):
+            read_weights(path)
+
+    def test_an_exported_program(self, tmp_path):
+        path = tmp_path / "model.pt2"
+        network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+        torch.export.save(torch.export.export(network, (torch.rand(1, 1, 8, 8),)), path)
+        with pytest.raises(WeightsError, match=r"exported program.*torch.export.load\(FILE\)"):
+            read_weights(path)
