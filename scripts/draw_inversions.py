@@ -7,7 +7,7 @@ from _job import job
 from auralise.figures.inversion import draw_inversions
 from auralise.figures.style import save_figure
 from auralise.files import whole_folder
-from auralise.inversion.songs import read_inversions
+from auralise.inversion.excerpts import read_inversions
 
 with job(snakemake), whole_folder(snakemake.output[0]) as folder:
     for path in sorted(Path(snakemake.input[0]).glob("*/inversions.npz")):

@@ -7,7 +7,7 @@ from _job import job, prepare_torch
 from auralise.audio import Stft
 from auralise.datasets.jamendo import find_test_songs
 from auralise.files import whole_folder
-from auralise.inversion.songs import invert_song, invert_songs
+from auralise.inversion.excerpts import invert_song, invert_songs
 from auralise.inversion.subjects import read_subject
 from auralise.weights.svdnet import read_inverter
 

@@ -7,7 +7,7 @@ import pandas as pd
 from _job import job
 
 from auralise.files import read_table, whole_file, write_table
-from auralise.inversion.findings import compare_with_controls, summarise_errors, write_findings
+from auralise.inversion.findings import compare_inversions, describe_inversion, summarise_errors
 
 NUMBERED = ("classifier",)  # excerpts have the numbers of their clips, not the names
 
@@ -19,7 +19,7 @@ with job(snakemake):
     )
     tables = {
         "errors": summarise_errors(errors, excerpts, controls),
-        "comparison": compare_with_controls(excerpts, controls),
+        "comparison": compare_inversions(excerpts, controls),
         "dependence": dependence,
     }
     evaluations = {
@@ -28,4 +28,4 @@ with job(snakemake):
     for name, table in tables.items():
         write_table(outputs[name], table)
     with whole_file(outputs.findings) as path:
-        path.write_text(write_findings(**tables, evaluations=evaluations), encoding="utf-8")
+        path.write_text(describe_inversion(**tables, evaluations=evaluations), encoding="utf-8")

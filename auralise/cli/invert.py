@@ -10,7 +10,7 @@ from auralise.cli.arguments import DONE, prepare_folder, seed, spare_inputs, tab
 from auralise.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
-    from auralise.inversion.songs import Inversions
+    from auralise.inversion.excerpts import Inversions
     from auralise.weights.svdnet import Inverter
 
 DESCRIPTION = """\
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     from auralise.figures.inversion import draw_inversions
     from auralise.figures.style import save_figure
     from auralise.files import require_replaceable, whole_folder
-    from auralise.inversion.songs import invert_song
+    from auralise.inversion.excerpts import invert_song
     from auralise.inversion.subjects import read_subject
 
     subject = read_subject(options.classifier, options.meanstd)

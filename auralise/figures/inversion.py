@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from auralise.choices import SCALES
 from auralise.figures.style import PAGE, frequency_rows, log_frequency_rows, variant_colours
-from auralise.inversion.songs import Inversions
+from auralise.inversion.excerpts import Inversions
 
 TICKS = (100, 500, 2000)  # Hz
 N_COLUMNS = 4

@@ -29,7 +29,7 @@ def summarise_errors(
     return table.assign(control=table["classifier"].isin(names))
 
 
-def compare_with_controls(
+def compare_inversions(
     excerpts: pd.DataFrame, controls: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
     """NRE of trained less that of untrained classifiers, layer by layer.
@@ -106,7 +106,7 @@ def describe_control(errors: pd.DataFrame, comparison: pd.DataFrame) -> str:
     errors : DataFrame
         As `summarise_errors` gives it.
     comparison : DataFrame
-        Of one classifier and one control, as `compare_with_controls` gives it.
+        Of one classifier and one control, as `compare_inversions` gives it.
     """
     control = comparison["control"].iloc[0]
     rows = errors[(errors["space"] == "input") & (errors["classifier"] == control)]
@@ -194,7 +194,7 @@ def _verdict(contrast: pd.Series, excess: pd.Series, layer: str) -> str:
     return f"{depends}; whether more or less than the input itself does, is not shown."
 
 
-def write_findings(
+def describe_inversion(
     errors: pd.DataFrame,
     comparison: pd.DataFrame,
     dependence: pd.DataFrame,
@@ -207,7 +207,7 @@ def write_findings(
     errors : DataFrame
         As `summarise_errors` gives it, layers of a classifier from the input on.
     comparison : DataFrame
-        As `compare_with_controls` gives it.
+        As `compare_inversions` gives it.
     dependence : DataFrame
         As `class_dependence` gives it, with ``classifier`` and ``layer``.
     evaluations : mapping of str to mapping

@@ -110,7 +110,7 @@ def test_a_folder_that_cannot_be_written_is_told(folder, capsys, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("auralise.inversion.songs.write_audio", full)
+    monkeypatch.setattr("auralise.inversion.excerpts.write_audio", full)
     assert run(folder, "mp6.npz", time_index=0.5) == 2
     assert "results cannot be written to" in capsys.readouterr().err
 

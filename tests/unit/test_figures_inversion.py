@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from auralise.figures.inversion import draw_errors, draw_inversions
-from auralise.inversion.songs import Inversions
+from auralise.inversion.excerpts import Inversions
 from auralise.mel import BANDS
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from auralise.datasets.clips import KNOWN, mark_replicas, split_clips
 from auralise.datasets.gtzan.__main__ import main
-from auralise.datasets.gtzan.clips import (
+from auralise.datasets.gtzan.copies import (
     find_genres,
     find_gtzan_clips,
     mark_gtzan_problems,

@@ -14,19 +14,19 @@ from torch import nn
 from auralise.audio import Stft
 from auralise.errors import AudioError, InversionError, SettingsError
 from auralise.inversion import findings, training
+from auralise.inversion.excerpts import (
+    draw_time,
+    invert_song,
+    invert_songs,
+    read_inversions,
+    read_picture,
+)
 from auralise.inversion.intervals import class_dependence, compare_errors, error_intervals
 from auralise.inversion.measures import (
     Reconstructions,
     excerpt_errors,
     normalised_errors,
     reconstruct,
-)
-from auralise.inversion.songs import (
-    draw_time,
-    invert_song,
-    invert_songs,
-    read_inversions,
-    read_picture,
 )
 from auralise.inversion.subjects import (
     genre_subject,
@@ -495,9 +495,9 @@ class TestFindings:
             ]
         ).drop(columns=["ci_low", "ci_high", "n_clips", "control"])
         dependence = dependence_table(ABOVE, AROUND)
-        text = findings.write_findings(
+        text = findings.describe_inversion(
             findings.summarise_errors(measured, excerpts, controls),
-            findings.compare_with_controls(excerpts, controls),
+            findings.compare_inversions(excerpts, controls),
             pd.concat([dependence, dependence.assign(classifier="square-0", layer="layer1")]),
             {"svdnet-0": self.EVALUATION},
         )
