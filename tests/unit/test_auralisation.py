@@ -150,6 +150,7 @@ class TestBands:
             write_auralisations(tmp_path, maps, Auralisation("phase", "peak"))
 
 
+@pytest.mark.slow
 def test_constant_q_maps_are_heard_through_its_own_inverse():
     """The README's recipe: each tone is weighted by the map at its pitch."""
     rate, frequencies = 22050, (261.6, 1046.5)

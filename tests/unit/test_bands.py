@@ -52,6 +52,7 @@ def test_a_clip_depends_on_its_name_and_the_seed_alone():
         assert not np.array_equal(clip, render_clip(genre, index, seed, 2, RATE))
 
 
+@pytest.mark.slow
 def test_same_bits_in_another_process():
     program = (
         "import hashlib; from auralise.datasets.bands.rendering import render_clip\n"

@@ -36,6 +36,7 @@ def run(folder, *inverters, **others):
     return main(arguments)
 
 
+@pytest.mark.slow
 def test_published_files_give_pictures_and_sounds_by_layer(folder, capsys):
     assert run(folder, "fc8.npz", "mp6.npz", time_index=1.0) == 0
     written = {path.name for path in (folder / "out/song").iterdir()}
@@ -50,6 +51,7 @@ def test_published_files_give_pictures_and_sounds_by_layer(folder, capsys):
     assert "does not say which classifier it was trained on" in said.err
 
 
+@pytest.mark.slow
 def test_a_drawn_time_is_the_same_each_time(folder, capsys):
     assert run(folder, "fc8.npz") == run(folder, "fc8.npz", out="again") == 0
     first, again = ((folder / name / "song/fc8.wav").read_bytes() for name in ("out", "again"))
@@ -82,6 +84,7 @@ def test_mistakes_are_answered_in_one_line(folder, capsys, inverters, others, me
     assert re.search(message, error)
 
 
+@pytest.mark.slow
 def test_our_own_files_are_matched(folder):
     write_svdnet(folder / "own.safetensors", initial_svdnet(0))
     plan = plan_for("fc8", SHAPES["fc8"], PICTURE)
@@ -92,6 +95,7 @@ def test_our_own_files_are_matched(folder):
     assert run(folder, "fc8.safetensors", classifier="own.safetensors", scale="unit") == 0
 
 
+@pytest.mark.slow
 def test_results_replace_earlier_ones_and_nothing_else(folder, capsys):
     assert run(folder, "mp6.npz", time_index=0.5) == 0
     assert run(folder, "fc8.npz", time_index=0.5) == 0

@@ -111,6 +111,7 @@ def test_tensors_without_an_architecture_are_not_guessed_at(tmp_path, capsys):
     assert "assumed: the file holds no architecture, so that of 2015" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_show_a_name_does_not_end_the_command(write_sound, tmp_path):
     song = write_sound("夜.wav", sine(440, 1.0))
     weights = tmp_path / "bare.pt"

@@ -134,6 +134,7 @@ class TestComparison:
             "n_untrained_live": 60,
         }
 
+    @pytest.mark.slow
     def test_shuffled_labels_have_no_effect(self, table, monkeypatch):
         """Which feature is called trained is drawn anew: no layer stands out for it."""
         monkeypatch.setattr("auralise.statistics.N_PERMUTATIONS", 499)

@@ -81,6 +81,7 @@ def whole_numbers(n_features, shape, seed=0):
     return network, kernels, rng.integers(0, 8, shape).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("n_features", "shape", "n_maps"),
     [(64, (257, 173), 1), (8, (257, 173), 3), (8, (256, 172), 3), (8, (258, 175), 3)],

@@ -229,6 +229,7 @@ def test_deep_networks_fade_from_window_to_window(tmp_path, long_song):
     assert (loud > 0).all()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch):
     net, largest = chain(3, 4), []
     once = net.deconvolve_all

@@ -196,6 +196,7 @@ class TestAttributes:
         assert not figure.axes[1].images
         assert figure.axes[0].images
 
+    @pytest.mark.slow
     def test_eight_attributes_take_two_rows_of_panels(self, correlations):
         names = ["key", "chord", "tempo", "loudness", "register"]
         base = correlations[correlations["attribute"] == "key"]

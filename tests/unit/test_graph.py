@@ -461,6 +461,7 @@ def test_a_shape_that_is_too_small_is_refused():
         Deconvnet(network, layers=["m1"], shape=(4, 4))
 
 
+@pytest.mark.slow
 def test_wrapped_networks_are_unwrapped_and_scripted_ones_refused():
     network = randomise(residual())
     expected = Deconvnet(network).deconvolve(magnitude_of(20, 20), "b")
@@ -575,6 +576,7 @@ def graphs(draw):
     return Net(forward, **modules), n_channels, end
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(graphs(), st.tuples(st.integers(30, 39), st.integers(30, 39)), st.integers(0, 2**20))
 def test_random_graphs(graph, size, seed):

@@ -26,6 +26,8 @@ from auralise.datasets.listing import list_clips
 from auralise.errors import SettingsError
 from auralise.files import sha256_of_file
 
+pytestmark = pytest.mark.slow
+
 SMALL = Imitation(clips_per_genre=14, duration=0.5)
 SETTINGS = {
     "name": "gtzan",

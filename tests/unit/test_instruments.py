@@ -56,6 +56,7 @@ def test_same_bits_whatever_was_rendered_before():
     assert np.array_equal(first, render(band_parts(), 1.5, RATE))
 
 
+@pytest.mark.slow
 def test_same_bits_in_another_process():
     program = (
         "from tests.unit.test_instruments import *\nprint(sha256(render(band_parts(), 1.5, RATE)))"
@@ -202,6 +203,7 @@ def test_default_soundfont_is_there():
     assert default_soundfont().is_file()
 
 
+@pytest.mark.slow
 def test_every_program_and_drum_of_the_tables_sounds():
     for program in PROGRAMS.values():
         assert render([Part(program, [Note(0, 0.2, 60, 100)])], 0.2, 11025).any(), program

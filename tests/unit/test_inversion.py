@@ -87,6 +87,7 @@ def weights_of(network):
     return torch.cat([value.flatten() for value in network.state_dict().values()]).numpy()
 
 
+@pytest.mark.slow
 class TestTraining:
     def test_repeats_itself_by_its_seed(self, subject, segments, tmp_path):
         first, again, other = (

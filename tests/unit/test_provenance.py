@@ -11,6 +11,8 @@ import pytest
 from auralise import provenance
 from auralise.files import fingerprint_of, sha256_of_file, whole_file, whole_folder
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def package(tmp_path, repository, monkeypatch):
@@ -51,12 +53,14 @@ def test_a_module_far_below_changes_what_lies_above(package, repository):
     assert not {"train_network", "list_clips", "render_bands"} & changed
 
 
+@pytest.mark.slow
 def test_what_is_imported_for_its_type_alone_does_not_count(package, repository):
     """Sounds are made from the file of maps, whatever wrote it."""
     assert "auralise_song" not in changed_by(package, repository, "deconvnet/steps.py")
     assert "auralise_song" in changed_by(package, repository, "maps.py")
 
 
+@pytest.mark.slow
 def test_a_comment_or_a_docstring_changes_nothing(package, repository):
     before = versions(repository)
     for path in package.rglob("*.py"):

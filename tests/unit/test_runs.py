@@ -48,6 +48,7 @@ def test_locks_of_an_ended_process_are_released_and_named():
     assert release_stale_locks("bands") == []
 
 
+@pytest.mark.slow
 def test_jobs_of_an_ended_run_are_stopped_and_named(folder):
     script = folder / ".snakemake/scripts/tmp.train_network.py"
     script.parent.mkdir()

@@ -414,12 +414,14 @@ def test_what_no_configuration_holds_is_refused_in_a_short_message(schema, given
     assert len(str(error.value)) <= 500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "answer"),
     [
         (b"experiment: \xff\xfe", "byte 12 is not UTF-8"),
         (b"seeds: " + b"[" * 5000 + b"]" * 5000, "too many brackets"),
     ],
+    ids=["not text", "nested"],
 )
 def test_a_file_that_is_no_configuration_is_refused_in_a_short_message(tmp_path, content, answer):
     path = tmp_path / "broken.yaml"

@@ -94,6 +94,7 @@ class TestVary:
         assert (found.diff() > 0).all()
 
 
+@pytest.mark.slow
 class TestTraining:
     @pytest.fixture(scope="class")
     @classmethod

@@ -82,6 +82,7 @@ folder_names = st.one_of(
 ).filter(takes_folder)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.lists(folder_names, min_size=1, max_size=4))
 @example(TRAPS)

@@ -18,6 +18,8 @@ from auralise.training.fitting import EpochShuffle
 from auralise.training.genre import initial_network, measure_speed, train_network
 from tests.conftest import make_schedule
 
+pytestmark = pytest.mark.slow
+
 ARCHITECTURE = Architecture(
     kernels=((3, 3),) * 2, features=(4, 4), dropout=(0.0, 0.25), dense=(8,), scaling="log"
 )

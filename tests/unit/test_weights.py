@@ -260,6 +260,7 @@ class TestImpostors:
         with pytest.raises(WeightsError, match=r"TorchScript.*torch.jit.load\(FILE\).state_dict"):
             read_weights(path)
 
+    @pytest.mark.slow
     def test_an_exported_program(self, tmp_path):
         path = tmp_path / "model.pt2"
         network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
