@@ -114,7 +114,7 @@ class Stft:
         return spectrum.reshape(*batch.shape[:-1], *spectrum.shape[-2:]).numpy()
 
     def analyse_frames(self, samples: np.ndarray, first: int, stop: int) -> np.ndarray:
-        """Some frames of the spectrum that `analyse` makes of a signal, from its part alone.
+        """Compute some frames of `analyse`'s spectrum from the part of the signal that they need.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class Stft:
     def synthesise_blocks(
         self, spectra: Iterable[np.ndarray], n_samples: int
     ) -> Iterator[np.ndarray]:
-        """What `synthesise` makes of a spectrum, block by block.
+        """Yield `synthesise`'s signal block by block.
 
         Parameters
         ----------
@@ -231,7 +231,7 @@ def read_audio(path: str | Path, sample_rate: int, channel: str | None = None) -
 def map_audio(
     path: str | Path, sample_rate: int, channel: str | None = None
 ) -> Iterator[np.ndarray]:
-    """As `read_audio`, for a file of any length: its samples lie on disk and are mapped.
+    """Like `read_audio`, for a file of any length: the samples are mapped from disk.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ def map_audio(
 
 
 def mix(frames: np.ndarray, channel: str | None = None) -> np.ndarray:
-    """Make one signal of a sound's channels.
+    """Mix the channels of a sound into one signal.
 
     Parameters
     ----------
@@ -425,7 +425,7 @@ def _decode(file: soundfile.SoundFile, n_samples: int) -> Iterator[np.ndarray]:
 
 
 class _Tally:
-    """What is known of a sound when all its blocks were seen."""
+    """Facts about a sound, gathered block by block while it is decoded."""
 
     def __init__(self, channel: str | None):
         self.n_read, self.seconds = 0, 0.0
@@ -449,7 +449,7 @@ class _Tally:
             self._energy_of_channels += float(np.einsum("ij,ij->j", frames, frames).max())
 
     def judge(self, path: Path) -> None:
-        """Refuse a sound of which nothing can be made."""
+        """Raise an error for a sound that cannot be used."""
         if self.n_read == 0:
             raise AudioError(f"{path}: holds no samples; replace or remove it")
         if self._n_bad:
@@ -475,7 +475,7 @@ class _Tally:
 def _judge_length(
     path: Path, contents: Contents, decoded: float, declared: float, asked: float
 ) -> None:
-    """Hold what was decoded against what was declared and asked (s)."""
+    """Compare the decoded length with the declared and the requested one (s)."""
     for remark in contents.remarks:
         log.warning("%s: %s (%.2f s)", path, remark, decoded)
     if contents.hole:

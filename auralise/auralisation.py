@@ -45,7 +45,7 @@ AS_IN_2015 = Auralisation("mask", "peak")
 
 
 def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") -> np.ndarray:
-    """Spectra of what features listen to.
+    """Multiply the song's spectrum by the features' maps.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") 
 def auralise(
     spectrum: np.ndarray, maps: np.ndarray, stft: Stft, n_samples: int, mode: str = "mask"
 ) -> np.ndarray:
-    """Sounds of what features listen to, at the scale of their maps.
+    """Turn the features' maps into sounds, at the scale of the maps.
 
     Parameters
     ----------
@@ -225,7 +225,7 @@ def _tell_what_is_silent(maps: Maps) -> None:
 
 
 def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) -> None:
-    """As `write_auralisations`, with no more in memory than a block of one layer's features.
+    """Like `write_auralisations`, holding one block of one layer's features in memory at a time.
 
     Everything is read twice, because a gain is known only at the end of the song.
     """

@@ -1,4 +1,4 @@
-"""What settings and commands offer, and take unasked: the first of each list.
+"""The choices that settings and commands offer; the first of each list is the default.
 
 These stand apart from the code behind them, which loads numpy, torch or matplotlib, so that
 ``--help`` need not wait. The schema of the settings repeats them; a test holds it to them.

@@ -18,7 +18,7 @@ Piece = bytes | tuple[int, int] | int
 
 @dataclass(frozen=True)
 class Contents:
-    """What is in a sound file.
+    """The parts of a file that hold sound, and the length that its header declares.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Contents:
 
 
 def read_contents(path: Path) -> Contents:
-    """Find the sound in a file, by its structure alone; nothing is decoded.
+    """Find the sound in a file from its structure alone, without decoding.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def read_contents(path: Path) -> Contents:
 
 
 class View(io.RawIOBase):
-    """A file put together from pieces of another, for libsndfile to read.
+    """Pieces of a file, presented to libsndfile as one file.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def _read_au(data: mmap.mmap) -> Contents:
 
 
 def _read_chunks(data: mmap.mmap) -> Contents:
-    """RIFF and its kin (WAV), and AIFF."""
+    """Read the chunks of RIFF, its variants (WAV) and AIFF."""
     order = ">" if data[:4] in (b"RIFX", b"FORM") else "<"
     if len(data) < 12:
         return Contents()

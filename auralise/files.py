@@ -68,7 +68,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def _own_partial(path: Path) -> Path:
-    """A name beside `path` that is this process's own; what ended processes left there goes."""
+    """A partial file's name that belongs to this process; those of ended processes are removed."""
     # A digest, since the name itself may be as long as the file system allows. The ending stays
     # because soundfile and matplotlib choose the format by it.
     ending = path.suffix if len(path.suffix) < 16 else ""
@@ -150,7 +150,7 @@ def read_table(path: str | Path, names: Sequence[str] = NAMES) -> "pd.DataFrame"
 
 
 class Journal:
-    """What of an unfinished file has been written for good.
+    """A record of the parts of an unfinished file that are safely on disk.
 
     Attributes
     ----------
@@ -173,7 +173,7 @@ class Journal:
         self._lines = [fingerprint]
 
     def note(self, names: Iterable[str] = ()) -> None:
-        """Say that these parts are written; true even if the machine stops right after."""
+        """Record that these parts are on disk; the record survives a crash of the machine."""
         names = list(names)
         with self._file.open("rb") as written:
             os.fsync(written.fileno())
@@ -185,7 +185,7 @@ class Journal:
 
 @contextmanager
 def resumed_file(path: str | Path, fingerprint: str) -> Iterator[tuple[Path, Journal]]:
-    """As `whole_file`, for a file of many parts: what an interrupted attempt wrote is kept.
+    """Like `whole_file`, for a file of many parts: an interrupted attempt is continued.
 
     Parameters
     ----------
@@ -289,14 +289,14 @@ def require_replaceable(
 
 
 def not_replaceable(path: Path, reason: str) -> SettingsError:
-    """The error of a file or folder that results would replace; `reason` says what it is."""
+    """The error for a file or folder that results must not replace; `reason` says what it is."""
     return SettingsError(
         f"{path} is where results would go, but {reason}; choose another folder or move it"
     )
 
 
 def printable(name: object) -> str:
-    """A name that any log takes: what is not UTF-8 in it is spelt out."""
+    """A name that any log can hold: bytes that are not UTF-8 are escaped."""
     return str(name).encode("utf-8", "backslashreplace").decode()
 
 

@@ -64,7 +64,7 @@ BANDS = MelBands()
 
 
 class LogMel(nn.Module):
-    """What SVDNet sees of a magnitude: log-mel bands, each with mean 0 and deviation 1.
+    """SVDNet's input: log-mel bands, each normalised to mean 0 and deviation 1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Which code and which versions made a result."""
+"""The code and the versions of libraries that made a result."""
 
 import ast
 import hashlib
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 
 def code_version(script: str | Path) -> str:
-    """Hash of the code of the library that runs behind a script, as `code_by_file` has it.
+    """Hash of all library code behind a script (see `code_by_file`).
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def code_version(script: str | Path) -> str:
 
 
 def code_by_file(script: str | Path) -> list[str]:
-    """The files of the library that run behind a script, each with a hash of its code.
+    """The library's files that a script runs, each with a hash of its code.
 
     A thin script over a library hides the library's changes from the workflow; these values, as
     parameters of its rule, show them, and Snakemake names the file when it says why a job runs
@@ -92,7 +92,7 @@ def _files_behind(script: Path) -> set[Path]:
 
 @dataclass(frozen=True)
 class _Code:
-    """A hash of what runs in a module, what it may import, and texts that may name a file."""
+    """A module's hash, its imports, and its texts that may name a data file."""
 
     version: str
     names: frozenset[str]
@@ -120,7 +120,7 @@ def _read(file: Path) -> _Code:
 
 
 class _Running(ast.NodeTransformer):
-    """Takes away what no result depends on."""
+    """Removes from a syntax tree everything that no result depends on."""
 
     def _without_docstring(self, node):
         match node.body[0] if node.body else None:

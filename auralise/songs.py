@@ -49,7 +49,7 @@ def is_hidden(path: PurePath) -> bool:
 
 
 def why_unread(path: Path) -> str | None:
-    """Why a file or folder that a user may take for sound is not one; None for what is read."""
+    """Why a file or folder is not read as sound; None if it is read."""
     suffix = path.suffix.lower()
     if is_hidden(path):
         return "hidden"
@@ -90,7 +90,7 @@ def list_folder(folder: Path, setting: str) -> list[Path]:
 
 
 def tell_passed_over(folder: Path, reasons: Sequence[tuple[Path, str]]) -> None:
-    """Name in the log each file that is passed over, those of one reason in one line.
+    """Log each file that is not read, one line for each reason.
 
     Lost sound is a warning; what is hidden, or not sound by its name, is only noted.
     """
@@ -134,7 +134,7 @@ def find_sounds(folder: str | Path, setting: str = "songs") -> list[Path]:
 
 
 def shared_name(stem: str) -> str:
-    """What two names have in common that are one file on some machines."""
+    """A key that is equal for two names that are one file on some file systems."""
     return unicodedata.normalize("NFC", stem).casefold()
 
 

@@ -12,7 +12,7 @@ LEVEL = 0.95  # of every interval
 
 
 def resample(sizes: Sequence[int], rng: int | np.random.Generator = 0) -> np.ndarray:
-    """Draw units again and again, with replacement, and count how often each is drawn.
+    """Draw units with replacement, many times, and count how often each is drawn.
 
     Any statistic that can be written with such counts as weights then has its bootstrap
     distribution by one product of arrays; `interval` reads the interval off it. Units that are

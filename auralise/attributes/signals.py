@@ -122,7 +122,7 @@ ALL = (HARMONIC, PERCUSSIVE)
 
 @dataclass(frozen=True)
 class Factor:
-    """Something in which model signals differ.
+    """An attribute in which model signals differ, with its levels.
 
     Attributes
     ----------

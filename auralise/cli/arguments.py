@@ -14,7 +14,7 @@ DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line, as every other error is told."""
+    """An argument parser that reports a mistake in one line, like every other error."""
 
     def error(self, message: str):
         self.exit(FAILED, f"auralise: error: {message}; see {self.prog} --help\n")
@@ -142,7 +142,7 @@ def prepare_folder(out: Path) -> None:
 
 @contextmanager
 def writing_to(out: Path) -> Iterator[None]:
-    """Answer a full disk, or a folder that may not be written, as a mistake like others."""
+    """Report a full disk, or a folder without write permission, as an `AuraliseError`."""
     from soundfile import LibsndfileError
 
     try:

@@ -214,7 +214,7 @@ def check_choice(
     layers: Sequence[int] | None = None,
     features: Sequence[int] | None = None,
 ) -> None:
-    """Refuse layers and features that the network has not.
+    """Refuse layers and features that the network does not have.
 
     A feature may be missing in some of the layers, but not in all, and every layer must have
     one of those asked for.

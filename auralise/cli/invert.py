@@ -87,7 +87,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Invert the features, and print what came of it."""
+    """Invert the features and print a summary."""
     prepare_folder(options.out)
 
     from auralise.figures.inversion import draw_inversions
@@ -151,14 +151,14 @@ def _read_inverters(options: argparse.Namespace, layers: tuple[str, ...]) -> dic
     for layer, path in sources.items():
         if layer not in layers:
             raise WeightsError(
-                f"{path}: the inverter of '{layer}', which {options.classifier} has not; expected "
-                f"one of {', '.join(layers)}"
+                f"{path}: the inverter of '{layer}', a layer that {options.classifier} does not "
+                f"have; expected one of {', '.join(layers)}"
             )
     return {layer: found[layer] for layer in layers if layer in found}
 
 
 def summary(found: "Inversions", folder: Path) -> str:
-    """What is printed at the end: a row for the input and one for each layer."""
+    """The table printed at the end: one row for the input and one for each layer."""
     rows = [("", "prediction", "distance", "sound")]
     rows.append(("input", found.prediction, "", str(folder / "input.wav")))
     for layer, inversion in found.layers.items():

@@ -1,4 +1,4 @@
-"""``auralise layers``: what of a network can be explained, and what is assumed."""
+"""``auralise layers``: which layers of a network can be explained, and what is assumed."""
 
 import argparse
 

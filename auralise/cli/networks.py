@@ -1,4 +1,4 @@
-"""Which network a command is about: options that several commands share."""
+"""The options that choose a network, shared by several commands."""
 
 import argparse
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name a network and say what it sees."""
+    """Add the options that name a network and describe its input."""
     which = parser.add_argument_group("the network").add_argument
     which("--weights", type=Path, metavar="FILE", help="the trained network")
     which(

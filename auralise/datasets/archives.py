@@ -47,12 +47,12 @@ class ArchiveError(AuraliseError):
 
 
 def is_url(path: str | None) -> bool:
-    """Whether a data set's path is an address, not a place on this machine."""
+    """Whether a data set's path is a web address."""
     return path is not None and path.lower().startswith(("http://", "https://"))
 
 
 def is_archive(path: str | None) -> bool:
-    """Whether a data set's path is an archive, at hand or to be fetched, not a folder."""
+    """Whether a data set's path is an archive, local or to be downloaded."""
     suffixes = (*ARCHIVE_SUFFIXES, *UNREAD_ARCHIVES)
     return path is not None and (is_url(path) or path.lower().endswith(suffixes))
 
@@ -275,7 +275,7 @@ def _is_sound(path: PurePosixPath) -> bool:
 def verify_checksum(
     path: str | Path, checksum: str | None, published: Mapping[str, str] | None = None
 ) -> None:
-    """Hold a file's bytes against the checksum that the settings give, or the published ones.
+    """Compare a file's checksum with the one in the settings, or with the published ones.
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ def find_passed_over(folder: str | Path) -> pd.DataFrame:
 
 
 def mark_copies(clips: pd.DataFrame) -> pd.DataFrame:
-    """Pass over what a conversion has left beside its source: ``a.au.wav`` beside ``a.au``.
+    """Leave out converted copies beside their source: ``a.au.wav`` beside ``a.au``.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def _classes(folder: Path) -> Iterator[tuple[Path, list[Path], list[tuple[Path, 
 
 
 def _refuse_lost_class(place: Path, unread: Sequence[tuple[Path, str]]) -> None:
-    """Refuse a class all of whose sound would be left out; other folders are no classes."""
+    """Refuse a data set in which a class would lose all its clips."""
     lost = [(path, reason) for path, reason in unread if reason not in UNTOLD]
     deeper = next(
         (path for path in place.rglob("*") if path.is_file() and why_unread(path) is None), None
@@ -186,7 +186,7 @@ def tell_passed_over_clips(folder: str | Path) -> None:
 def examine_clips(
     clips: pd.DataFrame, n_threads: int = 1, duration: float | None = None
 ) -> pd.DataFrame:
-    """Decode every clip once, at its own rate, and say what it is and what is wrong with it.
+    """Decode every clip once, at its own rate, and record its facts and its problem, if any.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def _examine(duration: float, path: str) -> dict[str, Any]:
 def mark_replicas(
     clips: pd.DataFrame, split: Mapping[str, str] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """Name as a problem what has the same content as an earlier clip.
+    """Mark clips whose content equals an earlier clip's.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def mark_replicas(
 def split_clips(
     clips: pd.DataFrame, fractions: tuple[float, float, float], seed: int
 ) -> pd.DataFrame:
-    """Deal the sound clips out to training, validation and test, class by class.
+    """Assign the usable clips to training, validation and test, class by class.
 
     Parameters
     ----------
@@ -314,7 +314,7 @@ def split_clips(
 
 
 def count_reasons(clips: pd.DataFrame) -> str:
-    """Why clips are left out and how many for each reason, as the end of a sentence."""
+    """The reasons for leaving clips out, with counts, as the end of a sentence."""
     problems = clips.loc[clips["problem"] != "", "problem"]
     # What follows names a clip or a number, and differs from clip to clip.
     kinds = problems.str.removeprefix(PASSED_OVER).map(
@@ -329,7 +329,7 @@ def count_reasons(clips: pd.DataFrame) -> str:
 
 
 def refuse_problems(clips: pd.DataFrame) -> None:
-    """Raise where a clip has a problem that is not known already.
+    """Raise an error if a clip has a problem that has not been published.
 
     Parameters
     ----------

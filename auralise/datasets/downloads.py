@@ -29,7 +29,7 @@ class DownloadError(AuraliseError):
 
 
 class _BrokenOffError(Exception):
-    """Why an attempt brought less than the whole file."""
+    """An attempt ended before the whole file had arrived."""
 
 
 # A connection that breaks in the middle of the body is a ChunkedEncodingError, chunked or not.
@@ -164,7 +164,7 @@ def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> 
 
 
 def _read_facts(origin: Path) -> dict:
-    """What is known of the bytes that are there; nothing, if that cannot be read."""
+    """Recorded facts about a partial download; empty if they cannot be read."""
     try:
         return json.loads(origin.read_text())
     except (OSError, ValueError):
@@ -172,7 +172,7 @@ def _read_facts(origin: Path) -> dict:
 
 
 def _span(answer: requests.Response, have: int) -> tuple[int, int | None]:
-    """Where an answer's bytes belong, and how long the file is (None: not said)."""
+    """The byte range of a response, and the file's length (None if the server omits it)."""
     if answer.status_code == 206:
         match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
         if not match or int(match[1]) != have:

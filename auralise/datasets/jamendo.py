@@ -202,7 +202,7 @@ class Spectra(torch.utils.data.Dataset):
         return sum(map(len, self.firsts))
 
     def locate(self, rows: Sequence[int] | np.ndarray) -> list[tuple[int, int]]:
-        """Song, counted from 0, and first frame of some excerpts."""
+        """The song (counted from 0) and the first frame of each of some excerpts."""
         stops = np.cumsum([len(firsts) for firsts in self.firsts])
         found = np.searchsorted(stops, rows, side="right")
         return [

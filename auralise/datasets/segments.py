@@ -1,4 +1,4 @@
-"""Clips → the segments that the network sees, in one HDF5 file that is read row by row."""
+"""Clips → the segments that the network sees, in one HDF5 file, read row by row."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -95,7 +95,7 @@ def write_segments(
 
 
 def _batches(rows: list[int]) -> Iterator[list[int]]:
-    """Rows in runs after each of which the disk is waited for."""
+    """Runs of rows; after each run the file is flushed to disk."""
     for start in range(0, len(rows), NOTED_AT_A_TIME):
         yield rows[start : start + NOTED_AT_A_TIME]
 
@@ -103,7 +103,7 @@ def _batches(rows: list[int]) -> Iterator[list[int]]:
 def _lay_out(
     path: Path, clips: pd.DataFrame, n_segments: pd.Series, stft: Stft, duration: float
 ) -> None:
-    """The whole file but for the magnitudes, whose space is taken and not filled."""
+    """Write everything but the magnitudes, for which space is reserved."""
     classes = sorted(clips["genre"].unique())
     shape = (stft.n_bins, stft.n_frames(stft.n_samples(duration)))
     space = h5py.h5p.create(h5py.h5p.DATASET_CREATE)

@@ -17,7 +17,7 @@ STAMP_MEMORY = 2**28  # bytes of the stamps that are gathered at once
 
 
 class PooledAtOnce(PooledNetwork):
-    """`PooledNetwork`, a layer and a batch of features at a time."""
+    """Like `PooledNetwork`, but one whole layer and one batch of features at a time."""
 
     def back(
         self, passed: ForwardPass, wanted: Iterable[tuple[int, list[int]]]

@@ -284,8 +284,8 @@ class Deconvnet:
         """
         wanted = range(1, self.n_layers + 1) if layers is None else layers
         numbers = [self.number(layer) for layer in wanted]
-        some = {self.number(layer): of for layer, of in (features or {}).items()}
-        chosen = {layer: self._check(layer, some.get(layer)) for layer in numbers}
+        asked = {self.number(layer): some for layer, some in (features or {}).items()}
+        chosen = {layer: self._check(layer, asked.get(layer)) for layer in numbers}
         with _inference(self.device):
             passed = self._forward(magnitude, numbers)
         return self._back(passed, numbers, chosen)
@@ -296,7 +296,7 @@ class Deconvnet:
         Raises
         ------
         NetworkError
-            There is none of that name, or several.
+            No layer has that name, or several have.
         """
         if not isinstance(layer, str):
             if not 1 <= layer <= self.n_layers:

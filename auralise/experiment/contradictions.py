@@ -1,4 +1,4 @@
-"""Settings valid alone but incompatible together, and paths to nothing."""
+"""Settings valid alone but incompatible together, and paths that do not exist."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from auralise.networks.names import SVDNET, SVDNET_UNTRAINED
 
 
 def refuse_contradictions(settings: Mapping, results: Path) -> None:
-    """Refuse settings that contradict each other, and paths to nothing.
+    """Refuse settings that contradict each other, and paths that do not exist.
 
     Settings that the chosen methods do not use are not checked.
 

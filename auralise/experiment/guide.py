@@ -17,7 +17,7 @@ TABLE = re.compile(r"^(<!-- settings: ?([\w.]*) -->\n)(?:\n(?:\|.*\n)+)?", re.MU
 
 
 def write_tables(text: str, schema: Mapping) -> str:
-    """The text of a guide, each of its tables as the schema has it.
+    """The text of a guide with each of its tables written from the schema.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def write_tables(text: str, schema: Mapping) -> str:
     Raises
     ------
     KeyError
-        A section that the schema has not.
+        The schema has no such section.
     """
     return TABLE.sub(lambda found: f"{found[1]}\n{settings_table(schema, found[2])}", text)
 

@@ -83,7 +83,7 @@ def note_run(experiment: str) -> None:
 
 
 def forget_run(experiment: str) -> None:
-    """Take the note of this process away."""
+    """Remove the note of this process."""
     _path_of(Run.of_this_process(experiment)).unlink(missing_ok=True)
 
 
@@ -128,7 +128,7 @@ def release_stale_locks(experiment: str, unlock: bool = False) -> list[str]:
 
 
 def _stop_jobs() -> list[int]:
-    """Stop the jobs here whose run has ended, as they would write beside those of the next."""
+    """Stop jobs in this folder whose run has ended; they would disturb those of the next run."""
     living = {run.process for _, run in _records() if run.is_here and run.is_alive}
     orphans = []
     for process in psutil.process_iter():

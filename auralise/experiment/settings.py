@@ -93,7 +93,7 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
 
 
 def refuse_repeated_keys(path: str | Path) -> None:
-    """Refuse a YAML file in which a key stands twice in one place: readers drop one silently.
+    """Refuse a YAML file that repeats a key in one mapping: readers silently drop one.
 
     Raises
     ------
@@ -146,7 +146,7 @@ SHORT.maxstring = SHORT.maxlong = SHORT.maxother = LONGEST_PART
 
 
 def _excesses(settings: Any) -> Iterator[str]:
-    """What no configuration holds; it would take hours, or all memory, to look at it closer."""
+    """Reasons to refuse a configuration that would take hours, or all memory, to examine."""
     pending: list[tuple[tuple, Any]] = [((), settings)]
     n_values = 0
     while pending:
@@ -260,7 +260,7 @@ def _is_text_of_number(value: Any) -> bool:
 
 
 def describe(rule: Mapping) -> str:
-    """What a setting may be, in words; the schema's own where it has some under `expected`."""
+    """A setting's permitted values in words; the schema's `expected` where it has one."""
     if "expected" in rule:
         return rule["expected"]
     if "enum" in rule:

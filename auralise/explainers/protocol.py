@@ -1,4 +1,4 @@
-"""What is asked of every method that explains a network's features on a song."""
+"""The protocol of every method that explains a network's features on a song."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol

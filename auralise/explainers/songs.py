@@ -136,7 +136,7 @@ def explain_song(
 
 
 def require_results(out: Path, song: str) -> None:
-    """Refuse to replace anything but the maps and sounds of an earlier explanation.
+    """Refuse to replace a folder that was not written by an earlier explanation.
 
     Raises
     ------

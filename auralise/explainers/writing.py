@@ -117,7 +117,7 @@ def write_maps(
 
 
 def _shares(weights: np.ndarray, n_columns: int, stride: int | None) -> np.ndarray:
-    """A window's share in each column of feature maps, from its `weights` in each frame."""
+    """A window's weight in each column of feature maps, from its `weights` in each frame."""
     n_frames = len(weights)
     centres = (np.arange(n_columns) + 0.5) * (stride or n_frames / n_columns) - 0.5
     return np.interp(centres, np.arange(n_frames), weights)

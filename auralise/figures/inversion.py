@@ -1,4 +1,4 @@
-"""What layers have kept: errors by layer, and inputs above their inversions."""
+"""Figures of the inversion: errors by layer, and inputs above their inversions."""
 
 from collections.abc import Mapping, Sequence
 

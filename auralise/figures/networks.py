@@ -1,4 +1,4 @@
-"""How a network was trained and what it knows."""
+"""Figures of a network's training and accuracy."""
 
 from collections.abc import Iterable, Mapping
 
@@ -63,7 +63,7 @@ def _baseline_words(evaluation: Mapping) -> str:
 
 
 def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame) -> Figure:
-    """What the networks know of the test clips, variant by variant.
+    """Accuracy and calibration on the test clips, variant by variant.
 
     Parameters
     ----------
@@ -78,7 +78,9 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
         1, 3, figsize=(PAGE, 3.0), width_ratios=(1, 1.25, 1), layout="constrained"
     )
     for number, variant in enumerate(variants):
-        of_variant = [of for name, of in evaluations.items() if variant_of(name) == variant]
+        of_variant = [
+            evaluation for name, evaluation in evaluations.items() if variant_of(name) == variant
+        ]
         rows = number + 0.6 * ((np.arange(len(of_variant)) + 0.5) / len(of_variant) - 0.5)
         for row, evaluation in zip(rows, of_variant, strict=True):
             accuracy.plot(
@@ -87,12 +89,14 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
             accuracy.plot(evaluation["clip_accuracy"], row, "o", color=colours[variant], ms=4)
     for variant in variants:
         bins = _pooled_bins(
-            of["calibration"] for name, of in evaluations.items() if variant_of(name) == variant
+            evaluation["calibration"]
+            for name, evaluation in evaluations.items()
+            if variant_of(name) == variant
         )
         style = {"color": colours[variant], "lw": 1, "marker": "o", "ms": 3.5}
         calibration.plot(bins["confidence"], bins["accuracy"], **style)
     for (name, (_, label)), dashes in zip(BASELINES.items(), ("--", "-.", "-"), strict=True):
-        level = np.mean([of[f"{name}clip_accuracy"] for of in evaluations.values()])
+        level = np.mean([evaluation[f"{name}clip_accuracy"] for evaluation in evaluations.values()])
         accuracy.axvline(level, color="0.4", ls=dashes, lw=1, label=f"linear: {label}")
     chances = [evaluation["chance_accuracy"] for evaluation in evaluations.values()]
     accuracy.axvline(np.mean(chances), color="0.2", ls=":", lw=1, label="chance")
@@ -140,7 +144,7 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
 
 
 def _pooled_bins(calibrations: Iterable[Mapping]) -> pd.DataFrame:
-    """Bins of several networks as one; those of fewer than five clips are left out."""
+    """Pool the calibration bins of several networks; bins of fewer than five clips are left out."""
     bins = pd.concat(
         [
             pd.DataFrame({name: of[name] for name in ("confidence", "accuracy", "count")})
@@ -161,7 +165,7 @@ def draw_kernels(kernels: Mapping[str, np.ndarray]) -> Figure:
     kernels : mapping of str to ndarray, shape (n_features, n_bins, n_frames)
         By network. Features run from left to right, from feature 0 at the upper left.
     """
-    blocks = {name: _mosaic(of) for name, of in kernels.items()}
+    blocks = {name: _mosaic(weights) for name, weights in kernels.items()}
     shapes = np.array([block.shape for block in blocks.values()])
     heights = shapes[:, 0] / shapes[:, 1] * (PAGE - 0.2)
     figure, axes = plt.subplots(

@@ -1,4 +1,4 @@
-"""One excerpt of a song, and what every layer has kept of it: pictures and sounds."""
+"""Inversion of every layer on an excerpt of a song: pictures and sounds."""
 
 import json
 import logging
@@ -141,7 +141,7 @@ def invert_song(
     phase: str = "original",
     seed: int = 0,
 ) -> Inversions:
-    """Invert every layer on one excerpt of a song, and write what it looks and sounds like.
+    """Invert every layer on one excerpt of a song and write pictures and sounds.
 
     Parameters
     ----------
@@ -278,7 +278,7 @@ def _write_inversions(path: Path, found: Inversions) -> None:
 
 
 def read_inversions(path: str | Path) -> Inversions:
-    """What `invert_song` wrote.
+    """Read the results that `invert_song` wrote.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the inversion found, in words made from its tables."""
+"""The findings of the inversion in words, made from its tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,7 +32,7 @@ def summarise_errors(
 def compare_inversions(
     excerpts: pd.DataFrame, controls: Mapping[str, Sequence[str]]
 ) -> pd.DataFrame:
-    """NRE of trained less that of untrained classifiers, layer by layer.
+    """Difference of NRE between trained and untrained classifiers, layer by layer.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
 
 
 def describe_control(errors: pd.DataFrame, comparison: pd.DataFrame) -> str:
-    """Two sentences: the same for an untrained classifier, whose layers are the same.
+    """Two sentences: the errors of an untrained classifier with the same layers.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def describe_inversion(
 
 
 def describe_evaluation(evaluation: Mapping) -> str:
-    """One sentence: how well SVDNet knows singing, beside chance."""
+    """One sentence: SVDNet's accuracy beside chance."""
     low, high = evaluation["error_ci"]
     if low is None:
         interval, verdict = "unknown interval", "too few test songs to tell it from chance"

@@ -1,4 +1,4 @@
-"""What holds for other clips, too: intervals over clips, between networks and between classes.
+"""Bootstrap intervals over clips, for one network, between networks and between classes.
 
 Excerpts of one clip are not independent, so that whole clips are drawn again (bootstrap).
 """
@@ -40,7 +40,7 @@ def error_intervals(errors: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 def compare_errors(
     errors: pd.DataFrame, classifier: str, control: str, seed: int = 0
 ) -> pd.DataFrame:
-    """NRE in input space of one classifier less that of another on the same excerpts.
+    """Difference between two classifiers' NRE in input space, on the same excerpts.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ LOWEST = -1.0
 
 @dataclass(frozen=True)
 class Reconstructions:
-    """What an inverter made of test excerpts, beside what can be had without it.
+    """An inverter's reconstructions of test excerpts, beside references that need no inverter.
 
     Attributes
     ----------

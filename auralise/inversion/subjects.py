@@ -1,4 +1,4 @@
-"""What is to be inverted: a classifier taken apart, and the way from sound to picture and back."""
+"""A classifier split into stages, with the way from sound to picture and back."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -167,7 +167,7 @@ def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
 def read_subject(
     weights: str | Path, mean_std: str | Path | None = None, stft: Stft | None = None
 ) -> Subject:
-    """A classifier to be inverted, from its files.
+    """Read a classifier to be inverted from its files.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ SCALES = (1, 2, 4, 8)  # bins and frames over which the spectral term averages
 
 @dataclass(frozen=True)
 class Objective:
-    """What an inverter is trained to make small.
+    """The loss that an inverter is trained to minimise.
 
     The mean squared error of the picture, as published, and weights of what is added to it.
 
@@ -68,7 +68,7 @@ def spectral_error(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 def weight_penalty(network: nn.Module) -> Tensor:
-    """Sum of the squares of all weights but biases and those of normalisation."""
+    """Sum of the squares of all weights except biases and normalisation's."""
     return torch.stack([p.square().sum() for p in network.parameters() if p.ndim > 1]).sum()
 
 

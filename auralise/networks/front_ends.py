@@ -50,7 +50,7 @@ class FrontEndStep(nn.Module):
         raise NotImplementedError
 
     def remember(self, x: Tensor) -> Tensor | None:
-        """What the way back needs of the input ``(1, 1, height, width)``."""
+        """Whatever the way back needs to know about the input ``(1, 1, height, width)``."""
         return None
 
     def back(self, signal: Tensor, memory: Tensor | None = None) -> Tensor:
@@ -675,7 +675,7 @@ def expected_bins(front_end: nn.Module | Iterable[nn.Module]) -> int | None:
 
 
 def check_bins(front_end: nn.Module | Iterable[nn.Module], n_bins: int, given: str) -> None:
-    """Hold the bins that a front end expects against those it is given.
+    """Compare the number of bins that a front end expects with the number it is given.
 
     Parameters
     ----------
@@ -767,7 +767,7 @@ def _build(name: str, given: Any, context: Mapping[str, Any]) -> FrontEndStep:
 
 
 def _checked(key: str, value: Any, kind: Any) -> Any:
-    """A value of a file, if it is of the type that the step's argument has."""
+    """A value from a file, checked against the type of the step's argument."""
     union = typing.get_origin(kind) in (typing.Union, types.UnionType)
     kinds = typing.get_args(kind) if union else (kind,)
     if any(_is_of(value, one) for one in kinds):

@@ -1,4 +1,4 @@
-"""First weights of the networks that we train."""
+"""Initial weights of the networks that we train."""
 
 from collections.abc import Callable
 

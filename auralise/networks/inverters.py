@@ -195,7 +195,7 @@ def build_inverter(plan: Plan) -> nn.Sequential:
 def _lost_by_pooling(
     size: list[int], picture: tuple[int, int], doublings_left: int
 ) -> tuple[int, int]:
-    """Rows and columns, 0 or 1, that halving the picture's size so often had dropped here."""
+    """Rows and columns (0 or 1 each) dropped where the picture's size was halved."""
     wanted = [side >> doublings_left for side in picture]
     return tuple(int(w == 2 * side + 1) for w, side in zip(wanted, size, strict=True))  # type: ignore[return-value]
 

@@ -30,7 +30,7 @@ def steps_of(module: Any, stft: Stft) -> list[dict] | None:
     Returns
     -------
     list of dict, or None
-        None if the module is none of these.
+        None for any other module.
 
     Raises
     ------

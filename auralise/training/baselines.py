@@ -1,4 +1,4 @@
-"""What a linear classifier knows from a few statistics of a segment: the bar for a network."""
+"""Linear classifiers on a few statistics of a segment: baselines for a network."""
 
 from typing import TYPE_CHECKING
 

@@ -64,7 +64,7 @@ def _clip_labels(segments: Segments) -> np.ndarray:
 
 
 def evaluate_network(network: nn.Module, path: str | Path) -> dict:
-    """How well a network, and the linear baselines, know the test clips.
+    """Evaluate a network and the linear baselines on the test clips.
 
     A baseline is logistic regression on a segment's mean log spectrum, on mean and deviation,
     or on mean, deviation and flux: see `auralise.training.baselines`.
@@ -90,7 +90,7 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
     train, test = Segments.open(path, "train"), Segments.open(path, "test")
     labels = _clip_labels(test)
     probabilities = {"": predict(network, test), **baseline_probabilities(train, test)}
-    by_clip = {name: clip_probabilities(of, test) for name, of in probabilities.items()}
+    by_clip = {name: clip_probabilities(values, test) for name, values in probabilities.items()}
     predicted = by_clip[""].argmax(1)
     most_frequent = np.bincount(train.labels).argmax()
     return {
@@ -100,8 +100,8 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
         "n_parameters": sum(parameter.numel() for parameter in network.parameters()),
         **{
             f"{name}{measure}": value
-            for name, of in probabilities.items()
-            for measure, value in accuracies(of, test).items()
+            for name, values in probabilities.items()
+            for measure, value in accuracies(values, test).items()
         },
         "chance_accuracy": float((labels == most_frequent).mean()),
         "classes": list(test.classes),
@@ -112,9 +112,12 @@ def evaluate_network(network: nn.Module, path: str | Path) -> dict:
         "intervals": accuracy_intervals(
             {
                 f"{name}{measure}": hits
-                for name, of in probabilities.items()
+                for name, values in probabilities.items()
                 for measure, hits in (
-                    ("segment_accuracy", _hits_by_clip(of.argmax(1) == test.labels, test.clips)),
+                    (
+                        "segment_accuracy",
+                        _hits_by_clip(values.argmax(1) == test.labels, test.clips),
+                    ),
                     ("clip_accuracy", _hits_by_clip(by_clip[name].argmax(1) == labels)),
                 )
             }
@@ -134,7 +137,7 @@ def _by_class(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
 
 
 def calibrate(probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10) -> dict:
-    """Whether predictions are right as often as their probability says (Guo 2017, section 2).
+    """Compare predicted probabilities with the share of correct predictions (Guo 2017, section 2).
 
     Parameters
     ----------
@@ -169,7 +172,7 @@ def _hits_by_clip(right: np.ndarray, clips: np.ndarray | None = None) -> np.ndar
 
 
 def accuracy_intervals(hits: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
-    """How far accuracies would scatter with other test clips: 95 % bootstrap intervals.
+    """95 % bootstrap intervals of accuracies, over test clips.
 
     Clips are drawn, all segments of one together, since they are not independent of each
     other. All measures see the same draws. Where all predictions are right, or none, the

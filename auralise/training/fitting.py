@@ -296,7 +296,7 @@ def _is_whole(weights: Path) -> bool:
 
 
 def _history_to_resume(last: Path, best: Path, fingerprint: str) -> list[dict]:
-    """Epochs that an interrupted training has done; none, and no folder, if it was another."""
+    """The finished epochs of an interrupted training; another training's folder is emptied."""
     if last.is_file():
         try:
             found = torch.load(last, map_location="cpu", weights_only=True)

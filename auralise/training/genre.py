@@ -88,7 +88,7 @@ def train_network(
 def measure_speed(
     network: nn.Module, segments: Segments, schedule: Schedule, history: pd.DataFrame
 ) -> dict:
-    """How fast a network was trained, beside what the processor's convolutions would allow.
+    """The speed of a training, beside the speed of its convolutions alone.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The settings of a training; `training.fitting` carries it out."""
+"""The settings of a training, which `training.fitting` follows."""
 
 import math
 from collections.abc import Sequence

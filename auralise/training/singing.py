@@ -30,7 +30,7 @@ FEWEST_SONGS = 4  # for an interval over songs
 
 @dataclass(frozen=True)
 class Variation:
-    """How far training excerpts are varied, each by draws of its own.
+    """Ranges of the random variation of training excerpts.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ def vary(magnitude: Tensor, variation: Variation, n_bins: int) -> Tensor:
 
 
 class _Validation(Dataset):
-    """Whole excerpts as they are, with their labels."""
+    """Unvaried excerpts with their labels."""
 
     def __init__(self, segments: Segments):
         self.segments = segments

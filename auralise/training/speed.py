@@ -1,4 +1,4 @@
-"""How fast a machine convolves: what a network's training could reach at best."""
+"""The speed of a machine's convolutions: an upper bound for training."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from torch import nn
 def convolution_rate(
     network: nn.Module, shape: tuple[int, int], batch_size: int, seconds: float = 1.0
 ) -> float:
-    """Segments per second if training were convolutions alone.
+    """Segments per second that the convolutions alone would allow.
 
     Each convolution of the network runs forward and backward (gradients of its weights and,
     but for the first, of its input) on its own, on data that are there already; activations,

@@ -1,4 +1,4 @@
-"""What every format shares: how a file is refused, and how modules become layers."""
+"""Shared by all readers: how a file is refused, and how modules become layers."""
 
 import logging
 from collections import OrderedDict
@@ -40,7 +40,7 @@ def refusal(found: str, expected: str, remedy: str) -> WeightsError:
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """Put a file's name, once, before what is wrong with it; readers may call each other."""
+    """Put the file's name before an error's text, once, even where readers call each other."""
     try:
         yield
     except WeightsError as error:
@@ -154,7 +154,7 @@ def ignore_biases(network: nn.Module) -> None:
 
 
 def require_size(what: str, n_bytes: int) -> None:
-    """Refuse what would unfold to more than `LARGEST` bytes, before it does."""
+    """Refuse content that would take more than `LARGEST` bytes once decompressed."""
     if n_bytes > LARGEST:
         raise refusal(
             f"{what} would take {n_bytes / 2**30:.1f} GiB",
@@ -165,7 +165,7 @@ def require_size(what: str, n_bytes: int) -> None:
 
 @dataclass(frozen=True)
 class FoundConvolution:
-    """A convolution in a file that says nothing of the architecture.
+    """A convolution in a file that does not describe its architecture.
 
     Attributes
     ----------
@@ -250,7 +250,7 @@ def require_chain(found: Sequence[FoundConvolution], remedy: str) -> None:
 
 
 class Assumed(nn.Sequential):
-    """A convolutional part whose file held tensors alone: its structure is that of 2015."""
+    """A convolutional part from a file of tensors alone, arranged as in 2015."""
 
     assumption = (
         "the file holds no architecture, so that of 2015: each layer convolution 'same', batch "

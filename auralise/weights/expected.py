@@ -1,4 +1,4 @@
-"""The weights of an experiment, held against its settings."""
+"""Weights of an experiment, checked against its settings."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from auralise.weights.own import read_network
 def read_expected_network(
     path: str | Path, architecture: Architecture, biases: bool = True
 ) -> nn.Sequential:
-    """A network that has to have the given architecture.
+    """Read a network and check that it has the given architecture.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def parse_array(name: str, content: bytes) -> np.ndarray:
 
 
 def _convolutions(arrays: dict[str, np.ndarray]) -> list[FoundConvolution]:
-    """Every array with four axes, with the vectors that follow it."""
+    """Each array of four axes together with the vectors that follow it."""
     found = []
     names = list(arrays)
     for start, name in enumerate(names):

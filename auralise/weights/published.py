@@ -140,7 +140,7 @@ def read_vgg(prefix: str | Path, n_classes: int) -> nn.Sequential:
 
 
 def read_literal(path: Path, name: str) -> list[str]:
-    """A list of texts that Python code gives a name; the code is not run.
+    """A list of strings assigned to a name in Python source, which is parsed and not run.
 
     Raises
     ------

@@ -247,7 +247,7 @@ def _svdnet_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
 
 
 def _guess(arrays: dict[str, np.ndarray]) -> str:
-    """What a file of arrays seems to be, in a few words."""
+    """A guess at what a file of arrays holds, in a few words."""
     try:
         layer, _ = _recognise(list(_blocks(arrays)))
     except WeightsError:

@@ -80,7 +80,7 @@ def fill_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def assume_convolutions(tensors: Mapping[str, Tensor], in_order: bool) -> nn.Sequential:
-    """The convolutional part that a state dict lets one assume.
+    """The convolutional part that a state dict suggests.
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def test_a_drawn_time_is_the_same_each_time(folder, capsys):
         (["fc8.npz"], {"classifier": "mp6.npz"}, "the inverter of 'mp6'"),
         (["fc8.npz"], {"meanstd": "fc8.npz"}, "without 'mean.npy'"),
         (["other.safetensors"], {}, "was trained on another classifier"),
-        (["layer.safetensors"], {}, "the inverter of 'layer2', which .* has not"),
+        (["layer.safetensors"], {}, "the inverter of 'layer2', a layer that .* does not have"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(folder, capsys, inverters, others, message):

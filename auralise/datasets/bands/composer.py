@@ -167,7 +167,7 @@ def plan_clip(genre: str, rng: np.random.Generator) -> Plan:
 
 
 def compose_clip(genre: str, rng: np.random.Generator, duration: float) -> list[Part]:
-    """Compose a cut out of a piece of the given genre.
+    """Compose an excerpt of a piece of the given genre.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def _pick(names: str, rng: np.random.Generator) -> str:
 
 
 def seat(instrument: str, notes: Sequence[Note], gain_db: float, rng: np.random.Generator) -> Part:
-    """A part for an instrument, at a level near `gain_db` whatever the instrument's own."""
+    """A part for an instrument, near `gain_db` however loud the instrument is by itself."""
     gain_db += PLAYED_LEVEL_DB - NATIVE_LEVEL_DB[instrument] + rng.uniform(-2, 2)
     return Part(PROGRAMS[instrument], notes, gain_db=float(gain_db))
 
@@ -428,7 +428,7 @@ def play_lead(plan: Plan, bars: range, lead: Lead, rng: np.random.Generator) -> 
 
 
 def _reflect(place: int, n_places: int) -> int:
-    """A place on a ladder, turned back at its ends."""
+    """A position on a scale, reflected at the ends of the scale."""
     return int(np.clip(n_places - 1 - abs(n_places - 1 - abs(place)), 0, n_places - 1))
 
 

@@ -73,7 +73,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _holds_genres(folder: Path) -> bool:
-    """Two genres with sound in them: beside the sounds, some copies hold pictures of them."""
+    """Whether a folder holds at least two genres with sound (some copies also hold pictures)."""
     genres = [below for below in _folders(folder) if below.name in GENRES]
     with_sound = sum(
         any(why_unread(path) is None for path in list_folder(genre, "dataset.path"))
@@ -93,7 +93,7 @@ def find_gtzan_clips(path: str | Path) -> pd.DataFrame:
 
 
 def mark_gtzan_problems(clips: pd.DataFrame, clips_per_genre: int, duration: float) -> pd.DataFrame:
-    """Hold examined clips against what GTZAN is, and against its published faults.
+    """Compare examined clips with GTZAN's specification and its published faults.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ CONTAINERS = ("au", "wav")
 
 @dataclass(frozen=True)
 class Imitation:
-    """What to make.
+    """Settings of an imitation.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ def _clipped(path: Path, samples: np.ndarray) -> None:
 
 
 def _other_container(path: Path, samples: np.ndarray) -> None:
-    """The sound under the clip's name, in the other container than the name says."""
+    """The clip's sound in another container than its name says."""
     other = "WAV" if path.suffix == ".au" else "AU"
     with whole_file(path) as part:
         soundfile.write(part, samples, SAMPLE_RATE, format=other, subtype="PCM_16")
@@ -126,7 +126,7 @@ def _missing(path: Path, _: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class Planted:
-    """A fault in a clip: how it is made, whose music it has, and what has to be found."""
+    """A planted fault: how it is made, whose music it uses, and which problem must be reported."""
 
     fault: str
     write: Fault
@@ -240,7 +240,7 @@ def pack_imitation(folder: str | Path) -> Path:
 
 
 def compare_with_planted(clips: pd.DataFrame, planted: pd.DataFrame) -> pd.DataFrame:
-    """Clips whose problem is not the one that was planted: faults overlooked, or invented.
+    """Clips whose reported problem differs from the planted one: missed or invented faults.
 
     Parameters
     ----------
