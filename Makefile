@@ -12,17 +12,19 @@ export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-quick lint format benchmark unlock clean
+.PHONY: help run config test test-quick lint format benchmark unlock clean
 
 help:  ## Say what can be done
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for another one)
-	@test -z "$(CONFIG)" || test -f "$(CONFIG)" || \
-		{ echo "CONFIG: no file '$(CONFIG)'; there are" config/*.yaml; exit 2; }
+run: config .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for another one)
 	@echo "Running the experiment in $(or $(CONFIG),config/config.yaml) on $(CORES) cores."
 	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") \
 		--quiet host reason -- all show_results
+
+config:
+	@test -z "$(CONFIG)" || test -f "$(CONFIG)" || \
+		{ echo "CONFIG: no file '$(CONFIG)'; there are" config/*.yaml; exit 2; }
 
 test: .venv/test.stamp  ## Run all tests
 	$(BIN)/python -m pytest
@@ -59,14 +61,14 @@ clean:  ## Remove the virtual environment (results stay)
 		"$$($(PYTHON) --version 2>&1 || echo missing). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@echo "Building .venv and installing what auralise needs (about 2 GB, a few minutes)."
 	@$(PYTHON) -m venv .venv
-	@$(PIP) torch==2.13.0 --editable .
+	@$(PIP) torch==2.13.0 --editable '.[workflow]'
 	@# Its metadata ask for pyaudio, which only live playback needs and few machines can build.
 	@$(PIP) --no-deps tinysoundfont==0.3.7
 	@touch $@
 
 .venv/test.stamp: .venv/run.stamp
 	@echo "Installing what the tests need."
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[workflow,dev]'
 	@# Trained weights, of which nothing is run.
 	@$(PIP) --no-deps --require-hashes --requirement musicnn.txt
 	@# Oracles of the tests; their metadata ask for torchvision and an old numpy, neither needed.

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import auralise
-from auralise.cli import explain, invert, layers, predict
+from auralise.cli import explain, invert, layers, predict, run
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
 from auralise.errors import AuraliseError, is_out_of_memory
 
@@ -24,6 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     invert.add_parser(commands)
     predict.add_parser(commands)
     layers.add_parser(commands)
+    run.add_parser(commands)
     return parser
 
 

@@ -26,7 +26,11 @@ def metadata(repository):
 def test_environment_yml_equals_pyproject(repository, metadata):
     wanted = {
         CONDA_NAMES.get(requirement.name, requirement.name): requirement.specifier
-        for requirement in map(Requirement, metadata["project"]["dependencies"])
+        for requirement in map(
+            Requirement,
+            metadata["project"]["dependencies"]
+            + metadata["project"]["optional-dependencies"]["workflow"],
+        )
     }
     wanted["python"] = SpecifierSet(metadata["project"]["requires-python"])
     entries = yaml.safe_load((repository / "environment.yml").read_text())["dependencies"]
@@ -41,8 +45,9 @@ def test_environment_yml_equals_pyproject(repository, metadata):
 def test_constraints_fit_what_is_required(repository, metadata):
     lines = (repository / "constraints.txt").read_text().splitlines()
     pinned = dict(line.lower().replace("_", "-").split("==") for line in lines if "==" in line)
-    extras = metadata["project"]["optional-dependencies"]["dev"]
-    for requirement in map(Requirement, metadata["project"]["dependencies"] + extras):
+    extras = metadata["project"]["optional-dependencies"]
+    required = metadata["project"]["dependencies"] + extras["workflow"] + extras["dev"]
+    for requirement in map(Requirement, required):
         version = pinned[requirement.name.lower().replace("_", "-")]
         assert requirement.specifier.contains(version), requirement
 
