@@ -1,6 +1,5 @@
 """Training of inverters on the excerpts of a data set."""
 
-import hashlib
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
@@ -21,6 +20,7 @@ from auralise.networks.inverters import Plan, initial_inverter, plan_for
 from auralise.provenance import code_version
 from auralise.training.fitting import fit
 from auralise.training.schedules import FITTED, Schedule
+from auralise.weights.common import weights_digest
 
 KEPT = 2**29  # bytes of features up to which they are computed once and kept
 SCALES = (1, 2, 4, 8)  # bins and frames over which the spectral term averages
@@ -182,12 +182,3 @@ def train_inverter(
     train, validation = data
     history = fit(network, loss, train, validation, schedule, seed, checkpoints, fingerprint)
     return plan, network, history
-
-
-def weights_digest(network: nn.Module) -> str:
-    """SHA-256 of all weights, by name."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Shared by all readers: how a file is refused, and how modules become layers."""
 
+import hashlib
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -324,3 +325,12 @@ def arrange_layers(modules: Iterable[nn.Module]) -> nn.Sequential:
             (name, nn.Sequential(OrderedDict(parts))) for name, parts in layers.items() if parts
         )
     )
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 of all weights, by name."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
