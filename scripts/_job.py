@@ -5,16 +5,20 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from auralise.errors import AuraliseError
+from auralise.errors import AuraliseError, is_out_of_memory
 
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+
+ENDED = "the job ended"  # the last line of a log, unless the job was killed
 
 
 @contextmanager
 def job(snakemake) -> Iterator[None]:
     """Log to the rule's log file and the terminal; end with status 1 on an `AuraliseError`."""
+    killed = was_killed(Path(snakemake.log[0]))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -23,14 +27,34 @@ def job(snakemake) -> Iterator[None]:
     )
     logging.captureWarnings(True)
     log = logging.getLogger(snakemake.rule)
+    memory = snakemake.resources.get("mem_mb")
+    if killed:
+        log.warning(
+            "the attempt before this one was killed; a cluster does so when a job takes more "
+            "memory than it asked for (this attempt has %s MB)",
+            memory,
+        )
     try:
         yield
     except AuraliseError as error:
         log.error("%s", error)
         sys.exit(1)
-    except Exception:
-        log.exception("unexpected error")
+    except Exception as error:
+        if is_out_of_memory(error):
+            log.error("not enough memory; the rule asks for %s MB", memory)
+        else:
+            log.exception("unexpected error")
         sys.exit(1)
+    finally:
+        log.info(ENDED)
+
+
+def was_killed(log: Path) -> bool:
+    """Whether the job that wrote a log was killed, so that it could not say that it ended."""
+    with suppress(OSError):
+        text = log.read_text("utf-8", errors="replace").strip()
+        return bool(text) and not text.endswith(ENDED)
+    return False
 
 
 def prepare_torch(snakemake) -> None:

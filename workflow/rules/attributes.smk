@@ -16,7 +16,7 @@ rule render_signals:
     benchmark:
         R / "benchmarks/render_signals.tsv"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         *code_of("render_signals"),
@@ -45,7 +45,7 @@ rule list_signals:
     log:
         R / "logs/list_signals.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("list_signals"),
@@ -74,7 +74,7 @@ rule deconvolve_signals:
         R / "benchmarks/deconvolve_signals/{network}.tsv"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=120,
         gpu=N_GPUS,
     params:
@@ -103,7 +103,7 @@ rule correlate_attributes:
         R / "benchmarks/correlate_attributes/{network}.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=120,
         gpu=N_GPUS,
     params:
@@ -133,7 +133,7 @@ rule correlate_inputs:
     log:
         R / "logs/correlate_inputs.log",
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         *code_of("correlate_inputs"),
@@ -161,7 +161,7 @@ rule summarise_correlation:
     log:
         R / "logs/summarise_correlation.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         *code_of("summarise_correlation"),
@@ -182,7 +182,7 @@ rule compare_networks:
     log:
         R / "logs/compare_networks.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         *code_of("compare_networks"),
@@ -222,7 +222,7 @@ rule draw_attributes:
     log:
         R / "logs/draw_attributes.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_attributes"),
@@ -247,7 +247,7 @@ rule draw_features:
     log:
         R / "logs/draw_features/{network}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_features"),
@@ -271,7 +271,7 @@ rule write_findings:
     log:
         R / "logs/write_findings.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("write_findings"),

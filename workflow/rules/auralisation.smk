@@ -8,7 +8,7 @@ rule auralise_song:
     benchmark:
         R / "benchmarks/auralise_song/{network}/{song}.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         *code_of("auralise_song"),
@@ -33,7 +33,7 @@ rule draw_sheets:
     log:
         R / "logs/draw_sheets/{network}/{song}.log",
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         *code_of("draw_sheets"),

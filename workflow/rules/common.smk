@@ -134,6 +134,18 @@ def version_of_clips():
     return version_of(path) if is_folder else None
 
 
+def memory(mb):
+    """Memory of a job (MB): twice as much when it is tried again, and so on."""
+    return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
+
+
+def n_gpus(training):
+    """GPUs that a training asks for, by its settings."""
+    if training["accelerator"] != "gpu":
+        return 0
+    return 1 if training["devices"] == "auto" else training["devices"]
+
+
 def architecture_of(network):
     """Settings of a network's architecture; a control has that of the first variant."""
     variant, first = variant_of(network), next(iter(config["networks"]))

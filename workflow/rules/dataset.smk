@@ -7,7 +7,7 @@ rule render_bands:
         R / "benchmarks/render_bands.tsv"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         *code_of("render_bands"),
@@ -26,7 +26,7 @@ rule download_dataset:
     log:
         R / "logs/download_dataset.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=720,
     params:
         *code_of("download_dataset"),
@@ -50,7 +50,7 @@ rule unpack_dataset:
     benchmark:
         R / "benchmarks/unpack_dataset.tsv"
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=60,
     params:
         *code_of("unpack_dataset"),
@@ -73,7 +73,7 @@ rule list_clips:
         R / "benchmarks/list_clips.tsv"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         *code_of("list_clips"),
@@ -96,7 +96,7 @@ rule write_segments:
         R / "benchmarks/write_segments.tsv"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         *code_of("write_segments"),

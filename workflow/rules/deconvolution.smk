@@ -9,7 +9,7 @@ rule deconvolve_song:
     benchmark:
         R / "benchmarks/deconvolve_song/{network}/{song}.tsv"
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=30,
         gpu=N_GPUS,
     params:

@@ -78,7 +78,7 @@ rule render_voices:
         R / "benchmarks/render_voices.tsv"
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
     params:
         *code_of("render_voices"),
@@ -104,7 +104,7 @@ rule write_spectra:
     benchmark:
         R / "benchmarks/write_spectra.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         *code_of("write_spectra"),
@@ -123,7 +123,7 @@ rule write_excerpts:
     log:
         R / "logs/write_excerpts.log",
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=60,
     params:
         *code_of("write_excerpts"),
@@ -147,8 +147,9 @@ rule train_svdnet:
     benchmark:
         R / "benchmarks/train_svdnet/{svdnet}.tsv"
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
+        gpu=lambda w: n_gpus(svdnet_settings(w.svdnet)),
     params:
         *code_of("train_svdnet"),
         settings=lambda w: svdnet_settings(w.svdnet),
@@ -170,7 +171,7 @@ rule evaluate_svdnet:
     log:
         R / "logs/evaluate_svdnet/{svdnet}.log",
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=120,
     params:
         *code_of("evaluate_svdnet"),
@@ -191,8 +192,9 @@ rule train_inverter:
     benchmark:
         R / "benchmarks/train_inverter/{classifier}/{layer}.tsv"
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=1440,
+        gpu=n_gpus(config["inversion"]["training"]),
     params:
         *code_of("train_inverter"),
         settings=config["inversion"]["training"],
@@ -223,7 +225,7 @@ rule measure_inversion:
     benchmark:
         R / "benchmarks/measure_inversion/{classifier}.tsv"
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=240,
     params:
         *code_of("measure_inversion"),
@@ -254,7 +256,7 @@ rule summarise_inversion:
     log:
         R / "logs/summarise_inversion.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=30,
     params:
         *code_of("summarise_inversion"),
@@ -277,7 +279,7 @@ rule invert_features:
     benchmark:
         R / "benchmarks/invert_features/{classifier}.tsv"
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=60,
     params:
         *code_of("invert_features"),
@@ -305,7 +307,7 @@ rule draw_inversions:
     log:
         R / "logs/draw_inversions/{classifier}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_inversions"),
@@ -330,7 +332,7 @@ rule draw_errors:
     log:
         R / "logs/draw_errors/{kind}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_errors"),

@@ -15,7 +15,7 @@ rule check_results:
         R / "benchmarks/check_results.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
         gpu=N_GPUS,
     params:
@@ -45,7 +45,7 @@ rule build_listening_page:
     benchmark:
         R / "benchmarks/build_listening_page.tsv"
     resources:
-        mem_mb=3000,
+        mem_mb=memory(3000),
         runtime=60,
     params:
         *code_of("build_listening_page"),

@@ -11,8 +11,9 @@ rule train_network:
         R / "benchmarks/train_network/{network}.tsv"
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime=720,
+        gpu=lambda w: n_gpus(schedule_of(w.network)),
     params:
         *code_of("train_network"),
         architecture=lambda w: architecture_of(w.network),
@@ -37,7 +38,7 @@ rule evaluate_network:
         R / "benchmarks/evaluate_network/{network}.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime=60,
     params:
         *code_of("evaluate_network"),
@@ -62,7 +63,7 @@ rule draw_learning_curve:
     log:
         R / "logs/draw_learning_curve/{network}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_learning_curve"),
@@ -86,7 +87,7 @@ rule draw_confusion:
     log:
         R / "logs/draw_confusion/{network}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_confusion"),
@@ -105,7 +106,7 @@ rule summarise_evaluations:
     log:
         R / "logs/summarise_evaluations.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("summarise_evaluations"),
@@ -131,7 +132,7 @@ rule draw_evaluations:
     log:
         R / "logs/draw_evaluations.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_evaluations"),
@@ -156,7 +157,7 @@ rule draw_kernels:
     log:
         R / "logs/draw_kernels.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_kernels"),
