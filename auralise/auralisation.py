@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from auralise.audio import Stft, create_audio, write_audio
 from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
 from auralise.files import whole_file
 from auralise.maps import Maps
+from auralise.progress import tracked
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def write_auralisations(
     spectrum = maps.spectrum
     original = maps.stft.synthesise(spectrum, maps.n_samples)
     write_audio(folder / "original.wav", original, rate)
-    for layer in tqdm(maps.layers, "auralise", unit="layer"):
+    for layer in tracked(maps.layers, "auralise", unit="layer"):
         sounds = auralise(spectrum, maps.masks(layer), maps.stft, maps.n_samples, mode)
         sounds = set_loudness(sounds, original, loudness)
         for feature, samples in zip(maps.features(layer), sounds, strict=True):
@@ -236,7 +236,7 @@ def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) ->
             file.write(block)
             energy += np.square(block, dtype=np.float64).sum()
     level = float(np.sqrt(energy / maps.n_samples))
-    for layer in tqdm(maps.layers, "auralise", unit="layer"):
+    for layer in tracked(maps.layers, "auralise", unit="layer"):
         features = maps.features(layer)
         batches = [
             slice(first, first + FEATURES_AT_ONCE)

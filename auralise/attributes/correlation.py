@@ -14,7 +14,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
+
+from auralise.progress import tracked
 
 WORKING_MEMORY = 2048 * 2**20  # bytes of what is kept of all signals at once
 BLOCK = 128 * 2**20  # bytes that are multiplied at a time
@@ -152,7 +153,7 @@ def correlate_attributes(
     batch_size = max(1, WORKING_MEMORY // (2 * n_signals * representations.size))
     rows = []
     total = sum(n_features.values()) * n_signals
-    with tqdm(total=total, desc=f"correlate {network}", unit="map") as progress:
+    with tracked(total=total, desc=f"correlate {network}", unit="map") as progress:
         for batch in _batches(n_features, batch_size):
             kept: dict[int, torch.Tensor] = {}
             for row in range(n_signals):

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from auralise.attributes.designs import Magnitudes
 from auralise.auralisation import masked_spectrum
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps, scale_maps
+from auralise.progress import tracked
 
 DECONVOLVED = ("maps", "auralised")
 COMPARED = (*DECONVOLVED, "feature_maps", "activations")
@@ -178,7 +178,7 @@ def deconvolve_signals(
     origin : Origin
         Each file has the signal's name as its `song`.
     """
-    for row, name in enumerate(tqdm(names, "deconvolve", unit="signal")):
+    for row, name in enumerate(tracked(names, "deconvolve", unit="signal")):
         write_maps(
             Path(folder) / f"{name}.h5",
             explainer,

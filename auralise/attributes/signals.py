@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
 from auralise.audio import write_audio
 from auralise.errors import SettingsError
 from auralise.files import write_table
 from auralise.instruments import DRUMS, PROGRAMS, Note, Part, normalise_level, render
+from auralise.progress import tracked
 
 # Every job checks the settings, and with them `FACTORS`: pandas and scipy are imported late.
 if TYPE_CHECKING:
@@ -446,7 +446,7 @@ def write_signals(
     import pandas as pd
 
     folder = Path(folder)
-    for signal in tqdm(signals.to_dict("records"), "render signals", unit="signal"):
+    for signal in tracked(signals.to_dict("records"), "render signals", unit="signal"):
         samples = render_signal(signal, duration, sample_rate)
         write_audio(folder / signal["file"], samples, sample_rate)
         notes = pd.DataFrame(compose(signal, duration))

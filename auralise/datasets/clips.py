@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from auralise.audio import read_frames
 from auralise.errors import AudioError, SettingsError
 from auralise.files import printable
+from auralise.progress import tracked
 from auralise.songs import (
     AUDIO_SUFFIXES,
     UNTOLD,
@@ -207,7 +207,7 @@ def examine_clips(
     """
     with ThreadPoolExecutor(n_threads) as pool:
         found = pool.map(partial(_examine, duration or math.inf), clips["path"])
-        rows = list(tqdm(found, "examine clips", total=len(clips), unit="clip"))
+        rows = list(tracked(found, "examine clips", total=len(clips), unit="clip"))
     return clips.assign(
         **{name: [row[name] for row in rows] for name in (*FACTS, "problem")},
     )

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import requests
-from tqdm import tqdm
 
 from auralise.datasets.archives import verify_checksum
 from auralise.errors import AuraliseError
 from auralise.files import whole_file
+from auralise.progress import tracked
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> 
             )
         with (
             part.open("r+b" if start else "wb") as file,
-            tqdm(
+            tracked(
                 desc=part.name.removeprefix(".partial-"),
                 total=length,
                 initial=start,

@@ -12,12 +12,12 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from auralise.audio import Stft, read_audio
 from auralise.errors import SettingsError
 from auralise.files import whole_file
 from auralise.mel import LogMel
+from auralise.progress import tracked
 
 LISTS = {"train": "train", "validation": "valid", "test": "test"}
 SUNG = {"sing": True, "nosing": False}
@@ -147,7 +147,7 @@ def write_spectra(path: str | Path, songs: pd.DataFrame, stft: Stft) -> None:
     stft : Stft
     """
     with whole_file(path) as partial, h5py.File(partial, "w") as file:
-        for song in tqdm(songs.itertuples(), "spectra", len(songs), unit="song"):
+        for song in tracked(songs.itertuples(), "spectra", len(songs), unit="song"):
             magnitude = np.abs(stft.analyse(read_audio(song.path, stft.sample_rate)))
             group = file.require_group(song.split).create_group(song.clip)
             chunks = (len(magnitude), min(CHUNK, magnitude.shape[1]))
@@ -291,7 +291,7 @@ def write_excerpts(
                 "magnitude", (len(rows), *shape), "f4", chunks=(1, *shape)
             )
             numbers = np.array([song for song, _ in source.locate(rows)])
-            for number, song in enumerate(tqdm(source.songs, split, unit="song")):
+            for number, song in enumerate(tracked(source.songs, split, unit="song")):
                 picture = front_end(torch.from_numpy(source.song(song))).numpy()
                 cuts = [picture[:, first : first + n_frames] for first in source.firsts[number]]
                 if cuts:

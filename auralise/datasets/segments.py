@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from auralise.audio import Stft, read_audio
 from auralise.datasets.clips import SPLITS
 from auralise.files import fingerprint_of, resumed_file
+from auralise.progress import tracked
 from auralise.provenance import code_version
 
 NOTED_AT_A_TIME = 32  # clips between two notes of what is done
@@ -86,7 +86,12 @@ def write_segments(
         with (
             partial.open("r+b") as file,
             ThreadPoolExecutor(n_threads) as pool,
-            tqdm(total=len(clips), initial=len(clips) - len(waiting), unit="clip") as progress,
+            tracked(
+                desc="transform clips",
+                total=len(clips),
+                initial=len(clips) - len(waiting),
+                unit="clip",
+            ) as progress,
         ):
             for rows in _batches(waiting):
                 for _ in pool.map(write, rows):

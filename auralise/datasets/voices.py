@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from auralise.audio import write_audio
 from auralise.datasets.bands.composer import compose_clip, plan_clip, play_lead, seat
@@ -22,6 +21,7 @@ from auralise.datasets.bands.styles import GENRES
 from auralise.datasets.jamendo import LISTS, Passage, write_passages
 from auralise.files import whole_file
 from auralise.instruments import PROGRAMS, Note, Part, normalise_level, render
+from auralise.progress import tracked
 
 SINGERS = ("choir", "voice", "synth_voice", "voice_lead")
 SINGING = Lead(" ".join(SINGERS), low=60, span=16, hold=1.0, gain_db=6.0)
@@ -143,7 +143,7 @@ def write_songs(
     folder = Path(folder)
     with ProcessPoolExecutor(n_processes) as pool:
         write = partial(_write_song, folder, seed, duration)
-        names = list(tqdm(pool.map(write, range(n_songs)), "render", n_songs, unit="song"))
+        names = list(tracked(pool.map(write, range(n_songs)), "render", n_songs, unit="song"))
     order = np.random.default_rng(seed).permutation(n_songs)
     stops = np.round(np.cumsum(FRACTIONS)[:2] * n_songs).astype(int)
     for name, members in zip(LISTS.values(), np.split(order, stops), strict=True):

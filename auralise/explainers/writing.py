@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from auralise.audio import Stft
 from auralise.errors import NetworkError
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.maps import Origin, create_maps
+from auralise.progress import tracked
 
 
 def choose_features(
@@ -93,7 +93,7 @@ def write_maps(
         explainer.mask_scale(stft.n_bins),
         windows.hop if last else None,
     ) as writer:
-        progress = tqdm(windows, "deconvolve", unit="window", disable=not last)
+        progress = tracked(windows, "deconvolve", unit="window", disable=not last)
         for k, (first, stop) in enumerate(progress):
             weights = windows.weights(k)
             n_ready = stop - first if k == last else windows.hop

@@ -21,7 +21,12 @@ LOWEST = 43.0  # Hz, lower end of log-frequency axes: the second bin of 2015's t
 GREY = "0.45"  # of untrained networks
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
 
-sns.set_theme(context="paper", style="ticks", palette="colorblind", rc={"figure.dpi": 200})
+sns.set_theme(
+    context="paper",
+    style="ticks",
+    palette="colorblind",
+    rc={"figure.dpi": 200, "pdf.fonttype": 42},  # publishers refuse Type 3 fonts
+)
 
 
 def variant_colours(

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
 from auralise.inversion.subjects import Subject
+from auralise.progress import tracked
 
 BATCH = 16
 SPACES = ("input", "features")
@@ -108,7 +108,7 @@ def reconstruct(
     }
     with tempfile.TemporaryFile() as file:
         # On disk, since the features of the first layers are large.
-        for batch in tqdm(_batches(rows), f"invert {layer}", unit="batch"):
+        for batch in tracked(_batches(rows), f"invert {layer}", unit="batch"):
             x = subject.scaling(torch.from_numpy(test.read(batch))[:, None])
             features = front(x)
             found = inverter(features)

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
 from auralise.inversion.subjects import Subject
 from auralise.networks.genre import feature_shapes
 from auralise.networks.inverters import Plan, initial_inverter, plan_for
+from auralise.progress import tracked
 from auralise.provenance import code_version
 from auralise.training.fitting import fit
 from auralise.training.schedules import FITTED, Schedule
@@ -84,7 +84,7 @@ class _Excerpts(Dataset):
             with torch.inference_mode():
                 parts = [
                     front(self.pictures(rows))
-                    for rows in tqdm(batches, f"features {segments.split}", unit="batch")
+                    for rows in tracked(batches, f"features {segments.split}", unit="batch")
                 ]
             self.features = torch.cat(parts).clone()
 

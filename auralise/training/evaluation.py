@@ -10,10 +10,10 @@ import torch
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import nn
-from tqdm import tqdm
 
 from auralise.datasets.segments import Segments
 from auralise.networks.names import variant_of
+from auralise.progress import tracked
 from auralise.statistics import LEVEL, interval, resample
 from auralise.training.baselines import BASELINES, baseline_probabilities
 
@@ -39,7 +39,7 @@ def predict(network: nn.Module, segments: Segments, batch_size: int = 32) -> np.
     return np.concatenate(
         [
             torch.softmax(network(torch.from_numpy(segments.read(rows))[:, None]), 1).numpy()
-            for rows in tqdm(batches, f"predict {segments.split}", unit="batch")
+            for rows in tracked(batches, f"predict {segments.split}", unit="batch")
         ]
     )
 

@@ -10,13 +10,13 @@ from scipy.ndimage import median_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from auralise.datasets.jamendo import Spectra
 from auralise.datasets.segments import Segments
 from auralise.files import fingerprint_of, sha256_of_file
 from auralise.mel import FRAME_RATE, STFT, LogMel
 from auralise.networks.svdnet import PICTURE, initial_svdnet, predict_frames
+from auralise.progress import tracked
 from auralise.provenance import code_version
 from auralise.statistics import interval, resample
 from auralise.training.augmentation import resample_axes
@@ -303,7 +303,7 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
                     smooth(predict_song(network, front_end, source.song(song))), sung, THRESHOLDS
                 )
                 for song, sung in zip(
-                    tqdm(source.songs, f"predict {split}", unit="song"), source.sung, strict=True
+                    tracked(source.songs, f"predict {split}", unit="song"), source.sung, strict=True
                 )
             ]
         )

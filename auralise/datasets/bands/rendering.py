@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from auralise.audio import write_audio
 from auralise.datasets.bands.composer import compose_clip
 from auralise.datasets.bands.styles import GENRES
 from auralise.errors import SettingsError
 from auralise.instruments import normalise_level, render
+from auralise.progress import tracked
 
 SAMPLE_RATE = 22050  # Hz, as GTZAN
 
@@ -74,7 +74,7 @@ def write_clips(
     names = [(genre, index) for genre in GENRES for index in range(clips_per_genre)]
     write = partial(_write_clip, Path(folder), seed, duration)
     with ProcessPoolExecutor(n_processes) as pool:
-        for _ in tqdm(pool.map(write, names, chunksize=4), "render", len(names), unit="clip"):
+        for _ in tracked(pool.map(write, names, chunksize=4), "render", len(names), unit="clip"):
             pass
 
 

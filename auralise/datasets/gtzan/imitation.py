@@ -19,13 +19,13 @@ import numpy as np
 import pandas as pd
 import soundfile
 import soxr
-from tqdm import tqdm
 
 from auralise.audio import write_audio
 from auralise.datasets.bands.rendering import render_clip
 from auralise.datasets.clips import KNOWN
 from auralise.datasets.gtzan.published import GENRES, SAMPLE_RATE, clip_name, published
 from auralise.files import whole_file
+from auralise.progress import tracked
 
 LAYOUTS = {"genres": "genres", "original": "Data/genres_original"}
 CONTAINERS = ("au", "wav")
@@ -179,7 +179,7 @@ def write_imitation(folder: str | Path, imitation: Imitation, n_processes: int =
     write = partial(_write_clip, folder, imitation)
     with ProcessPoolExecutor(n_processes) as pool:
         written = pool.map(write, [*clips, extra], chunksize=4)
-        for _ in tqdm(written, "render", len(clips) + 1, unit="clip"):
+        for _ in tracked(written, "render", len(clips) + 1, unit="clip"):
             pass
     for genre in GENRES:
         beside = imitation.path(folder, clip_name(genre, 0)).parent

@@ -1,0 +1,82 @@
+"""Progress of long work: a bar on a terminal, lines in a file."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+QUIET = 2.0  # s between lines, at least; work that is done sooner says nothing
+
+
+class Lines:
+    """As much of tqdm as is used here, with a line at every tenth instead of a bar."""
+
+    def __init__(
+        self,
+        iterable: Iterable[Any] = (),
+        desc: str = "",
+        total: float | None = None,
+        initial: int = 0,
+        unit: str = "it",
+        **options: Any,
+    ):
+        self.iterable, self.desc, self.unit = iterable, desc, unit
+        self.total = len(iterable) if total is None and isinstance(iterable, Sized) else total
+        self.n = self.initial = initial
+        self.options = options
+        self.begun = self.told = time.monotonic()
+        self.tenth = self._tenth()
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.iterable:
+            yield item
+            self.update()
+
+    def update(self, n: int = 1) -> None:
+        """Count `n` more as done."""
+        self.n += n
+        now = time.monotonic()
+        if self._tenth() > self.tenth and now - self.told >= QUIET:
+            self.told, self.tenth = now, self._tenth()
+            text = tqdm.format_meter(
+                self.n,
+                self.total,
+                now - self.begun,
+                prefix=self.desc,
+                unit=self.unit,
+                unit_scale=self.options.get("unit_scale", False),
+                unit_divisor=self.options.get("unit_divisor", 1000),
+                initial=self.initial,
+                bar_format="{desc}: {n_fmt} of {total_fmt} {unit}, {elapsed}, {remaining} left",
+            )
+            print(text, file=sys.stderr, flush=True)
+
+    def _tenth(self) -> int:
+        return int(10 * self.n / self.total) if self.total else 0
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+
+def tracked(
+    iterable: Iterable[Any] = (), desc: str = "", total: float | None = None, **options: Any
+) -> "tqdm[Any] | Lines":
+    """Show how far work on `iterable` has come; arguments as tqdm's.
+
+    A terminal gets tqdm's bar. Anything else gets a line at every tenth of the work, no more
+    than one in `QUIET` seconds.
+    """
+    if options.get("disable") or sys.stderr.isatty():
+        return tqdm(iterable, desc, total, **options)
+    return Lines(iterable, desc, total, **options)
