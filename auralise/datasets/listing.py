@@ -21,9 +21,7 @@ from auralise.datasets.gtzan.copies import (
     mark_gtzan_problems,
     split_as_published,
 )
-from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION, GENRES, published
-
-FRACTIONS = (0.6, 0.2, 0.2)  # of training, validation and test, where no split is published
+from auralise.datasets.gtzan.published import GENRES, published
 
 
 def list_clips(folder: str | Path, dataset: Mapping, n_threads: int = 1) -> pd.DataFrame:
@@ -55,7 +53,7 @@ def list_clips(folder: str | Path, dataset: Mapping, n_threads: int = 1) -> pd.D
     as_published = of_gtzan and dataset["split"] is None
     place = find_genres(folder) if of_gtzan else Path(folder)
     tell_passed_over_clips(place)
-    duration = dataset["clip_duration"] or (DURATION if of_gtzan else None)
+    duration = dataset["clip_duration"]
     clips = find_gtzan_clips(folder) if of_gtzan else find_clips(folder)
     clips = mark_copies(examine_clips(clips, n_threads, duration))
     passed_over = find_passed_over(place)
@@ -64,12 +62,10 @@ def list_clips(folder: str | Path, dataset: Mapping, n_threads: int = 1) -> pd.D
     if len(passed_over):
         clips = pd.concat([clips, passed_over]).sort_values("path").reset_index(drop=True)
     if of_gtzan:
-        clips = mark_gtzan_problems(
-            clips, dataset["clips_per_class"] or CLIPS_PER_GENRE, duration or DURATION
-        )
+        clips = mark_gtzan_problems(clips, dataset["clips_per_class"], duration)
     clips = mark_replicas(clips, published().split if as_published else {})
     if dataset["on_problem"] == "stop":
         refuse_problems(clips)
     if as_published:
         return split_as_published(clips)
-    return split_clips(clips, tuple(dataset["split"] or FRACTIONS), dataset["seed"])
+    return split_clips(clips, tuple(dataset["split"]), dataset["seed"])

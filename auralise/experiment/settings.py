@@ -73,7 +73,8 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
     settings : mapping
         As read from YAML.
     schema : str or Path
-        A JSON schema in YAML, with a default for every setting.
+        A JSON schema in YAML, with a default for every setting; where that depends on the data
+        set, under `default_by_name`.
 
     Returns
     -------
@@ -89,6 +90,10 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
     refuse(_excesses(settings))
     complete = _filled(copy.deepcopy(settings), rules)
     refuse(line for error in VALIDATOR(rules).iter_errors(complete) for line in _explain(error))
+    dataset = complete["dataset"]
+    for name, rule in rules["properties"]["dataset"]["properties"].items():
+        if dataset[name] is None:
+            dataset[name] = copy.deepcopy(rule.get("default_by_name", {}).get(dataset["name"]))
     return complete
 
 

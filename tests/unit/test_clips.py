@@ -27,7 +27,7 @@ SETTINGS = {
     "name": "folder",
     "clips_per_class": None,
     "clip_duration": None,
-    "split": None,
+    "split": [0.6, 0.2, 0.2],
     "seed": 0,
     "on_problem": "stop",
 }

@@ -11,6 +11,7 @@ from auralise.attributes.representations import COMPARED
 from auralise.attributes.signals import PERCUSSIVE, Factor
 from auralise.audio import Stft
 from auralise.cli.main import build_parser
+from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION
 from auralise.errors import SettingsError
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.experiment.guide import settings_table, write_tables
@@ -429,3 +430,20 @@ def test_a_file_that_is_no_configuration_is_refused_in_a_short_message(tmp_path,
     with pytest.raises(SettingsError, match=answer) as error:
         refuse_repeated_keys(path)
     assert str(path) in str(error.value) and len(str(error.value)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("name", "clips", "duration", "split"),
+    [
+        ("bands", 40, 8.0, [0.6, 0.2, 0.2]),
+        ("gtzan", CLIPS_PER_GENRE, DURATION, None),
+        ("folder", None, None, [0.6, 0.2, 0.2]),
+    ],
+)
+def test_a_default_may_depend_on_the_data_set(schema, name, clips, duration, split):
+    dataset = complete_settings({"dataset": {"name": name}}, schema)["dataset"]
+    assert (dataset["clips_per_class"], dataset["clip_duration"]) == (clips, duration)
+    assert dataset["split"] == split
+    mine = {"name": name, "clips_per_class": 7, "split": [0.5, 0.25, 0.25]}
+    dataset = complete_settings({"dataset": mine}, schema)["dataset"]
+    assert dataset["clips_per_class"] == 7 and dataset["split"] == [0.5, 0.25, 0.25]

@@ -134,7 +134,7 @@ def test_classes_and_clips_keep_their_names_on_the_way_to_training(tmp_path, stf
             tone = sine(200 + 50 * index + 10 * number)
             write_audio(tmp_path / "set" / genre / f"{5 * number + index:06d}.wav", tone, 11025)
     dataset = dict(
-        name="folder", clips_per_class=None, clip_duration=None, split=None, seed=0,
+        name="folder", clips_per_class=None, clip_duration=None, split=[0.6, 0.2, 0.2], seed=0,
         on_problem="stop",
     )  # fmt: skip
     clips = list_clips(tmp_path / "set", dataset)

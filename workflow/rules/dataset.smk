@@ -11,8 +11,8 @@ rule render_bands:
         runtime=30,
     params:
         *code_of("render_bands"),
-        clips_per_class=config["dataset"]["clips_per_class"] or 40,
-        clip_duration=config["dataset"]["clip_duration"] or 8.0,
+        clips_per_class=config["dataset"]["clips_per_class"],
+        clip_duration=config["dataset"]["clip_duration"],
         seed=config["dataset"]["seed"],
     message:
         "Render the data set 'bands': {params.clips_per_class} clips of each genre"
