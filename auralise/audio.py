@@ -53,6 +53,18 @@ class Stft:
     ------
     SettingsError
         `hop_length` is larger than that.
+
+    Examples
+    --------
+    >>> stft = Stft()
+    >>> sound = np.sin(2 * np.pi * 440 * np.arange(11025) / 11025)
+    >>> spectrum = stft.analyse(sound)
+    >>> spectrum.shape  # bins, frames
+    (257, 44)
+    >>> float(stft.frequencies[np.abs(spectrum[:, 20]).argmax()])  # Hz
+    430.6640625
+    >>> bool(np.allclose(stft.synthesise(spectrum, len(sound)), sound, atol=1e-5))
+    True
     """
 
     sample_rate: int = SAMPLE_RATE

@@ -130,6 +130,16 @@ class Deconvnet:
     References
     ----------
     Zeiler & Fergus 2014, sec. 2.1; Choi et al. 2015 (code).
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+    >>> net = Deconvnet(network)
+    >>> net.n_layers, net.n_features
+    (1, [4])
+    >>> magnitude = np.ones((257, 44), np.float32)
+    >>> net.deconvolve(magnitude, layer=1).shape  # features, bins, frames
+    (4, 257, 44)
     """
 
     def __init__(

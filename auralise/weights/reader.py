@@ -72,6 +72,16 @@ def read_weights(
     WeightsError
         The file is missing, damaged or of no known format, its tensors do not fit, or a layer
         has no exact counterpart in torch; the message names it.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> tagger = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU())
+    >>> with tempfile.NamedTemporaryFile(suffix=".pt") as file:
+    ...     torch.save(tagger.state_dict(), file.name)
+    ...     network = read_weights(file.name, network=nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()))
+    >>> bool((network[0].weight == tagger[0].weight).all())
+    True
     """
     result = _read(path, network)
     if not biases:
