@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run config test test-quick lint format benchmark unlock clean
+.PHONY: help run config test test-quick lint format benchmark docs unlock clean
 
 help:  ## Say what can be done
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ format: .venv/test.stamp  ## Put the code into the house style
 benchmark: .venv/test.stamp  ## Measure the deconvolution beside its alternatives, and writing
 	$(BIN)/python -m benchmarks.deconvolution
 	$(BIN)/python -m benchmarks.writing
+
+docs: .venv/test.stamp  ## Build the site, the gallery run anew, into docs/build/html
+	@$(PIP) --editable '.[workflow,docs]'
+	cd docs && ../$(BIN)/python -m sphinx -q -W -b html . build/html
 
 unlock:  ## Release the lock that a killed run left behind
 	$(BIN)/python -m snakemake --cores 1 $(if $(CONFIG),--configfile "$(CONFIG)") --unlock
