@@ -2,8 +2,8 @@
 Hear kernels whose purpose is known
 ===================================
 
-A network with two kernels that we write ourselves shows what deconvolution does. One kernel reacts to
-onsets (the level rises from one frame to the next), the other to sustained sound.
+A network with two kernels that we write ourselves shows what deconvolution does. One kernel
+reacts to onsets (the level rises from one frame to the next), the other to sustained sound.
 """
 
 import torch

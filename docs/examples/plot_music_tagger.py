@@ -2,9 +2,10 @@
 Hear a published music tagger
 =============================
 
-musicnn's MTT_vgg (Pons & Serra 2019) knows 50 tags of MagnaTagATune. Its front end, a mel filterbank and
-a logarithm, is part of the network, so its features can be heard like any other's. The package that holds
-its weights is read, not run: ``pip install --no-deps musicnn==0.1.0``.
+musicnn's MTT_vgg (Pons & Serra 2019) knows 50 tags of MagnaTagATune. Its front end, a mel
+filterbank and a logarithm, is part of the network, so its features can be heard like any
+other's. The package that holds its weights is read, not run:
+``pip install --no-deps musicnn==0.1.0``.
 """
 
 import auralise
