@@ -17,6 +17,7 @@ with job(snakemake):
         params.songs,
         params.deconvolution,
         params.seed,
+        params.n_correlated,
     )
     # A failing table stays beside the log, since a failed rule keeps no output.
     failed = Path(snakemake.log[0]).with_suffix(".csv")

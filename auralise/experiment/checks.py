@@ -29,6 +29,7 @@ def check_results(
     songs: Sequence[str],
     deconvolution: Mapping,
     seed: int,
+    n_correlated: int | None = None,
 ) -> pd.DataFrame:
     """Check the results of one experiment.
 
@@ -42,6 +43,8 @@ def check_results(
         The settings of that name.
     seed : int
         Chooses the maps that are made again.
+    n_correlated : int, optional
+        Features of each layer in the attribute experiment; all by default.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def check_results(
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
                 rows += _check_definition(maps, explainer, rng, tolerance, subject)
         table = results / "attributes" / network / "correlation.csv"
-        rows.append(_check_correlation(table, explainer))
+        rows.append(_check_correlation(table, explainer, n_correlated))
     rows.append(_check_summary(results / "attributes/summary.csv", networks))
     return pd.DataFrame(rows, columns=["check", "subject", "passed", "found", "expected"])
 
@@ -159,11 +162,11 @@ def _check_definition(
         )
 
 
-def _check_correlation(path: Path, explainer: Explainer) -> Row:
+def _check_correlation(path: Path, explainer: Explainer, n: int | None) -> Row:
     table = read_table(path)
     values = table.loc[table["live"], "correlation"]
     inside = values.between(-1, 1).all()
-    n_features = sum(explainer.n_features)
+    n_features = sum(size if n is None else min(n, size) for size in explainer.n_features)
     complete = len(table) == n_features * table["attribute"].nunique()
     return (
         "correlations lie in [-1, 1], one per feature and attribute",

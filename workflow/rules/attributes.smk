@@ -1,4 +1,5 @@
 ATTRIBUTES = config["attributes"]
+PROTOCOL = {"compare": ATTRIBUTES["compare"], "features": ATTRIBUTES["features"]}
 LEVELS = {factor.setting: ATTRIBUTES[factor.setting] for factor in FACTORS}
 
 
@@ -96,7 +97,7 @@ rule correlate_attributes:
         weights=rules.train_network.output.weights,
         maps=rules.deconvolve_signals.output[0] if ATTRIBUTES["keep_maps"] else [],
     output:
-        R / "attributes/{network}/correlation.csv",
+        R / "attributes/{network}/unranked.csv",
     log:
         R / "logs/correlate_attributes/{network}.log",
     benchmark:
@@ -118,6 +119,8 @@ rule correlate_attributes:
             if ATTRIBUTES["compare"] == "auralised"
             else "mask"
         ),
+        features=ATTRIBUTES["features"],
+        seed=ATTRIBUTES["seed"],
     message:
         "Correlate the {params.compare} of {wildcards.network} over pairs of signals"
     script:
@@ -146,8 +149,31 @@ rule correlate_inputs:
         "../../scripts/correlate_inputs.py"
 
 
+rule rank_features:
+    input:
+        network=rules.correlate_attributes.output[0],
+        untrained=lambda w: (
+            expand(rules.correlate_attributes.output[0], network=CONTROLS)
+            if variant_of(w.network) in [*CONTROLLED, UNTRAINED]
+            else []
+        ),
+    output:
+        R / "attributes/{network}/correlation.csv",
+    log:
+        R / "logs/rank_features/{network}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("rank_features"),
+    message:
+        "Rank the features of {wildcards.network} among untrained ones"
+    script:
+        "../../scripts/rank_features.py"
+
+
 CORRELATIONS = [
-    *expand(rules.correlate_attributes.output[0], network=NETWORKS),
+    *expand(rules.rank_features.output[0], network=NETWORKS),
     rules.correlate_inputs.output[0],
 ]
 
@@ -173,12 +199,9 @@ rule summarise_correlation:
 
 rule compare_networks:
     input:
-        CORRELATIONS,
+        rules.summarise_correlation.output.networks,
     output:
-        comparison=R / "attributes/comparison.csv",
-        thresholds=R / "attributes/thresholds.csv",
-        features=R / "attributes/features.csv",
-        names=R / "attributes/names.csv",
+        R / "attributes/comparison.csv",
     log:
         R / "logs/compare_networks.log",
     resources:
@@ -187,9 +210,6 @@ rule compare_networks:
     params:
         *code_of("compare_networks"),
         controlled=CONTROLLED,
-        songs=list(SONGS),
-        layers=config["deconvolution"]["layers"],
-        features=config["deconvolution"]["features"],
     message:
         "Compare trained with untrained networks"
     script:
@@ -202,7 +222,7 @@ rule draw_attributes:
         design=rules.list_signals.output.design,
         summary=rules.summarise_correlation.output.networks,
         variants=rules.summarise_correlation.output.variants,
-        comparison=rules.compare_networks.output.comparison,
+        comparison=rules.compare_networks.output[0],
     output:
         by_layer=figure_files(
             R / "figures/attributes",
@@ -226,7 +246,7 @@ rule draw_attributes:
         runtime=10,
     params:
         *code_of("draw_attributes"),
-        compare=ATTRIBUTES["compare"],
+        protocol=PROTOCOL,
     message:
         "Draw the attribute experiment"
     script:
@@ -236,8 +256,7 @@ rule draw_attributes:
 rule draw_features:
     input:
         design=rules.list_signals.output.design,
-        features=rules.compare_networks.output.features,
-        thresholds=rules.compare_networks.output.thresholds,
+        correlation=rules.rank_features.output[0],
     output:
         figure_files(
             R / "figures/{network}/attributes",
@@ -251,7 +270,7 @@ rule draw_features:
         runtime=10,
     params:
         *code_of("draw_features"),
-        compare=ATTRIBUTES["compare"],
+        protocol=PROTOCOL,
     message:
         "Draw what each feature of {wildcards.network} keeps"
     script:
@@ -262,12 +281,9 @@ rule write_findings:
     input:
         design=rules.list_signals.output.design,
         variants=rules.summarise_correlation.output.variants,
-        comparison=rules.compare_networks.output.comparison,
-        features=rules.compare_networks.output.features,
-        names=rules.compare_networks.output.names,
+        comparison=rules.compare_networks.output[0],
     output:
-        findings=R / "attributes/README.md",
-        features=R / "attributes/features.html",
+        R / "attributes/README.md",
     log:
         R / "logs/write_findings.log",
     resources:
@@ -276,8 +292,7 @@ rule write_findings:
     params:
         *code_of("write_findings"),
         experiment=config["experiment"],
-        compare=ATTRIBUTES["compare"],
-        songs=list(SONGS),
+        protocol=PROTOCOL,
     message:
         "Say in words what the attribute experiment found"
     script:

@@ -5,7 +5,7 @@ rule check_results:
         sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
         evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
-        correlations=expand(rules.correlate_attributes.output[0], network=NETWORKS),
+        correlations=expand(rules.rank_features.output[0], network=NETWORKS),
         summary=rules.summarise_correlation.output[0],
     output:
         R / "checks.csv",
@@ -26,6 +26,7 @@ rule check_results:
         songs=list(SONGS),
         deconvolution=config["deconvolution"],
         seed=config["dataset"]["seed"],
+        n_correlated=config["attributes"]["features"],
     message:
         "Check the results"
     script:
@@ -37,7 +38,7 @@ rule build_listening_page:
         maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
         evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
-        correlations=expand(rules.correlate_attributes.output[0], network=NETWORKS),
+        correlations=expand(rules.rank_features.output[0], network=NETWORKS),
     output:
         directory(R / "listening"),
     log:
