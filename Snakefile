@@ -29,6 +29,7 @@ DECONVOLUTION = [
     rules.build_listening_page.output,
     rules.draw_attributes.output,
     rules.write_findings.output,
+    rules.draw_attributes_as_in_2016.output if ATTRIBUTES["as_in_2016"] else [],
     expand(rules.draw_features.output, network=TRAINED),
     expand(rules.draw_confusion.output.png, network=NETWORKS),
     rules.draw_evaluations.output,

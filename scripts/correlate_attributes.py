@@ -6,8 +6,8 @@ from _job import job, prepare_torch
 
 from auralise.attributes.correlation import (
     Representations,
-    choose_features,
     correlate_attributes,
+    sample_features,
 )
 from auralise.attributes.designs import (
     Magnitudes,
@@ -37,6 +37,6 @@ with job(snakemake):
         pairs_by_attribute(signals),
         snakemake.wildcards.network,
         pairs_in_everything(signals),
-        choose_features(compared.n_features, params.features, params.seed),
+        sample_features(compared.n_features, params.features, params.seed),
     )
     write_table(snakemake.output[0], table)

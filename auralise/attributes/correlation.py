@@ -128,7 +128,7 @@ def mean_over_pairs(matrix: np.ndarray, pairs: np.ndarray) -> tuple[float, int]:
     return (float(values.mean()) if len(values) else np.nan), len(values)
 
 
-def choose_features(
+def sample_features(
     n_features: Mapping[int, int], n: int | None, seed: int
 ) -> dict[int, list[int]]:
     """Features of each layer to correlate, the same in every network of these sizes.
@@ -177,7 +177,7 @@ def correlate_attributes(
     everything : mapping of str to ndarray, optional
         As `auralise.attributes.designs.pairs_in_everything` returns it.
     features : mapping of int to sequence of int, optional
-        As `choose_features` returns it; all by default.
+        As `sample_features` returns it; all by default.
 
     Returns
     -------

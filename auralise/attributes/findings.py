@@ -101,6 +101,16 @@ def caption_attributes(variants: pd.DataFrame, protocol: Protocol) -> str:
     )
 
 
+def caption_as_in_2016(summary: pd.DataFrame, protocol: Protocol) -> str:
+    """Caption of `auralise.figures.attributes.draw_as_in_2016`."""
+    networks = ", ".join(dict.fromkeys(summary["network"]))
+    return (
+        f"As in 2016: {networks}. {protocol} Lines: mean over live features; bands: their standard "
+        "deviation. Maps are compared, not what is heard of them, and what signals have in common "
+        "beside the attribute counts as well: nothing here is tested.\n"
+    )
+
+
 def caption_distribution(variants: pd.DataFrame, protocol: Protocol) -> str:
     """Caption of `auralise.figures.attributes.draw_distribution`."""
     return (

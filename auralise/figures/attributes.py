@@ -112,6 +112,32 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw_as_in_2016(summary: pd.DataFrame) -> Figure:
+    """Mean correlation and its deviation over features by layer, as in the figure of 2016.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As `attributes.comparison.summarise_correlation` returns it, of a network of each variant.
+    """
+    attributes = list(dict.fromkeys(summary["attribute"]))
+    variants = summary["network"].map(variant_of)
+    figure, axes = _panels(len(attributes), 2.5)
+    for axis, attribute in zip(axes, attributes, strict=True):
+        for name, colour in _colours(variants).items():
+            rows = summary[(summary["attribute"] == attribute) & (variants == name)]
+            low, high = rows["mean"] - rows["std"], rows["mean"] + rows["std"]
+            axis.fill_between(rows["layer"], low, high, color=colour, alpha=0.2, lw=0)
+            style = MARKERS.get(name, "o-")
+            axis.plot(rows["layer"], rows["mean"], style, color=colour, markersize=3.5, label=name)
+        axis.set_title(f"only the {attribute} differs", size=TITLE)
+        axis.set_xticks(sorted(summary["layer"].unique()))
+    axes[0].set_ylabel("mean correlation (r)")
+    _legend(figure, axes[0])
+    sns.despine(figure)
+    return figure
+
+
 def draw_distribution(table: pd.DataFrame) -> Figure:
     """Distribution of the live features' correlations in each layer.
 

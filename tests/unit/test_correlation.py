@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from auralise.attributes.correlation import (
-    choose_features,
     correlate_attributes,
     correlation_matrix,
     mean_over_pairs,
+    sample_features,
     standardise,
 )
 from auralise.attributes.designs import Magnitudes, pairs_by_attribute, pairs_in_everything
@@ -21,6 +21,7 @@ from auralise.attributes.representations import Computed, Inputs, Stored, deconv
 from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.maps import Origin, open_maps
+from auralise.networks.front_ends import LogScaling, Orientation
 
 
 @dataclass
@@ -139,16 +140,16 @@ class TestCorrelation:
 class TestChoice:
     def test_it_depends_on_seed_and_layer_alone(self):
         sizes = {1: 64, 2: 64, 3: 8}
-        chosen = choose_features(sizes, 16, 0)
+        chosen = sample_features(sizes, 16, 0)
         assert [len(chosen[layer]) for layer in sizes] == [16, 16, 8]
-        assert chosen == choose_features(sizes, 16, 0)
-        assert chosen != choose_features(sizes, 16, 1)
+        assert chosen == sample_features(sizes, 16, 0)
+        assert chosen != sample_features(sizes, 16, 1)
         assert chosen[1] != chosen[2]
         assert chosen[3] == list(range(8))
         assert all(of == sorted(set(of)) for of in chosen.values())
 
     def test_all_are_taken_where_no_number_is_given(self):
-        assert choose_features({1: 5}, None, 0) == {1: [0, 1, 2, 3, 4]}
+        assert sample_features({1: 5}, None, 0) == {1: [0, 1, 2, 3, 4]}
 
     def test_only_the_chosen_are_correlated(self, net, magnitudes):
         whole = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
@@ -321,3 +322,18 @@ class TestRepresentations:
         stored = correlate_attributes(Stored(paths, compare, mode), PAIRS, "n")
         streamed = correlate_attributes(Computed(net, magnitudes, compare, mode), PAIRS, "n")
         pd.testing.assert_frame_equal(stored, streamed, atol=1e-4)
+
+    def test_the_baseline_is_what_the_network_sees(self, magnitudes):
+        scaled = nn.Sequential(LogScaling(), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
+        inputs = Inputs(magnitudes, seen=Deconvnet(scaled).seen)
+        ((layer, values),) = inputs.of(1, {0: [0]})
+        assert layer == 0
+        np.testing.assert_allclose(values[0], np.log1p(100 * magnitudes[1]), rtol=1e-5)
+        table = correlate_attributes(inputs, PAIRS, "input")
+        r = np.corrcoef(np.log1p(100 * magnitudes.reshape(4, -1).astype(np.float64)))
+        by_attribute = table.set_index("attribute")["correlation"]
+        assert by_attribute["key"] == pytest.approx((r[0, 1] + r[2, 3]) / 2, abs=1e-4)
+
+    def test_frames_first_are_turned_back(self, magnitudes):
+        turned = nn.Sequential(Orientation(), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
+        np.testing.assert_allclose(Deconvnet(turned).seen(magnitudes[0]), magnitudes[0])

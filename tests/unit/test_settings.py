@@ -18,7 +18,7 @@ from auralise.experiment.settings import complete_settings, read_schema, refuse_
 from auralise.inversion.training import Objective
 from auralise.networks.genre import OVER_TIME, SCALINGS, Architecture
 from auralise.networks.initialisation import INITIALISATIONS
-from auralise.networks.names import INPUT, UNTRAINED
+from auralise.networks.names import INPUT, PERMUTED, UNTRAINED
 from auralise.networks.svdnet import LAYERS
 from auralise.training.augmentation import Augmentation
 from auralise.training.schedules import OPTIMISERS, Schedule
@@ -290,7 +290,7 @@ def test_the_command_line_takes_the_same_unasked(schema):
 
 
 def test_names_that_results_use_are_no_variants(schema):
-    for name in (UNTRAINED, INPUT):
+    for name in (UNTRAINED, PERMUTED, INPUT):
         with pytest.raises(SettingsError, match=f"networks = '{name}': expected a name"):
             complete_settings({"networks": {name: {}}}, schema)
 

@@ -1,5 +1,11 @@
 ATTRIBUTES = config["attributes"]
-PROTOCOL = {"compare": ATTRIBUTES["compare"], "features": ATTRIBUTES["features"]}
+RENDERED = ATTRIBUTES["source"] == "rendered"
+PROTOCOL = {
+    "compare": ATTRIBUTES["compare"],
+    "features": ATTRIBUTES["features"],
+    "onsets": ATTRIBUTES["onsets"] if RENDERED else None,
+}
+AS_IN_2016 = PROTOCOL | {"compare": "maps", "onsets": "common" if RENDERED else None}
 LEVELS = {factor.setting: ATTRIBUTES[factor.setting] for factor in FACTORS}
 
 
@@ -24,17 +30,15 @@ rule render_signals:
         levels=LEVELS,
         sample_rate=STFT["sample_rate"],
         duration=DURATION,
+        onsets=ATTRIBUTES["onsets"],
+        seed=ATTRIBUTES["seed"],
     message:
         "Render the model signals"
     script:
         "../../scripts/render_signals.py"
 
 
-SOUNDS = (
-    rules.render_signals.output[0]
-    if ATTRIBUTES["source"] == "rendered"
-    else ATTRIBUTES["path"] or []
-)
+SOUNDS = rules.render_signals.output[0] if RENDERED else ATTRIBUTES["path"] or []
 
 
 rule list_signals:
@@ -51,11 +55,7 @@ rule list_signals:
     params:
         *code_of("list_signals"),
         pattern=lambda _: ATTRIBUTES["pattern"],  # its braces are no wildcards
-        files=(
-            version_of(SOUNDS)
-            if ATTRIBUTES["source"] == "directory" and SOUNDS
-            else None
-        ),
+        files=(version_of(SOUNDS) if not RENDERED and SOUNDS else None),
     message:
         "List the signals, and which pairs differ in one attribute alone"
     script:
@@ -131,6 +131,8 @@ rule correlate_inputs:
     input:
         signals=rules.list_signals.output.signals,
         sounds=SOUNDS,
+        # Of the variant that the untrained networks are compared with.
+        weights=expand(rules.train_network.output.weights, network=TRAINED[0]),
     output:
         R / "attributes/input/correlation.csv",
     log:
@@ -140,11 +142,13 @@ rule correlate_inputs:
         runtime=30,
     params:
         *code_of("correlate_inputs"),
+        architecture=architecture_of(TRAINED[0]),
         stft=STFT,
         duration=DURATION,
+        deconvolution=DECONVNET,
         compare=ATTRIBUTES["compare"],
     message:
-        "Correlate the signals themselves, as the baseline"
+        "Correlate the signals themselves, as the network sees them, as the baseline"
     script:
         "../../scripts/correlate_inputs.py"
 
@@ -297,3 +301,76 @@ rule write_findings:
         "Say in words what the attribute experiment found"
     script:
         "../../scripts/write_findings.py"
+
+
+use rule render_signals as render_signals_as_in_2016 with:
+    output:
+        directory(R / "attributes/as_in_2016/signals"),
+    log:
+        R / "logs/render_signals_as_in_2016.log",
+    benchmark:
+        R / "benchmarks/render_signals_as_in_2016.tsv"
+    params:
+        *code_of("render_signals"),
+        levels=LEVELS,
+        sample_rate=STFT["sample_rate"],
+        duration=DURATION,
+        onsets="common",
+        seed=ATTRIBUTES["seed"],
+    message:
+        "Render the model signals with the onsets of 2016"
+
+
+SOUNDS_AS_IN_2016 = rules.render_signals_as_in_2016.output[0] if RENDERED else SOUNDS
+
+
+use rule correlate_attributes as correlate_attributes_as_in_2016 with:
+    input:
+        signals=rules.list_signals.output.signals,
+        sounds=SOUNDS_AS_IN_2016,
+        weights=rules.train_network.output.weights,
+        maps=[],
+    output:
+        R / "attributes/as_in_2016/{network}.csv",
+    log:
+        R / "logs/correlate_attributes_as_in_2016/{network}.log",
+    benchmark:
+        R / "benchmarks/correlate_attributes_as_in_2016/{network}.tsv"
+    params:
+        *code_of("correlate_attributes"),
+        architecture=lambda w: architecture_of(w.network),
+        stft=STFT,
+        duration=DURATION,
+        deconvolution=DECONVNET,
+        compare=AS_IN_2016["compare"],
+        mode="mask",
+        features=ATTRIBUTES["features"],
+        seed=ATTRIBUTES["seed"],
+    message:
+        "Correlate the maps of {wildcards.network} over pairs of signals, as in 2016"
+
+
+rule draw_attributes_as_in_2016:
+    input:
+        correlations=expand(
+            rules.correlate_attributes_as_in_2016.output[0], network=ONE_OF_EACH
+        ),
+        design=rules.list_signals.output.design,
+    output:
+        figure_files(
+            R / "figures/attributes_as_in_2016",
+            "../report/attributes_as_in_2016.rst",
+            {"figure": "as in 2016"},
+        ),
+    log:
+        R / "logs/draw_attributes_as_in_2016.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("draw_attributes_as_in_2016"),
+        protocol=AS_IN_2016,
+    message:
+        "Draw the attribute experiment as in 2016"
+    script:
+        "../../scripts/draw_attributes_as_in_2016.py"
