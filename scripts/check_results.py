@@ -13,6 +13,7 @@ with job(snakemake):
     checks = check_results(
         Path(params.results),
         params.networks,
+        params.heard,
         params.controls,
         params.songs,
         params.deconvolution,

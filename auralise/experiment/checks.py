@@ -25,6 +25,7 @@ class CheckError(AuraliseError):
 def check_results(
     results: Path,
     networks: Sequence[str],
+    heard: Sequence[str],
     controls: Sequence[str],
     songs: Sequence[str],
     deconvolution: Mapping,
@@ -37,8 +38,9 @@ def check_results(
     ----------
     results : Path
         The experiment's folder.
-    networks, controls, songs : sequence of str
-        What has to be there; `controls` are the untrained among `networks`.
+    networks, heard, controls, songs : sequence of str
+        What has to be there; of `networks`, there are maps and sounds of those `heard`, and
+        `controls` are untrained.
     deconvolution : mapping
         The settings of that name.
     seed : int
@@ -57,7 +59,7 @@ def check_results(
         path = results / "networks" / network / "weights.safetensors"
         part = read_convolutional_part(path, deconvolution["biases"])
         explainer = explainer_of(part, deconvolution["device"])
-        for song in songs:
+        for song in songs if network in heard else ():
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
                 rows += _check_maps(maps, explainer, deconvolution, subject)

@@ -1,8 +1,8 @@
 rule check_results:
     input:
         clips=rules.list_clips.output[0],
-        maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
-        sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
+        maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
+        sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
         evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
         correlations=expand(rules.rank_features.output[0], network=NETWORKS),
@@ -22,6 +22,7 @@ rule check_results:
         *code_of("check_results"),
         results=str(R),
         networks=NETWORKS,
+        heard=HEARD,
         controls=CONTROLS,
         songs=list(SONGS),
         deconvolution=config["deconvolution"],
@@ -35,10 +36,10 @@ rule check_results:
 
 rule build_listening_page:
     input:
-        maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
-        sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
-        evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
-        correlations=expand(rules.rank_features.output[0], network=NETWORKS),
+        maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
+        sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
+        evaluations=expand(rules.evaluate_network.output[0], network=HEARD),
+        correlations=expand(rules.rank_features.output[0], network=HEARD),
     output:
         directory(R / "listening"),
     log:
@@ -51,7 +52,7 @@ rule build_listening_page:
     params:
         *code_of("build_listening_page"),
         results=str(R),
-        networks=NETWORKS,
+        networks=HEARD,
         songs=list(SONGS),
     message:
         "Build the page to listen on"
