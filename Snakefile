@@ -25,6 +25,7 @@ include: "workflow/rules/results.smk"  # checks and the page to listen on
 
 
 DECONVOLUTION = [
+    rules.describe_results.output,
     R / "checks.csv",
     rules.build_listening_page.output,
     rules.draw_attributes.output,

@@ -156,7 +156,7 @@ def write_findings(
     variants, comparison : DataFrame
         As `summarise_variants` and `compare_with_controls` of `attributes.comparison` return them.
     accuracy : str
-        What the networks know, as `auralise.training.evaluation.describe_accuracy` says it; it
+        What the networks know, as `auralise.training.baselines.describe_accuracy` says it; it
         stands before everything else.
 
     Returns

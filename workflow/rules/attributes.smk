@@ -132,7 +132,7 @@ rule correlate_inputs:
         signals=rules.list_signals.output.signals,
         sounds=SOUNDS,
         # Of the variant that the untrained networks are compared with.
-        weights=expand(rules.train_network.output.weights, network=TRAINED[0]),
+        weights=expand(rules.train_network.output.weights, network=TRAINED[0])[0],
     output:
         R / "attributes/input/correlation.csv",
     log:
@@ -283,6 +283,7 @@ rule draw_features:
 
 rule write_findings:
     input:
+        evaluations=expand(rules.evaluate_network.output[0], network=TRAINED),
         design=rules.list_signals.output.design,
         variants=rules.summarise_correlation.output.variants,
         comparison=rules.compare_networks.output[0],
@@ -296,6 +297,7 @@ rule write_findings:
     params:
         *code_of("write_findings"),
         experiment=config["experiment"],
+        networks=TRAINED,
         protocol=PROTOCOL,
     message:
         "Say in words what the attribute experiment found"

@@ -60,6 +60,27 @@ rule build_listening_page:
         "../../scripts/build_listening_page.py"
 
 
+rule describe_results:
+    input:
+        expand(rules.evaluate_network.output[0], network=NETWORKS),
+    output:
+        R / "README.md",
+    log:
+        R / "logs/describe_results.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("describe_results"),
+        experiment=config["experiment"],
+        networks=NETWORKS,
+        places=WHERE_TO_LOOK,
+    message:
+        "Say what the networks know, and where to look"
+    script:
+        "../../scripts/describe_results.py"
+
+
 rule show_results:
     localrule: True
     message:
