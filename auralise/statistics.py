@@ -150,7 +150,7 @@ def sample_needed(n_others: int, n_tests: int) -> int:
 
     Examples
     --------
-    >>> sample_needed(n_others=10, n_tests=20)
+    >>> sample_needed(n_others=0, n_tests=20)
     5
     """
     n = 2
