@@ -25,17 +25,19 @@ include: "workflow/rules/results.smk"  # checks and the page to listen on
 
 
 DECONVOLUTION = [
+    rules.describe_results.output,
     R / "checks.csv",
     rules.build_listening_page.output,
     rules.draw_attributes.output,
     rules.write_findings.output,
+    rules.draw_attributes_as_in_2016.output if ATTRIBUTES["as_in_2016"] else [],
     expand(rules.draw_features.output, network=TRAINED),
-    expand(rules.draw_confusion.output.png, network=NETWORKS),
+    expand(rules.draw_confusion.output.png, network=HEARD),
     rules.draw_evaluations.output,
     rules.draw_kernels.output,
     rules.summarise_evaluations.output,
     expand(rules.draw_learning_curve.output.png, network=TRAINED),
-    expand(rules.draw_sheets.output, network=NETWORKS, song=SONGS),
+    expand(rules.draw_sheets.output, network=HEARD, song=SONGS),
 ]
 INVERSION = [
     rules.summarise_inversion.output,

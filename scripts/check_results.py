@@ -13,10 +13,12 @@ with job(snakemake):
     checks = check_results(
         Path(params.results),
         params.networks,
+        params.heard,
         params.controls,
         params.songs,
         params.deconvolution,
         params.seed,
+        params.n_correlated,
     )
     # A failing table stays beside the log, since a failed rule keeps no output.
     failed = Path(snakemake.log[0]).with_suffix(".csv")

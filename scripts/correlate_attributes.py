@@ -4,8 +4,17 @@ from pathlib import Path
 
 from _job import job, prepare_torch
 
-from auralise.attributes.correlation import Representations, correlate_attributes
-from auralise.attributes.designs import Magnitudes, pairs_by_attribute, read_design
+from auralise.attributes.correlation import (
+    Representations,
+    correlate_attributes,
+    sample_features,
+)
+from auralise.attributes.designs import (
+    Magnitudes,
+    pairs_by_attribute,
+    pairs_in_everything,
+    read_design,
+)
 from auralise.attributes.representations import DECONVOLVED, Computed, Stored
 from auralise.audio import Stft
 from auralise.explainers.making import read_explainer
@@ -23,5 +32,11 @@ with job(snakemake):
         explainer = read_explainer(inputs.weights, params.architecture, params.deconvolution)
         magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
         compared = Computed(explainer, magnitudes, params.compare, params.mode)
-    table = correlate_attributes(compared, pairs_by_attribute(signals), snakemake.wildcards.network)
+    table = correlate_attributes(
+        compared,
+        pairs_by_attribute(signals),
+        snakemake.wildcards.network,
+        pairs_in_everything(signals),
+        sample_features(compared.n_features, params.features, params.seed),
+    )
     write_table(snakemake.output[0], table)

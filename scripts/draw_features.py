@@ -2,16 +2,13 @@
 
 from _job import job
 
-from auralise.attributes.findings import caption_features
+from auralise.attributes.findings import Protocol, caption_features
 from auralise.figures.attributes import draw_features
 from auralise.figures.style import save_captioned
 from auralise.files import read_table
 
 with job(snakemake):
-    inputs = snakemake.input
-    features, thresholds = (read_table(path) for path in (inputs.features, inputs.thresholds))
-    features = features[features["network"] == snakemake.wildcards.network]
-    caption = caption_features(
-        features, thresholds, read_table(inputs.design), snakemake.params.compare
-    )
-    save_captioned(draw_features(features, thresholds), snakemake.output, caption, features)
+    table = read_table(snakemake.input.correlation)
+    protocol = Protocol(read_table(snakemake.input.design), **snakemake.params.protocol)
+    caption = caption_features(table, protocol)
+    save_captioned(draw_features(table), snakemake.output, caption, table)

@@ -9,4 +9,11 @@ from auralise.attributes.signals import signal_table, write_signals
 with job(snakemake):
     params = snakemake.params
     signals = signal_table(params.levels)
-    write_signals(Path(snakemake.output[0]), signals, params.duration, params.sample_rate)
+    write_signals(
+        Path(snakemake.output[0]),
+        signals,
+        params.duration,
+        params.sample_rate,
+        params.onsets,
+        params.seed,
+    )

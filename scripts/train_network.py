@@ -1,4 +1,4 @@
-"""Train one network, or leave a control untrained."""
+"""Train one network, or one on permuted labels, or leave a control untrained."""
 
 import json
 import shutil
@@ -26,6 +26,7 @@ with job(snakemake):
         snakemake.params.seed,
         snakemake.params.checkpoints,
         augmentation,
+        *snakemake.input.partner,
     )
     segments = Segments.open(snakemake.input.segments, "train")
     write_table(snakemake.output.history, history)

@@ -1,32 +1,26 @@
-"""Summaries of the correlations by layer; trained networks versus untrained ones.
+"""What correlations come to by layer; trained networks against untrained ones.
 
-Two questions are kept apart. *Do these networks differ?* is answered over their features; but
-the features of one network were learned together and are not independent, so the answer holds
-for these networks only. *Does training make the difference?* is answered over whole networks,
-as far as there are enough: three against three cannot yield a p below 0.1.
+The network is the unit: the features of one network were learned together and are not
+independent. A verdict comes from an exact permutation test over networks alone, of
+s = (r_a − r_all)/(1 − r_all), where r_a is a layer's mean correlation when one attribute alone
+changes, and r_all when everything changes. s is 1 where a change of the attribute leaves nothing
+changed, and 0 where it changes as much as everything does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from auralise.networks.names import INPUT, UNTRAINED, variant_of
-from auralise.statistics import (
-    adjust_p,
-    cliffs_delta,
-    interval,
-    permutation_p,
-    resample,
-    smallest_p,
-)
+from auralise.attributes.correlation import COLUMNS
+from auralise.networks.names import INPUT, PERMUTED, UNTRAINED, variant_of
+from auralise.statistics import interval, judge, resample
 
-TAIL = 0.05  # of the untrained features, on each side, beyond which a feature is called by a name
-LEAST_CONTROLS = 20  # live untrained features in a layer, fewer have no tails
+HIGHEST_ALL = 0.9  # r_all above which nothing is left that an attribute could change
 
 
 def summarise_correlation(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the live features of each layer, with spread and confidence interval.
+    """Mean over the live features of each layer, with spread, confidence interval and s.
 
     Parameters
     ----------
@@ -36,17 +30,32 @@ def summarise_correlation(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``network, layer, attribute, mean, std, ci_low, ci_high, n_features, n_live``:
-        standard deviation over features, and the 95 % bootstrap interval (percentile, over
-        features) of the mean; both are empty for fewer than two live features.
+        Columns ``network, layer, attribute, mean, std, ci_low, ci_high, mean_all, s, n_features,
+        n_live``: standard deviation over features, and the 95 % bootstrap interval (percentile,
+        over features) of the mean, both empty for fewer than two live features, and the interval
+        for networks of permuted labels; the mean over live features when everything differs; and
+        s of the two means, as `share_kept` gives it.
     """
     rows = []
     for key, group in table.groupby(["network", "layer", "attribute"], sort=False):
         values = _live(group)
-        low, high = confidence_interval([values])
-        rows.append((*key, _mean(values), _std(values), low, high, len(group), len(values)))
-    names = ["network", "layer", "attribute", "mean", "std", "ci_low", "ci_high"]
+        bounds = _bounds(variant_of(key[0]), [values])
+        mean, mean_all = _mean(values), _mean(_live(group, "correlation_all"))
+        numbers = (mean, _std(values), *bounds, mean_all, share_kept(mean, mean_all))
+        rows.append((*key, *numbers, len(group), len(values)))
+    names = ["network", "layer", "attribute", "mean", "std", "ci_low", "ci_high", "mean_all", "s"]
     return pd.DataFrame(rows, columns=[*names, "n_features", "n_live"])
+
+
+def share_kept(mean: float, mean_all: float) -> float:
+    """s = (r_a − r_all)/(1 − r_all); NaN where r_all is not known or above `HIGHEST_ALL`.
+
+    Examples
+    --------
+    >>> share_kept(0.6, 0.2)
+    0.5
+    """
+    return (mean - mean_all) / (1 - mean_all) if mean_all <= HIGHEST_ALL else np.nan
 
 
 def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
@@ -55,17 +64,19 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table : DataFrame
-        As `summarise_correlation` takes it; the untrained networks are a variant.
+        As `summarise_correlation` takes it; untrained networks, and those of permuted labels, are
+        variants.
 
     Returns
     -------
     DataFrame
         Columns ``variant, layer, attribute, mean, std, std_networks, ci_low, ci_high,
-        resampled, n_networks, n_features, n_live``: standard deviations over features (of all
-        networks) and over the networks' means; the 95 % bootstrap interval resamples what
+        resampled, mean_all, s, n_networks, n_features, n_live``: standard deviations over features
+        (of all networks) and over the networks' means; the 95 % bootstrap interval resamples what
         ``resampled`` says, networks and the features within each where there are several
-        networks. Of so few networks it is rather too narrow. Also ``share_of_pairs``, the mean
-        over live features of the share of the attribute's pairs on which r is defined, and
+        networks, and is empty for permuted labels. Of so few networks it is rather too narrow.
+        ``mean_all`` and ``s`` are means over networks. Also ``share_of_pairs``, the mean over live
+        features of the share of the attribute's pairs on which r is defined, and
         ``mean_complete`` over the ``n_complete`` features for which all are.
     """
     n_pairs = table.groupby("attribute")["n_pairs"].max()
@@ -74,107 +85,99 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     variants = table["network"].map(variant_of).rename("variant")
     for key, group in table.groupby([variants, "layer", "attribute"], sort=False):
-        networks = _by_network(group)
+        by_network = [part for _, part in group.groupby("network", sort=False)]
+        networks = [values for part in by_network if len(values := _live(part))]
         means = np.array([values.mean() for values in networks])
+        means_all = np.array([_mean(_live(part, "correlation_all")) for part in by_network])
+        s = [share_kept(_mean(_live(p)), of) for p, of in zip(by_network, means_all, strict=True)]
         values = _live(group)
-        low, high = confidence_interval(networks)
         how = "networks and features" if len(networks) > 1 else "features"
         spreads = _std(values), _std(means)
-        counts = group["network"].nunique(), len(group), len(values)
+        of_all = _mean(_known(means_all)), _mean(_known(np.array(s)))
+        counts = len(by_network), len(group), len(values)
         complete = group.loc[group["share"] == 1, "correlation"]
         on_pairs = group["share"].mean(), complete.mean(), len(complete)
-        rows.append((*key, _mean(means), *spreads, low, high, how, *counts, *on_pairs))
+        bounds = _bounds(key[0], networks)
+        rows.append((*key, _mean(means), *spreads, *bounds, how, *of_all, *counts, *on_pairs))
     names = ["variant", "layer", "attribute", "mean", "std", "std_networks", "ci_low", "ci_high"]
-    names += ["resampled", "n_networks", "n_features", "n_live"]
+    names += ["resampled", "mean_all", "s", "n_networks", "n_features", "n_live"]
     return pd.DataFrame(rows, columns=[*names, "share_of_pairs", "mean_complete", "n_complete"])
 
 
-def compare_with_controls(table: pd.DataFrame, controlled: Sequence[str]) -> pd.DataFrame:
-    """Hold each variant of trained networks against the untrained ones, layer by layer.
+def compare_with_controls(summary: pd.DataFrame, controlled: Sequence[str]) -> pd.DataFrame:
+    """Hold s of the trained networks of each variant against that of the untrained ones.
 
     Parameters
     ----------
-    table : DataFrame
-        As `summarise_correlation` takes it, with the network 'input' for the baseline.
+    summary : DataFrame
+        As `summarise_correlation` returns it, of all networks.
     controlled : sequence of str
-        Variants whose architecture the untrained networks have. The others are compared with
-        the input alone.
+        Variants whose architecture the untrained networks have. Of the others no more is known
+        than their own s.
 
     Returns
     -------
     DataFrame
-        One row per variant, layer and attribute:
-
-        ``mean, untrained, input``: mean correlations;
-        ``difference, ci_low, ci_high``: of the trained from the untrained, with its 95 %
-        bootstrap interval (as in `summarise_variants`);
-        ``delta``: Cliff's delta of the features, the probability that a trained one lies above
-        an untrained one less that of the contrary. It is bounded and asks for no normal
-        distribution, which correlations near their bounds do not have;
-        ``p_features``: two-sided permutation test of the difference of means over features;
-        ``p_features_adjusted``: with the false-discovery rate controlled over all layers and
-        attributes of the variant (Benjamini & Hochberg 1995);
-        ``p_networks``: the exact test over the networks' means, empty with fewer than two on
-        a side, and ``p_networks_least``, the least p that so many networks can yield;
-        ``n_networks, n_untrained_networks, n_features, n_live, n_untrained_features,
-        n_untrained_live``.
-
-        Empty where there is nothing to compare with.
+        One row per variant, layer and attribute: ``variant, layer, attribute``; ``s`` and
+        ``s_untrained``, means over networks; ``p`` of the exact two-sided permutation test over
+        networks (`auralise.statistics.permutation_p`), ``q`` adjusted over those layers and
+        attributes of the variant that have an s (Benjamini & Hochberg 1995); ``verdict``:
+        'higher', 'lower', 'not distinguishable' or, with too few networks for any outcome to give
+        a verdict, 'unknown'; ``n_networks_needed``: how many trained networks it takes beside the
+        untrained ones that are there, or beside twice as many as trained ones.
     """
-    variants = table["network"].map(variant_of)
-    parts = []
-    for variant in dict.fromkeys(variants[~variants.isin([UNTRAINED, INPUT])]):
-        rows = []
-        for (layer, attribute), group in table[variants == variant].groupby(
-            ["layer", "attribute"], sort=False
-        ):
-            same = table[(table["layer"] == layer) & (table["attribute"] == attribute)]
-            untrained = same[same["network"].map(variant_of) == UNTRAINED]
-            if variant not in controlled:
-                untrained = untrained.iloc[:0]
-            of_input = table[(table["network"] == INPUT) & (table["attribute"] == attribute)]
-            rows.append(
-                {"variant": variant, "layer": layer, "attribute": attribute}
-                | _compare(group, untrained)
-                | {"input": _mean(of_input["correlation"].to_numpy())}
-            )
-        part = pd.DataFrame(rows)
-        part["p_features_adjusted"] = adjust_p(part["p_features"].to_numpy())
-        parts.append(part)
-    columns = ["variant", "layer", "attribute", "mean", UNTRAINED, INPUT, "difference"]
-    columns += ["ci_low", "ci_high", "delta", "p_features", "p_features_adjusted"]
-    columns += ["p_networks", "p_networks_least", "n_networks", "n_untrained_networks"]
-    columns += ["n_features", "n_live", "n_untrained_features", "n_untrained_live"]
-    return pd.concat(parts, ignore_index=True)[columns]
+    variants = summary["network"].map(variant_of)
+    rows = []
+    for variant in dict.fromkeys(variants[~variants.isin([UNTRAINED, PERMUTED, INPUT])]):
+        controls = summary[(variants == UNTRAINED) & (variant in controlled)]
+        keys, samples = [], []
+        for key, group in summary[variants == variant].groupby(["layer", "attribute"], sort=False):
+            layer, attribute = key
+            same = (controls["layer"] == layer) & (controls["attribute"] == attribute)
+            keys.append(key)
+            samples.append((_known(group["s"]), _known(controls.loc[same, "s"])))
+        for key, (s, s_untrained), found in zip(keys, samples, judge(samples), strict=True):
+            means = _mean(s), _mean(s_untrained)
+            rows.append((variant, *key, *means, found.p, found.q, found.words, found.n_needed))
+    names = ["variant", "layer", "attribute", "s", "s_untrained", "p", "q", "verdict"]
+    table = pd.DataFrame(rows, columns=[*names, "n_networks_needed"])
+    return table.astype({"n_networks_needed": "Int64"})
 
 
-def _compare(trained: pd.DataFrame, untrained: pd.DataFrame) -> dict[str, float]:
-    networks, controls = _by_network(trained), _by_network(untrained)
-    means, control_means = (np.array([v.mean() for v in group]) for group in (networks, controls))
-    values, control_values = _live(trained), _live(untrained)
-    result = {
-        "mean": _mean(means),
-        UNTRAINED: _mean(control_means),
-        "difference": _mean(means) - _mean(control_means),
-        "delta": cliffs_delta(values, control_values),
-        "p_features": permutation_p(values, control_values),
-        "p_networks": permutation_p(means, control_means),
-        "p_networks_least": smallest_p(len(means), len(control_means)),
-        "n_networks": trained["network"].nunique(),
-        "n_untrained_networks": untrained["network"].nunique(),
-        "n_features": len(trained),
-        "n_live": len(values),
-        "n_untrained_features": len(untrained),
-        "n_untrained_live": len(control_values),
-    }
-    result["ci_low"], result["ci_high"] = confidence_interval(networks, controls)
-    return result
+def rank_features(table: pd.DataFrame, untrained: pd.DataFrame) -> pd.DataFrame:
+    """Say where each feature lies among the untrained features of its layer.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `attributes.correlation.correlate_attributes` returns it, of one network.
+    untrained : DataFrame
+        The same of the untrained networks of its architecture, pooled; empty without any. The
+        network's own features are left out of them.
+
+    Returns
+    -------
+    DataFrame
+        The table with a column ``percentile`` before ``n_pairs``: the share of the live untrained
+        features of the layer whose correlation is lower, in %, equal ones counted half; empty
+        where there is nothing to rank, or nothing to rank it among.
+    """
+    pool = untrained[untrained["live"].astype(bool) & ~untrained["network"].isin(table["network"])]
+    ranks = pd.Series(np.nan, index=table.index)
+    for key, group in table.groupby(["layer", "attribute"], sort=False):
+        same = (pool["layer"] == key[0]) & (pool["attribute"] == key[1])
+        others = np.sort(pool.loc[same, "correlation"].to_numpy(np.float64))
+        live = group.loc[group["live"], "correlation"].to_numpy(np.float64)
+        if len(others):
+            lower, upper = (np.searchsorted(others, live, side) for side in ("left", "right"))
+            ranks[group.index[group["live"]]] = 50 * (lower + upper) / len(others)
+    ranked = table.assign(percentile=ranks)
+    place = COLUMNS.index("n_pairs")
+    return ranked[[*COLUMNS[:place], "percentile", *COLUMNS[place:]]]
 
 
-def confidence_interval(
-    networks: Sequence[np.ndarray], others: Sequence[np.ndarray] | None = None
-) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over networks, or of the difference of two such means.
+def confidence_interval(networks: Sequence[np.ndarray]) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean over networks.
 
     Networks are drawn first, then features of each; of a single network, its features alone.
 
@@ -182,130 +185,30 @@ def confidence_interval(
     ----------
     networks : sequence of ndarray, each of shape (n_features,)
         The values of each network's features.
-    others : sequence of ndarray, optional
-        The same for the networks whose mean is subtracted.
 
     Returns
     -------
     low, high : float
-        NaN for fewer than two values on either side.
+        NaN for fewer than two values.
     """
-    rng = np.random.default_rng(0)
-    groups = [networks] if others is None else [networks, others]
-    if any(sum(map(len, group)) < 2 for group in groups):
+    if sum(map(len, networks)) < 2:
         return np.nan, np.nan
-    mean, *subtracted = (_resampled_means(group, rng) for group in groups)
-    return interval(mean - sum(subtracted))
-
-
-def _resampled_means(networks: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     shares = [values / (len(values) * len(networks)) for values in networks]
-    return resample(list(map(len, networks)), rng) @ np.concatenate(shares)
+    return interval(resample(list(map(len, networks))) @ np.concatenate(shares))
 
 
-def find_thresholds(table: pd.DataFrame) -> pd.DataFrame:
-    """What is unusually low and unusually high among the untrained features of a layer.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``layer, attribute, low, high, n_untrained_live``: the 5th and the 95th
-        percentile of the live untrained features; empty where there are fewer than
-        `LEAST_CONTROLS`.
-    """
-    rows = []
-    untrained = table[table["network"].map(variant_of) == UNTRAINED]
-    for key, group in untrained.groupby(["layer", "attribute"], sort=False):
-        values = _live(group)
-        enough = len(values) >= LEAST_CONTROLS
-        low, high = np.quantile(values, [TAIL, 1 - TAIL]) if enough else (np.nan, np.nan)
-        rows.append((*key, low, high, len(values)))
-    return pd.DataFrame(rows, columns=["layer", "attribute", "low", "high", "n_untrained_live"])
+def _bounds(variant: str, networks: Sequence[np.ndarray]) -> tuple[float, float]:
+    # Permuted labels show what any training does; they are no sample to generalise from.
+    return (np.nan, np.nan) if variant == PERMUTED else confidence_interval(networks)
 
 
-def name_features(
-    table: pd.DataFrame, thresholds: pd.DataFrame, controlled: Sequence[str]
-) -> pd.DataFrame:
-    """Say of every feature to which attributes it is unusually invariant or sensitive.
-
-    Invariant to an attribute is a feature whose correlation lies above the 95th percentile of
-    the untrained features of its layer, sensitive one that lies below the 5th: each by chance
-    in one of twenty.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As `compare_with_controls` takes it.
-    thresholds : DataFrame
-        As `find_thresholds` returns them.
-    controlled : sequence of str
-        Variants whose architecture the untrained networks have; features of others are
-        'unknown'.
-
-    Returns
-    -------
-    DataFrame
-        One row per network, layer and feature: ``network, layer, feature, live``, one column
-        per attribute with the correlation, and ``name``: such as ``key-invariant
-        instrument-sensitive``, empty for a usual feature, ``dead`` for one that fired on no
-        pair, ``unknown`` without thresholds.
-    """
-    table = table[table["network"] != INPUT]
-    attributes = list(dict.fromkeys(table["attribute"]))
-    index = ["network", "layer", "feature"]
-    wide = table.pivot(index=index, columns="attribute", values="correlation")[attributes]
-    wide = wide.reindex(pd.MultiIndex.from_frame(table[index].drop_duplicates()))
-    bounds = {(row.layer, row.attribute): (row.low, row.high) for row in thresholds.itertuples()}
-    names = []
-    for (network, layer, _), values in wide.iterrows():
-        known = variant_of(network) in (*controlled, UNTRAINED)
-        names.append(_name(values, {a: bounds.get((layer, a)) for a in attributes}, known))
-    live = wide.notna().any(axis=1)
-    return wide.assign(live=live, name=names).reset_index()[[*index, "live", *attributes, "name"]]
+def _live(group: pd.DataFrame, column: str = "correlation") -> np.ndarray:
+    return _known(group.loc[group["live"], column])
 
 
-def _name(values: pd.Series, bounds: Mapping[str, tuple[float, float] | None], known: bool) -> str:
-    if values.isna().all():
-        return "dead"
-    words, compared = [], False
-    for attribute, value in values.items():
-        low, high = bounds[str(attribute)] or (np.nan, np.nan)
-        compared |= bool(np.isfinite(low) and np.isfinite(value))
-        if value > high:
-            words.append(f"{attribute}-invariant")
-        elif value < low:
-            words.append(f"{attribute}-sensitive")
-    return " ".join(words) if known and compared else "unknown"
-
-
-def count_names(features: pd.DataFrame) -> pd.DataFrame:
-    """How many features of each variant have each name, beside what chance would give.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``variant, name, n_features, n_live, n_expected``: the last is the share of
-        the live untrained features with that name, times the variant's live features.
-    """
-    variants = features["network"].map(variant_of)
-    live = features["live"] & (features["name"] != "unknown")
-    of_chance = features.loc[live & (variants == UNTRAINED), "name"].value_counts(normalize=True)
-    rows = []
-    for variant in dict.fromkeys(variants[variants != UNTRAINED]):
-        names = features.loc[live & (variants == variant), "name"]
-        for name, count in names[names != ""].value_counts().items():
-            rows.append((variant, name, count, len(names), of_chance.get(name, 0.0) * len(names)))
-    return pd.DataFrame(rows, columns=["variant", "name", "n_features", "n_live", "n_expected"])
-
-
-def _live(group: pd.DataFrame) -> np.ndarray:
-    return group.loc[group["live"], "correlation"].to_numpy(dtype=np.float64)
-
-
-def _by_network(group: pd.DataFrame) -> list[np.ndarray]:
-    """Values of the live features of each network that has any."""
-    values = [_live(part) for _, part in group.groupby("network", sort=False)]
-    return [of_network for of_network in values if len(of_network)]
+def _known(values: pd.Series | np.ndarray) -> np.ndarray:
+    values = np.asarray(values, np.float64)
+    return values[np.isfinite(values)]
 
 
 def _mean(values: np.ndarray) -> float:

@@ -3,8 +3,9 @@
 Our protocol, since the one of Choi 2016 was never published: for one feature and one
 attribute, Pearson's r between the deconvolved maps of every pair of signals that differ in
 that attribute alone; the mean over the pairs is the feature's value, and the mean over its
-live features, with its spread, the layer's. Other representations of a feature than its maps
-can be compared in the same way: see `auralise.attributes.representations`.
+live features, with its spread, the layer's. Beside it stands the mean over the pairs that differ
+in every attribute: what is as high there is no matter of the attribute. What is compared of a
+feature, its maps or what is heard of them: see `auralise.attributes.representations`.
 """
 
 import tempfile
@@ -19,8 +20,10 @@ from auralise.progress import tracked
 
 WORKING_MEMORY = 2048 * 2**20  # bytes of what is kept of all signals at once
 BLOCK = 128 * 2**20  # bytes that are multiplied at a time
+NO_PAIR = np.empty((0, 2), int)
 
-COLUMNS = ["network", "layer", "feature", "attribute", "correlation", "n_pairs", "live"]
+COLUMNS = ["network", "layer", "feature", "attribute", "correlation", "correlation_all"]
+COLUMNS += ["n_pairs", "live"]
 
 
 class Representations(Protocol):
@@ -126,8 +129,38 @@ def mean_over_pairs(matrix: np.ndarray, pairs: np.ndarray) -> tuple[float, int]:
     return (float(values.mean()) if len(values) else np.nan), len(values)
 
 
+def sample_features(
+    n_features: Mapping[int, int], n: int | None, seed: int
+) -> dict[int, list[int]]:
+    """Features of each layer to correlate, the same in every network of these sizes.
+
+    Parameters
+    ----------
+    n_features : mapping of int to int
+        Features of each layer.
+    n : int or None
+        How many of each layer; None for all.
+    seed : int
+
+    Returns
+    -------
+    dict of int to list of int
+        By layer, ascending; all where a layer has no more.
+    """
+    return {
+        layer: sorted(
+            np.random.default_rng([seed, layer]).permutation(size)[: size if n is None else n]
+        )
+        for layer, size in n_features.items()
+    }
+
+
 def correlate_attributes(
-    representations: Representations, pairs: Mapping[str, np.ndarray], network: str
+    representations: Representations,
+    pairs: Mapping[str, np.ndarray],
+    network: str,
+    everything: Mapping[str, np.ndarray] | None = None,
+    features: Mapping[int, Sequence[int]] | None = None,
 ) -> pd.DataFrame:
     """Mean pairwise correlation for every layer, feature and attribute.
 
@@ -142,19 +175,26 @@ def correlate_attributes(
         As `auralise.attributes.designs.pairs_by_attribute` returns it.
     network : str
         Goes into the table.
+    everything : mapping of str to ndarray, optional
+        As `auralise.attributes.designs.pairs_in_everything` returns it.
+    features : mapping of int to sequence of int, optional
+        As `sample_features` returns it; all by default.
 
     Returns
     -------
     DataFrame
-        Columns ``network, layer, feature, attribute, correlation, n_pairs, live``.
-        `correlation` is empty where the feature is not live: it fired on no pair.
+        Columns ``network, layer, feature, attribute, correlation, correlation_all, n_pairs,
+        live``. `correlation` is empty where the feature is not live: it fired on no pair.
+        `correlation_all`, over the pairs that differ in everything, is empty without such pairs.
     """
-    n_signals, n_features = representations.n_signals, representations.n_features
+    everything = everything or {}
+    n_signals = representations.n_signals
+    features = features or {layer: range(n) for layer, n in representations.n_features.items()}
     batch_size = max(1, WORKING_MEMORY // (2 * n_signals * representations.size))
     rows = []
-    total = sum(n_features.values()) * n_signals
+    total = sum(map(len, features.values())) * n_signals
     with tracked(total=total, desc=f"correlate {network}", unit="map") as progress:
-        for batch in _batches(n_features, batch_size):
+        for batch in _batches(features, batch_size):
             kept: dict[int, torch.Tensor] = {}
             for row in range(n_signals):
                 for layer, values in representations.of(row, batch):
@@ -163,12 +203,14 @@ def correlate_attributes(
                         kept[layer] = _empty(len(vectors), n_signals, vectors.shape[1])
                     kept[layer][:, row] = vectors
                     progress.update(len(vectors))
-            for layer, features in batch.items():
-                for feature, vectors in zip(features, kept.pop(layer), strict=True):
+            for layer, chosen in batch.items():
+                for feature, vectors in zip(chosen, kept.pop(layer), strict=True):
                     matrix = correlation_matrix(vectors)
-                    for attribute, chosen in pairs.items():
-                        mean, count = mean_over_pairs(matrix, chosen)
-                        rows.append((network, layer, feature, attribute, mean, count, count > 0))
+                    for attribute, alone in pairs.items():
+                        mean, count = mean_over_pairs(matrix, alone)
+                        mean_all, _ = mean_over_pairs(matrix, everything.get(attribute, NO_PAIR))
+                        found = (mean, mean_all, count, count > 0)
+                        rows.append((network, layer, feature, attribute, *found))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -180,12 +222,12 @@ def _empty(*shape: int) -> torch.Tensor:
         return torch.from_numpy(np.memmap(file, np.float16, "w+", shape=shape))
 
 
-def _batches(n_features: Mapping[int, int], size: int) -> Iterator[dict[int, list[int]]]:
-    """All features of all layers in batches of `size`, as features by layer.
+def _batches(features: Mapping[int, Sequence[int]], size: int) -> Iterator[dict[int, list[int]]]:
+    """Features of layers in batches of `size`.
 
     Layers share a batch because deconvolution makes maps of several at once for less.
     """
-    everything = [(layer, f) for layer, n in n_features.items() for f in range(n)]
+    everything = [(layer, int(feature)) for layer, of in features.items() for feature in of]
     for first in range(0, len(everything), size):
         batch: dict[int, list[int]] = {}
         for layer, feature in everything[first : first + size]:

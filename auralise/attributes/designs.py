@@ -20,7 +20,8 @@ TABLE = "signals.csv"
 NAMES = ("signal", "file")  # columns of a table of signals that are not attributes
 # Columns of later tables, in which each attribute gets a column too.
 RESERVED = {
-    "network", "variant", "layer", "feature", "attribute", "correlation", "n_pairs", "live", "name",
+    "network", "variant", "layer", "feature", "attribute", "correlation", "correlation_all",
+    "percentile", "n_pairs", "live", "name",
 }  # fmt: skip
 
 FIELD = re.compile(r"\{([A-Za-z]\w*)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
@@ -256,6 +257,42 @@ def pairs_by_attribute(
             "expected at least two levels of one of them with the others alike"
         )
     return found
+
+
+def pairs_in_everything(
+    signals: pd.DataFrame, attributes: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Pairs of signals that differ in everything that varies among signals of their kind.
+
+    What two such signals still have in common is nothing of any attribute: it is what the
+    correlation of a pair that differs in one attribute alone has to be held against.
+
+    Parameters
+    ----------
+    signals, attributes
+        As `pairs_by_attribute` takes them.
+
+    Returns
+    -------
+    dict of str to ndarray of int, shape (n_pairs, 2)
+        By every attribute that varies within a kind. Kinds in which one attribute alone varies
+        give no pair, since there everything is that attribute.
+    """
+    attributes = list(attributes or attributes_of(signals))
+    codes = np.stack([pd.factorize(signals[name])[0] for name in attributes], axis=1)
+    has = np.stack([_has(signals, name) for name in attributes], axis=1)
+    found: dict[str, list[np.ndarray]] = {}
+    for kind in np.unique(has, axis=0):
+        rows = np.flatnonzero((has == kind).all(axis=1))
+        varies = kind & (codes[rows] != codes[rows[0]]).any(axis=0)
+        if varies.sum() < 2:
+            continue
+        first, second = (rows[places] for places in np.triu_indices(len(rows), k=1))
+        everything = (codes[first] != codes[second])[:, varies].all(axis=1)
+        pairs = np.column_stack([first, second])[everything]
+        for number in np.flatnonzero(varies):
+            found.setdefault(attributes[number], []).append(pairs)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def attributes_of(signals: pd.DataFrame) -> list[str]:

@@ -1,73 +1,78 @@
 """The attribute experiment in words: what was found, with which numbers, and how sure it is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from auralise.networks.names import INPUT, UNTRAINED, variant_of
-
-ALPHA = 0.05
-MOST_NAMES = 12  # in the table of names
+from auralise.networks.names import INPUT, PERMUTED, UNTRAINED
+from auralise.statistics import ALPHA, HIGHER, LOWER, NOT_DISTINGUISHABLE, UNKNOWN
 
 REPRESENTED = {
     "maps": "deconvolved maps",
-    "auralised": "magnitudes of the auralised spectra",
+    "auralised": "magnitudes of the auralised spectra, of what is heard",
     "feature_maps": "feature maps",
     "activations": "activations over time (feature maps averaged over frequency)",
 }
+ONSETS = {
+    "own": "every signal has random onsets of its own",
+    "common": "all signals have the same onsets, as published",
+}
+MEANING_OF_S = (
+    "s = (r_a − r_all)/(1 − r_all): 1 where the change of the attribute leaves everything as it "
+    "was, 0 where it changes as much as a change of all attributes does."
+)
 
 
-HIGHER, LOWER = "higher", "lower"
-NOT_OVER_NETWORKS = "{} over features, not over networks"
-NOT_DISTINGUISHABLE = "not distinguishable"
-UNKNOWN = "unknown"
+@dataclass(frozen=True)
+class Protocol:
+    """What was correlated with what.
 
-
-def judge(row: Mapping) -> str:
-    """A row of `attributes.comparison.compare_with_controls` in a few words.
-
-    Returns
-    -------
-    str
-        'unknown' without a control; 'not distinguishable' where the features' test does not
-        reject at a false-discovery rate of 5 %; else 'higher' or 'lower', with a reservation
-        where the interval of the difference, which resamples networks too, includes zero.
+    Attributes
+    ----------
+    design : DataFrame
+        As `auralise.attributes.designs.describe_design` returns it.
+    compare : str
+        One of `auralise.attributes.representations.COMPARED`.
+    onsets : {'own', 'common'}, optional
+        Of rendered signals.
+    features : int, optional
+        How many were drawn of each layer; all by default.
     """
-    if not np.isfinite(row["p_features_adjusted"]):
-        return UNKNOWN
-    if row["p_features_adjusted"] >= ALPHA:
-        return NOT_DISTINGUISHABLE
-    direction = HIGHER if row["difference"] > 0 else LOWER
-    if row["ci_low"] <= 0 <= row["ci_high"]:
-        return NOT_OVER_NETWORKS.format(direction)
-    return direction
 
+    design: pd.DataFrame
+    compare: str
+    onsets: str | None = None
+    features: int | None = None
 
-def describe_protocol(design: pd.DataFrame, compare: str) -> str:
-    """What was correlated with what, and how many pairs there were."""
-    n_signals = design.drop_duplicates("kind")["n_signals"].sum()
-    pairs = [f"{row.n_pairs} in {row.attribute}" for row in design.itertuples()]
-    text = (
-        f"Pearson's r between the {REPRESENTED[compare]} of signals that differ in one attribute "
-        f"alone: {n_signals} signals, pairs: {', '.join(pairs)}."
-    )
-    missing = design.drop_duplicates("kind")
-    missing = missing[missing["n_missing"] > 0]
-    for row in missing.itertuples():
-        text += (
-            f" Of the {row.n_cells} combinations {row.kind}, {row.n_missing} are missing, and so "
-            "are their pairs."
+    def __str__(self) -> str:
+        """In words, with the number of pairs."""
+        kinds = self.design.drop_duplicates("kind")
+        pairs = [f"{row.n_pairs} in {row.attribute}" for row in self.design.itertuples()]
+        text = (
+            f"Pearson's r between the {REPRESENTED[self.compare]} of signals that differ in one "
+            f"attribute alone: {kinds['n_signals'].sum()} signals, pairs: {', '.join(pairs)}."
         )
-    return text
+        if self.onsets:
+            text = f"{text[:-1]}; {ONSETS[self.onsets]}."
+        if self.features:
+            text += f" {self.features} features of each layer, drawn by the seed."
+        for row in kinds[kinds["n_missing"] > 0].itertuples():
+            text += (
+                f" Of the {row.n_cells} combinations {row.kind}, {row.n_missing} are missing, and "
+                "so are their pairs."
+            )
+        return text
 
 
 def _describe_networks(variants: pd.DataFrame) -> str:
     """How many networks, and how many of their features are live, layer by layer."""
     parts = []
+    kinds = {UNTRAINED: "untrained", PERMUTED: "trained on permuted labels"}
     for variant, rows in variants[variants["variant"] != INPUT].groupby("variant", sort=False):
         n = int(rows["n_networks"].iloc[0])
-        what = "untrained" if variant == UNTRAINED else f"'{variant}', trained"
+        what = kinds.get(str(variant), f"'{variant}', trained")
         live = rows.groupby("layer")["n_live"].agg(["min", "max"])
         spans = [
             f"{low}" if low == high else f"{low}–{high}"
@@ -84,181 +89,171 @@ def _describe_networks(variants: pd.DataFrame) -> str:
     )
 
 
-def caption_attributes(variants: pd.DataFrame, design: pd.DataFrame, compare: str) -> str:
+def caption_attributes(variants: pd.DataFrame, protocol: Protocol) -> str:
     """Caption of `auralise.figures.attributes.draw_attributes`."""
     return (
-        f"Mean correlation by layer. {describe_protocol(design, compare)} "
-        f"{_describe_networks(variants)} Lines: mean over networks of the mean over live "
-        "features; bands: 95 % bootstrap interval, over networks and their features where there "
-        "are several networks, over features otherwise; dots: single networks, where several. "
-        "Dotted: the input spectrograms themselves, against which every layer must be read.\n"
+        f"Mean correlation by layer. {protocol} {_describe_networks(variants)} Thick lines: r when "
+        "the attribute alone changes, mean over networks of the mean over live features; bands: "
+        "95 % bootstrap interval, over networks and their features where there are several "
+        "networks, over features otherwise, none for permuted labels; dots: single networks, where "
+        "several. Thin lines: r when every attribute changes. Dotted: the input itself, as the "
+        "network's front end gives it. None of these is tested.\n"
     )
 
 
-def caption_distribution(variants: pd.DataFrame, design: pd.DataFrame, compare: str) -> str:
+def caption_as_in_2016(summary: pd.DataFrame, protocol: Protocol) -> str:
+    """Caption of `auralise.figures.attributes.draw_as_in_2016`."""
+    networks = ", ".join(dict.fromkeys(summary["network"]))
+    return (
+        f"As in 2016: {networks}. {protocol} Lines: mean over live features; bands: their standard "
+        "deviation. Maps are compared, not what is heard of them, and what signals have in common "
+        "beside the attribute counts as well: nothing here is tested.\n"
+    )
+
+
+def caption_distribution(variants: pd.DataFrame, protocol: Protocol) -> str:
     """Caption of `auralise.figures.attributes.draw_distribution`."""
     return (
-        f"Distribution over features. {describe_protocol(design, compare)} "
-        f"{_describe_networks(variants)} Violins: density of the live features' mean "
-        "correlations, all of one width, cut at the extremes; lines within: quartiles. Dotted: "
-        "the input spectrograms themselves.\n"
+        f"Distribution over features. {protocol} {_describe_networks(variants)} Violins: density "
+        "of the live features' mean correlations, all of one width, cut at the extremes; lines "
+        "within: quartiles. Dotted: the input itself, as the network's front end gives it.\n"
     )
 
 
-def caption_comparison(comparison: pd.DataFrame, design: pd.DataFrame, compare: str) -> str:
+def caption_comparison(comparison: pd.DataFrame, variants: pd.DataFrame, protocol: Protocol) -> str:
     """Caption of `auralise.figures.attributes.draw_comparison`."""
-    tests = comparison["p_features"].notna().sum()
     return (
-        f"Trained against untrained networks. {describe_protocol(design, compare)} Above: "
-        "difference of the layer means with its 95 % bootstrap interval. Below: Cliff's delta of "
-        "the features. Filled: the permutation test over features rejects at a false-discovery "
-        f"rate of 5 % over the {tests} layers and attributes; it speaks of these networks, whose "
-        f"features are not independent. {_sureness_of_networks(comparison)}\n"
+        f"Trained against untrained networks. {protocol} {MEANING_OF_S} Dots: networks; lines: "
+        f"their means. Filled squares: higher or lower than in untrained networks. "
+        f"{_describe_test(comparison, variants)}\n"
     )
 
 
-def caption_features(
-    features: pd.DataFrame, thresholds: pd.DataFrame, design: pd.DataFrame, compare: str
-) -> str:
+def caption_features(table: pd.DataFrame, protocol: Protocol) -> str:
     """Caption of `auralise.figures.attributes.draw_features`, for the features of one network."""
-    n_untrained = thresholds.groupby("layer", sort=False)["n_untrained_live"].max()
-    named = features["name"].str.contains("-")
+    features = table.groupby(["layer", "feature"])["live"].any()
     return (
-        f"Features of {features['network'].iloc[0]} by attribute. "
-        f"{describe_protocol(design, compare)} Rows: the {int(features['live'].sum())} live "
-        f"features of {len(features)}, in each layer from those that keep most to those that keep "
-        "least. +: invariant, above the 95th percentile of the live untrained features of the "
-        "layer; -: sensitive, below the 5th (each by chance in one of twenty; untrained features "
-        f"by layer: {', '.join(map(str, n_untrained))}); {int(named.sum())} features carry a "
-        "mark. Grey: no pair on which the feature fired.\n"
+        f"Features of {table['network'].iloc[0]} by attribute. {protocol} Rows: the "
+        f"{int(features.sum())} live features of {len(features)}, in each layer from those that "
+        "keep most to those that keep least. Grey: no pair on which the feature fired. No feature "
+        "is named by this: where it lies among untrained features says correlation.csv.\n"
     )
 
 
 def write_findings(
     experiment: str,
-    compare: str,
-    design: pd.DataFrame,
+    protocol: Protocol,
     variants: pd.DataFrame,
     comparison: pd.DataFrame,
-    features: pd.DataFrame,
-    names: pd.DataFrame,
+    accuracy: str = "",
 ) -> str:
     """The page of findings.
 
     Parameters
     ----------
     experiment : str
-    compare : str
-        One of `auralise.attributes.representations.COMPARED`.
-    design, variants, comparison, features, names : DataFrame
-        As `describe_design`, `summarise_variants`, `compare_with_controls`, `name_features`
-        with `link_sounds`, and `count_names` return them.
+    protocol : Protocol
+    variants, comparison : DataFrame
+        As `summarise_variants` and `compare_with_controls` of `attributes.comparison` return them.
+    accuracy : str
+        What the networks know, as `auralise.training.baselines.describe_accuracy` says it; it
+        stands before everything else.
 
     Returns
     -------
     str
         Markdown.
     """
+    levels = [f"- {row.attribute}: {row.levels}" for row in protocol.design.itertuples()]
     parts = [
+        *([accuracy] if accuracy else []),
         f"# What the features of '{experiment}' keep when one attribute changes",
         "Written by the workflow from the tables beside this page. A correlation near 1 means "
-        "that what the features show stays the same when that attribute alone changes.",
+        "that what the features show stays the same.",
         "## Protocol",
-        describe_protocol(design, compare),
-        "\n".join(f"- {row.attribute}: {row.levels}" for row in design.itertuples()),
+        str(protocol),
+        "\n".join(levels),
         _describe_networks(variants),
         "## Findings",
         *_found(comparison, variants),
         "## How sure this is",
-        "\n".join(f"- {line}" for line in _sureness(comparison, variants, features, design)),
+        "\n".join(f"- {line}" for line in _sureness(comparison, variants, protocol.design)),
         "## Layer by layer",
         _table(comparison, variants),
-        "## Features with a name",
-        *_named(features, names),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _found(comparison: pd.DataFrame, variants: pd.DataFrame) -> Iterator[str]:
     """One paragraph for each attribute of each variant."""
+    means = variants.set_index(["variant", "layer", "attribute"])
     for (variant, attribute), rows in comparison.groupby(["variant", "attribute"], sort=False):
-        first, last = rows.iloc[0], rows.iloc[-1]
-        text = (
-            f"**{attribute}, {variant}.** The input spectrograms correlate with "
-            f"{_r(first['input'])} when the {attribute} alone changes. The features' mean goes "
-            f"from {_r(first['mean'])} in layer {first['layer']} to {_r(last['mean'])} in layer "
-            f"{last['layer']}"
-        )
-        if first["n_untrained_networks"]:
-            text += f" (untrained: {_r(first[UNTRAINED])} to {_r(last[UNTRAINED])})"
-        verdicts = rows.apply(judge, axis=1)
-        sentences = []
-        for verdict in (HIGHER, LOWER):
-            if (which := rows[verdicts == verdict]).size:
-                sentences.append(
-                    f"in {_layers(which, rows)} it is {verdict} than in untrained networks "
-                    f"(differences {_span(which['difference'])}, Cliff's delta "
-                    f"{_span(which['delta'])}, adjusted {_p(which['p_features_adjusted'].max())})"
-                )
-        for direction in (HIGHER, LOWER):
-            if (which := rows[verdicts == NOT_OVER_NETWORKS.format(direction)]).size:
-                sentences.append(
-                    f"in {_layers(which, rows)} it is {direction} over the features of these "
-                    "networks, but the networks differ among themselves as much"
-                )
-        if (which := rows[verdicts == NOT_DISTINGUISHABLE]).size:
+        first, last = rows["layer"].iloc[0], rows["layer"].iloc[-1]
+        text = f"**{attribute}, {variant}.**"
+        of_input = variants[(variants["variant"] == INPUT) & (variants["attribute"] == attribute)]
+        if len(of_input):
+            text += f" The input itself correlates with {_both(of_input.iloc[0])}."
+        ends = [_both(means.loc[(variant, layer, attribute)]) for layer in (first, last)]
+        text += f" The features' mean is {ends[0]} in layer {first} and {ends[1]} in layer {last}"
+        if (UNTRAINED, first, attribute) in means.index and rows["s_untrained"].notna().any():
+            ends = [_both(means.loc[(UNTRAINED, layer, attribute)]) for layer in (first, last)]
+            text += f"; untrained, {ends[0]} and {ends[1]}"
+        has_s = rows["s"].notna()
+        sentences = [
+            f"in {_layers(which, rows)} s is {verdict} than in untrained networks "
+            f"({_span(which['s'])} against {_span(which['s_untrained'])}, q ≤ "
+            f"{which['q'].max():.2g})"
+            for verdict in (HIGHER, LOWER)
+            if len(which := rows[rows["verdict"] == verdict])
+        ]
+        if len(which := rows[rows["verdict"] == NOT_DISTINGUISHABLE]):
             sentences.append(
-                f"in {_layers(which, rows)} it is not distinguishable from untrained networks"
+                f"in {_layers(which, rows)} s is not distinguishable from that of untrained "
+                "networks"
             )
-        if (which := rows[verdicts == UNKNOWN]).size:
+        if len(which := rows[(rows["verdict"] == UNKNOWN) & has_s]):
             sentences.append(
-                f"in {_layers(which, rows)} whether training matters is unknown, for want of a "
-                "control"
+                f"in {_layers(which, rows)} it is unknown whether training makes a difference"
             )
-        yield f"{text}. {_sentence('; '.join(sentences))}. {_against_input(rows, variants)}"
+        if len(which := rows[~has_s]):
+            sentences.append(
+                f"in {_layers(which, rows)} there is no s: nothing else varies beside the "
+                f"{attribute}, no feature is live, or r_all is above .9"
+            )
+        yield f"{text}. {_sentence('; '.join(sentences))}."
 
 
-def _against_input(rows: pd.DataFrame, variants: pd.DataFrame) -> str:
-    """Where the trained mean's interval lies above or below the input's own correlation."""
-    variant, attribute = rows["variant"].iloc[0], rows["attribute"].iloc[0]
-    bounds = variants[(variants["variant"] == variant) & (variants["attribute"] == attribute)]
-    bounds = bounds.set_index("layer").loc[rows["layer"]]
-    above = bounds["ci_low"].to_numpy() > rows["input"].to_numpy()
-    below = bounds["ci_high"].to_numpy() < rows["input"].to_numpy()
-    parts = [
-        f"{_layers(rows[where], rows)} {'lie' if where.sum() > 1 else 'lies'} {side} it"
-        for where, side in ((above, "above"), (below, "below"))
-        if where.any()
-    ]
-    if not parts:
-        return "Read against the input, no layer's interval lies clear of it."
-    return f"Read against the input, {' and '.join(parts)}."
+def _both(row: pd.Series) -> str:
+    """r when the attribute alone changes, and when everything does."""
+    text = f"r_a = {_r(row['mean'])}"
+    return text + (f" (r_all = {_r(row['mean_all'])})" if np.isfinite(row["mean_all"]) else "")
 
 
 def _sureness(
-    comparison: pd.DataFrame, variants: pd.DataFrame, features: pd.DataFrame, design: pd.DataFrame
+    comparison: pd.DataFrame, variants: pd.DataFrame, design: pd.DataFrame
 ) -> Iterator[str]:
     yield (
-        "'Higher' and 'lower' are the verdicts of a permutation test over features, at a "
-        "false-discovery rate of 5 % over all layers and attributes of a variant, where the "
-        "interval of the difference excludes zero as well. They hold for these networks: the "
-        "features of one network were learned together and are not independent."
+        "r_a is the mean correlation when one attribute alone changes, r_all when every attribute "
+        f"changes; both are shown and not tested. {MEANING_OF_S}"
     )
+    yield _describe_test(comparison, variants)
+    if (variants["variant"] == PERMUTED).any():
+        yield (
+            "Networks trained on labels permuted clip by clip show what training does when there "
+            "is nothing to learn but the clips themselves: their means stand in summary.csv and "
+            "variants.csv, neither bounded nor tested."
+        )
     yield (
-        "What lies above or below the input is judged layer by layer by its 95 % interval, without "
-        "an adjustment for their number."
+        "Signals share notes and instruments, so pairs are not independent; the verdicts are over "
+        "networks, not over signals: other signals may give other numbers."
     )
-    yield _sureness_of_networks(comparison)
-    yield (
-        "Signals share notes and instruments, so pairs are not independent either; the intervals "
-        "are over networks and features, not over signals: other signals may give other numbers."
-    )
-    trained = features[features["network"].map(variant_of) != UNTRAINED]
-    n_dead = int((~trained["live"]).sum())
-    yield f"{n_dead} of {len(trained)} trained features fired on no pair at all and are left out."
     yield _pairs_left_out(variants)
     if (design["n_missing"] > 0).any():
         yield "Cells of the design are missing (design.csv): the attributes are not balanced."
+    yield (
+        "No feature is named by this experiment. Where each lies among the untrained features of "
+        "its layer is a percentile in correlation.csv, which is not tested either."
+    )
     yield (
         "The protocol is ours: what was correlated with what in the experiment of 2016 was never "
         "published, and these numbers cannot be held against its figures."
@@ -268,8 +263,8 @@ def _sureness(
 def _pairs_left_out(variants: pd.DataFrame) -> str:
     """On how many pairs the means rest, and what they were of features that have them all."""
     shown = variants[(variants["variant"] != INPUT) & (variants["n_live"] > 0)]
-    trained = shown[shown["variant"] != UNTRAINED]
     untrained = shown[shown["variant"] == UNTRAINED]
+    trained = shown[~shown["variant"].isin([UNTRAINED, PERMUTED])]
 
     def span(rows: pd.DataFrame) -> str:
         return f"{rows['share_of_pairs'].min():.0%} to {rows['share_of_pairs'].max():.0%}"
@@ -292,98 +287,66 @@ def _pairs_left_out(variants: pd.DataFrame) -> str:
     return text + "."
 
 
-def _sureness_of_networks(comparison: pd.DataFrame) -> str:
-    """What the test over networks, the one that speaks of training, can say and says."""
-    n = int(comparison["n_networks"].max()), int(comparison["n_untrained_networks"].max())
-    counts = f"{n[0]} trained against {n[1]} untrained"
-    least = comparison["p_networks_least"].min()
-    if not np.isfinite(least):
-        return (
-            f"Whether training in general makes the difference is unknown: {counts}, and a test "
-            "over networks needs two on each side."
-        )
-    p = comparison["p_networks"].dropna()
-    reached = int((p <= least * (1 + 1e-9)).sum())
-    text = (
-        f"Over whole networks ({counts}) the exact test can yield no p below {least:.2g}; "
-        f"{reached} of {len(p)} comparisons reach it"
-    )
-    if least > ALPHA:
-        return text + ", which is not enough to say that training in general does it."
-    return text + f", {int((p < ALPHA).sum())} lie below 0.05 (not adjusted)."
+def _describe_test(comparison: pd.DataFrame, variants: pd.DataFrame) -> str:
+    """What the test over networks is, and whether there are enough of them for it."""
+    counts = variants.groupby("variant")["n_networks"].max()
+    parts = [
+        "Verdicts come from the exact permutation test of s over whole networks alone, two-sided, "
+        f"at a false-discovery rate of {ALPHA:.0%} over the layers and attributes of a variant "
+        "that have an s."
+    ]
+    for variant, rows in comparison.groupby("variant", sort=False):
+        tests = rows[rows["s"].notna()]
+        n = int(counts[variant])
+        m = int(counts.get(UNTRAINED, 0)) if rows["s_untrained"].notna().any() else 0
+        text = f"{variant}: {n} trained against {m} untrained, {len(tests)} tests"
+        if len(tests) and (tests["verdict"] == UNKNOWN).all():
+            needed = int(tests["n_networks_needed"].max())
+            text += (
+                f": unknown, too few for any verdict; it takes {needed} trained networks against "
+                f"{max(m, 2 * needed)} untrained ones of the same architecture"
+            )
+        parts.append(f"{text}.")
+    return " ".join(parts)
 
 
 def _table(comparison: pd.DataFrame, variants: pd.DataFrame) -> str:
-    intervals = variants.set_index(["variant", "layer", "attribute"])[["ci_low", "ci_high"]]
+    means = variants.set_index(["variant", "layer", "attribute"])
     lines = [
-        "| variant | attribute | layer | trained | untrained | input | difference | delta "
-        "| p (features, adjusted) | p (networks) | verdict |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| variant | attribute | layer | r_a | r_all | s | s untrained | p | q | verdict |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for row in comparison.sort_values(
-        ["variant", "attribute"], key=lambda c: c.map({v: n for n, v in enumerate(c.unique())})
-    ).to_dict("records"):
-        key = (row["variant"], row["layer"], row["attribute"])
-        control = (UNTRAINED, *key[1:])
+    order = {name: number for number, name in enumerate(comparison["attribute"].unique())}
+    places = comparison["attribute"].map(order)
+    ordered = comparison.assign(place=places).sort_values(["variant", "place"], kind="stable")
+    for row in ordered.to_dict("records"):
+        found = means.loc[(row["variant"], row["layer"], row["attribute"])]
         cells = [
             row["variant"],
             row["attribute"],
             str(row["layer"]),
-            _r(row["mean"]) + _interval(*intervals.loc[key]),
-            "–"
-            if not np.isfinite(row[UNTRAINED])
-            else _r(row[UNTRAINED]) + _interval(*intervals.loc[control]),
-            _r(row[INPUT]),
-            _r(row["difference"], "+") + _interval(row["ci_low"], row["ci_high"], "+"),
-            _r(row["delta"], "+"),
-            _p(row["p_features_adjusted"], ""),
-            _p(row["p_networks"], ""),
-            judge(row),
+            _r(found["mean"]) + _interval(found["ci_low"], found["ci_high"]),
+            _r(found["mean_all"]),
+            _r(row["s"], "+"),
+            _r(row["s_untrained"], "+"),
+            _p(row["p"]),
+            _p(row["q"]),
+            row["verdict"],
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n\nIn brackets: 95 % bootstrap intervals."
-
-
-def _named(features: pd.DataFrame, names: pd.DataFrame) -> Iterator[str]:
-    yield (
-        "Against the untrained features of the same layer, a feature is called *invariant* to an "
-        "attribute above their 95th percentile and *sensitive* below their 5th. All features, "
-        "with their sounds: [features.html](features.html), features.csv."
-    )
-    if names.empty:
-        yield "No feature has a name, or there is no control to name it by."
-        return
-    lines = [
-        "| variant | name | features | of live | expected by chance |",
-        "|---|---|---|---|---|",
-    ]
-    for row in names.groupby("variant", sort=False).head(MOST_NAMES).itertuples():
-        lines.append(
-            f"| {row.variant} | {row.name} | {row.n_features} | {row.n_live} | "
-            f"{row.n_expected:.1f} |"
-        )
-    yield "\n".join(lines)
-    if (names.groupby("variant").size() > MOST_NAMES).any():
-        yield f"The {MOST_NAMES} most frequent names of each variant; names.csv has all."
-    yield (
-        "Expected: as often as among the untrained features themselves. A name rests on pairs of "
-        "these signals alone; hear the feature before believing it."
-    )
 
 
 def _r(value: float, sign: str = "") -> str:
     return f"{value:{sign}z.2f}" if np.isfinite(value) else "–"
 
 
-def _interval(low: float, high: float, sign: str = "") -> str:
-    return f" [{_r(low, sign)}, {_r(high, sign)}]" if np.isfinite(low) else ""
+def _interval(low: float, high: float) -> str:
+    return f" [{_r(low)}, {_r(high)}]" if np.isfinite(low) else ""
 
 
-def _p(value: float, name: str = "p") -> str:
-    if not np.isfinite(value):
-        return "unknown"
-    relation = f"{name} ≤" if name else ""
-    return f"{relation} {value:.2g}".strip()
+def _p(value: float) -> str:
+    return f"{value:.2g}" if np.isfinite(value) else "–"
 
 
 def _span(values: pd.Series) -> str:

@@ -1,13 +1,14 @@
 """What is compared of a feature between two signals: its maps, or something else of it.
 
-maps : the deconvolved maps, signed.
-auralised : the magnitude of the auralised spectra, in the mode in which songs are auralised.
+auralised : the magnitude of the auralised spectra, in the mode in which songs are auralised: what
+    is heard.
+maps : the deconvolved maps, signed, as published.
 feature_maps : the feature maps after the layer's pooling, as coarse as the layer sees.
 activations : the feature maps' mean over frequency, one value per pooled frame: when a feature
     fires, wherever. In the deepest layers these are few values, and r is rough.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps, scale_maps
 from auralise.progress import tracked
 
-DECONVOLVED = ("maps", "auralised")
+DECONVOLVED = ("auralised", "maps")
 COMPARED = (*DECONVOLVED, "feature_maps", "activations")
 
 
@@ -125,11 +126,15 @@ class Inputs:
     ----------
     magnitudes : sequence of ndarray, each of shape (n_bins, n_frames)
     compare : str
-        For 'activations' the mean over frequency, else the whole magnitude.
+        For 'activations' the mean over frequency, else all that is seen.
+    seen : callable, optional
+        What a network sees of a magnitude: `auralise.explainers.protocol.Explainer.seen`. The
+        magnitude itself by default.
     """
 
     magnitudes: Sequence[np.ndarray]
     compare: str = "maps"
+    seen: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
     def n_signals(self) -> int:
@@ -147,8 +152,9 @@ class Inputs:
         self, row: int, features: Mapping[int, Sequence[int]]
     ) -> Iterator[tuple[int, np.ndarray]]:
         """As `auralise.attributes.correlation.Representations.of`."""
-        magnitude = self.magnitudes[row][None]
-        yield 0, magnitude.mean(axis=1) if self.compare == "activations" else magnitude
+        magnitude = self.magnitudes[row]
+        seen = (self.seen(magnitude) if self.seen else magnitude)[None]
+        yield 0, seen.mean(axis=1) if self.compare == "activations" else seen
 
 
 def _heard(magnitude: np.ndarray, maps: np.ndarray, compare: str, mode: str) -> np.ndarray:

@@ -5,6 +5,10 @@ Choi 2016. Those files hold two chord types of six voicings each; a signal here 
 its six voicings played twice. The drum patterns have the published names. How those were played
 is not documented, so the beats are our own.
 
+Published, all signals have the same onsets, and whatever a feature makes of an onset is alike in
+all of them. By default each signal has onsets of its own: the same chords in the same order, for
+randomly longer and shorter times; and a drum pattern begins somewhere within its bar.
+
 A signal is described by its attributes. What can vary stands in `FACTORS`, and nowhere else: the
 settings, their checks and config/README.md follow it. A further factor is an entry there and its
 rendering in `render_signal`.
@@ -12,7 +16,7 @@ rendering in `render_signal`.
 
 import itertools
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +75,13 @@ PATTERNS = {
 }
 VELOCITIES = {"X": 100, "x": 70}
 
+OWN, COMMON = "own", "common"  # onsets
+
 N_SLOTS = 12
 TEMPO = 3.0  # slots per second: twelve in four seconds
 SLOTS_PER_BEAT = 1.5  # 120 beats a minute at that tempo
 FADE = 0.01  # s, of a sine's ends
+SHORTEST, LONGEST = 0.5, 1.5  # of a chord with its own onset, in slots
 SEED_OF_REVERBERATION = 0
 
 
@@ -122,7 +129,7 @@ ALL = (HARMONIC, PERCUSSIVE)
 
 @dataclass(frozen=True)
 class Factor:
-    """An attribute in which model signals differ, with its levels.
+    """Something in which model signals differ.
 
     Attributes
     ----------
@@ -295,9 +302,14 @@ def _combinations(kind: str, levels: Mapping[str, Sequence]) -> Iterator[dict]:
 
 
 def compose_signal(
-    key: str, chord: str, duration: float = 4.0, tempo: float = TEMPO, register: int = 0
+    key: str,
+    chord: str,
+    duration: float = 4.0,
+    tempo: float = TEMPO,
+    register: int = 0,
+    onsets: np.ndarray | None = None,
 ) -> list[Note]:
-    """Notes of a model signal: the voicings of a chord type, one per slot.
+    """Notes of a model signal: the voicings of a chord type, one after the other.
 
     Parameters
     ----------
@@ -311,14 +323,44 @@ def compose_signal(
         Slots per second.
     register : int
         Octaves by which all is shifted.
+    onsets : ndarray, shape (n,), optional
+        When each voicing begins (s); it lasts until the next one, and the last to the end. By
+        default one begins with each slot.
     """
-    slot = 1 / tempo
-    n_slots = int(np.ceil(duration * tempo - 1e-6))
+    if onsets is None:
+        onsets = np.arange(_n_slots(duration, tempo)) / tempo
+        ends = onsets + 1 / tempo
+    else:
+        ends = np.append(onsets[1:], duration)
     return [
-        Note(number * slot, slot, KEYS[key] + 12 * register + step, 90)
-        for number in range(n_slots)
+        Note(float(start), float(end - start), KEYS[key] + 12 * register + step, 90)
+        for number, (start, end) in enumerate(zip(onsets, ends, strict=True))
         for step in CHORDS[chord][number % N_SLOTS]
     ]
+
+
+def _n_slots(duration: float, tempo: float) -> int:
+    return int(np.ceil(duration * tempo - 1e-6))
+
+
+def draw_onsets(n: int, duration: float, rng: np.random.Generator) -> np.ndarray:
+    """Random onsets of as many chords, which together fill the signal.
+
+    Parameters
+    ----------
+    n : int
+    duration : float
+        Of the whole signal (s).
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        In s. Chords last between `SHORTEST` and `LONGEST` of a common unit; before the first is up
+        to one unit of silence.
+    """
+    times = np.cumsum([rng.uniform(), *rng.uniform(SHORTEST, LONGEST, n)])
+    return times[:-1] * duration / times[-1]
 
 
 def compose_drums(pattern: str, duration: float = 4.0, tempo: float = TEMPO) -> list[Note]:
@@ -343,15 +385,40 @@ def compose_drums(pattern: str, duration: float = 4.0, tempo: float = TEMPO) -> 
     ]
 
 
-def compose(signal: Mapping[Hashable, Any], duration: float) -> list[Note]:
-    """Notes of a row of `signal_table`."""
+def compose(
+    signal: Mapping[Hashable, Any], duration: float, onsets: str = COMMON, seed: int = 0
+) -> list[Note]:
+    """Notes of a row of `signal_table`.
+
+    Parameters
+    ----------
+    signal : mapping
+    duration : float
+        In s.
+    onsets : {'own', 'common'}
+        Own ones are drawn by the seed and the signal's name.
+    seed : int
+    """
     tempo = float(signal["tempo"])
+    rng = np.random.default_rng([seed, *str(signal["signal"]).encode()]) if onsets == OWN else None
     if signal["pattern"] is not None:
-        return compose_drums(signal["pattern"], duration, tempo)
-    return compose_signal(signal["key"], signal["chord"], duration, tempo, int(signal["register"]))
+        bar = 4 * SLOTS_PER_BEAT / tempo
+        skipped = rng.uniform(0, bar) if rng else 0.0
+        notes = compose_drums(signal["pattern"], duration + skipped, tempo)
+        moved = [replace(note, start=note.start - skipped) for note in notes]
+        return [note for note in moved if note.start >= 0]
+    drawn = draw_onsets(_n_slots(duration, tempo), duration, rng) if rng else None
+    register = int(signal["register"])
+    return compose_signal(signal["key"], signal["chord"], duration, tempo, register, drawn)
 
 
-def render_signal(signal: Mapping[Hashable, Any], duration: float, sample_rate: int) -> np.ndarray:
+def render_signal(
+    signal: Mapping[Hashable, Any],
+    duration: float,
+    sample_rate: int,
+    onsets: str = COMMON,
+    seed: int = 0,
+) -> np.ndarray:
     """Sound of a model signal.
 
     Parameters
@@ -364,12 +431,14 @@ def render_signal(signal: Mapping[Hashable, Any], duration: float, sample_rate: 
         In s.
     sample_rate : int
         In Hz.
+    onsets, seed
+        As `compose` takes them.
 
     Returns
     -------
     ndarray, float32, shape (round(duration * sample_rate),)
     """
-    notes = compose(signal, duration)
+    notes = compose(signal, duration, onsets, seed)
     if signal["instrument"] == "sine":
         samples = _sines(notes, duration, sample_rate)
     else:
@@ -429,7 +498,12 @@ def reverberate(samples: np.ndarray, seconds: float, sample_rate: int) -> np.nda
 
 
 def write_signals(
-    folder: str | Path, signals: "pd.DataFrame", duration: float, sample_rate: int
+    folder: str | Path,
+    signals: "pd.DataFrame",
+    duration: float,
+    sample_rate: int,
+    onsets: str = COMMON,
+    seed: int = 0,
 ) -> None:
     """Write every signal, its notes as ``<signal>.notes.csv``, and the table as ``signals.csv``.
 
@@ -442,13 +516,15 @@ def write_signals(
         Of each signal (s).
     sample_rate : int
         In Hz.
+    onsets, seed
+        As `compose` takes them.
     """
     import pandas as pd
 
     folder = Path(folder)
     for signal in tracked(signals.to_dict("records"), "render signals", unit="signal"):
-        samples = render_signal(signal, duration, sample_rate)
+        samples = render_signal(signal, duration, sample_rate, onsets, seed)
         write_audio(folder / signal["file"], samples, sample_rate)
-        notes = pd.DataFrame(compose(signal, duration))
+        notes = pd.DataFrame(compose(signal, duration, onsets, seed))
         write_table(folder / f"{signal['signal']}.notes.csv", notes)
     write_table(folder / "signals.csv", signals)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -179,6 +179,20 @@ class Segments(torch.utils.data.Dataset):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def permuted(self, seed: int) -> "Segments":
+        """The same segments with labels dealt anew among the clips, once.
+
+        All segments of a clip keep one label, and every class keeps its number of clips.
+
+        Parameters
+        ----------
+        seed : int
+            Each split is permuted in a way of its own.
+        """
+        clips, first, numbers = np.unique(self.clips, return_index=True, return_inverse=True)
+        rng = np.random.default_rng([seed, *self.split.encode()])
+        return replace(self, labels=self.labels[first][rng.permutation(len(clips))][numbers])
 
     def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Magnitudes of some segments, float32, shape ``(len(rows), n_bins, n_frames)``."""

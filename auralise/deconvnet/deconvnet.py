@@ -208,6 +208,30 @@ class Deconvnet:
         check_bins(self._front_end, n_bins, "the magnitude")
         return mask_scale(self._front_end, n_bins)
 
+    def seen(self, magnitude: np.ndarray) -> np.ndarray:
+        """A magnitude as the first convolution gets it, bins × frames whatever their order there.
+
+        Parameters
+        ----------
+        magnitude : ndarray, shape (n_bins, n_frames)
+
+        Returns
+        -------
+        ndarray, float32, shape (n_bands, n_frames)
+
+        Raises
+        ------
+        NetworkError
+            The front end expects another number of bins.
+        """
+        check_bins(self._front_end, len(magnitude), "the magnitude")
+        with _inference(self.device):
+            values = torch.from_numpy(np.asarray(magnitude, np.float32)).to(self.device)[None, None]
+            for module in self._front_end:
+                values = module(values)
+            seen = values[0, 0].cpu().numpy()
+        return seen.T if self.time_first else seen
+
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
         """Feature maps of every layer, after its pooling.
 

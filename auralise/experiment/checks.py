@@ -25,10 +25,12 @@ class CheckError(AuraliseError):
 def check_results(
     results: Path,
     networks: Sequence[str],
+    heard: Sequence[str],
     controls: Sequence[str],
     songs: Sequence[str],
     deconvolution: Mapping,
     seed: int,
+    n_correlated: int | None = None,
 ) -> pd.DataFrame:
     """Check the results of one experiment.
 
@@ -36,12 +38,15 @@ def check_results(
     ----------
     results : Path
         The experiment's folder.
-    networks, controls, songs : sequence of str
-        What has to be there; `controls` are the untrained among `networks`.
+    networks, heard, controls, songs : sequence of str
+        What has to be there; of `networks`, there are maps and sounds of those `heard`, and
+        `controls` are untrained.
     deconvolution : mapping
         The settings of that name.
     seed : int
         Chooses the maps that are made again.
+    n_correlated : int, optional
+        Features of each layer in the attribute experiment; all by default.
 
     Returns
     -------
@@ -54,14 +59,14 @@ def check_results(
         path = results / "networks" / network / "weights.safetensors"
         part = read_convolutional_part(path, deconvolution["biases"])
         explainer = explainer_of(part, deconvolution["device"])
-        for song in songs:
+        for song in songs if network in heard else ():
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
                 rows += _check_maps(maps, explainer, deconvolution, subject)
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
                 rows += _check_definition(maps, explainer, rng, tolerance, subject)
         table = results / "attributes" / network / "correlation.csv"
-        rows.append(_check_correlation(table, explainer))
+        rows.append(_check_correlation(table, explainer, n_correlated))
     rows.append(_check_summary(results / "attributes/summary.csv", networks))
     return pd.DataFrame(rows, columns=["check", "subject", "passed", "found", "expected"])
 
@@ -159,11 +164,11 @@ def _check_definition(
         )
 
 
-def _check_correlation(path: Path, explainer: Explainer) -> Row:
+def _check_correlation(path: Path, explainer: Explainer, n: int | None) -> Row:
     table = read_table(path)
     values = table.loc[table["live"], "correlation"]
     inside = values.between(-1, 1).all()
-    n_features = sum(explainer.n_features)
+    n_features = sum(size if n is None else min(n, size) for size in explainer.n_features)
     complete = len(table) == n_features * table["attribute"].nunique()
     return (
         "correlations lie in [-1, 1], one per feature and attribute",

@@ -62,6 +62,19 @@ class Explainer(Protocol):
         """Factor of each bin between a map and what multiplies the STFT, shape ``(n_bins,)``."""
         ...
 
+    def seen(self, magnitude: np.ndarray) -> np.ndarray:
+        """A magnitude as the network sees it behind its front end, float32.
+
+        Parameters
+        ----------
+        magnitude : ndarray, shape (n_bins, n_frames)
+
+        Returns
+        -------
+        ndarray, shape (n_bands, n_frames)
+        """
+        ...
+
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
         """Feature maps of every layer.
 

@@ -1,5 +1,7 @@
 """The attribute experiment: means by layer, distributions, features, trained against untrained."""
 
+from collections.abc import Iterable
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,35 +11,45 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from auralise.figures.style import PAGE, variant_colours
-from auralise.networks.names import INPUT, UNTRAINED, variant_of
+from auralise.networks.names import INPUT, PERMUTED, UNTRAINED, variant_of
+from auralise.statistics import HIGHER, LOWER
 
 PANELS = 4  # in a row
-ALPHA = 0.05
+LIGHT_GREY = "0.7"  # of networks that were trained on permuted labels
+MARKERS = {UNTRAINED: "s--", PERMUTED: "^:"}
 ROW = 0.108  # inches that a row of 7 pt takes
 SMALL = 7  # pt, the smallest type
 TITLE = 8  # pt: four panels in a row have space for no more
 
 
-def _panels(n: int, height: float, n_rows: int = 1) -> tuple[Figure, np.ndarray]:
-    """Panels for `n` attributes, `n_rows` for each; as ``(n_rows, n)`` axes."""
+def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
+    """Panels for `n` attributes."""
     n_columns = min(n, PANELS)
     blocks = -(-n // n_columns)
     figure, grid = plt.subplots(
-        n_rows * blocks,
+        blocks,
         n_columns,
         figsize=(PAGE, height * blocks),
         sharex=True,
-        sharey="row" if n_rows > 1 else True,
+        sharey=True,
         layout="constrained",
         squeeze=False,
     )
-    axes = grid.reshape(blocks, n_rows, n_columns).swapaxes(0, 1).reshape(n_rows, -1)
-    for axis in axes[:, n:].flat:
+    axes = grid.ravel().tolist()
+    for axis in axes[n:]:
         axis.set_axis_off()
-    for axis in axes[-1, max(0, n - n_columns) : n]:
+    for axis in axes[max(0, n - n_columns) : n]:
         axis.xaxis.set_tick_params(labelbottom=True)
         axis.set_xlabel("layer")
-    return figure, axes[:, :n]
+    return figure, axes[:n]
+
+
+def _colours(variants: Iterable[str]) -> dict:
+    """A colour for each variant that is there, greys for the controls, which come last."""
+    variants = [name for name in dict.fromkeys(variants) if name != INPUT]
+    colours = variant_colours([name for name in variants if name != PERMUTED], [UNTRAINED])
+    colours[PERMUTED] = LIGHT_GREY
+    return {name: colour for name, colour in colours.items() if name in variants}
 
 
 def _draw_input(axis: Axes, table: pd.DataFrame, attribute: str, column: str) -> None:
@@ -59,7 +71,7 @@ def _legend(figure: Figure, axis: Axes) -> None:
 
 
 def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
-    """Mean correlation by layer for each attribute, trained beside untrained.
+    """Mean correlation by layer for each attribute, trained beside untrained, and r_all.
 
     Parameters
     ----------
@@ -69,8 +81,8 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """
     shown = variants[variants["variant"] != INPUT]
     attributes = list(dict.fromkeys(shown["attribute"]))
-    figure, ((*axes,),) = _panels(len(attributes), 2.5)
-    colours = variant_colours(list(dict.fromkeys(shown["variant"])), [UNTRAINED])
+    figure, axes = _panels(len(attributes), 2.5)
+    colours = _colours(shown["variant"])
     for axis, attribute in zip(axes, attributes, strict=True):
         for name, colour in colours.items():
             rows = shown[(shown["attribute"] == attribute) & (shown["variant"] == name)]
@@ -80,12 +92,13 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             axis.plot(
                 rows["layer"],
                 rows["mean"],
-                "s--" if name == UNTRAINED else "o-",
+                MARKERS.get(name, "o-"),
                 color=colour,
                 markersize=3.5,
                 linewidth=1.2,
                 label=name,
             )
+            axis.plot(rows["layer"], rows["mean_all"], "-", color=colour, linewidth=0.7)
             if (rows["n_networks"] > 1).any():
                 single = summary[summary["network"].map(variant_of) == name]
                 single = single[single["attribute"] == attribute]
@@ -93,6 +106,32 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
         _draw_input(axis, variants, attribute, "variant")
         axis.set_title(f"only the {attribute} differs", size=TITLE)
         axis.set_xticks(sorted(shown["layer"].unique()))
+    axes[0].set_ylabel("mean correlation (r)")
+    _legend(figure, axes[0])
+    sns.despine(figure)
+    return figure
+
+
+def draw_as_in_2016(summary: pd.DataFrame) -> Figure:
+    """Mean correlation and its deviation over features by layer, as in the figure of 2016.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As `attributes.comparison.summarise_correlation` returns it, of a network of each variant.
+    """
+    attributes = list(dict.fromkeys(summary["attribute"]))
+    variants = summary["network"].map(variant_of)
+    figure, axes = _panels(len(attributes), 2.5)
+    for axis, attribute in zip(axes, attributes, strict=True):
+        for name, colour in _colours(variants).items():
+            rows = summary[(summary["attribute"] == attribute) & (variants == name)]
+            low, high = rows["mean"] - rows["std"], rows["mean"] + rows["std"]
+            axis.fill_between(rows["layer"], low, high, color=colour, alpha=0.2, lw=0)
+            style = MARKERS.get(name, "o-")
+            axis.plot(rows["layer"], rows["mean"], style, color=colour, markersize=3.5, label=name)
+        axis.set_title(f"only the {attribute} differs", size=TITLE)
+        axis.set_xticks(sorted(summary["layer"].unique()))
     axes[0].set_ylabel("mean correlation (r)")
     _legend(figure, axes[0])
     sns.despine(figure)
@@ -111,8 +150,8 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     shown = table[(table["network"] != INPUT) & table["live"]].copy()
     shown["variant"] = shown["network"].map(variant_of)
     attributes = list(dict.fromkeys(table["attribute"]))
-    figure, ((*axes,),) = _panels(len(attributes), 2.5)
-    colours = variant_colours(list(dict.fromkeys(shown["variant"])), [UNTRAINED])
+    figure, axes = _panels(len(attributes), 2.5)
+    colours = _colours(shown["variant"])
     layers = sorted(shown["layer"].unique())
     for axis, attribute in zip(axes, attributes, strict=True):
         sns.violinplot(
@@ -133,8 +172,8 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
         _draw_input(axis, table, attribute, "network")
         axis.set(xlabel="", ylabel="")
         axis.set_title(f"only the {attribute} differs", size=TITLE)
-        if axis.get_legend():
-            axis.get_legend().remove()
+        if legend := axis.get_legend():
+            legend.remove()
     for axis in axes[-min(len(axes), PANELS) :]:
         axis.set_xlabel("layer")
     axes[0].set_ylabel("correlation of a feature (r)")
@@ -143,63 +182,60 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def draw_comparison(comparison: pd.DataFrame) -> Figure:
-    """Trained against untrained: difference of the means, and effect size, by layer.
+def draw_comparison(comparison: pd.DataFrame, summary: pd.DataFrame) -> Figure:
+    """s of every network by layer, trained beside untrained, with the verdicts.
 
     Parameters
     ----------
-    comparison : DataFrame
-        As `auralise.attributes.comparison.compare_with_controls` returns it.
+    comparison, summary : DataFrame
+        As `auralise.attributes.comparison.compare_with_controls` and `summarise_correlation`
+        return them.
     """
+    shown = summary[summary["s"].notna()].assign(variant=summary["network"].map(variant_of))
+    shown = shown[shown["variant"] != INPUT]
     attributes = list(dict.fromkeys(comparison["attribute"]))
-    figure, axes = _panels(len(attributes), 3.6, n_rows=2)
-    colours = variant_colours(list(dict.fromkeys(comparison["variant"])), [UNTRAINED])
-    names = [name for name in colours if name != UNTRAINED]
-    for (above, below), attribute in zip(axes.T, attributes, strict=True):
-        for number, name in enumerate(names):
-            rows = comparison[
-                (comparison["attribute"] == attribute) & (comparison["variant"] == name)
+    figure, axes = _panels(len(attributes), 2.5)
+    colours = _colours(summary["network"].map(variant_of))
+    for axis, attribute in zip(axes, attributes, strict=True):
+        for number, (name, colour) in enumerate(colours.items()):
+            rows = shown[(shown["attribute"] == attribute) & (shown["variant"] == name)]
+            shift = 0.15 * (number - (len(colours) - 1) / 2)
+            axis.plot(rows["layer"] + shift, rows["s"], ".", color=colour, ms=3, alpha=0.7)
+            means = rows.groupby("layer")["s"].mean()
+            style = MARKERS.get(name, "o-")[1:]
+            axis.plot(means.index + shift, means, style, color=colour, linewidth=1.2, label=name)
+            found = comparison[
+                (comparison["attribute"] == attribute)
+                & (comparison["variant"] == name)
+                & comparison["verdict"].isin([HIGHER, LOWER])
             ]
-            x = rows["layer"] + 0.15 * (number - (len(names) - 1) / 2)
-            clear = (rows["p_features_adjusted"] < ALPHA).to_numpy()
-            above.vlines(x, rows["ci_low"], rows["ci_high"], color=colours[name], linewidth=1.2)
-            for axis, value in ((above, "difference"), (below, "delta")):
-                axis.scatter(
-                    x,
-                    rows[value],
-                    s=18,
-                    facecolor=[colours[name] if is_clear else "white" for is_clear in clear],
-                    edgecolor=colours[name],
-                    linewidth=1,
-                    zorder=3,
-                    label=name,
-                )
-        for axis in (above, below):
-            axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        below.set_ylim(-1.08, 1.08)
-        above.set_title(f"only the {attribute} differs", size=TITLE)
-        below.set_xticks(sorted(comparison["layer"].unique()))
-    axes[0, 0].set_ylabel("trained − untrained (r)")
-    axes[1, 0].set_ylabel("Cliff's delta")
-    if len(names) > 1:
-        _legend(figure, axes[0, 0])
+            axis.scatter(
+                found["layer"] + shift, found["s"], s=26, marker="s", color=colour, zorder=3
+            )
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set_title(f"only the {attribute} differs", size=TITLE)
+        axis.set_xticks(sorted(comparison["layer"].unique()))
+        if not (shown["attribute"] == attribute).any():
+            axis.text(0.5, 0.5, "no s", transform=axis.transAxes, ha="center", color="0.5")
+    axes[0].set_ylabel("s")
+    _legend(figure, axes[0])
     sns.despine(figure)
     return figure
 
 
-def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
+def draw_features(table: pd.DataFrame) -> Figure:
     """Feature by attribute, layer by layer: who keeps what.
 
     Parameters
     ----------
-    features : DataFrame
-        Of one network, as `auralise.attributes.comparison.name_features` returns it.
-    thresholds : DataFrame
-        As `auralise.attributes.comparison.find_thresholds` returns them.
+    table : DataFrame
+        Of one network, as `auralise.attributes.correlation.correlate_attributes` returns it.
     """
-    attributes = list(dict.fromkeys(thresholds["attribute"]))
-    layers = sorted(features["layer"].unique())
-    live = features[features["live"]].assign(mean=lambda rows: rows[attributes].mean(axis=1))
+    attributes = list(dict.fromkeys(table["attribute"]))
+    layers = sorted(table["layer"].unique())
+    wide = table.pivot(index=["layer", "feature"], columns="attribute", values="correlation")
+    live = wide[attributes].dropna(how="all").reset_index()
+    live = live.assign(mean=live[attributes].mean(axis=1))
     n_rows = live.groupby("layer").size().max() if len(live) else 1
     height = min(9.0, 1.3 + ROW * n_rows)
     every = max(1, int(np.ceil(n_rows * ROW / (height - 1.3) - 1e-9)))
@@ -210,7 +246,6 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
         layout=ConstrainedLayoutEngine(wspace=0.15),
         squeeze=False,
     )
-    bounds = thresholds.set_index(["layer", "attribute"])
     low, high = live[attributes].min(axis=None), live[attributes].max(axis=None)
     image = None
     for axis, layer in zip(axes[0], layers, strict=True):
@@ -219,19 +254,15 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
         if rows.empty:
             axis.set_axis_off()
             continue
-        values = rows[attributes].to_numpy()
         axis.set_facecolor("0.85")
         image = axis.imshow(
-            values, cmap="cividis", vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+            rows[attributes].to_numpy(),
+            cmap="cividis",
+            vmin=low,
+            vmax=high,
+            aspect="auto",
+            interpolation="nearest",
         )
-        bounds_of_layer = bounds.loc[layer].loc[attributes]
-        for marker, is_unusual in (
-            ("+", values > bounds_of_layer["high"].to_numpy()),
-            ("_", values < bounds_of_layer["low"].to_numpy()),
-        ):
-            row, column = np.nonzero(is_unusual)
-            colours = np.where(values[row, column] < (low + high) / 2, "white", "black")
-            axis.scatter(column, row, s=14, c=colours, marker=marker, linewidth=0.9, label=marker)
         axis.set_xticks(range(len(attributes)), attributes, rotation=90, size=8)
         axis.set_yticks(
             range(0, len(rows), every), rows["feature"].iloc[::every].astype(str), size=SMALL
@@ -252,5 +283,5 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     if image is not None:
         bar = figure.colorbar(image, ax=axes[0], location="bottom", shrink=0.4, aspect=40)
         bar.set_label("mean correlation (r)")
-    figure.suptitle(f"{features['network'].iloc[0]}: what each feature keeps", fontsize=10)
+    figure.suptitle(f"{table['network'].iloc[0]}: what each feature keeps", fontsize=10)
     return figure

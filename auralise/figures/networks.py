@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from auralise.figures.style import COLUMN, PAGE, variant_colours
-from auralise.networks.names import UNTRAINED, variant_of
+from auralise.networks.names import PERMUTED, UNTRAINED, variant_of
 from auralise.training.baselines import BASELINES
 
 
@@ -113,7 +113,7 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     accuracy.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), fontsize=7, frameon=False)
 
     names = list(dict.fromkeys(by_class["class"]))
-    trained = [variant for variant in variants if variant != UNTRAINED]
+    trained = [variant for variant in variants if variant not in (UNTRAINED, PERMUTED)]
     for number, variant in enumerate(trained):
         rows = by_class[by_class["variant"] == variant].set_index("class").loc[names]
         y = np.arange(len(names)) + 0.6 * ((number + 0.5) / len(trained) - 0.5)

@@ -1,6 +1,7 @@
 """Names of networks in results: put together and taken apart here, and nowhere else."""
 
 UNTRAINED = "untrained"  # the variant of the controls
+PERMUTED = "permuted"  # the variant of controls that were trained on permuted labels
 INPUT = "input"  # the analysis of the signals themselves, in the place of a network
 SVDNET, SVDNET_UNTRAINED = "svdnet", "svdnet_untrained"
 
@@ -11,7 +12,7 @@ def name_network(variant: str, seed: int) -> str:
 
 
 def variant_of(network: str) -> str:
-    """``square`` for ``square-0``; of an untrained control `UNTRAINED`, of the input `INPUT`."""
+    """``square`` for ``square-0``; of controls `UNTRAINED`, `PERMUTED`, of the input `INPUT`."""
     return network.rsplit("-", 1)[0]
 
 

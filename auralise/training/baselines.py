@@ -1,11 +1,14 @@
 """Linear classifiers on a few statistics of a segment: baselines for a network."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from auralise.networks.names import PERMUTED, UNTRAINED, variant_of
 
 if TYPE_CHECKING:
     # Whoever draws a baseline needs no torch.
@@ -63,3 +66,95 @@ def baseline_probabilities(train: "Segments", test: "Segments") -> dict[str, np.
 def _statistics_of(segments: "Segments") -> np.ndarray:
     parts = np.array_split(np.arange(len(segments)), 1 + len(segments) // AT_A_TIME)
     return np.concatenate([statistics(segments.read(part)) for part in parts if len(part)])
+
+
+def is_above_mean_spectrum(evaluation: Mapping) -> bool:
+    """Whether a network knows more than the mean spectrum tells: if not, nothing is learned.
+
+    Parameters
+    ----------
+    evaluation : mapping
+        As `auralise.training.evaluation.evaluate_network` returns it.
+
+    Returns
+    -------
+    bool
+        Whether the paired interval of the difference of clip accuracies lies above zero.
+    """
+    return _above(evaluation, next(iter(BASELINES)))[1] > 0
+
+
+def describe_accuracy(evaluations: Mapping[str, Mapping]) -> str:
+    """What the trained networks know beside the baselines, to stand before every finding.
+
+    Parameters
+    ----------
+    evaluations : mapping of str to mapping
+        By network, as `auralise.training.evaluation.evaluate_network` returns them; controls are
+        passed over.
+
+    Returns
+    -------
+    str
+        One line: first, in bold, which networks are not clear of the mean spectrum, and which are
+        not clear of the strongest baseline and how far below it they are; then every variant's
+        accuracy and its differences from the baselines. Empty without a trained network.
+    """
+    variants: dict[str, dict[str, Mapping]] = {}
+    for name, evaluation in evaluations.items():
+        if (variant := variant_of(name)) not in (UNTRAINED, PERMUTED):
+            variants.setdefault(variant, {})[name] = evaluation
+    doubts = [doubt for of_variant in variants.values() for doubt in _doubts(of_variant)]
+    parts = [f"**{' '.join(doubts)}**"] if doubts else []
+    return " ".join([*parts, *map(_accuracy, variants.values())])
+
+
+def _above(evaluation: Mapping, baseline: str) -> tuple[float, float, float]:
+    """By how much the clip accuracy lies above a baseline's, and the ends of its interval."""
+    difference = evaluation["clip_accuracy"] - evaluation[f"{baseline}clip_accuracy"]
+    return difference, *evaluation["intervals"][f"clip_accuracy_above_{baseline.rstrip('_')}"]
+
+
+def _doubts(evaluations: Mapping[str, Mapping]) -> Iterator[str]:
+    unclear = [name for name, of in evaluations.items() if not is_above_mean_spectrum(of)]
+    if unclear:
+        yield (
+            f"Not clear of logistic regression on the mean spectrum: {', '.join(unclear)}; nothing "
+            f"of {'them' if len(unclear) > 1 else 'it'} is called learned."
+        )
+    below = []
+    for name, evaluation in evaluations.items():
+        strongest = max(BASELINES, key=lambda baseline: evaluation[f"{baseline}clip_accuracy"])
+        difference, low, high = _above(evaluation, strongest)
+        if low <= 0:
+            interval = f"[{_points(low)}, {_points(high)}]"
+            label = BASELINES[strongest][1]
+            below.append(f"{name} {_points(difference)} points {interval} from '{label}'")
+    if below:
+        yield f"Not clear of the strongest baseline: {', '.join(below)}."
+
+
+def _accuracy(evaluations: Mapping[str, Mapping]) -> str:
+    of = list(evaluations.values())
+    shares = [f"{share:.0%}" for share in _ends([e["clip_accuracy"] for e in of])]
+    beside = []
+    for baseline, (_, label) in BASELINES.items():
+        found = [_above(evaluation, baseline) for evaluation in of]
+        text = " to ".join(map(_points, _ends([difference for difference, *_ in found])))
+        lowest, highest = min(low for _, low, _ in found), max(high for *_, high in found)
+        text += f" [{_points(lowest)}, {_points(highest)}]"
+        share = np.mean([evaluation[f"{baseline}clip_accuracy"] for evaluation in of])
+        beside.append(f"{text} from {label} ({share:.0%})")
+    return (
+        f"{', '.join(evaluations)}: {' to '.join(shares)} of {of[0]['n_clips']} test clips right; "
+        f"difference in points from logistic regression, in brackets the ends of the paired 95 % "
+        f"intervals: {', '.join(beside)}."
+    )
+
+
+def _ends(values: Sequence[float]) -> list[float]:
+    return sorted({min(values), max(values)})
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+z.0f}"

@@ -139,10 +139,9 @@ class _Fitting(pl.LightningModule):
         row: dict = {"epoch": self.current_epoch}
         for split in FITTED:
             row |= self._means(split)
-        is_best = row["validation_loss"] < min(_losses(self.history), default=math.inf)
         self.history.append(row)
         # Before Lightning writes the state that says that this epoch is done.
-        if is_best and self.trainer.is_global_zero:
+        if self.schedule.is_kept(_losses(self.history)) and self.trainer.is_global_zero:
             with whole_file(self.best) as path:
                 torch.save(self.network.state_dict(), path)
         self.trainer.should_stop = self.schedule.is_over(_losses(self.history))
@@ -167,7 +166,7 @@ def fit(
     checkpoints: str | Path,
     fingerprint: str,
 ) -> pd.DataFrame:
-    """Fit a network and leave it with the weights of its best epoch.
+    """Fit a network and leave it with the weights of its best epoch, or of its last.
 
     Interrupted, it goes on from its last whole epoch to the same weights. Same arguments and
     number of threads: same weights.

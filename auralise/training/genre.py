@@ -1,6 +1,6 @@
 """Training of the genre network on a file of segments."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from auralise.datasets.segments import Segments
-from auralise.files import fingerprint_of, sha256_of_file
+from auralise.files import fingerprint_of, read_table, sha256_of_file
 from auralise.networks.genre import Architecture, NormalisedLogScaling, build_network
 from auralise.networks.initialisation import INITIALISATIONS, fit_batch_norms, initialise
 from auralise.provenance import code_version
@@ -28,6 +28,7 @@ def train_network(
     seed: int,
     checkpoints: str | Path,
     augmentation: Augmentation | None = None,
+    partner: str | Path | None = None,
 ) -> tuple[nn.Sequential, pd.DataFrame]:
     """Train the network on a file of segments and return its best epoch.
 
@@ -46,6 +47,10 @@ def train_network(
         Folder for the state of an unfinished training, as in `auralise.training.fitting.fit`.
     augmentation : Augmentation, optional
         Of the training segments; what it draws depends on the seed, epoch and batch alone.
+    partner : str or Path, optional
+        The history of a network, which makes this one a control of it: it is trained for as many
+        epochs, on labels that are permuted clip by clip, and its last epoch is returned. That of
+        the lowest validation loss would be almost untrained, since there is nothing to generalise.
 
     Returns
     -------
@@ -56,6 +61,10 @@ def train_network(
         ``validation_accuracy``; losses in nats. Its ``attrs`` hold ``rows_per_second``.
     """
     train, validation = (Segments.open(segments, split) for split in FITTED)
+    if partner is not None:
+        train, validation = train.permuted(seed), validation.permuted(seed)
+        n_epochs = len(read_table(partner))
+        schedule = replace(schedule, epochs=n_epochs, patience=n_epochs, keep_last=True)
     network = initial_network(architecture, train, seed)
     if schedule.epochs == 0:
         return network, empty_history("accuracy")
@@ -71,6 +80,7 @@ def train_network(
         asdict(schedule),
         asdict(augmentation),
         seed,
+        partner is not None,
     )
     history = fit(
         network,

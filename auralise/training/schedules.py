@@ -50,6 +50,8 @@ class Schedule:
     stall : int, optional
         Epochs without a better validation loss before the learning rate is halved; never if
         None.
+    keep_last : bool
+        Whether the last epoch is kept, not the one of the lowest validation loss.
     batches : int, optional
         Batches of an epoch, drawn anew for each; all rows if None.
     accelerator, devices, precision : str or int
@@ -71,6 +73,7 @@ class Schedule:
     batches: int | None = None
     devices: int | str = 1
     precision: str = "32-true"
+    keep_last: bool = False
 
     def rate(self, losses: Sequence[float], progress: float = 0.0) -> float:
         """Learning rate of a step in the epoch after those of the given validation losses.
@@ -95,6 +98,11 @@ class Schedule:
             if self.stall is not None and waited == self.stall:
                 halvings, waited = halvings + 1, 0
         return self.learning_rate * self.learning_rate_decay ** len(losses) / 2**halvings
+
+    def is_kept(self, losses: Sequence[float]) -> bool:
+        """Whether the last of the epochs of the given validation losses is the one to keep."""
+        best = min(losses[:-1], default=math.inf)
+        return losses[-1] < best or (self.keep_last and math.isfinite(losses[-1]))
 
     def is_over(self, losses: Sequence[float]) -> bool:
         """Whether no epoch follows those of the given validation losses.

@@ -69,6 +69,7 @@ def results(whole, tmp_path):
 def check(results, **changes):
     given = {
         "networks": ["square-0", "untrained-0"],
+        "heard": ["square-0", "untrained-0"],
         "controls": ["untrained-0"],
         "songs": ["song"],
         "deconvolution": EVERYTHING,

@@ -13,13 +13,15 @@ from auralise.attributes.correlation import (
     correlate_attributes,
     correlation_matrix,
     mean_over_pairs,
+    sample_features,
     standardise,
 )
-from auralise.attributes.designs import Magnitudes, pairs_by_attribute
+from auralise.attributes.designs import Magnitudes, pairs_by_attribute, pairs_in_everything
 from auralise.attributes.representations import Computed, Inputs, Stored, deconvolve_signals
 from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.maps import Origin, open_maps
+from auralise.networks.front_ends import LogScaling, Orientation
 
 
 @dataclass
@@ -117,11 +119,47 @@ class TestCorrelation:
                 "feature": [0, 0, 1, 1],
                 "attribute": ["key", "instrument"] * 2,
                 "correlation": [0.25, -0.5, np.nan, np.nan],
+                "correlation_all": [np.nan] * 4,
                 "n_pairs": [2, 2, 0, 0],
                 "live": [True, True, False, False],
             }
         )
         pd.testing.assert_frame_equal(table, expected, atol=1e-3)
+
+    def test_what_differs_in_everything_stands_beside(self):
+        """As above: C sine against D piano has r = -1/2, C piano against D sine too."""
+        signals = pd.DataFrame(
+            {"key": ["C", "C", "D", "D"], "instrument": ["sine", "piano", "sine", "piano"]}
+        )
+        seen = np.eye(3, dtype=np.float32)[[0, 1, 0, 2]][:, None]
+        pairs, everything = pairs_by_attribute(signals), pairs_in_everything(signals)
+        table = correlate_attributes(Given({1: seen}), pairs, "n", everything)
+        np.testing.assert_allclose(table["correlation_all"], -0.5, atol=1e-3)
+
+
+class TestChoice:
+    def test_it_depends_on_seed_and_layer_alone(self):
+        sizes = {1: 64, 2: 64, 3: 8}
+        chosen = sample_features(sizes, 16, 0)
+        assert [len(chosen[layer]) for layer in sizes] == [16, 16, 8]
+        assert chosen == sample_features(sizes, 16, 0)
+        assert chosen != sample_features(sizes, 16, 1)
+        assert chosen[1] != chosen[2]
+        assert chosen[3] == list(range(8))
+        assert all(of == sorted(set(of)) for of in chosen.values())
+
+    def test_all_are_taken_where_no_number_is_given(self):
+        assert sample_features({1: 5}, None, 0) == {1: [0, 1, 2, 3, 4]}
+
+    def test_only_the_chosen_are_correlated(self, net, magnitudes):
+        whole = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
+        some = correlate_attributes(
+            Computed(net, magnitudes), PAIRS, "n", features={1: [1, 3], 3: [4]}
+        )
+        index = ["layer", "feature", "attribute"]
+        assert set(zip(some["layer"], some["feature"], strict=True)) == {(1, 1), (1, 3), (3, 4)}
+        same = whole.set_index(index).loc[some.set_index(index).index]
+        pd.testing.assert_frame_equal(same, some.set_index(index), atol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -284,3 +322,18 @@ class TestRepresentations:
         stored = correlate_attributes(Stored(paths, compare, mode), PAIRS, "n")
         streamed = correlate_attributes(Computed(net, magnitudes, compare, mode), PAIRS, "n")
         pd.testing.assert_frame_equal(stored, streamed, atol=1e-4)
+
+    def test_the_baseline_is_what_the_network_sees(self, magnitudes):
+        scaled = nn.Sequential(LogScaling(), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
+        inputs = Inputs(magnitudes, seen=Deconvnet(scaled).seen)
+        ((layer, values),) = inputs.of(1, {0: [0]})
+        assert layer == 0
+        np.testing.assert_allclose(values[0], np.log1p(100 * magnitudes[1]), rtol=1e-5)
+        table = correlate_attributes(inputs, PAIRS, "input")
+        r = np.corrcoef(np.log1p(100 * magnitudes.reshape(4, -1).astype(np.float64)))
+        by_attribute = table.set_index("attribute")["correlation"]
+        assert by_attribute["key"] == pytest.approx((r[0, 1] + r[2, 3]) / 2, abs=1e-4)
+
+    def test_frames_first_are_turned_back(self, magnitudes):
+        turned = nn.Sequential(Orientation(), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
+        np.testing.assert_allclose(Deconvnet(turned).seen(magnitudes[0]), magnitudes[0])

@@ -12,6 +12,7 @@ from auralise.attributes.designs import (
     describe_design,
     find_signals,
     pairs_by_attribute,
+    pairs_in_everything,
     read_design,
     read_names,
 )
@@ -72,6 +73,25 @@ class TestPairs:
             "key": [[0, 1]],
             "pattern": [[3, 4]],
         }
+
+    def test_what_differs_in_everything_by_hand(self):
+        """C sine (0), C piano (1), D sine (2), D piano (3); drums are of another kind."""
+        signals = crossing(key=["C", "D"], instrument=["sine", "piano"], pattern=[""])
+        drums = crossing(key=[""], instrument=[""], pattern=["4beat", "8beat"])
+        found = pairs_in_everything(pd.concat([signals, drums], ignore_index=True))
+        assert {name: pairs.tolist() for name, pairs in found.items()} == {
+            "key": [[0, 3], [1, 2]],
+            "instrument": [[0, 3], [1, 2]],
+        }
+
+    def test_the_published_design_has_10080_pairs_that_differ_in_everything(self):
+        signals = crossing(key=range(4), instrument=range(6), chord=range(8)).astype(str)
+        found = pairs_in_everything(signals.assign(tempo="3"))
+        assert set(found) == {"key", "instrument", "chord"}
+        assert len(found["key"]) == 192 * 3 * 5 * 7 / 2
+
+    def test_where_one_attribute_varies_nothing_differs_in_everything(self):
+        assert pairs_in_everything(crossing(key=["C", "D", "E"], tempo=["3"])) == {}
 
     def test_two_signals_alike_are_refused(self):
         signals = crossing(key=["C", "D"], instrument=["sine"])

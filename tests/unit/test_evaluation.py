@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from auralise.experiment.overview import write_overview
+from auralise.training.baselines import describe_accuracy, is_above_mean_spectrum
 from auralise.training.evaluation import (
     accuracy_intervals,
     calibrate,
@@ -142,6 +144,54 @@ class TestSummary:
         assert dub["recall"] == 0.75
         assert dub["recall_std"] == pytest.approx(np.std([0.5, 1.0], ddof=1))
         assert dub["n_clips"] == 4
+
+
+def known(accuracy=0.8, shares=(0.5, 0.6, 0.7), width=0.05):
+    """An evaluation in which every difference has an interval of twice that width."""
+    names = ("baseline_", "deviation_baseline_", "flux_baseline_")
+    of = dict(zip(names, shares, strict=True))
+    intervals = {
+        f"clip_accuracy_above_{name[:-1]}": [accuracy - share - width, accuracy - share + width]
+        for name, share in of.items()
+    }
+    return {
+        "clip_accuracy": accuracy,
+        "n_clips": 300,
+        "chance_accuracy": 0.1,
+        "intervals": intervals | {"clip_accuracy": [accuracy - width, accuracy + width]},
+        **{f"{name}clip_accuracy": share for name, share in of.items()},
+    }
+
+
+class TestWords:
+    def test_differences_from_every_baseline_are_told(self):
+        text = describe_accuracy({"square-0": known(), "untrained-0": known(0.1)})
+        assert text == (
+            "square-0: 80% of 300 test clips right; difference in points from logistic regression, "
+            "in brackets the ends of the paired 95 % intervals: +30 [+25, +35] from mean spectrum "
+            "(50%), +20 [+15, +25] from + deviation (60%), +10 [+5, +15] from + flux (70%)."
+        )
+
+    def test_what_is_not_clear_of_the_mean_spectrum_comes_first(self):
+        text = describe_accuracy({"square-0": known(0.53), "square-1": known(0.8)})
+        assert text.startswith(
+            "**Not clear of logistic regression on the mean spectrum: square-0; nothing of it is "
+            "called learned. Not clear of the strongest baseline: square-0 -17 points [-22, -12] "
+            "from '+ flux'.** square-0, square-1: 53% to 80% of 300 test clips right"
+        )
+        assert not is_above_mean_spectrum(known(0.53))
+        assert is_above_mean_spectrum(known(0.56))
+
+    def test_the_overview_begins_with_it_and_has_every_network(self):
+        evaluations = {
+            "square-0": known(0.65),
+            "untrained-0": known(0.1),
+            "permuted-0": known(0.12),
+        }
+        lines = write_overview("mine", evaluations, "Look: here").splitlines()
+        assert lines[0].startswith("**Not clear of the strongest baseline: square-0 -5 points")
+        assert "| square-0 | 65% [60%, 70%] | 50% | 60% | 70% | 10% |" in lines
+        assert any(line.startswith("| permuted-0 | 12%") for line in lines)
 
 
 def test_each_baseline_knows_what_its_statistics_tell():

@@ -38,6 +38,9 @@ class Scaled:
     def mask_scale(self, n_bins):
         return np.ones(n_bins)
 
+    def seen(self, magnitude):
+        return magnitude
+
     def feature_maps(self, magnitude):
         return [np.stack([magnitude, 2 * magnitude])]
 

@@ -7,8 +7,6 @@ import pytest
 
 from auralise.attributes.comparison import (
     compare_with_controls,
-    find_thresholds,
-    name_features,
     summarise_correlation,
     summarise_variants,
 )
@@ -120,6 +118,7 @@ def correlations():
                 "feature": range(24),
                 "attribute": attribute,
                 "correlation": rng.normal(0.7 if network[0] == "s" else 0.4, 0.05, 24),
+                "correlation_all": 0.2,
                 "n_pairs": 2,
                 "live": True,
             }
@@ -135,6 +134,7 @@ def correlations():
             "feature": 0,
             "attribute": ["key", "chord"],
             "correlation": 0.5,
+            "correlation_all": 0.3,
             "n_pairs": 2,
             "live": True,
         }
@@ -163,36 +163,38 @@ class TestAttributes:
         labels = [text.get_text() for text in figure.legends[0].get_texts()]
         assert labels == ["square", "untrained", "the input itself"]
 
-    def test_differences_are_filled_where_they_are_clear(self, correlations):
-        comparison = compare_with_controls(correlations, ["square"])
-        comparison.loc[0, "p_features_adjusted"] = 0.5
-        figure = draw_comparison(comparison)
-        points = figure.axes[0].collections[-1]
-        faces = points.get_facecolor()[:, :3]
-        np.testing.assert_allclose(faces[0], 1)
-        assert (faces[1] < 1).any()
-        labels = [axis.get_ylabel() for axis in figure.axes]
-        assert {"trained − untrained (r)", "Cliff's delta"} <= set(labels)
+    def test_s_of_every_network_is_there_and_verdicts_are_filled(self, correlations):
+        summary = summarise_correlation(correlations)
+        comparison = compare_with_controls(summary, ["square"])
+        comparison.loc[comparison["layer"] == 2, "verdict"] = "higher"
+        figure = draw_comparison(comparison, summary)
+        axis = figure.axes[0]
+        dots = axis.lines[0].get_ydata()
+        of_key = (summary["attribute"] == "key") & summary["network"].str.startswith("square")
+        np.testing.assert_allclose(np.sort(dots), np.sort(summary.loc[of_key, "s"]))
+        assert len(axis.collections[0].get_offsets()) == 1
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert labels == ["square", "untrained"]
 
-    def test_features_are_sorted_and_marked(self, correlations):
-        thresholds = find_thresholds(correlations)
-        features = name_features(correlations, thresholds, ["square"])
-        figure = draw_features(features[features["network"] == "square-0"], thresholds)
+    def test_networks_of_permuted_labels_stand_beside(self, correlations):
+        permuted = correlations[correlations["network"] == "square-0"].assign(network="permuted-0")
+        table = pd.concat([correlations, permuted], ignore_index=True)
+        figure = draw_attributes(summarise_variants(table), summarise_correlation(table))
+        labels = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert labels == ["square", "untrained", "permuted", "the input itself"]
+
+    def test_features_are_sorted(self, correlations):
+        figure = draw_features(correlations[correlations["network"] == "square-0"])
         axis = figure.axes[0]
         image = axis.images[0].get_array()
         assert image.shape == (24, 2)
         assert (np.diff(image.mean(axis=1)) <= 1e-12).all()
-        marks = {points.get_label(): len(points.get_offsets()) for points in axis.collections}
-        assert marks["+"] > 40
-        assert marks["_"] == 0
         assert len(axis.get_yticklabels()) == 24
 
     def test_a_layer_of_dead_features_is_empty(self, correlations):
         dead = correlations["network"].eq("square-0") & correlations["layer"].eq(2)
         correlations.loc[dead, ["correlation", "live"]] = [np.nan, False]
-        thresholds = find_thresholds(correlations)
-        features = name_features(correlations, thresholds, ["square"])
-        figure = draw_features(features[features["network"] == "square-0"], thresholds)
+        figure = draw_features(correlations[correlations["network"] == "square-0"])
         assert not figure.axes[1].images
         assert figure.axes[0].images
 
@@ -204,8 +206,9 @@ class TestAttributes:
         figure = draw_attributes(summarise_variants(table), summarise_correlation(table))
         shown = [axis for axis in figure.axes if axis.axison]
         assert [axis.get_title() for axis in shown] == [f"only the {n} differs" for n in names]
-        comparison = draw_comparison(compare_with_controls(table, ["square"]))
-        assert len([axis for axis in comparison.axes if axis.axison]) == 10
+        summary = summarise_correlation(table)
+        comparison = draw_comparison(compare_with_controls(summary, ["square"]), summary)
+        assert len([axis for axis in comparison.axes if axis.axison]) == 5
 
 
 def test_a_figure_has_its_caption_and_its_table_beside_it(tmp_path):

@@ -6,50 +6,18 @@ import pytest
 
 from auralise.attributes.comparison import (
     compare_with_controls,
-    count_names,
-    find_thresholds,
-    name_features,
+    summarise_correlation,
     summarise_variants,
 )
 from auralise.attributes.designs import describe_design
-from auralise.attributes.feature_page import link_sounds, write_feature_page
 from auralise.attributes.findings import (
+    Protocol,
     caption_attributes,
     caption_comparison,
     caption_distribution,
     caption_features,
-    describe_protocol,
-    judge,
     write_findings,
 )
-
-
-@pytest.fixture(autouse=True)
-def few_permutations(monkeypatch):
-    monkeypatch.setattr("auralise.statistics.N_PERMUTATIONS", 999)
-
-
-def row(**changes):
-    return {
-        "p_features_adjusted": 0.001,
-        "difference": 0.2,
-        "ci_low": 0.1,
-        "ci_high": 0.3,
-    } | changes
-
-
-@pytest.mark.parametrize(
-    ("found", "verdict"),
-    [
-        (row(), "higher"),
-        (row(difference=-0.2, ci_low=-0.3, ci_high=-0.1), "lower"),
-        (row(p_features_adjusted=0.05), "not distinguishable"),
-        (row(p_features_adjusted=np.nan), "unknown"),
-        (row(ci_low=-0.1), "higher over features, not over networks"),
-    ],
-)
-def test_a_verdict_follows_from_test_and_interval(found, verdict):
-    assert judge(found) == verdict
 
 
 @pytest.fixture
@@ -60,12 +28,12 @@ def design():
     return describe_design(signals)
 
 
-def experiment(n_networks, untrained=True, seed=0):
+def experiment(n_networks, n_untrained, seed=0):
     """Layer 1 of trained networks is like that of untrained ones, layer 2 keeps more of the key."""
     rng = np.random.default_rng(seed)
     parts = []
     names = [f"square-{n}" for n in range(n_networks)]
-    names += [f"untrained-{n}" for n in range(n_networks)] if untrained else []
+    names += [f"untrained-{n}" for n in range(n_untrained)]
     for name in names:
         for layer in (1, 2):
             for attribute in ("key", "chord"):
@@ -76,7 +44,9 @@ def experiment(n_networks, untrained=True, seed=0):
         parts.append(table_of("input", 0, attribute, np.array([0.6])))
     table = pd.concat(parts, ignore_index=True)
     dead = (table["network"] == "square-0") & (table["layer"] == 1) & (table["feature"] == 7)
-    table.loc[dead, ["correlation", "live", "n_pairs"]] = [np.nan, False, 0]
+    table.loc[dead, ["correlation", "correlation_all", "live", "n_pairs"]] = [
+        np.nan, np.nan, False, 0,
+    ]  # fmt: skip
     return table
 
 
@@ -88,63 +58,81 @@ def table_of(network, layer, attribute, values):
             "feature": range(len(values)),
             "attribute": attribute,
             "correlation": values,
+            "correlation_all": 0.2,
             "n_pairs": 3,
             "live": True,
         }
     )
 
 
-def tables_of(table, design, controlled=("square",)):
-    features = name_features(table, find_thresholds(table), controlled)
+def tables_of(table, controlled=("square",)):
     return {
-        "design": design,
         "variants": summarise_variants(table),
-        "comparison": compare_with_controls(table, controlled),
-        "features": link_sounds(features, ["a song"], None, None),
-        "names": count_names(features),
+        "comparison": compare_with_controls(summarise_correlation(table), controlled),
     }
+
+
+def findings(table, design, compare="maps", **given):
+    return write_findings("e", Protocol(design, compare), **tables_of(table, **given))
 
 
 class TestFindings:
     def test_what_training_changed_is_said_with_its_numbers(self, design):
-        tables = tables_of(experiment(3), design)
-        text = write_findings("e", "maps", **tables)
+        tables = tables_of(experiment(5, 10))
+        text = write_findings("e", Protocol(design, "maps"), **tables)
         (key,) = [line for line in text.splitlines() if line.startswith("**key, square.**")]
-        assert "correlate with 0.60 when the key alone changes" in key
-        assert "In layer 2 it is higher than in untrained networks" in key
-        assert "in layer 1 it is not distinguishable from untrained networks" in key
-        difference = tables["comparison"].query("layer == 2 and attribute == 'key'")["difference"]
-        assert f"differences {difference.item():+.2f}" in key
-        assert "layer 1 lies below and" not in key
-        assert "layer 2 lies above it" in key
+        assert "The input itself correlates with r_a = 0.60 (r_all = 0.20)" in key
+        row = tables["comparison"].query("layer == 2 and attribute == 'key'").iloc[0]
+        assert (
+            f"In layer 2 s is higher than in untrained networks ({row['s']:+.2f} against "
+            f"{row['s_untrained']:+.2f}, q ≤ {row['q']:.2g})"
+        ) in key
+        assert "in layer 1 s is not distinguishable from that of untrained networks" in key
         (chord,) = [line for line in text.splitlines() if line.startswith("**chord, square.**")]
-        assert "In all layers it is not distinguishable" in chord
-        assert "all layers lie below it" in chord
+        assert "In all layers s is not distinguishable" in chord
 
-    def test_three_networks_cannot_prove_that_training_does_it(self, design):
-        text = write_findings("e", "maps", **tables_of(experiment(3), design))
-        assert "(3 trained against 3 untrained) the exact test can yield no p below 0.1" in text
-        assert "not enough to say that training in general does it" in text
-
-    def test_five_networks_can(self, design):
-        text = write_findings("e", "maps", **tables_of(experiment(5), design))
-        assert "can yield no p below 0.0079; 1 of 4 comparisons reach it" in text
-        assert "not enough" not in text
-
-    def test_with_one_network_what_training_does_is_unknown(self, design):
-        text = write_findings("e", "maps", **tables_of(experiment(1), design))
-        assert "Whether training in general makes the difference is unknown" in text
-        assert "In layer 2 it is higher" in text
+    @pytest.mark.parametrize(("n", "m"), [(1, 1), (3, 3)])
+    def test_too_few_networks_prove_nothing(self, design, n, m):
+        text = findings(experiment(n, m), design)
+        assert f"square: {n} trained against {m} untrained, 4 tests: unknown" in text
+        assert "it takes 4 trained networks against 8 untrained ones" in text
+        assert "In all layers it is unknown whether training makes a difference" in text
+        assert "higher" not in text.replace("as high", "")
+        assert "lower" not in text
 
     def test_without_a_control_nothing_is_claimed(self, design):
-        text = write_findings("e", "maps", **tables_of(experiment(2), design, controlled=()))
-        assert "In all layers whether training matters is unknown, for want of a control" in text
+        text = findings(experiment(5, 10), design, controlled=())
+        assert "square: 5 trained against 0 untrained, 4 tests: unknown" in text
         assert "higher than" not in text
-        assert "no control to name it by" in text
+
+    def test_an_attribute_that_varies_alone_has_no_s(self, design):
+        table = experiment(5, 10).assign(correlation_all=np.nan)
+        text = findings(table, design)
+        assert "In all layers there is no s: nothing else varies beside the key" in text
+        assert "higher than" not in text
+
+    def test_permuted_labels_are_told(self, design):
+        table = experiment(5, 10)
+        permuted = table[table["network"] == "square-1"].assign(network="permuted-0")
+        text = findings(pd.concat([table, permuted], ignore_index=True), design)
+        assert "1 network trained on permuted labels" in text
+        assert "neither bounded nor tested" in text
+
+    def test_no_feature_is_named(self, design):
+        text = findings(experiment(5, 10), design)
+        assert "invariant" not in text
+        assert "sensitive" not in text
+        assert "No feature is named by this experiment" in text
+
+    def test_what_the_networks_know_stands_before_everything_else(self, design):
+        text = write_findings(
+            "e", Protocol(design, "maps"), **tables_of(experiment(1, 1)), accuracy="A."
+        )
+        assert text.splitlines()[0] == "A."
 
     def test_pairs_that_were_left_out_are_told(self, design):
-        tables = tables_of(experiment(2), design)
-        text = write_findings("e", "maps", **tables)
+        tables = tables_of(experiment(2, 2))
+        text = write_findings("e", Protocol(design, "maps"), **tables)
         assert "live trained features have 100% to 100% of an attribute's pairs" in text
         variants = tables["variants"]
         chosen = (variants["variant"] == "square") & (variants["layer"] == 2)
@@ -152,56 +140,44 @@ class TestFindings:
         mean = variants.loc[chosen, "mean"].item()
         changes = {"share_of_pairs": 0.25, "mean_complete": mean - 0.3, "n_complete": 4}
         variants.loc[chosen, list(changes)] = list(changes.values())
-        text = write_findings("e", "maps", **tables)
+        text = write_findings("e", Protocol(design, "maps"), **tables)
         assert "live trained features have 25% to 100% of an attribute's pairs" in text
         assert "the means differ by up to 0.30 (layer 2, key: " in text
 
     def test_everything_is_counted(self, design):
-        text = write_findings("e", "activations", **tables_of(experiment(2), design))
+        text = findings(experiment(2, 2), design, compare="activations")
         assert "6 signals, pairs: 6 in key, 3 in chord" in text
         assert "activations over time" in text
         assert "live features by layer 47, 48, of 96 in all" in text
-        assert "1 of 96 trained features fired on no pair at all" in text
 
     def test_every_number_of_the_table_is_there(self, design):
-        tables = tables_of(experiment(2), design)
-        text = write_findings("e", "maps", **tables)
+        tables = tables_of(experiment(5, 10))
+        text = write_findings("e", Protocol(design, "maps"), **tables)
         rows = [line for line in text.splitlines() if line.startswith("| square | key |")]
         assert len(rows) == 2
         found = tables["comparison"].query("attribute == 'key'").iloc[1]
-        assert f"{found['mean']:.2f} [" in rows[1]
-        assert f"| {found['delta']:+.2f} |" in rows[1]
+        assert f"| {found['s']:+.2f} | {found['s_untrained']:+.2f} | {found['p']:.2g} |" in rows[1]
         assert rows[1].endswith("| higher |")
 
-    def test_names_stand_beside_chance(self, design):
-        text = write_findings("e", "maps", **tables_of(experiment(2), design))
-        (line,) = [r for r in text.splitlines() if r.startswith("| square | key-invariant |")]
-        n_features, n_live, expected = (float(cell) for cell in line.split("|")[3:6])
-        assert n_features > 30
-        assert n_live == 95
-        assert expected < 6
 
-
-def test_missing_cells_are_told():
+def test_a_protocol_says_what_it_is():
     signals = pd.DataFrame({"key": ["C", "C", "D"], "chord": ["major", "minor", "major"]})
-    text = describe_protocol(describe_design(signals), "maps")
-    assert "3 signals, pairs: 1 in key, 1 in chord" in text
+    text = str(Protocol(describe_design(signals), "auralised", "own", 16))
+    assert "3 signals, pairs: 1 in key, 1 in chord; every signal has random onsets of" in text
+    assert "of what is heard" in text
+    assert "16 features of each layer" in text
     assert "Of the 4 combinations key x chord, 1 are missing" in text
+    assert "onsets" not in str(Protocol(describe_design(signals), "maps"))
 
 
-def test_captions_say_protocol_counts_and_intervals(design):
-    table = experiment(2)
-    tables = tables_of(table, design)
+def test_captions_say_protocol_and_counts(design):
+    table = experiment(2, 2)
+    tables, protocol = tables_of(table), Protocol(design, "maps")
     captions = [
-        caption_attributes(tables["variants"], design, "maps"),
-        caption_distribution(tables["variants"], design, "maps"),
-        caption_comparison(tables["comparison"], design, "maps"),
-        caption_features(
-            tables["features"].query("network == 'square-0'"),
-            find_thresholds(table),
-            design,
-            "maps",
-        ),
+        caption_attributes(tables["variants"], protocol),
+        caption_distribution(tables["variants"], protocol),
+        caption_comparison(tables["comparison"], tables["variants"], protocol),
+        caption_features(table.query("network == 'square-0'"), protocol),
     ]
     for caption in captions:
         assert "6 signals, pairs: 6 in key, 3 in chord" in caption
@@ -210,37 +186,5 @@ def test_captions_say_protocol_counts_and_intervals(design):
     assert (
         "2 networks 'square', trained, live features by layer 47, 48, of 96 in all" in captions[1]
     )
-    assert "(2 trained against 2 untrained)" in captions[2]
+    assert "2 trained against 2 untrained" in captions[2]
     assert "the 47 live features of 48" in captions[3]
-    assert "untrained features by layer: 48, 48" in captions[3]
-
-
-class TestFeaturePage:
-    def test_every_feature_is_linked_to_its_sounds(self, design):
-        features = tables_of(experiment(1), design)["features"]
-        first = features.iloc[0]
-        assert first["sound of a song"] == "auralisation/square-0/a song/layer1/feature00.wav"
-
-    def test_features_that_are_not_auralised_have_no_sound(self, design):
-        features = tables_of(experiment(1), design)["features"]
-        some = link_sounds(features, ["a song"], [2], [0, 1])
-        has_sound = some[some["sound of a song"] != ""]
-        assert set(has_sound["layer"]) == {2}
-        assert set(has_sound["feature"]) == {0, 1}
-
-    def test_the_page_plays_them_and_leads_to_the_listening_page(self, design):
-        features = tables_of(experiment(1), design)["features"]
-        page = write_feature_page(features, ["a song"])
-        sound = "../auralisation/square-0/a%20song/layer1/feature00.wav"
-        assert f'<a href="{sound}" target="player">' in page
-        assert 'href="../listening/index.html#square-0/a%20song/1/0"' in page
-        body = page.split("<tbody>")[1]
-        assert body.count("<tr>") == features["live"].sum()
-        assert body.index("invariant") < body.index("<td></td>")  # those with a name come first
-
-    def test_names_of_songs_cannot_break_the_page(self, design):
-        features = tables_of(experiment(1), design)["features"].drop(columns="sound of a song")
-        song = '<b>"it\'s"</b>'
-        page = write_feature_page(link_sounds(features, [song], None, None), [song])
-        assert "<b>" not in page
-        assert "%3Cb%3E%22it" in page

@@ -12,8 +12,10 @@ from auralise.attributes.signals import (
     INSTRUMENTS,
     KEYS,
     PATTERNS,
+    compose,
     compose_drums,
     compose_signal,
+    draw_onsets,
     render_signal,
     reverberate,
     signal_table,
@@ -277,3 +279,53 @@ class TestTable:
         written = pd.read_csv(tmp_path / "signals.csv")
         assert written["file"].tolist() == ["Bb2_sine_major.wav", "drums_4beat.wav"]
         assert written.loc[1, ["key", "chord"]].isna().all()
+
+
+class TestOnsets:
+    SIGNAL = PLAIN | {"signal": "A3_piano_major"}
+
+    def starts(self, seed=0, duration=4.0, **changes):
+        notes = compose(self.SIGNAL | changes, duration, "own", seed)
+        return np.array(sorted({note.start for note in notes}))
+
+    def test_published_ones_are_common_to_all_signals(self):
+        notes = compose(self.SIGNAL, 4.0, "common")
+        assert notes == compose(self.SIGNAL | {"signal": "other"}, 4.0, "common")
+        np.testing.assert_allclose(sorted({note.start for note in notes}), np.arange(12) / 3)
+
+    def test_own_ones_are_those_of_seed_and_name(self):
+        np.testing.assert_array_equal(self.starts(), self.starts())
+        assert not np.intersect1d(self.starts(), self.starts(signal="A3_piano_minor")).size
+        assert not np.intersect1d(self.starts(), self.starts(seed=1)).size
+
+    def test_the_chords_are_the_same_and_fill_the_signal(self):
+        own = sorted(compose(self.SIGNAL, 4.0, "own"), key=lambda note: (note.start, note.pitch))
+        common = compose_signal("A3", "major")
+        assert [note.pitch for note in own] == [
+            note.pitch for note in sorted(common, key=lambda note: (note.start, note.pitch))
+        ]
+        assert own[-1].start + own[-1].duration == pytest.approx(4)
+
+    def test_a_chord_lasts_between_half_and_one_and_a_half_units(self):
+        onsets = draw_onsets(2000, 100.0, np.random.default_rng(0))
+        lengths = np.diff([*onsets, 100.0])
+        assert lengths.max() < 3.01 * lengths.min()
+        assert onsets[0] >= 0
+        assert np.corrcoef(lengths[:-1], lengths[1:])[0, 1] == pytest.approx(0, abs=0.1)
+
+    def test_a_drum_pattern_begins_within_its_bar_and_stays_itself(self):
+        drums = {"signal": "drums_8beat", "pattern": "8beat"}
+        own = self.starts(**drums)
+        whole = self.starts(duration=60.0, **drums)
+        assert own[0] >= 0
+        # Two eighths a beat, 120 beats a minute.
+        np.testing.assert_allclose(np.diff(own), 0.25, atol=1e-9)
+        assert len(own) in (16, 17)
+        assert 0 <= whole[0] < 0.25
+
+    def test_what_is_rendered_is_what_was_composed(self):
+        own, common = (
+            render_signal(self.SIGNAL, 4.0, RATE, onsets) for onsets in ("own", "common")
+        )
+        assert abs(np.corrcoef(own, common)[0, 1]) < 0.2
+        np.testing.assert_array_equal(own, render_signal(self.SIGNAL, 4.0, RATE, "own"))

@@ -19,8 +19,9 @@ from auralise.experiment.settings import complete_settings, read_schema, refuse_
 from auralise.inversion.training import Objective
 from auralise.networks.genre import OVER_TIME, SCALINGS, Architecture
 from auralise.networks.initialisation import INITIALISATIONS
-from auralise.networks.names import INPUT, UNTRAINED
+from auralise.networks.names import INPUT, PERMUTED, UNTRAINED
 from auralise.networks.svdnet import LAYERS
+from auralise.statistics import sample_needed
 from auralise.training.augmentation import Augmentation
 from auralise.training.schedules import OPTIMISERS, Schedule
 from auralise.training.singing import Variation
@@ -254,6 +255,16 @@ def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     Schedule(optimiser="adam", **inverters)
 
 
+@pytest.mark.parametrize("name", ["paper.yaml", "gtzan.yaml"])
+def test_those_of_the_papers_have_networks_enough_for_verdicts(repository, schema, name):
+    settings = complete_settings(yaml.safe_load((repository / "config" / name).read_text()), schema)
+    n, n_controls = len(settings["seeds"]), settings["controls"]["untrained"]
+    assert (n, n_controls, settings["controls"]["permuted"]) == (5, 10, 3)
+    assert n >= sample_needed(n_controls, n_tests=20)
+    for variant in settings["networks"].values():
+        assert not variant["local_response_norm"]
+
+
 @pytest.mark.parametrize(
     ("setting", "choices"),
     [
@@ -291,7 +302,7 @@ def test_the_command_line_takes_the_same_unasked(schema):
 
 
 def test_names_that_results_use_are_no_variants(schema):
-    for name in (UNTRAINED, INPUT):
+    for name in (UNTRAINED, PERMUTED, INPUT):
         with pytest.raises(SettingsError, match=f"networks = '{name}': expected a name"):
             complete_settings({"networks": {name: {}}}, schema)
 

@@ -1,6 +1,7 @@
-"""Statistics by hand and against scipy: resampling, intervals, effect size, tests."""
+"""Statistics by hand and against scipy: resampling, intervals, tests, verdicts."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from scipy import stats
 from auralise import statistics
 from auralise.statistics import (
     adjust_p,
-    cliffs_delta,
     interval,
+    judge,
     permutation_p,
     resample,
+    sample_needed,
     smallest_p,
 )
 
@@ -93,12 +95,6 @@ class TestInterval:
 
 
 class TestTests:
-    def test_cliffs_delta_by_counting(self):
-        values, others = np.array([0.1, 0.5, 0.5, 0.9]), np.array([0.2, 0.5])
-        wins = [np.sign(a - b) for a, b in itertools.product(values, others)]
-        assert cliffs_delta(values, others) == pytest.approx(np.mean(wins))
-        assert np.isnan(cliffs_delta(values, np.array([])))
-
     def test_few_values_are_permuted_exactly(self):
         """By counting all 20 ways to choose three of six."""
         a, b = np.array([0.5, 0.6, 0.9]), np.array([0.1, 0.55, 0.2])
@@ -136,3 +132,48 @@ class TestTests:
         found = adjust_p(np.array([0.02, np.nan, 0.01, 0.03]))
         np.testing.assert_allclose(found, [0.03, np.nan, 0.03, 0.03])
         assert np.isnan(adjust_p(np.array([np.nan]))).all()
+
+
+class TestVerdicts:
+    def test_five_against_ten_can_reach_twenty_tests(self):
+        """2 / 3,003 x 20 = .013, as 4 against 8 cannot: 2 / 495 x 20 = .08."""
+        assert smallest_p(5, 10) == pytest.approx(0.000666, abs=1e-6)
+        assert sample_needed(n_others=0, n_tests=20) == 5
+        assert sample_needed(n_others=10, n_tests=20) == 4
+        assert sample_needed(n_others=2, n_tests=1) == 3  # 2 / 84; 2 against 4: 2 / 15
+
+    def test_a_family_by_hand(self):
+        low, high = np.arange(10.0), np.arange(20.0, 25.0)
+        middle = np.array([1.5, 3.5, 4.5, 5.5, 7.5])
+        none = np.array([])
+        found = judge([(high, low), (middle, low), (none, low), (-high, low)])
+        words = [verdict.words for verdict in found]
+        assert words == ["higher", "not distinguishable", "unknown", "lower"]
+        assert found[0].p == pytest.approx(2 / 3003)
+        assert found[0].q == pytest.approx(2 / 3003 * 3 / 2)
+        assert found[2].n_needed is None
+
+    def test_p_is_twice_the_smaller_tail_and_at_most_one(self):
+        values, others = np.array([1.0, 2.0]), np.array([1.0, 2.0])
+        assert permutation_p(values, others) == 1
+
+    @pytest.mark.parametrize("n", [3, 12])
+    def test_it_is_that_of_scipy(self, n):
+        """Exact for 3 against 6; of 12 against 6, as many splits are drawn."""
+        rng = np.random.default_rng(3)
+        a, b = rng.normal(0.4, 1, n), rng.normal(size=6)
+        expected = stats.permutation_test(
+            (a, b), lambda x, y, axis: x.mean(axis) - y.mean(axis), vectorized=True, rng=0
+        )
+        exact = math.comb(n + 6, n) <= statistics.N_PERMUTATIONS
+        assert permutation_p(a, b) == pytest.approx(expected.pvalue, rel=1e-9 if exact else 0.1)
+
+    def test_where_nothing_can_be_found_a_family_seldom_has_a_verdict(self):
+        """Over 400 families of 8 tests, at most 5 % hold one, give or take three deviations."""
+        rng = np.random.default_rng(0)
+        found = []
+        for _ in range(400):
+            values = rng.normal(size=(8, 15)) + rng.normal(size=15)  # the tests go together
+            words = [verdict.words for verdict in judge([(v[:5], v[5:]) for v in values])]
+            found.append(set(words) != {"not distinguishable"})
+        assert np.mean(found) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)

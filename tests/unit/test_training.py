@@ -252,3 +252,58 @@ def test_devices_share_the_rows_of_an_epoch():
     rows = {row for share in shares for row in share}
     assert len(rows) == 9
     assert rows <= whole
+
+
+class TestPermutedLabels:
+    @pytest.fixture
+    def partner(self, tmp_path):
+        path = tmp_path / "history.csv"
+        path.write_text("epoch,validation_loss\n0,1\n1,2\n2,3\n")
+        return path
+
+    def test_they_are_dealt_clip_by_clip(self, segments):
+        train = Segments.open(segments, "train")
+        permuted = train.permuted(0)
+        assert (permuted.labels[::2] == permuted.labels[1::2]).all()  # two segments of a clip
+        assert np.bincount(permuted.labels).tolist() == np.bincount(train.labels).tolist()
+        assert 0.2 < (permuted.labels == train.labels).mean() < 0.8
+        np.testing.assert_array_equal(permuted.labels, train.permuted(0).labels)
+        assert (permuted.labels != train.permuted(1).labels).any()
+        np.testing.assert_array_equal(permuted.read([3]), train.read([3]))
+
+    def test_training_lasts_as_long_as_its_partners_and_keeps_the_last_epoch(
+        self, segments, tmp_path, partner, monkeypatch
+    ):
+        """Patience would end it, and the lowest validation loss is not that of the last epoch."""
+        seen = []
+        is_kept = training.Schedule.is_kept
+        monkeypatch.setattr(
+            training.Schedule,
+            "is_kept",
+            lambda s, losses: seen.append(is_kept(s, losses)) or seen[-1],
+        )
+        schedule = replace(SCHEDULE, patience=1, learning_rate=0.05)
+        arguments = (segments, ARCHITECTURE, schedule, 0)
+        network, history = train_network(*arguments, tmp_path / "a", None, partner)
+        assert len(history) == 3
+        assert seen == [True] * 3
+        again, _ = train_network(*arguments, tmp_path / "b", None, partner)
+        np.testing.assert_array_equal(weights_of(network), weights_of(again))
+        true, _ = train_network(*arguments, tmp_path / "c")
+        assert (weights_of(network) != weights_of(true)).any()
+
+    def test_nothing_is_learned_of_the_test_clips(self, segments, tmp_path, partner):
+        """True labels are learned in three epochs, as `test_learns_what_can_be_learned` shows."""
+        network, history = train_network(
+            segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "p", None, partner
+        )
+        assert history["validation_accuracy"].iloc[-1] < 0.8
+
+    @pytest.mark.parametrize(
+        ("losses", "best", "last"),
+        [([1.0], True, True), ([1.0, 2.0], False, True), ([2.0, 1.0], True, True),
+         ([1.0, float("nan")], False, False)],
+    )  # fmt: skip
+    def test_which_epoch_is_kept(self, losses, best, last):
+        assert SCHEDULE.is_kept(losses) is best
+        assert replace(SCHEDULE, keep_last=True).is_kept(losses) is last

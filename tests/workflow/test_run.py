@@ -36,8 +36,11 @@ def test_everything_is_there(results):
     for figure in ("attributes", "attributes_distribution", "square-0/attributes"):
         for ending in ("png", "pdf", "csv", "txt"):
             assert (results / f"figures/{figure}.{ending}").is_file()
-    assert (results / "attributes/features.html").is_file()
     assert (results / "listening/index.html").is_file()
+    for page in ("README.md", "attributes/README.md"):
+        first = (results / page).read_text(encoding="utf-8").splitlines()[0]
+        assert "square-0" in first
+        assert "of 10 test clips right" in first
     assert list((results / "logs").iterdir())
     assert list((results / "benchmarks").iterdir())
 
@@ -63,7 +66,8 @@ def test_all_checks_passed_and_every_kind_was_made(results):
 def test_the_tables_have_their_columns(results):
     correlation = pd.read_csv(results / "attributes/square-0/correlation.csv")
     assert list(correlation) == [
-        "network", "layer", "feature", "attribute", "correlation", "n_pairs", "live",
+        "network", "layer", "feature", "attribute", "correlation", "correlation_all", "percentile",
+        "n_pairs", "live",
     ]  # fmt: skip
     assert len(correlation) == 5 * 4 * 3
     summary = pd.read_csv(results / "attributes/summary.csv")
@@ -72,10 +76,7 @@ def test_the_tables_have_their_columns(results):
     assert design["n_pairs"].tolist() == [4, 4, 4]
     comparison = pd.read_csv(results / "attributes/comparison.csv")
     assert len(comparison) == 5 * 3
-    features = pd.read_csv(results / "attributes/features.csv")
-    assert len(features) == 2 * 5 * 4
-    for sound in features[f"sound of {SONG}"]:
-        assert (results / sound).is_file()
+    assert (comparison["verdict"] == "unknown").all()  # of one network against one
     clips = pd.read_csv(results / "clips.csv", keep_default_na=False)
     assert list(clips) == [
         "clip", "path", "genre", "seconds", "sample_rate", "peak", "clipping", "sha256", "problem",
@@ -112,7 +113,7 @@ def test_signals_from_a_folder_and_stored_maps_give_the_same(finished, results):
     shutil.copytree(results / "networks", other / "networks")
     attributes = {"source": "directory", "path": "recordings", "keep_maps": True}
     config = finished.configure("recorded", experiment="recorded", attributes=attributes)
-    target = "attributes/square-0/correlation.csv"
+    target = "attributes/square-0/unranked.csv"
     rules = ("list_signals", "deconvolve_signals", "correlate_attributes")
     # `--allowed-rules` keeps the workflow from training the network that was copied.
     done = finished.run(f"results/recorded/{target}", "--allowed-rules", *rules, config=config)
@@ -158,8 +159,34 @@ DOWNSTREAM_OF_SOUNDS = {"auralise_song": 2, "build_listening_page": 1, "check_re
 
 
 def test_a_setting_runs_again_what_depends_on_it(finished):
-    config = finished.configure("rectified", auralisation={"mode": "rectified"})
+    config = finished.configure("relative", auralisation={"loudness": "relative"})
     assert finished.planned(config) == DOWNSTREAM_OF_SOUNDS
+
+
+def test_what_is_heard_is_what_is_compared(finished):
+    planned = finished.planned(finished.configure("other", auralisation={"mode": "rectified"}))
+    assert planned["auralise_song"] == planned["correlate_attributes"] == 2
+    assert not {"render_signals", "correlate_inputs", "train_network"} & planned.keys()
+
+
+def test_further_controls_are_measured_and_not_heard(finished):
+    controls = finished.configure("controls", controls={"untrained": 2, "permuted": 1})
+    planned = finished.planned(controls)
+    for rule in ("train_network", "evaluate_network", "correlate_attributes"):
+        assert planned[rule] == 2
+    assert planned["rank_features"] == 4  # among two untrained networks now
+    assert not {"deconvolve_song", "draw_sheets", "draw_confusion"} & planned.keys()
+
+
+def test_the_comparison_of_2016_is_one_setting_away(finished):
+    attributes = SMALL["attributes"] | {"as_in_2016": True}
+    planned = finished.planned(finished.configure("as in 2016", attributes=attributes))
+    assert planned == {
+        "render_signals_as_in_2016": 1,
+        "correlate_attributes_as_in_2016": 2,
+        "draw_attributes_as_in_2016": 1,
+        "all": 1,
+    }
 
 
 def test_the_precision_of_the_setting_is_that_of_the_maps(finished):

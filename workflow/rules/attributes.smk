@@ -1,4 +1,11 @@
 ATTRIBUTES = config["attributes"]
+RENDERED = ATTRIBUTES["source"] == "rendered"
+PROTOCOL = {
+    "compare": ATTRIBUTES["compare"],
+    "features": ATTRIBUTES["features"],
+    "onsets": ATTRIBUTES["onsets"] if RENDERED else None,
+}
+AS_IN_2016 = PROTOCOL | {"compare": "maps", "onsets": "common" if RENDERED else None}
 LEVELS = {factor.setting: ATTRIBUTES[factor.setting] for factor in FACTORS}
 
 
@@ -23,17 +30,15 @@ rule render_signals:
         levels=LEVELS,
         sample_rate=STFT["sample_rate"],
         duration=DURATION,
+        onsets=ATTRIBUTES["onsets"],
+        seed=ATTRIBUTES["seed"],
     message:
         "Render the model signals"
     script:
         "../../scripts/render_signals.py"
 
 
-SOUNDS = (
-    rules.render_signals.output[0]
-    if ATTRIBUTES["source"] == "rendered"
-    else ATTRIBUTES["path"] or []
-)
+SOUNDS = rules.render_signals.output[0] if RENDERED else ATTRIBUTES["path"] or []
 
 
 rule list_signals:
@@ -50,11 +55,7 @@ rule list_signals:
     params:
         *code_of("list_signals"),
         pattern=lambda _: ATTRIBUTES["pattern"],  # its braces are no wildcards
-        files=(
-            version_of(SOUNDS)
-            if ATTRIBUTES["source"] == "directory" and SOUNDS
-            else None
-        ),
+        files=(version_of(SOUNDS) if not RENDERED and SOUNDS else None),
     message:
         "List the signals, and which pairs differ in one attribute alone"
     script:
@@ -96,7 +97,7 @@ rule correlate_attributes:
         weights=rules.train_network.output.weights,
         maps=rules.deconvolve_signals.output[0] if ATTRIBUTES["keep_maps"] else [],
     output:
-        R / "attributes/{network}/correlation.csv",
+        R / "attributes/{network}/unranked.csv",
     log:
         R / "logs/correlate_attributes/{network}.log",
     benchmark:
@@ -118,6 +119,8 @@ rule correlate_attributes:
             if ATTRIBUTES["compare"] == "auralised"
             else "mask"
         ),
+        features=ATTRIBUTES["features"],
+        seed=ATTRIBUTES["seed"],
     message:
         "Correlate the {params.compare} of {wildcards.network} over pairs of signals"
     script:
@@ -128,6 +131,8 @@ rule correlate_inputs:
     input:
         signals=rules.list_signals.output.signals,
         sounds=SOUNDS,
+        # Of the variant that the untrained networks are compared with.
+        weights=expand(rules.train_network.output.weights, network=TRAINED[0])[0],
     output:
         R / "attributes/input/correlation.csv",
     log:
@@ -137,17 +142,42 @@ rule correlate_inputs:
         runtime=30,
     params:
         *code_of("correlate_inputs"),
+        architecture=architecture_of(TRAINED[0]),
         stft=STFT,
         duration=DURATION,
+        deconvolution=DECONVNET,
         compare=ATTRIBUTES["compare"],
     message:
-        "Correlate the signals themselves, as the baseline"
+        "Correlate the signals themselves, as the network sees them, as the baseline"
     script:
         "../../scripts/correlate_inputs.py"
 
 
+rule rank_features:
+    input:
+        network=rules.correlate_attributes.output[0],
+        untrained=lambda w: (
+            expand(rules.correlate_attributes.output[0], network=CONTROLS)
+            if variant_of(w.network) in [*CONTROLLED, UNTRAINED]
+            else []
+        ),
+    output:
+        R / "attributes/{network}/correlation.csv",
+    log:
+        R / "logs/rank_features/{network}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("rank_features"),
+    message:
+        "Rank the features of {wildcards.network} among untrained ones"
+    script:
+        "../../scripts/rank_features.py"
+
+
 CORRELATIONS = [
-    *expand(rules.correlate_attributes.output[0], network=NETWORKS),
+    *expand(rules.rank_features.output[0], network=NETWORKS),
     rules.correlate_inputs.output[0],
 ]
 
@@ -173,12 +203,9 @@ rule summarise_correlation:
 
 rule compare_networks:
     input:
-        CORRELATIONS,
+        rules.summarise_correlation.output.networks,
     output:
-        comparison=R / "attributes/comparison.csv",
-        thresholds=R / "attributes/thresholds.csv",
-        features=R / "attributes/features.csv",
-        names=R / "attributes/names.csv",
+        R / "attributes/comparison.csv",
     log:
         R / "logs/compare_networks.log",
     resources:
@@ -187,9 +214,6 @@ rule compare_networks:
     params:
         *code_of("compare_networks"),
         controlled=CONTROLLED,
-        songs=list(SONGS),
-        layers=config["deconvolution"]["layers"],
-        features=config["deconvolution"]["features"],
     message:
         "Compare trained with untrained networks"
     script:
@@ -202,7 +226,7 @@ rule draw_attributes:
         design=rules.list_signals.output.design,
         summary=rules.summarise_correlation.output.networks,
         variants=rules.summarise_correlation.output.variants,
-        comparison=rules.compare_networks.output.comparison,
+        comparison=rules.compare_networks.output[0],
     output:
         by_layer=figure_files(
             R / "figures/attributes",
@@ -226,7 +250,7 @@ rule draw_attributes:
         runtime=10,
     params:
         *code_of("draw_attributes"),
-        compare=ATTRIBUTES["compare"],
+        protocol=PROTOCOL,
     message:
         "Draw the attribute experiment"
     script:
@@ -236,8 +260,7 @@ rule draw_attributes:
 rule draw_features:
     input:
         design=rules.list_signals.output.design,
-        features=rules.compare_networks.output.features,
-        thresholds=rules.compare_networks.output.thresholds,
+        correlation=rules.rank_features.output[0],
     output:
         figure_files(
             R / "figures/{network}/attributes",
@@ -251,7 +274,7 @@ rule draw_features:
         runtime=10,
     params:
         *code_of("draw_features"),
-        compare=ATTRIBUTES["compare"],
+        protocol=PROTOCOL,
     message:
         "Draw what each feature of {wildcards.network} keeps"
     script:
@@ -260,14 +283,12 @@ rule draw_features:
 
 rule write_findings:
     input:
+        evaluations=expand(rules.evaluate_network.output[0], network=TRAINED),
         design=rules.list_signals.output.design,
         variants=rules.summarise_correlation.output.variants,
-        comparison=rules.compare_networks.output.comparison,
-        features=rules.compare_networks.output.features,
-        names=rules.compare_networks.output.names,
+        comparison=rules.compare_networks.output[0],
     output:
-        findings=R / "attributes/README.md",
-        features=R / "attributes/features.html",
+        R / "attributes/README.md",
     log:
         R / "logs/write_findings.log",
     resources:
@@ -276,9 +297,82 @@ rule write_findings:
     params:
         *code_of("write_findings"),
         experiment=config["experiment"],
-        compare=ATTRIBUTES["compare"],
-        songs=list(SONGS),
+        networks=TRAINED,
+        protocol=PROTOCOL,
     message:
         "Say in words what the attribute experiment found"
     script:
         "../../scripts/write_findings.py"
+
+
+use rule render_signals as render_signals_as_in_2016 with:
+    output:
+        directory(R / "attributes/as_in_2016/signals"),
+    log:
+        R / "logs/render_signals_as_in_2016.log",
+    benchmark:
+        R / "benchmarks/render_signals_as_in_2016.tsv"
+    params:
+        *code_of("render_signals"),
+        levels=LEVELS,
+        sample_rate=STFT["sample_rate"],
+        duration=DURATION,
+        onsets="common",
+        seed=ATTRIBUTES["seed"],
+    message:
+        "Render the model signals with the onsets of 2016"
+
+
+SOUNDS_AS_IN_2016 = rules.render_signals_as_in_2016.output[0] if RENDERED else SOUNDS
+
+
+use rule correlate_attributes as correlate_attributes_as_in_2016 with:
+    input:
+        signals=rules.list_signals.output.signals,
+        sounds=SOUNDS_AS_IN_2016,
+        weights=rules.train_network.output.weights,
+        maps=[],
+    output:
+        R / "attributes/as_in_2016/{network}.csv",
+    log:
+        R / "logs/correlate_attributes_as_in_2016/{network}.log",
+    benchmark:
+        R / "benchmarks/correlate_attributes_as_in_2016/{network}.tsv"
+    params:
+        *code_of("correlate_attributes"),
+        architecture=lambda w: architecture_of(w.network),
+        stft=STFT,
+        duration=DURATION,
+        deconvolution=DECONVNET,
+        compare=AS_IN_2016["compare"],
+        mode="mask",
+        features=ATTRIBUTES["features"],
+        seed=ATTRIBUTES["seed"],
+    message:
+        "Correlate the maps of {wildcards.network} over pairs of signals, as in 2016"
+
+
+rule draw_attributes_as_in_2016:
+    input:
+        correlations=expand(
+            rules.correlate_attributes_as_in_2016.output[0], network=ONE_OF_EACH
+        ),
+        design=rules.list_signals.output.design,
+    output:
+        figure_files(
+            R / "figures/attributes_as_in_2016",
+            "../report/attributes_as_in_2016.rst",
+            {"figure": "as in 2016"},
+        ),
+    log:
+        R / "logs/draw_attributes_as_in_2016.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("draw_attributes_as_in_2016"),
+        protocol=AS_IN_2016,
+    message:
+        "Draw the attribute experiment as in 2016"
+    script:
+        "../../scripts/draw_attributes_as_in_2016.py"

@@ -13,6 +13,7 @@ from auralise.files import fingerprint_of
 from auralise.provenance import code_by_file
 from auralise.experiment.settings import complete_settings, refuse_repeated_keys
 from auralise.networks.names import (
+    PERMUTED,
     SVDNET,
     SVDNET_UNTRAINED,
     UNTRAINED,
@@ -64,7 +65,13 @@ TRAINED = [
 CONTROLS = [
     name_network(UNTRAINED, seed) for seed in range(config["controls"]["untrained"])
 ]
-NETWORKS = TRAINED + CONTROLS
+# Trained like the first variant, on labels that say nothing.
+PERMUTED_NETWORKS = [
+    name_network(PERMUTED, number) for number in range(config["controls"]["permuted"])
+]
+NETWORKS = TRAINED + CONTROLS + PERMUTED_NETWORKS
+# What is heard, drawn and shown; of the other controls there are numbers alone.
+HEARD = TRAINED + CONTROLS[:1]
 # The untrained networks have the architecture of the first variant.
 CONTROLLED = [next(iter(config["networks"]))]
 ONE_OF_EACH = [
@@ -149,7 +156,16 @@ def n_gpus(training):
 def architecture_of(network):
     """Settings of a network's architecture; a control has that of the first variant."""
     variant, first = variant_of(network), next(iter(config["networks"]))
-    return config["networks"][first if variant == UNTRAINED else variant]
+    return config["networks"][first if variant in (UNTRAINED, PERMUTED) else variant]
+
+
+def partner_of(network):
+    """The network of the first variant that one of permuted labels is a control of, in a list."""
+    if network not in PERMUTED_NETWORKS:
+        return []
+    seeds = config["seeds"]
+    number = PERMUTED_NETWORKS.index(network)
+    return [name_network(CONTROLLED[0], seeds[number % len(seeds)])]
 
 
 def schedule_of(network):

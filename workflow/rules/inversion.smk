@@ -18,7 +18,9 @@ INVERTED = {}
 if "inversion" in config["methods"]:
     INVERTED = {name: config["inversion"]["svdnet_layers"] for name in SVDNETS}
     INVERTED |= {name: config["inversion"]["svdnet_layers"] for name in SVDNET_CONTROLS}
-    INVERTED |= {name: config["inversion"]["genre_layers"] for name in NETWORKS}
+    INVERTED |= {
+        name: config["inversion"]["genre_layers"] for name in TRAINED + CONTROLS
+    }
     INVERTED = {name: layers for name, layers in INVERTED.items() if layers}
 
 KINDS = {

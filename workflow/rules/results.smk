@@ -1,11 +1,11 @@
 rule check_results:
     input:
         clips=rules.list_clips.output[0],
-        maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
-        sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
+        maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
+        sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
         evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
-        correlations=expand(rules.correlate_attributes.output[0], network=NETWORKS),
+        correlations=expand(rules.rank_features.output[0], network=NETWORKS),
         summary=rules.summarise_correlation.output[0],
     output:
         R / "checks.csv",
@@ -22,10 +22,12 @@ rule check_results:
         *code_of("check_results"),
         results=str(R),
         networks=NETWORKS,
+        heard=HEARD,
         controls=CONTROLS,
         songs=list(SONGS),
         deconvolution=config["deconvolution"],
         seed=config["dataset"]["seed"],
+        n_correlated=config["attributes"]["features"],
     message:
         "Check the results"
     script:
@@ -34,10 +36,10 @@ rule check_results:
 
 rule build_listening_page:
     input:
-        maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
-        sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
-        evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
-        correlations=expand(rules.correlate_attributes.output[0], network=NETWORKS),
+        maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
+        sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
+        evaluations=expand(rules.evaluate_network.output[0], network=HEARD),
+        correlations=expand(rules.rank_features.output[0], network=HEARD),
     output:
         directory(R / "listening"),
     log:
@@ -50,12 +52,33 @@ rule build_listening_page:
     params:
         *code_of("build_listening_page"),
         results=str(R),
-        networks=NETWORKS,
+        networks=HEARD,
         songs=list(SONGS),
     message:
         "Build the page to listen on"
     script:
         "../../scripts/build_listening_page.py"
+
+
+rule describe_results:
+    input:
+        expand(rules.evaluate_network.output[0], network=NETWORKS),
+    output:
+        R / "README.md",
+    log:
+        R / "logs/describe_results.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("describe_results"),
+        experiment=config["experiment"],
+        networks=NETWORKS,
+        places=WHERE_TO_LOOK,
+    message:
+        "Say what the networks know, and where to look"
+    script:
+        "../../scripts/describe_results.py"
 
 
 rule show_results:

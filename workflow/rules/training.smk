@@ -1,6 +1,10 @@
 rule train_network:
     input:
         segments=rules.write_segments.output[0],
+        # A network of permuted labels is trained for as many epochs.
+        partner=lambda w: expand(
+            R / "networks/{network}/history.csv", network=partner_of(w.network)
+        ),
     output:
         weights=R / "networks/{network}/weights.safetensors",
         history=R / "networks/{network}/history.csv",
