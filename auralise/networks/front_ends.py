@@ -540,7 +540,7 @@ def read_front_end(path: str | Path) -> list[dict]:
 
 
 def build_front_end(
-    steps: Sequence[Mapping], stft: Stft, source: str | Path = "front end"
+    steps: Sequence[Mapping], stft: Stft, source: str | Path = "front end", axis: int = -2
 ) -> nn.Sequential:
     """A front end from its steps.
 
@@ -552,6 +552,8 @@ def build_front_end(
         The transform whose magnitude comes in.
     source : str or Path
         Where the steps stand, for messages.
+    axis : {-2, -1}
+        Where the bins of what comes in lie.
 
     Returns
     -------
@@ -566,7 +568,7 @@ def build_front_end(
     """
     _expect_steps(steps, source)
     modules: list[FrontEndStep] = []
-    n_bins, axis = stft.n_bins, -2
+    n_bins = stft.n_bins
     for number, step in enumerate(steps, start=1):
         ((name, given),) = step.items()
         context = {"stft": stft, "n_bins": n_bins, "axis": axis}

@@ -16,6 +16,7 @@ from auralise.weights.common import (
     arrange_layers,
     batch_norm,
     convolution,
+    declare_bins,
     refusal,
     require_chain,
     require_finite,
@@ -90,7 +91,9 @@ def build_from_config(model: Mapping, read: ReadVariables) -> nn.Sequential:
     try:
         chain = list(_chain(model, ""))
         _log_input(chain)
-        return arrange_layers(_modules(chain, read))
+        part = arrange_layers(_modules(chain, read))
+        declare_bins(part, _declared_rows(chain))
+        return part
     except WeightsError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
@@ -199,6 +202,15 @@ def _log_input(chain: Sequence[KerasLayer]) -> None:
             "so a magnitude's bins and frames must come in that order",
             tuple(shape),
         )
+
+
+def _declared_rows(chain: Sequence[KerasLayer]) -> int | None:
+    shape = _input_shape(chain)
+    if shape is None or len(shape) != 3:
+        return None
+    kinds = {layer.config.get("data_format") for layer in chain} - {None}
+    rows = shape[1] if kinds == {"channels_first"} else shape[0]
+    return rows if isinstance(rows, int) else None
 
 
 def _input_shape(chain: Sequence[KerasLayer]) -> Sequence | None:

@@ -126,11 +126,16 @@ def read_convolutional_part(path: str | Path, biases: bool = True) -> nn.Module:
 
 def is_network(path: str | Path) -> bool:
     """Whether a file is one that `write_weights` wrote."""
+    return safetensors_facts(path).get("format") == FORMAT
+
+
+def safetensors_facts(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty for any other file."""
     try:
         with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("format") == FORMAT
+            return dict(sorted((file.metadata() or {}).items()))
     except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError):
-        return False
+        return {}
 
 
 @names_file
