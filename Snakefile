@@ -30,13 +30,17 @@ DECONVOLUTION = [
     rules.draw_attributes.output,
     rules.write_findings.output,
     expand(rules.draw_features.output, network=TRAINED),
-    expand(rules.draw_confusion.output.png, network=NETWORKS),
-    rules.draw_evaluations.output,
+    expand(rules.predict_songs.output, network=NETWORKS),
     rules.draw_kernels.output,
-    rules.summarise_evaluations.output,
-    expand(rules.draw_learning_curve.output.png, network=TRAINED),
     expand(rules.draw_sheets.output, network=NETWORKS, song=SONGS),
 ]
+if OURS:
+    DECONVOLUTION += [
+        expand(rules.draw_confusion.output.png, network=OURS),
+        rules.draw_evaluations.output,
+        rules.summarise_evaluations.output,
+        expand(rules.draw_learning_curve.output.png, network=SEEDED),
+    ]
 INVERSION = [
     rules.summarise_inversion.output,
     expand(rules.draw_errors.output, kind=KINDS),

@@ -22,6 +22,7 @@ with job(snakemake):
         "duration": params.duration,
         "excerpt_start": params.excerpt_start,
         "deconvolution": how,
+        "assumptions": list(explainer.assumptions),
     }
     wildcards = snakemake.wildcards
     write_maps(

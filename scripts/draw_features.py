@@ -11,6 +11,7 @@ with job(snakemake):
     inputs = snakemake.input
     features, thresholds = (read_table(path) for path in (inputs.features, inputs.thresholds))
     features = features[features["network"] == snakemake.wildcards.network]
+    thresholds = thresholds[thresholds["control"] == snakemake.params.control]
     caption = caption_features(
         features, thresholds, read_table(inputs.design), snakemake.params.compare
     )

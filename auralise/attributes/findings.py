@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from auralise.networks.names import INPUT, UNTRAINED, variant_of
+from auralise.networks.names import INPUT, UNTRAINED, is_control
 
 ALPHA = 0.05
 MOST_NAMES = 12  # in the table of names
@@ -67,7 +67,11 @@ def _describe_networks(variants: pd.DataFrame) -> str:
     parts = []
     for variant, rows in variants[variants["variant"] != INPUT].groupby("variant", sort=False):
         n = int(rows["n_networks"].iloc[0])
-        what = "untrained" if variant == UNTRAINED else f"'{variant}', trained"
+        what = (
+            f"'{variant}', trained"
+            if not is_control(str(variant))
+            else ("untrained" if variant == UNTRAINED else f"'{variant}'")
+        )
         live = rows.groupby("layer")["n_live"].agg(["min", "max"])
         spans = [
             f"{low}" if low == high else f"{low}–{high}"
@@ -253,7 +257,7 @@ def _sureness(
         "Signals share notes and instruments, so pairs are not independent either; the intervals "
         "are over networks and features, not over signals: other signals may give other numbers."
     )
-    trained = features[features["network"].map(variant_of) != UNTRAINED]
+    trained = features[~features["network"].map(is_control)]
     n_dead = int((~trained["live"]).sum())
     yield f"{n_dead} of {len(trained)} trained features fired on no pair at all and are left out."
     yield _pairs_left_out(variants)
@@ -268,8 +272,8 @@ def _sureness(
 def _pairs_left_out(variants: pd.DataFrame) -> str:
     """On how many pairs the means rest, and what they were of features that have them all."""
     shown = variants[(variants["variant"] != INPUT) & (variants["n_live"] > 0)]
-    trained = shown[shown["variant"] != UNTRAINED]
-    untrained = shown[shown["variant"] == UNTRAINED]
+    of_controls = shown["variant"].map(is_control)
+    trained, untrained = shown[~of_controls], shown[of_controls]
 
     def span(rows: pd.DataFrame) -> str:
         return f"{rows['share_of_pairs'].min():.0%} to {rows['share_of_pairs'].max():.0%}"
@@ -324,7 +328,8 @@ def _table(comparison: pd.DataFrame, variants: pd.DataFrame) -> str:
         ["variant", "attribute"], key=lambda c: c.map({v: n for n, v in enumerate(c.unique())})
     ).to_dict("records"):
         key = (row["variant"], row["layer"], row["attribute"])
-        control = (UNTRAINED, *key[1:])
+        own = f"{row['variant']}-{UNTRAINED}"
+        control = (own if (own, *key[1:]) in intervals.index else UNTRAINED, *key[1:])
         cells = [
             row["variant"],
             row["attribute"],

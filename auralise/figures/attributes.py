@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from auralise.figures.style import PAGE, variant_colours
-from auralise.networks.names import INPUT, UNTRAINED, variant_of
+from auralise.networks.names import INPUT, is_control, variant_of
 
 PANELS = 4  # in a row
 ALPHA = 0.05
@@ -58,6 +58,11 @@ def _legend(figure: Figure, axis: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
 
 
+def _colours(variants: pd.Series) -> dict:
+    names = list(dict.fromkeys(variants))
+    return variant_colours(names, [name for name in names if is_control(name)])
+
+
 def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """Mean correlation by layer for each attribute, trained beside untrained.
 
@@ -70,7 +75,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     shown = variants[variants["variant"] != INPUT]
     attributes = list(dict.fromkeys(shown["attribute"]))
     figure, ((*axes,),) = _panels(len(attributes), 2.5)
-    colours = variant_colours(list(dict.fromkeys(shown["variant"])), [UNTRAINED])
+    colours = _colours(shown["variant"])
     for axis, attribute in zip(axes, attributes, strict=True):
         for name, colour in colours.items():
             rows = shown[(shown["attribute"] == attribute) & (shown["variant"] == name)]
@@ -80,7 +85,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             axis.plot(
                 rows["layer"],
                 rows["mean"],
-                "s--" if name == UNTRAINED else "o-",
+                "s--" if is_control(name) else "o-",
                 color=colour,
                 markersize=3.5,
                 linewidth=1.2,
@@ -112,7 +117,7 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     shown["variant"] = shown["network"].map(variant_of)
     attributes = list(dict.fromkeys(table["attribute"]))
     figure, ((*axes,),) = _panels(len(attributes), 2.5)
-    colours = variant_colours(list(dict.fromkeys(shown["variant"])), [UNTRAINED])
+    colours = _colours(shown["variant"])
     layers = sorted(shown["layer"].unique())
     for axis, attribute in zip(axes, attributes, strict=True):
         sns.violinplot(
@@ -153,8 +158,8 @@ def draw_comparison(comparison: pd.DataFrame) -> Figure:
     """
     attributes = list(dict.fromkeys(comparison["attribute"]))
     figure, axes = _panels(len(attributes), 3.6, n_rows=2)
-    colours = variant_colours(list(dict.fromkeys(comparison["variant"])), [UNTRAINED])
-    names = [name for name in colours if name != UNTRAINED]
+    colours = _colours(comparison["variant"])
+    names = [name for name in colours if not is_control(name)]
     for (above, below), attribute in zip(axes.T, attributes, strict=True):
         for number, name in enumerate(names):
             rows = comparison[

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from auralise.errors import NetworkError, WeightsError
 from auralise.files import whole_file
 from auralise.networks.genre import Architecture, build_network
-from auralise.weights.common import fill, ignore_biases, names_file, refusal
+from auralise.weights.common import fill, names_file, refusal
 
 FORMAT = "auralise-network/1"
 TRAIN_AGAIN = "Train the network again, or copy the file anew from where it was written."
@@ -114,14 +114,6 @@ def read_network(path: str | Path) -> tuple[nn.Sequential, Architecture, dict]:
         raise _not_an_architecture(metadata, error) from None
     fill(network, tensors, TRAIN_AGAIN)
     return network.eval(), architecture, facts
-
-
-def read_convolutional_part(path: str | Path, biases: bool = True) -> nn.Module:
-    """The convolutional part of a network of ours, as `read_weights` gives it."""
-    part = read_network(path)[0].get_submodule("convolutional")
-    if not biases:
-        ignore_biases(part)
-    return part
 
 
 def is_network(path: str | Path) -> bool:

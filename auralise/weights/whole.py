@@ -36,6 +36,7 @@ from auralise.weights.published import read_published
 from auralise.weights.reader import read_weights
 
 STFT_KEYS = ("sample_rate", "n_fft", "hop_length")
+KINDS = {list: "a list", dict: "a mapping", int: "an integer"}
 
 
 @dataclass(frozen=True)
@@ -333,7 +334,7 @@ def _stated(path: str | Path, facts: Mapping[str, str], key: str, kind: type) ->
         with naming(path):
             raise refusal(
                 f"its metadata give {key} as {facts[key][:60]!r}",
-                f"JSON: {'a list' if kind is list else 'a mapping' if kind is dict else 'a number'}",
+                f"JSON of {KINDS[kind]}",
                 "Write the metadata anew.",
             )
     return value

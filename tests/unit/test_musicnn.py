@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from auralise.choices import PUBLISHED
 from auralise.errors import AudioError, WeightsError
 from auralise.networks.musicnn import STFT, build_vgg
 from auralise.networks.prediction import predict_song
 from auralise.weights import published
 from auralise.weights.bundles import read_bundle
-from auralise.choices import PUBLISHED
 from auralise.weights.published import read_literal, read_published
 
 

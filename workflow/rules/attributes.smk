@@ -21,7 +21,7 @@ rule render_signals:
     params:
         *code_of("render_signals"),
         levels=LEVELS,
-        sample_rate=STFT["sample_rate"],
+        sample_rate=max(stft_of(network)["sample_rate"] for network in NETWORKS),
         duration=DURATION,
     message:
         "Render the model signals"
@@ -80,7 +80,7 @@ rule deconvolve_signals:
     params:
         *code_of("deconvolve_signals"),
         architecture=lambda w: architecture_of(w.network),
-        stft=STFT,
+        stft=lambda w: stft_of(w.network),
         duration=DURATION,
         deconvolution=DECONVNET,
     message:
@@ -109,7 +109,7 @@ rule correlate_attributes:
     params:
         *code_of("correlate_attributes"),
         architecture=lambda w: architecture_of(w.network),
-        stft=STFT,
+        stft=lambda w: stft_of(w.network),
         duration=DURATION,
         deconvolution=DECONVNET,
         compare=ATTRIBUTES["compare"],
@@ -137,7 +137,7 @@ rule correlate_inputs:
         runtime=30,
     params:
         *code_of("correlate_inputs"),
-        stft=STFT,
+        stft=stft_of(NETWORKS[0]),
         duration=DURATION,
         compare=ATTRIBUTES["compare"],
     message:
@@ -186,7 +186,7 @@ rule compare_networks:
         runtime=30,
     params:
         *code_of("compare_networks"),
-        controlled=CONTROLLED,
+        controls=CONTROLLED,
         songs=list(SONGS),
         layers=config["deconvolution"]["layers"],
         features=config["deconvolution"]["features"],
@@ -251,6 +251,7 @@ rule draw_features:
         runtime=10,
     params:
         *code_of("draw_features"),
+        control=lambda w: CONTROLLED.get(owner_of(w.network), UNTRAINED),
         compare=ATTRIBUTES["compare"],
     message:
         "Draw what each feature of {wildcards.network} keeps"

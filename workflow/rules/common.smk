@@ -11,11 +11,18 @@ from auralise.errors import AuraliseError
 from auralise.experiment.runs import forget_run, note_run, release_stale_locks
 from auralise.files import fingerprint_of
 from auralise.provenance import code_by_file
-from auralise.experiment.settings import complete_settings, refuse_repeated_keys
+from auralise.experiment.settings import (
+    complete_settings,
+    refuse_repeated_keys,
+    stft_settings,
+)
 from auralise.networks.names import (
     SVDNET,
     SVDNET_UNTRAINED,
     UNTRAINED,
+    controlled_by,
+    controls_variant,
+    is_given,
     name_network,
     seed_of,
     variant_of,
@@ -56,21 +63,38 @@ DECONVNET = {
 }
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
-TRAINED = [
-    name_network(variant, seed)
-    for variant in config["networks"]
-    for seed in config["seeds"]
+FIRST = next(iter(config["networks"]))
+# Networks whose weights are given, by name, and those trained here, by variant.
+GIVEN = [name for name, network in config["networks"].items() if is_given(network)]
+VARIANTS = [name for name in config["networks"] if name not in GIVEN]
+SEEDED = [
+    name_network(variant, seed) for variant in VARIANTS for seed in config["seeds"]
 ]
+# What is explained, in the order of the settings; all of it was trained, here or elsewhere.
+TRAINED = [
+    network
+    for name in config["networks"]
+    for network in (
+        [name] if name in GIVEN else [n for n in SEEDED if variant_of(n) == name]
+    )
+]
+# The first network has untrained controls of its architecture, and each one with given weights.
+CONTROLLED = {
+    name: controls_variant(name, FIRST) for name in dict.fromkeys([FIRST, *GIVEN])
+}
 CONTROLS = [
-    name_network(UNTRAINED, seed) for seed in range(config["controls"]["untrained"])
+    name_network(control, seed)
+    for control in CONTROLLED.values()
+    for seed in range(config["controls"]["untrained"])
 ]
 NETWORKS = TRAINED + CONTROLS
-# The untrained networks have the architecture of the first variant.
-CONTROLLED = [next(iter(config["networks"]))]
-ONE_OF_EACH = [
-    name_network(variant, config["seeds"][0]) for variant in config["networks"]
+# Whose classes are those of the data set: they are trained and evaluated here, or not trained.
+OURS = SEEDED + [
+    name for name in CONTROLS if variant_of(name) == UNTRAINED and FIRST in VARIANTS
 ]
-ONE_OF_EACH += CONTROLS[:1]
+UNTAUGHT = [name for name in CONTROLS if name not in OURS]
+ONE_OF_EACH = [name_network(variant, config["seeds"][0]) for variant in VARIANTS]
+ONE_OF_EACH += [*GIVEN, CONTROLS[0]]
 
 WHERE_TO_LOOK = f"""
 Look:     {R / 'figures'}
@@ -79,7 +103,7 @@ if "deconvolution" in config["methods"]:
     WHERE_TO_LOOK += f"""\
 Listen:   {R / 'listening/index.html'}    (open it in a browser)
 Sounds:   {R / 'auralisation'}
-Numbers:  {R / 'attributes/summary.csv'}, {R / 'networks/summary.csv'}
+Numbers:  {R / 'attributes/summary.csv'}, {R / ('networks/summary.csv' if OURS else 'networks')}
 Checks:   {R / 'checks.csv'}
 """
 if "inversion" in config["methods"]:
@@ -134,15 +158,43 @@ def version_of_clips():
     return version_of(path) if is_folder else None
 
 
+def owner_of(network):
+    """Name under ``networks`` of a network, or of the one that a control has the architecture of."""
+    if network in CONTROLS:
+        return controlled_by(network) or FIRST
+    return variant_of(network)
+
+
 def architecture_of(network):
-    """Settings of a network's architecture; a control has that of the first variant."""
-    variant, first = variant_of(network), next(iter(config["networks"]))
-    return config["networks"][first if variant == UNTRAINED else variant]
+    """Settings of a network: its architecture, or where its weights are given."""
+    owner = owner_of(network)
+    settings = config["networks"][owner]
+    return settings | {"stft": stft_of(network)} if owner in GIVEN else settings
+
+
+def stft_of(network):
+    """The transform that a network hears."""
+    return stft_settings(config, owner_of(network))
+
+
+def only(networks):
+    """A constraint of a wildcard that lets these networks pass, and may be empty."""
+    return "|".join(networks) or "(?!)"
+
+
+def files_of(network):
+    """What a network with given weights is read from."""
+    settings = config["networks"][owner_of(network)]
+    place = settings.get("module", "").rpartition(":")[0]
+    return [
+        *([settings["weights"]] if "weights" in settings else []),
+        *([place] if place.endswith(".py") else []),
+    ]
 
 
 def schedule_of(network):
     """Settings of a network's training; a control trains for no epoch, whatever they are."""
-    if network in CONTROLS:
+    if network not in SEEDED:
         return DEFAULTS["training"] | {"epochs": 0}
     return config["training"]
 

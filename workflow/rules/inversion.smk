@@ -9,8 +9,8 @@ def controls_of(classifier):
     """The untrained networks of the same architecture; a control itself has none."""
     if classifier in SVDNETS:
         return SVDNET_CONTROLS
-    is_controlled = classifier in TRAINED and variant_of(classifier) in CONTROLLED
-    return CONTROLS if is_controlled else []
+    is_controlled = classifier in SEEDED and variant_of(classifier) in CONTROLLED
+    return [name for name in CONTROLS if name in OURS] if is_controlled else []
 
 
 # Layers to invert, by classifier; SVDNet's, then those of the genre networks.
@@ -18,7 +18,7 @@ INVERTED = {}
 if "inversion" in config["methods"]:
     INVERTED = {name: config["inversion"]["svdnet_layers"] for name in SVDNETS}
     INVERTED |= {name: config["inversion"]["svdnet_layers"] for name in SVDNET_CONTROLS}
-    INVERTED |= {name: config["inversion"]["genre_layers"] for name in NETWORKS}
+    INVERTED |= {name: config["inversion"]["genre_layers"] for name in OURS}
     INVERTED = {name: layers for name, layers in INVERTED.items() if layers}
 
 KINDS = {

@@ -4,7 +4,7 @@ rule check_results:
         maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
-        evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
+        evaluations=expand(rules.evaluate_network.output[0], network=OURS),
         correlations=expand(rules.correlate_attributes.output[0], network=NETWORKS),
         summary=rules.summarise_correlation.output[0],
     output:
@@ -21,7 +21,7 @@ rule check_results:
     params:
         *code_of("check_results"),
         results=str(R),
-        networks=NETWORKS,
+        architectures={network: architecture_of(network) for network in NETWORKS},
         controls=CONTROLS,
         songs=list(SONGS),
         deconvolution=config["deconvolution"],
@@ -36,7 +36,8 @@ rule build_listening_page:
     input:
         maps=expand(rules.deconvolve_song.output[0], network=NETWORKS, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=NETWORKS, song=SONGS),
-        evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
+        evaluations=expand(rules.evaluate_network.output[0], network=OURS),
+        predictions=expand(rules.predict_songs.output[0], network=NETWORKS),
         correlations=expand(rules.correlate_attributes.output[0], network=NETWORKS),
     output:
         directory(R / "listening"),
