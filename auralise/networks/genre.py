@@ -256,15 +256,15 @@ def first_kernels(network: nn.Module) -> np.ndarray:
         It has no such convolution.
     """
     try:
-        layer = dict(network.get_submodule("convolutional.layer1").eval().named_children())
-        convolution = layer["convolution"]
-    except (AttributeError, KeyError):
-        layer = {}
-        convolution = next((m for m in network.modules() if isinstance(m, nn.Conv2d)), None)
-    if not isinstance(convolution, nn.Conv2d):
+        layer = list(network.get_submodule("convolutional.layer1").eval().children())
+    except AttributeError:
+        layer = []
+    found = next((of for of in network.modules() if isinstance(of, nn.Conv2d)), None)
+    if found is None:
         raise NetworkError("the network has no convolution of two dimensions to draw kernels of")
-    if list(layer)[1:2] == ["batch_norm"]:
-        convolution = fuse_conv_bn_eval(convolution, layer["batch_norm"])
+    convolution: nn.Conv2d = found
+    if layer[:1] == [found] and isinstance(norm := layer[1], nn.BatchNorm2d):
+        convolution = fuse_conv_bn_eval(convolution, norm)
     kernels = convolution.weight.detach().numpy()[:, 0]
     front_end = [module for module in network.modules() if isinstance(module, FrontEndStep)]
     return kernels.swapaxes(1, 2) if is_time_first(front_end) else kernels

@@ -50,7 +50,8 @@ def predict_songs(
     """
     import pandas as pd  # here, since it takes half a second
 
-    rows, failures = [], {}
+    rows: list[tuple[str, str, str]] = []
+    failures: dict[str, AuraliseError] = {}
     for song, path in songs.items():
         try:
             magnitude = np.abs(stft.analyse(read_audio(path, stft.sample_rate)))

@@ -130,6 +130,11 @@ def safetensors_facts(path: str | Path) -> dict[str, str]:
         return {}
 
 
+def stated_assumptions(path: str | Path) -> list[str]:
+    """What was assumed of a network when its file was made, in words."""
+    return list(json.loads(safetensors_facts(path).get("assumptions", "[]")))
+
+
 @names_file
 def read_safetensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """All tensors by name, and the metadata (empty if there is none).

@@ -242,6 +242,8 @@ def write_whole(path: str | Path, whole: WholeNetwork, **facts: object) -> None:
     stated: dict[str, object] = {"stft": stft, "n_bins": whole.stft.n_bins}
     if whole.classes:
         stated["classes"] = list(whole.classes)
+    if whole.assumptions:
+        stated["assumptions"] = list(whole.assumptions)
     if whole.n_frames:
         stated["n_frames"] = whole.n_frames
     metadata = {name: as_text(fact) for name, fact in (dict(whole.facts) | stated | facts).items()}
