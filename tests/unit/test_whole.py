@@ -2,7 +2,6 @@
 
 import json
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,26 +151,11 @@ class TestHeldAgainstEachOther:
         same = read_whole(described(given, "stating.safetensors", front_end=STEPS), STFT)
         assert len(same.convolutional) == 2
 
-    def test_facts_that_are_no_json(self, given, tmp_path):
-        save_file({"a": torch.ones(1)}, tmp_path / "bad.safetensors", {"front_end": "mel"})
-        with pytest.raises(WeightsError, match="bad.safetensors: .* give stft|front_end as 'mel'"):
-            read_whole(Description(tmp_path / "bad.safetensors", assume=True), STFT)
-
-    def test_a_keras_network_of_other_bins(self, tmp_path, capsys):
-        layers = keras.layers
-        model = keras.Sequential(
-            [keras.Input((128, 40, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2)]
-        )
-        model.save(tmp_path / "model.keras")
-        weights = ["--weights", str(tmp_path / "model.keras")]
-        assert main(["layers", *weights]) == 2
-        assert "takes 128 bands, and n_fft = 512 gives 257" in capsys.readouterr().err
-        (tmp_path / "mel.yaml").write_text("- mel: 96\n")
-        front_end = ["--front-end", str(tmp_path / "mel.yaml")]
-        assert main(["layers", *weights, *front_end]) == 2
-        assert "takes 128 bands, and its front end gives 96" in capsys.readouterr().err
-        (tmp_path / "mel.yaml").write_text("- mel: 128\n")
-        assert main(["layers", *weights, *front_end, "--n-fft", "2048", "--hop-length", "256"]) == 0
+    def test_facts_of_another_kind(self, tmp_path):
+        facts = {"stft": "8000"}
+        save_file({"a": torch.ones(1)}, tmp_path / "bad.safetensors", facts)
+        with pytest.raises(WeightsError, match="bad.safetensors: its metadata give stft as '8000'"):
+            read_whole(Description(tmp_path / "bad.safetensors"), STFT)
 
     def test_svdnet_without_its_front_end(self, tmp_path, capsys):
         from tests.unit.test_weights_svdnet import save, svdnet_arrays
