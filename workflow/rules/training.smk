@@ -21,6 +21,7 @@ rule train_network:
         schedule=lambda w: schedule_of(w.network),
         seed=lambda w: seed_of(w.network),
         checkpoints=lambda w: str(R / "networks" / w.network / "checkpoints"),
+        stft=STFT,
     message:
         "Train {wildcards.network}"
     script:
