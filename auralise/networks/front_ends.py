@@ -728,6 +728,7 @@ def undo(steps: Sequence[Mapping], values: np.ndarray) -> np.ndarray:
     """
     result = torch.from_numpy(np.ascontiguousarray(values, np.float32))
     for module in reversed(build_front_end(steps, Stft(), "the compression")):
+        assert isinstance(module, Pointwise)
         result = module.inverse(result)
     return result.numpy()
 
