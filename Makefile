@@ -17,7 +17,10 @@ export PYTHONDONTWRITEBYTECODE :=
 help:  ## Say what can be done
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-run: config .venv/run.stamp  ## Run the experiment (CONFIG=config/paper.yaml for another one)
+# A configuration that names one of musicnn's taggers needs their weights.
+MUSICNN := $(if $(CONFIG),$(shell grep -l 'published:.*musicnn/' "$(CONFIG)" 2>/dev/null))
+
+run: config .venv/run.stamp $(if $(MUSICNN),.venv/musicnn.stamp)  ## Run the experiment (CONFIG=config/paper.yaml for another one)
 	@echo "Running the experiment in $(or $(CONFIG),config/config.yaml) on $(CORES) cores."
 	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") \
 		--quiet host reason -- all show_results
@@ -70,11 +73,15 @@ clean:  ## Remove the virtual environment (results stay)
 	@$(PIP) --no-deps tinysoundfont==0.3.7
 	@touch $@
 
-.venv/test.stamp: .venv/run.stamp
+# Trained weights, of which nothing is run; what the package requires does not come along.
+.venv/musicnn.stamp: .venv/run.stamp musicnn.txt
+	@echo "Installing the weights of musicnn (29 MB)."
+	@$(PIP) --no-deps --require-hashes --requirement musicnn.txt
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp .venv/musicnn.stamp
 	@echo "Installing what the tests need."
 	@$(PIP) --editable '.[workflow,dev]'
-	@# Trained weights, of which nothing is run.
-	@$(PIP) --no-deps --require-hashes --requirement musicnn.txt
 	@# Oracles of the tests; their metadata ask for torchvision and an old numpy, neither needed.
 	@$(PIP) --no-deps captum==0.9.0 zennit==0.5.1
 	@# Beside the environment: in it, every snakemake call would look for a cluster first.

@@ -32,13 +32,19 @@ DECONVOLUTION = [
     rules.write_findings.output,
     rules.draw_attributes_as_in_2016.output if ATTRIBUTES["as_in_2016"] else [],
     expand(rules.draw_features.output, network=TRAINED),
-    expand(rules.draw_confusion.output.png, network=HEARD),
-    rules.draw_evaluations.output,
+    expand(rules.predict_songs.output, network=NETWORKS),
     rules.draw_kernels.output,
-    rules.summarise_evaluations.output,
-    expand(rules.draw_learning_curve.output.png, network=TRAINED),
     expand(rules.draw_sheets.output, network=HEARD, song=SONGS),
 ]
+if OURS:
+    DECONVOLUTION += [
+        expand(
+            rules.draw_confusion.output.png, network=[n for n in OURS if n in HEARD]
+        ),
+        rules.draw_evaluations.output,
+        rules.summarise_evaluations.output,
+        expand(rules.draw_learning_curve.output.png, network=SEEDED),
+    ]
 INVERSION = [
     rules.summarise_inversion.output,
     expand(rules.draw_errors.output, kind=KINDS),

@@ -1,8 +1,9 @@
 """Deconvolved maps → sound, by the original's spectrum (Choi 2015, code)."""
 
+import functools
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,7 +45,12 @@ class Auralisation:
 AS_IN_2015 = Auralisation("mask", "peak")
 
 
-def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") -> np.ndarray:
+Expand = Callable[[np.ndarray], np.ndarray]  # of compressed magnitudes, to magnitudes
+
+
+def masked_spectrum(
+    spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask", expand: Expand | None = None
+) -> np.ndarray:
     """Multiply the song's spectrum by the features' maps.
 
     Parameters
@@ -56,7 +62,9 @@ def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") 
     mode : {'mask', 'rectified', 'phase'}
         ``mask``: spectrum × D, as in 2015; a negative D turns the phase.
         ``rectified``: spectrum × max(D, 0).
-        ``phase``: max(D, 0) with the phase of the spectrum.
+        ``phase``: max(D, 0), expanded, with the phase of the spectrum.
+    expand : callable, optional
+        Takes back the compression of the magnitude that the network hears, if there is one.
 
     Returns
     -------
@@ -68,18 +76,24 @@ def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") 
     if mode == "rectified":
         return spectrum * positive
     if mode == "phase":
-        return np.exp(1j * np.angle(spectrum)).astype(np.complex64) * positive
+        magnitude = positive if expand is None else expand(positive)
+        return np.exp(1j * np.angle(spectrum)).astype(np.complex64) * magnitude
     raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
 
 
 def auralise(
-    spectrum: np.ndarray, maps: np.ndarray, stft: Stft, n_samples: int, mode: str = "mask"
+    spectrum: np.ndarray,
+    maps: np.ndarray,
+    stft: Stft,
+    n_samples: int,
+    mode: str = "mask",
+    expand: Expand | None = None,
 ) -> np.ndarray:
     """Turn the features' maps into sounds, at the scale of the maps.
 
     Parameters
     ----------
-    spectrum, maps, mode
+    spectrum, maps, mode, expand
         As `masked_spectrum`.
     stft : Stft
         The transform that made `spectrum`.
@@ -90,7 +104,7 @@ def auralise(
     -------
     ndarray, float32, shape (n_features, n_samples)
     """
-    return stft.synthesise(masked_spectrum(spectrum, maps, mode), n_samples)
+    return stft.synthesise(masked_spectrum(spectrum, maps, mode, expand), n_samples)
 
 
 def set_loudness(sounds: np.ndarray, original: np.ndarray, loudness: str = "peak") -> np.ndarray:
@@ -149,7 +163,10 @@ def _levels(sounds: np.ndarray) -> np.ndarray:
 
 
 def write_auralisations(
-    folder: str | Path, maps: Maps, auralisation: Auralisation = AS_IN_2015
+    folder: str | Path,
+    maps: Maps,
+    auralisation: Auralisation = AS_IN_2015,
+    undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
 ) -> None:
     """Write the song's excerpt and the sound of every feature as 16-bit WAV.
 
@@ -160,29 +177,38 @@ def write_auralisations(
         a silent file. ``auralisation.json`` records `auralisation` for `read_auralisation`.
     maps : Maps
     auralisation : Auralisation
+    undo : callable, optional
+        Takes back the compression that the maps name: `auralise.networks.front_ends.undo`. Only the
+        mode ``phase`` needs it.
 
     Raises
     ------
     SettingsError
-        With the mode ``phase``, the network does not hear the STFT's bins as they are.
+        With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
     """
     folder, mode, loudness = Path(folder), auralisation.mode, auralisation.loudness
-    if mode == "phase" and (maps.mask_scale != 1).any():
+    compression = maps.compression if mode == "phase" else []
+    if compression is None:
         raise SettingsError(
             f"mode: phase takes a map for a magnitude, but the maps of {maps.file.filename} went "
             "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
         )
+    expand = None
+    if compression:
+        if undo is None:
+            raise ValueError(f"mode phase takes {compression} back and needs undo")
+        expand = functools.partial(undo, compression)
     _tell_what_is_silent(maps)
     with whole_file(folder / RECORD) as path:
         path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
     if maps.frames_at_once < maps.n_frames:
-        return _write_block_by_block(folder, maps, mode, loudness)
+        return _write_block_by_block(folder, maps, mode, loudness, expand)
     rate = maps.stft.sample_rate
     spectrum = maps.spectrum
     original = maps.stft.synthesise(spectrum, maps.n_samples)
     write_audio(folder / "original.wav", original, rate)
     for layer in tracked(maps.layers, "auralise", unit="layer"):
-        sounds = auralise(spectrum, maps.masks(layer), maps.stft, maps.n_samples, mode)
+        sounds = auralise(spectrum, maps.masks(layer), maps.stft, maps.n_samples, mode, expand)
         sounds = set_loudness(sounds, original, loudness)
         for feature, samples in zip(maps.features(layer), sounds, strict=True):
             write_audio(folder / sound_name(layer, feature), samples, rate)
@@ -224,7 +250,9 @@ def _tell_what_is_silent(maps: Maps) -> None:
     )
 
 
-def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) -> None:
+def _write_block_by_block(
+    folder: Path, maps: Maps, mode: str, loudness: str, expand: Expand | None
+) -> None:
     """Like `write_auralisations`, holding one block of one layer's features in memory at a time.
 
     Everything is read twice, because a gain is known only at the end of the song.
@@ -242,7 +270,7 @@ def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) ->
             slice(first, first + FEATURES_AT_ONCE)
             for first in range(0, len(features), FEATURES_AT_ONCE)
         ]
-        measured = [_peaks_and_levels(maps, layer, rows, mode) for rows in batches]
+        measured = [_peaks_and_levels(maps, layer, rows, mode, expand) for rows in batches]
         peaks, levels = (np.concatenate(values) for values in zip(*measured, strict=True))
         gains = loudness_gains(peaks, levels, level, loudness)
         for rows in batches:
@@ -251,7 +279,7 @@ def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) ->
                     stack.enter_context(create_audio(folder / sound_name(layer, feature), rate))
                     for feature in features[rows]
                 ]
-                for sounds in _sound_blocks(maps, layer, rows, mode):
+                for sounds in _sound_blocks(maps, layer, rows, mode, expand):
                     scaled = (sounds * gains[rows, None]).astype(np.float32)
                     for file, samples in zip(files, scaled, strict=True):
                         file.write(samples)
@@ -268,19 +296,21 @@ def _original_blocks(maps: Maps) -> Iterator[np.ndarray]:
     return maps.stft.synthesise_blocks(spectra, maps.n_samples)
 
 
-def _sound_blocks(maps: Maps, layer: int, rows: slice, mode: str) -> Iterator[np.ndarray]:
+def _sound_blocks(
+    maps: Maps, layer: int, rows: slice, mode: str, expand: Expand | None
+) -> Iterator[np.ndarray]:
     spectra = (
-        masked_spectrum(maps.spectrum_of(frames), maps.masks(layer, rows, frames), mode)
+        masked_spectrum(maps.spectrum_of(frames), maps.masks(layer, rows, frames), mode, expand)
         for frames in _blocks(maps)
     )
     return maps.stft.synthesise_blocks(spectra, maps.n_samples)
 
 
 def _peaks_and_levels(
-    maps: Maps, layer: int, rows: slice, mode: str
+    maps: Maps, layer: int, rows: slice, mode: str, expand: Expand | None
 ) -> tuple[np.ndarray, np.ndarray]:
     peaks, energies = np.float32(0), np.float64(0)
-    for sounds in _sound_blocks(maps, layer, rows, mode):
+    for sounds in _sound_blocks(maps, layer, rows, mode, expand):
         peaks = np.maximum(peaks, np.abs(sounds).max(axis=-1))
         energies = energies + np.square(sounds, dtype=np.float64).sum(axis=-1)
     return np.asarray(peaks), np.sqrt(energies / maps.n_samples)

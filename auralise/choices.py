@@ -14,3 +14,8 @@ PHASES = ("original", "griffin_lim")  # of sounds of inversions
 # The transform and the excerpt of 2015 (Choi 2015, code).
 SAMPLE_RATE, N_FFT, HOP_LENGTH = 11025, 512, 256
 DURATION = 4.0  # s
+
+# Published networks: where the labels of their answers stand, and the transform that they hear.
+PUBLISHED = {"musicnn/MTT_vgg": "MTT_LABELS", "musicnn/MSD_vgg": "MSD_LABELS"}
+PUBLISHED_STFT = {"sample_rate": 16000, "n_fft": 512, "hop_length": 256}
+INSTALL_PUBLISHED = "pip install --no-deps musicnn==0.1.0"

@@ -93,6 +93,7 @@ def create_maps(
     origin: Origin,
     mask_scale: np.ndarray,
     frames_at_once: int | None = None,
+    compression: Sequence[Mapping] | None = (),
 ) -> Iterator[MapsWriter]:
     """A new file of maps, to be filled while the context is open.
 
@@ -111,6 +112,8 @@ def create_maps(
         magnitude itself.
     frames_at_once : int, optional
         Frames in a chunk; those of the whole song by default.
+    compression : sequence of mapping, or None
+        Of the magnitude, before the network; None where it hears what forgets the magnitude.
 
     Yields
     ------
@@ -130,6 +133,7 @@ def create_maps(
             n_fft=stft.n_fft,
             hop_length=stft.hop_length,
             n_samples=n_samples,
+            compression=json.dumps(None if compression is None else list(compression)),
         )
         frequency = _scale(file, "frequency", stft.frequencies, "Hz")
         time = _scale(file, "time", stft.times(n_frames), "s")
@@ -251,6 +255,11 @@ class Maps:
                 f"{self.file.filename}: the maps of layer {layer} are damaged ({error}); "
                 "delete the file and run again"
             ) from None
+
+    @property
+    def compression(self) -> list[dict] | None:
+        """Steps of the pointwise compression that the network hears; None if it hears another."""
+        return json.loads(self.file.attrs.get("compression", "null"))
 
     @property
     def mask_scale(self) -> np.ndarray:

@@ -162,7 +162,7 @@ def verdicts_of_untrained_networks(bench: Bench) -> Iterator[Row]:
     n_held, n_verdicts = 0, 0
     for number in tqdm(range(bench.n_draws), "untrained against untrained"):
         drawn, _ = bench.drawn(number)
-        verdicts = compare_with_controls(drawn, ["called_trained"])["verdict"]
+        verdicts = compare_with_controls(drawn, {"called_trained": UNTRAINED})["verdict"]
         found = int(verdicts.isin([HIGHER, LOWER]).sum())
         n_held, n_verdicts = n_held + (found > 0), n_verdicts + found
     most = round(0.09 * bench.n_draws)
@@ -186,7 +186,9 @@ def verdicts_of_a_planted_shift(bench: Bench) -> Iterator[Row]:
         planted = (drawn["layer"] == layer) & (drawn["attribute"] == attribute)
         planted &= ~drawn["network"].str.startswith(UNTRAINED)
         drawn.loc[planted, "s"] += sign * SHIFT * spread[key]
-        rows = compare_with_controls(drawn, ["called_trained"]).set_index(["layer", "attribute"])
+        rows = compare_with_controls(drawn, {"called_trained": UNTRAINED}).set_index(
+            ["layer", "attribute"]
+        )
         n_found += rows.loc[key, "verdict"] == (HIGHER if sign > 0 else LOWER)
         n_others += int(rows.drop(index=[key])["verdict"].isin([HIGHER, LOWER]).any())
     least = round(0.8 * bench.n_draws)

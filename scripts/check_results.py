@@ -12,7 +12,7 @@ with job(snakemake):
     params = snakemake.params
     checks = check_results(
         Path(params.results),
-        params.networks,
+        params.architectures,
         params.heard,
         params.controls,
         params.songs,

@@ -7,5 +7,5 @@ from auralise.files import read_table, write_table
 
 with job(snakemake):
     summary = read_table(snakemake.input[0])
-    comparison = compare_with_controls(summary, snakemake.params.controlled)
+    comparison = compare_with_controls(summary, snakemake.params.controls)
     write_table(snakemake.output[0], comparison)

@@ -7,6 +7,7 @@ from auralise.explainers.making import read_explainer
 from auralise.explainers.writing import choose_features, write_maps
 from auralise.files import sha256_of_file
 from auralise.maps import Origin
+from auralise.weights.own import stated_assumptions
 
 with job(snakemake):
     prepare_torch(snakemake)
@@ -22,6 +23,7 @@ with job(snakemake):
         "duration": params.duration,
         "excerpt_start": params.excerpt_start,
         "deconvolution": how,
+        "assumptions": [*stated_assumptions(weights), *explainer.assumptions],
     }
     wildcards = snakemake.wildcards
     write_maps(

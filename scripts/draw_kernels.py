@@ -2,12 +2,16 @@
 
 from _job import job
 
+from auralise.audio import Stft
 from auralise.figures.networks import draw_kernels
 from auralise.figures.style import save_figure
 from auralise.networks.genre import first_kernels
-from auralise.weights.own import read_network
+from auralise.weights.expected import read_expected_whole
 
 with job(snakemake):
-    networks = zip(snakemake.params.networks, snakemake.input, strict=True)
-    kernels = {name: first_kernels(read_network(path)[0]) for name, path in networks}
+    params, kernels = snakemake.params, {}
+    for name, path in zip(params.networks, snakemake.input, strict=True):
+        stft = Stft(**params.stfts[name])
+        network = read_expected_whole(path, params.architectures[name], stft).network
+        kernels[name] = first_kernels(network)
     save_figure(draw_kernels(kernels), *snakemake.output)

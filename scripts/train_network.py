@@ -42,5 +42,6 @@ with job(snakemake):
         classes=list(segments.classes),
         seed=snakemake.params.seed,
         threads=snakemake.threads,
+        stft=snakemake.params.stft,
     )
     shutil.rmtree(snakemake.params.checkpoints, ignore_errors=True)

@@ -7,13 +7,13 @@ changes, and r_all when everything changes. s is 1 where a change of the attribu
 changed, and 0 where it changes as much as everything does.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from auralise.attributes.correlation import COLUMNS
-from auralise.networks.names import INPUT, PERMUTED, UNTRAINED, variant_of
+from auralise.networks.names import INPUT, PERMUTED, is_control, variant_of
 from auralise.statistics import interval, judge, resample
 
 HIGHEST_ALL = 0.9  # r_all above which nothing is left that an attribute could change
@@ -104,16 +104,16 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*names, "share_of_pairs", "mean_complete", "n_complete"])
 
 
-def compare_with_controls(summary: pd.DataFrame, controlled: Sequence[str]) -> pd.DataFrame:
+def compare_with_controls(summary: pd.DataFrame, controls: Mapping[str, str]) -> pd.DataFrame:
     """Hold s of the trained networks of each variant against that of the untrained ones.
 
     Parameters
     ----------
     summary : DataFrame
         As `summarise_correlation` returns it, of all networks.
-    controlled : sequence of str
-        Variants whose architecture the untrained networks have. Of the others no more is known
-        than their own s.
+    controls : mapping of str to str
+        The variant of the untrained networks of a variant's architecture, such as ``untrained``
+        for ``square``. Of variants without any no more is known than their own s.
 
     Returns
     -------
@@ -128,14 +128,15 @@ def compare_with_controls(summary: pd.DataFrame, controlled: Sequence[str]) -> p
     """
     variants = summary["network"].map(variant_of)
     rows = []
-    for variant in dict.fromkeys(variants[~variants.isin([UNTRAINED, PERMUTED, INPUT])]):
-        controls = summary[(variants == UNTRAINED) & (variant in controlled)]
+    judged = ~variants.isin([PERMUTED, INPUT]) & ~variants.map(is_control)
+    for variant in dict.fromkeys(variants[judged]):
+        untrained = summary[variants == controls.get(variant)]
         keys, samples = [], []
         for key, group in summary[variants == variant].groupby(["layer", "attribute"], sort=False):
             layer, attribute = key
-            same = (controls["layer"] == layer) & (controls["attribute"] == attribute)
+            same = (untrained["layer"] == layer) & (untrained["attribute"] == attribute)
             keys.append(key)
-            samples.append((_known(group["s"]), _known(controls.loc[same, "s"])))
+            samples.append((_known(group["s"]), _known(untrained.loc[same, "s"])))
         for key, (s, s_untrained), found in zip(keys, samples, judge(samples), strict=True):
             means = _mean(s), _mean(s_untrained)
             rows.append((variant, *key, *means, found.p, found.q, found.words, found.n_needed))

@@ -1,12 +1,12 @@
 """The attribute experiment in words: what was found, with which numbers, and how sure it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from auralise.networks.names import INPUT, PERMUTED, UNTRAINED
+from auralise.networks.names import INPUT, PERMUTED, UNTRAINED, is_control
 from auralise.statistics import ALPHA, HIGHER, LOWER, NOT_DISTINGUISHABLE, UNKNOWN
 
 REPRESENTED = {
@@ -72,7 +72,9 @@ def _describe_networks(variants: pd.DataFrame) -> str:
     kinds = {UNTRAINED: "untrained", PERMUTED: "trained on permuted labels"}
     for variant, rows in variants[variants["variant"] != INPUT].groupby("variant", sort=False):
         n = int(rows["n_networks"].iloc[0])
-        what = kinds.get(str(variant), f"'{variant}', trained")
+        what = kinds.get(str(variant))
+        if what is None:
+            what = f"'{variant}'" if is_control(str(variant)) else f"'{variant}', trained"
         live = rows.groupby("layer")["n_live"].agg(["min", "max"])
         spans = [
             f"{low}" if low == high else f"{low}–{high}"
@@ -195,8 +197,9 @@ def _found(comparison: pd.DataFrame, variants: pd.DataFrame) -> Iterator[str]:
             text += f" The input itself correlates with {_both(of_input.iloc[0])}."
         ends = [_both(means.loc[(variant, layer, attribute)]) for layer in (first, last)]
         text += f" The features' mean is {ends[0]} in layer {first} and {ends[1]} in layer {last}"
-        if (UNTRAINED, first, attribute) in means.index and rows["s_untrained"].notna().any():
-            ends = [_both(means.loc[(UNTRAINED, layer, attribute)]) for layer in (first, last)]
+        control = _control_of(variant, means.index.get_level_values("variant"))
+        if (control, first, attribute) in means.index and rows["s_untrained"].notna().any():
+            ends = [_both(means.loc[(control, layer, attribute)]) for layer in (first, last)]
             text += f"; untrained, {ends[0]} and {ends[1]}"
         has_s = rows["s"].notna()
         sentences = [
@@ -221,6 +224,12 @@ def _found(comparison: pd.DataFrame, variants: pd.DataFrame) -> Iterator[str]:
                 f"{attribute}, no feature is live, or r_all is above .9"
             )
         yield f"{text}. {_sentence('; '.join(sentences))}."
+
+
+def _control_of(variant: str, variants: Iterable[str]) -> str:
+    """The variant of a variant's untrained networks: its own, or the first network's."""
+    own = f"{variant}-{UNTRAINED}"
+    return own if own in variants else UNTRAINED
 
 
 def _both(row: pd.Series) -> str:
@@ -263,8 +272,9 @@ def _sureness(
 def _pairs_left_out(variants: pd.DataFrame) -> str:
     """On how many pairs the means rest, and what they were of features that have them all."""
     shown = variants[(variants["variant"] != INPUT) & (variants["n_live"] > 0)]
-    untrained = shown[shown["variant"] == UNTRAINED]
-    trained = shown[~shown["variant"].isin([UNTRAINED, PERMUTED])]
+    of_controls = shown["variant"].map(is_control)
+    untrained = shown[of_controls]
+    trained = shown[~of_controls & (shown["variant"] != PERMUTED)]
 
     def span(rows: pd.DataFrame) -> str:
         return f"{rows['share_of_pairs'].min():.0%} to {rows['share_of_pairs'].max():.0%}"
@@ -298,7 +308,11 @@ def _describe_test(comparison: pd.DataFrame, variants: pd.DataFrame) -> str:
     for variant, rows in comparison.groupby("variant", sort=False):
         tests = rows[rows["s"].notna()]
         n = int(counts[variant])
-        m = int(counts.get(UNTRAINED, 0)) if rows["s_untrained"].notna().any() else 0
+        m = (
+            int(counts.get(_control_of(variant, counts.index), 0))
+            if rows["s_untrained"].notna().any()
+            else 0
+        )
         text = f"{variant}: {n} trained against {m} untrained, {len(tests)} tests"
         if len(tests) and (tests["verdict"] == UNKNOWN).all():
             needed = int(tests["n_networks_needed"].max())

@@ -10,15 +10,18 @@ activations : the feature maps' mean over frequency, one value per pooled frame:
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from auralise.attributes.designs import Magnitudes
 from auralise.auralisation import masked_spectrum
+from auralise.errors import SettingsError
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps, scale_maps
+from auralise.networks.front_ends import undo
 from auralise.progress import tracked
 
 DECONVOLVED = ("auralised", "maps")
@@ -65,7 +68,10 @@ class Computed:
             for layer, maps in self.explainer.deconvolve_all(magnitude, features, features):
                 if self.compare == "auralised":
                     maps = scale_maps(maps, self.explainer.mask_scale(len(magnitude)))
-                yield layer, _heard(magnitude, maps, self.compare, self.mode)
+                yield (
+                    layer,
+                    _heard(magnitude, maps, self.compare, self.mode, self.explainer.compression),
+                )
         else:
             found = self.explainer.feature_maps(magnitude)
             for layer, chosen in features.items():
@@ -115,7 +121,7 @@ class Stored:
                 read = file.masks if self.compare == "auralised" else file.deconvolved
                 maps = read(layer, slice(first, last + 1))
                 maps = maps[[feature - first for feature in chosen]]
-                yield layer, _heard(magnitude, maps, self.compare, self.mode)
+                yield layer, _heard(magnitude, maps, self.compare, self.mode, file.compression)
 
 
 @dataclass(frozen=True)
@@ -157,9 +163,23 @@ class Inputs:
         yield 0, seen.mean(axis=1) if self.compare == "activations" else seen
 
 
-def _heard(magnitude: np.ndarray, maps: np.ndarray, compare: str, mode: str) -> np.ndarray:
+def _heard(
+    magnitude: np.ndarray,
+    maps: np.ndarray,
+    compare: str,
+    mode: str,
+    compression: Sequence[Mapping] | None,
+) -> np.ndarray:
     """Maps, or the magnitudes of the spectra that they make of a sound of that magnitude."""
-    return maps if compare == "maps" else np.abs(masked_spectrum(magnitude, maps, mode))
+    if compare == "maps":
+        return maps
+    if mode == "phase" and compression is None:
+        raise SettingsError(
+            "auralisation.mode = phase: takes maps for magnitudes, which mel bands or a "
+            "normalisation before a network forget; choose mask or rectified"
+        )
+    expand = partial(undo, compression) if compression else None
+    return np.abs(masked_spectrum(magnitude, maps, mode, expand))
 
 
 def deconvolve_signals(

@@ -1,7 +1,6 @@
 """The options that choose a network, shared by several commands."""
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +9,10 @@ from auralise.cli.arguments import count, rate
 from auralise.errors import SettingsError
 
 if TYPE_CHECKING:
-    from torch import nn
+    from auralise.weights.whole import WholeNetwork
 
-    from auralise.audio import Stft
+# Where neither an option nor the weights file says otherwise.
+DEFAULTS = {"sample_rate": SAMPLE_RATE, "n_fft": N_FFT, "hop_length": HOP_LENGTH}
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
@@ -56,39 +56,7 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-@dataclass(frozen=True)
-class AskedNetwork:
-    """The network that the options name.
-
-    Attributes
-    ----------
-    name : str
-    weights : Path
-        The file that holds the tensors.
-    network : torch.nn.Module
-        From the magnitude of the STFT on.
-    convolutional : torch.nn.Module
-        What is explained of it.
-    stft : Stft
-    classes : tuple of str
-        Of its answers; empty where they have no names.
-    n_frames : int, optional
-        Of one answer; None for a network that takes any length.
-    assumptions : tuple of str
-        What was taken for granted when the file was read, in words.
-    """
-
-    name: str
-    weights: Path
-    network: "nn.Module"
-    convolutional: "nn.Module"
-    stft: "Stft"
-    classes: tuple[str, ...] = ()
-    n_frames: int | None = None
-    assumptions: tuple[str, ...] = ()
-
-
-def read_asked_network(options: argparse.Namespace) -> AskedNetwork:
+def read_asked_network(options: argparse.Namespace) -> "WholeNetwork":
     """Read the network that the options name, with its front end.
 
     Raises
@@ -100,78 +68,26 @@ def read_asked_network(options: argparse.Namespace) -> AskedNetwork:
     """
     if (options.weights is None) == (options.network is None):
         raise SettingsError("give the network: either --weights FILE or --network NAME")
-    return _published(options) if options.network else _of_the_user(options)
-
-
-def _published(options: argparse.Namespace) -> AskedNetwork:
-    from auralise.weights.common import ignore_biases
-    from auralise.weights.published import read_published
-
-    for name in ("module", "front_end", "sample_rate", "n_fft", "hop_length"):
-        if getattr(options, name) is not None:
-            raise SettingsError(
-                f"--{name.replace('_', '-')}: {options.network} has its own; leave the option out"
-            )
-    found = read_published(options.network)
-    convolutional = found.network.get_submodule("convolutional")
-    if not options.biases:
-        ignore_biases(convolutional)
-    return AskedNetwork(
-        found.name.replace("/", "-"),
-        found.weights,
-        found.network,
-        convolutional,
-        found.stft,
-        found.classes,
-        found.n_frames,
-    )
-
-
-def _of_the_user(options: argparse.Namespace) -> AskedNetwork:
-    from torch import nn
 
     from auralise.audio import Stft
-    from auralise.networks.front_ends import build_front_end, read_front_end
-    from auralise.weights.common import Assumed
-    from auralise.weights.modules import build_module
-    from auralise.weights.own import is_network, read_network
-    from auralise.weights.reader import read_weights
+    from auralise.networks.front_ends import read_front_end
+    from auralise.weights.whole import Description, declared_stft, read_whole
 
-    stft = Stft(
-        options.sample_rate or SAMPLE_RATE,
-        options.n_fft or N_FFT,
-        options.hop_length or HOP_LENGTH,
-    )
-    module = build_module(options.module) if options.module else None
-    convolutional = read_weights(options.weights, options.biases, module)
-    assumptions: tuple[str, ...] = ()
-    if isinstance(convolutional, Assumed):
-        assumptions = (convolutional.assumption,)
-        if not options.assume:
-            raise SettingsError(
-                f"{options.weights} holds no architecture; give the class that its tensors belong "
-                "to with --module, or --assume if it is a network as in 2015 (in every layer "
-                "convolution 'same', ReLU, max-pooling 2×2)"
-            )
-    whole, classes, n_frames = convolutional, (), None
-    if module is None and is_network(options.weights):
-        whole, _, facts = read_network(options.weights)
-        classes, n_frames = tuple(facts["classes"]), facts["n_frames"]
-        if facts["n_bins"] != stft.n_bins:
-            raise SettingsError(
-                f"{options.weights}: the network takes {facts['n_bins']} bins, and n_fft = "
-                f"{stft.n_fft} gives {stft.n_bins}; set --n-fft {2 * (facts['n_bins'] - 1)}"
-            )
-    if options.front_end is not None:
-        front_end = build_front_end(read_front_end(options.front_end), stft, options.front_end)
-        convolutional, whole = (nn.Sequential(front_end, part) for part in (convolutional, whole))
-    return AskedNetwork(
-        options.weights.stem,
+    if options.network:
+        for name in ("module", "front_end", *DEFAULTS):
+            if getattr(options, name) is not None:
+                raise SettingsError(
+                    f"--{name.replace('_', '-')}: {options.network} has its own; leave the option "
+                    "out"
+                )
+        return read_whole(Description(published=options.network), Stft(), options.biases)
+    asked = {name: getattr(options, name) for name in DEFAULTS if getattr(options, name)}
+    described = Description(
         options.weights,
-        whole,
-        convolutional,
-        stft,
-        classes,
-        n_frames,
-        assumptions,
+        module=options.module,
+        front_end=None if options.front_end is None else read_front_end(options.front_end),
+        assume=options.assume,
+        source=str(options.front_end or "front end"),
     )
+    stft = Stft(**DEFAULTS | declared_stft(options.weights) | asked)
+    return read_whole(described, stft, options.biases)

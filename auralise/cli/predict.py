@@ -7,7 +7,6 @@ from pathlib import Path
 
 from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, count, name_songs
 from auralise.cli.networks import add_network_options, read_asked_network
-from auralise.errors import AudioError, NetworkError
 
 DESCRIPTION = """\
 Print what a network answers for your songs, as CSV: song,class,probability.
@@ -56,30 +55,22 @@ def run(options: argparse.Namespace) -> int:
     """Print the answers for all songs."""
     songs = name_songs(options.songs)
 
-    import numpy as np
-
-    from auralise.audio import read_audio
-    from auralise.files import printable
-    from auralise.networks.prediction import predict_song
+    from auralise.networks.prediction import predict_songs
 
     asked = read_asked_network(options)
+    for assumption in asked.assumptions:
+        print(f"assumed: {assumption}", file=sys.stderr)
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(("song", "class", "probability"))
     n_failed = 0
     for song, path in songs.items():
-        try:
-            samples = read_audio(path, asked.stft.sample_rate)
-            magnitude = np.abs(asked.stft.analyse(samples))
-            answer = predict_song(asked.network, magnitude, asked.n_frames)
-        except (AudioError, NetworkError) as error:
-            where = "" if printable(path) in str(error) else f"{printable(path)}: "
-            print(f"auralise: error: {where}{error}", file=sys.stderr)
+        answers, failures = predict_songs(
+            asked.network, {song: path}, asked.stft, asked.classes, asked.n_frames, options.top
+        )
+        table.writerows(answers.itertuples(index=False))
+        for error in failures.values():
+            print(f"auralise: error: {error}", file=sys.stderr)
             n_failed += 1
-            continue
-        for index in np.argsort(-answer, kind="stable")[: options.top]:
-            table.writerow(
-                (song, (asked.classes or range(len(answer)))[index], f"{answer[index]:.4f}")
-            )
     if n_failed == 0:
         return DONE
     return SOME_FAILED if n_failed < len(songs) else FAILED

@@ -47,7 +47,13 @@ from auralise.deconvnet.steps import (
 )
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
-from auralise.networks.front_ends import FrontEndStep, check_bins, is_time_first, mask_scale
+from auralise.networks.front_ends import (
+    FrontEndStep,
+    check_bins,
+    compression_of,
+    is_time_first,
+    mask_scale,
+)
 
 
 @contextmanager
@@ -231,6 +237,11 @@ class Deconvnet:
                 values = module(values)
             seen = values[0, 0].cpu().numpy()
         return seen.T if self.time_first else seen
+
+    @property
+    def compression(self) -> list[dict] | None:
+        """As `auralise.networks.front_ends.compression_of`, of what the network hears first."""
+        return compression_of(self._front_end)
 
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
         """Feature maps of every layer, after its pooling.

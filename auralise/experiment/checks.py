@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from auralise.errors import AuraliseError
-from auralise.explainers.making import explainer_of
+from auralise.explainers.making import read_explainer
 from auralise.explainers.protocol import Explainer
 from auralise.files import read_table
 from auralise.maps import Maps, open_maps
-from auralise.weights.own import read_convolutional_part
 
 N_RECOMPUTED = 3  # features of each song whose maps are made again
 # Of a map's norm. Another batch size rounds otherwise; in bfloat16, sums may nearly cancel.
@@ -24,7 +23,7 @@ class CheckError(AuraliseError):
 
 def check_results(
     results: Path,
-    networks: Sequence[str],
+    networks: Mapping[str, Mapping],
     heard: Sequence[str],
     controls: Sequence[str],
     songs: Sequence[str],
@@ -38,7 +37,9 @@ def check_results(
     ----------
     results : Path
         The experiment's folder.
-    networks, heard, controls, songs : sequence of str
+    networks : mapping of str to mapping
+        What has to be there, and the settings of each, as `read_explainer` takes them.
+    heard, controls, songs : sequence of str
         What has to be there; of `networks`, there are maps and sounds of those `heard`, and
         `controls` are untrained.
     deconvolution : mapping
@@ -55,10 +56,9 @@ def check_results(
     """
     rows = [_check_control(results, controls), _check_splits(results / "clips.csv")]
     rng, tolerance = np.random.default_rng(seed), TOLERANCES[deconvolution["precision"]]
-    for network in networks:
+    for network, settings in networks.items():
         path = results / "networks" / network / "weights.safetensors"
-        part = read_convolutional_part(path, deconvolution["biases"])
-        explainer = explainer_of(part, deconvolution["device"])
+        explainer = read_explainer(path, settings, {**deconvolution, "precision": "float32"})
         for song in songs if network in heard else ():
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
@@ -67,7 +67,7 @@ def check_results(
                 rows += _check_definition(maps, explainer, rng, tolerance, subject)
         table = results / "attributes" / network / "correlation.csv"
         rows.append(_check_correlation(table, explainer, n_correlated))
-    rows.append(_check_summary(results / "attributes/summary.csv", networks))
+    rows.append(_check_summary(results / "attributes/summary.csv", list(networks)))
     return pd.DataFrame(rows, columns=["check", "subject", "passed", "found", "expected"])
 
 

@@ -1,14 +1,18 @@
 """Settings valid alone but incompatible together, and paths that do not exist."""
 
+import importlib.util
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from auralise.audio import Stft
+from auralise.choices import INSTALL_PUBLISHED, PUBLISHED
 from auralise.datasets.archives import is_url
 from auralise.errors import SettingsError
-from auralise.experiment.settings import refuse, shown
-from auralise.networks.names import SVDNET, SVDNET_UNTRAINED
+from auralise.experiment.settings import refuse, shown, stft_settings
+from auralise.networks.names import SVDNET, SVDNET_UNTRAINED, is_given
+
+KNOWN = list(PUBLISHED)  # networks
 
 
 def refuse_contradictions(settings: Mapping, results: Path) -> None:
@@ -29,7 +33,7 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
         One line per contradiction: the key, the value and what was expected.
     """
     lines = [*_of_segments(settings), *_of_variants(settings), *_of_crops(settings)]
-    lines += _of_results(results)
+    lines += [*_of_given(settings, results), *_of_results(results)]
     of_method = {"deconvolution": _of_deconvolution, "inversion": _of_inversion}
     for method in settings["methods"]:
         lines += of_method[method](settings, results)
@@ -47,7 +51,7 @@ def _of_segments(settings: Mapping) -> Iterator[str]:
         yield f"  {error}"
         return
     n_bins, n_frames = stft.n_bins, stft.n_frames(stft.n_samples(duration))
-    for name, variant in settings["networks"].items():
+    for name, variant in _trained(settings):
         if min(n_bins, n_frames) < 2 ** variant["layers"]:
             yield (
                 f"  networks.{name}.layers = {variant['layers']}: segments of {n_bins} bins × "
@@ -55,8 +59,41 @@ def _of_segments(settings: Mapping) -> Iterator[str]:
             )
 
 
+def _trained(settings: Mapping) -> list[tuple[str, Mapping]]:
+    """The networks that are trained here, with their settings."""
+    return [(name, of) for name, of in settings["networks"].items() if not is_given(of)]
+
+
+def _of_given(settings: Mapping, results: Path) -> Iterator[str]:
+    for name, network in settings["networks"].items():
+        if not is_given(network):
+            continue
+        key = f"networks.{name}"
+        if ("weights" in network) == ("published" in network):
+            yield f"  {key}: expected either weights, a file, or published, such as {KNOWN[0]}"
+            continue
+        if "published" in network:
+            if own := [of for of in ("module", "front_end", "stft", "classes") if of in network]:
+                yield f"  {key}.{own[0]}: {network['published']} has its own; leave it out"
+            package = network["published"].partition("/")[0]
+            if importlib.util.find_spec(package) is None:
+                yield (
+                    f"  {key}.published = {network['published']}: the package '{package}' is not "
+                    f"installed; expected it, without what it requires: {INSTALL_PUBLISHED}"
+                )
+        else:
+            yield from _missing(f"{key}.weights", network["weights"], "a file of weights", False)
+        place = network.get("module", "").rpartition(":")[0]
+        if place.endswith(".py"):
+            yield from _missing(f"{key}.module", place, "the file of the class", False)
+        try:
+            Stft(**stft_settings(settings, name))
+        except SettingsError as error:
+            yield f"  {key}: {error}"
+
+
 def _of_variants(settings: Mapping) -> Iterator[str]:
-    for name, variant in settings["networks"].items():
+    for name, variant in _trained(settings):
         for key in ("features", "dropout"):
             values = variant[key]
             if isinstance(values, list) and len(values) != variant["layers"]:
@@ -69,7 +106,7 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
 
 def _of_crops(settings: Mapping) -> Iterator[str]:
     crop = settings["training"]["augmentation"]["crop"]
-    for name, variant in settings["networks"].items():
+    for name, variant in _trained(settings):
         if crop and variant["over_time"] != "max":
             yield (
                 f"  training.augmentation.crop = {crop}: {name} takes whole segments only; "
@@ -101,7 +138,7 @@ def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:
 
 def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
     chosen, attributes = settings["deconvolution"], settings["attributes"]
-    for name, variant in settings["networks"].items():
+    for name, variant in _trained(settings):
         n_layers, features = variant["layers"], variant["features"]
         layers = chosen["layers"] or range(1, n_layers + 1)
         if beyond := [layer for layer in layers if layer > n_layers]:
@@ -148,7 +185,7 @@ def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
             "  inversion.svdnet_layers, inversion.genre_layers = []: expected a layer in one of "
             "them, or 'methods' without inversion"
         )
-    for name, variant in settings["networks"].items():
+    for name, variant in _trained(settings):
         if name in (SVDNET, SVDNET_UNTRAINED):
             yield f"  networks.{name}: the name of an inverted network; expected another one"
         known = [f"layer{number + 1}" for number in range(variant["layers"])]

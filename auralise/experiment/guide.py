@@ -42,16 +42,24 @@ def settings_table(schema: Mapping, section: str) -> str:
     schema : mapping
     section : str
         Such as ``training.augmentation``; empty for the settings that stand alone. Of
-        ``networks``, the settings of a variant.
+        ``networks``, the settings of a variant that is trained; of ``networks.given``, those of one
+        whose weights are given.
     """
     rules = schema
-    for name in filter(None, section.split(".")):
+    for name in filter(None, section.removesuffix(".given").split(".")):
         rules = rules["properties"][name]
-    rules = rules.get("properties") or rules["additionalProperties"]["properties"]
+    if "properties" not in rules:
+        rules = rules["additionalProperties"]["then" if section.endswith(".given") else "else"]
+    rules = rules["properties"]
     rows = [
-        (f"`{name}`", f"`{_as_yaml(rule['default'])}`", describe(rule), rule["description"])
+        (
+            f"`{name}`",
+            f"`{_as_yaml(rule['default'])}`" if "default" in rule else "",
+            describe(rule),
+            rule["description"],
+        )
         for name, rule in rules.items()
-        if rule.get("type") != "object"
+        if rule.get("type") != "object" or "default" not in rule
     ]
     lines = [HEAD, ("---",) * len(HEAD), *rows]
     return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)

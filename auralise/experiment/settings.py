@@ -12,6 +12,7 @@ import jsonschema
 import yaml
 
 from auralise.attributes.signals import FACTORS
+from auralise.choices import PUBLISHED_STFT
 from auralise.errors import SettingsError
 
 MERGE = "tag:yaml.org,2002:merge"  # `<<`, which may stand twice
@@ -95,6 +96,27 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
         if dataset[name] is None:
             dataset[name] = copy.deepcopy(rule.get("default_by_name", {}).get(dataset["name"]))
     return complete
+
+
+def stft_settings(settings: Mapping, name: str) -> dict[str, int]:
+    """The transform of a network: its own, as far as its settings or its publisher name one.
+
+    Parameters
+    ----------
+    settings : mapping
+        As `complete_settings` returns them.
+    name : str
+        Of the network, under ``networks``.
+
+    Returns
+    -------
+    dict
+        ``sample_rate``, ``n_fft`` and ``hop_length``.
+    """
+    network = settings["networks"][name]
+    common = {key: value for key, value in settings["stft"].items() if key != "duration"}
+    own = PUBLISHED_STFT if network.get("published") else network.get("stft") or {}
+    return common | own
 
 
 def refuse_repeated_keys(path: str | Path) -> None:
@@ -210,6 +232,8 @@ def _repeated_here(mapping: yaml.MappingNode, path: Path) -> Iterator[str]:
 def _filled(value: Any, rules: Mapping) -> Any:
     if not isinstance(value, dict):
         return _as_text(value) if _takes_text_only(rules) else value
+    if "if" in rules:
+        rules = rules["then" if VALIDATOR(rules["if"]).is_valid(value) else "else"]
     for name, rule in rules.get("properties", {}).items():
         # A section with nothing behind its name, or only comments, has its defaults.
         empty = rule.get("type") == "object" and value.get(name) is None

@@ -6,11 +6,14 @@ from typing import Any
 
 from torch import nn
 
+from auralise.audio import Stft
+from auralise.choices import DURATION
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import SettingsError
 from auralise.explainers.protocol import Explainer
 from auralise.networks.genre import Architecture
-from auralise.weights.expected import read_expected_network
+from auralise.networks.names import is_given
+from auralise.weights.expected import read_expected_network, read_expected_whole
 
 # Each is called as `Deconvnet` is.
 METHODS: dict[str, Callable[..., Explainer]] = {"deconvnet": Deconvnet}
@@ -55,9 +58,12 @@ def read_explainer(
     Parameters
     ----------
     weights : str or Path
-        As `auralise.weights.own.write_weights` wrote them.
-    architecture, deconvolution : mapping
-        The settings of these names; of the latter ``biases``, ``device`` and ``precision``.
+        As `auralise.weights.own.write_weights` wrote them, or `weights.whole.write_whole`.
+    architecture : mapping
+        The network's settings: its architecture, or where its weights are given, and the transform
+        that it hears.
+    deconvolution : mapping
+        The settings of that name: ``biases``, ``device`` and ``precision``.
 
     Raises
     ------
@@ -66,6 +72,11 @@ def read_explainer(
     SettingsError, NetworkError
         As `explainer_of`.
     """
-    expected = Architecture.from_settings(architecture)
-    network = read_expected_network(weights, expected, deconvolution["biases"])
-    return explainer_of(network, deconvolution["device"], deconvolution["precision"])
+    how = deconvolution["device"], deconvolution["precision"]
+    if not is_given(architecture):
+        expected = Architecture.from_settings(architecture)
+        return explainer_of(read_expected_network(weights, expected, deconvolution["biases"]), *how)
+    stft = Stft(**architecture["stft"])
+    whole = read_expected_whole(weights, architecture, stft, deconvolution["biases"])
+    shape = stft.n_bins, stft.n_frames(stft.n_samples(DURATION))
+    return explainer_of(whole.convolutional, *how, shape=shape)

@@ -44,6 +44,9 @@ class Explainer(Protocol):
         not know.
     assumptions : sequence of str
         What the maps rest on beside the method itself, in words.
+    compression : sequence of mapping, or None
+        Steps of the pointwise compression between the magnitude and the network, which the mode
+        ``phase`` takes back; None where the network hears what forgets the magnitude.
     """
 
     @property
@@ -57,6 +60,9 @@ class Explainer(Protocol):
 
     @property
     def assumptions(self) -> Sequence[str]: ...
+
+    @property
+    def compression(self) -> Sequence[Mapping] | None: ...
 
     def mask_scale(self, n_bins: int) -> np.ndarray:
         """Factor of each bin between a map and what multiplies the STFT, shape ``(n_bins,)``."""

@@ -16,6 +16,7 @@ from auralise.explainers.windows import Windows
 from auralise.explainers.writing import write_maps
 from auralise.files import not_replaceable, require_replaceable, whole_file, whole_folder
 from auralise.maps import Origin, open_maps
+from auralise.networks.front_ends import undo
 
 SOUNDS = ("original.wav", RECORD, "layer*/feature*.wav")  # what a folder of sounds holds
 
@@ -120,7 +121,7 @@ def explain_song(
     with whole_file(maps_path) as new_maps, whole_folder(sounds_path) as new_sounds:
         write_maps(new_maps, explainer, samples, stft, origin, features, windows)
         with open_maps(new_maps) as maps:
-            write_auralisations(new_sounds, maps, auralisation)
+            write_auralisations(new_sounds, maps, auralisation, undo)
             summaries = [
                 LayerSummary(layer, len(maps.features(layer)), int(maps.live(layer).sum()))
                 for layer in maps.layers

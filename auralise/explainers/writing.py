@@ -92,6 +92,7 @@ def write_maps(
         origin,
         explainer.mask_scale(stft.n_bins),
         windows.hop if last else None,
+        compression=explainer.compression,
     ) as writer:
         progress = tracked(windows, "deconvolve", unit="window", disable=not last)
         for k, (first, stop) in enumerate(progress):

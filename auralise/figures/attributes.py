@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from auralise.figures.style import PAGE, variant_colours
-from auralise.networks.names import INPUT, PERMUTED, UNTRAINED, variant_of
+from auralise.networks.names import INPUT, PERMUTED, is_control, variant_of
 from auralise.statistics import HIGHER, LOWER
 
 PANELS = 4  # in a row
 LIGHT_GREY = "0.7"  # of networks that were trained on permuted labels
-MARKERS = {UNTRAINED: "s--", PERMUTED: "^:"}
 ROW = 0.108  # inches that a row of 7 pt takes
 SMALL = 7  # pt, the smallest type
 TITLE = 8  # pt: four panels in a row have space for no more
@@ -47,9 +46,17 @@ def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
 def _colours(variants: Iterable[str]) -> dict:
     """A colour for each variant that is there, greys for the controls, which come last."""
     variants = [name for name in dict.fromkeys(variants) if name != INPUT]
-    colours = variant_colours([name for name in variants if name != PERMUTED], [UNTRAINED])
+    controls = [name for name in variants if is_control(name)]
+    colours = variant_colours([name for name in variants if name != PERMUTED], controls)
     colours[PERMUTED] = LIGHT_GREY
     return {name: colour for name, colour in colours.items() if name in variants}
+
+
+def _marker(variant: str) -> str:
+    """Marker and line of a variant."""
+    if variant == PERMUTED:
+        return "^:"
+    return "s--" if is_control(variant) else "o-"
 
 
 def _draw_input(axis: Axes, table: pd.DataFrame, attribute: str, column: str) -> None:
@@ -92,7 +99,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             axis.plot(
                 rows["layer"],
                 rows["mean"],
-                MARKERS.get(name, "o-"),
+                _marker(name),
                 color=colour,
                 markersize=3.5,
                 linewidth=1.2,
@@ -128,7 +135,7 @@ def draw_as_in_2016(summary: pd.DataFrame) -> Figure:
             rows = summary[(summary["attribute"] == attribute) & (variants == name)]
             low, high = rows["mean"] - rows["std"], rows["mean"] + rows["std"]
             axis.fill_between(rows["layer"], low, high, color=colour, alpha=0.2, lw=0)
-            style = MARKERS.get(name, "o-")
+            style = _marker(name)
             axis.plot(rows["layer"], rows["mean"], style, color=colour, markersize=3.5, label=name)
         axis.set_title(f"only the {attribute} differs", size=TITLE)
         axis.set_xticks(sorted(summary["layer"].unique()))
@@ -202,7 +209,7 @@ def draw_comparison(comparison: pd.DataFrame, summary: pd.DataFrame) -> Figure:
             shift = 0.15 * (number - (len(colours) - 1) / 2)
             axis.plot(rows["layer"] + shift, rows["s"], ".", color=colour, ms=3, alpha=0.7)
             means = rows.groupby("layer")["s"].mean()
-            style = MARKERS.get(name, "o-")[1:]
+            style = _marker(name)[1:]
             axis.plot(means.index + shift, means, style, color=colour, linewidth=1.2, label=name)
             found = comparison[
                 (comparison["attribute"] == attribute)

@@ -65,6 +65,8 @@ class FrontEndStep(nn.Module):
 class Pointwise(FrontEndStep):
     """A rising function of each value alone. A map passes it unchanged on the way back."""
 
+    is_invertible = True
+
     def inverse(self, values: Tensor) -> Tensor:
         """The magnitude of a compressed one; what lies below silence stands for silence."""
         raise NotImplementedError
@@ -161,6 +163,7 @@ class Decibels(Pointwise):
         super().__init__()
         _expect_positive(amin=amin, **({} if reference == "max" else {"reference": reference}))
         self.multiplier, self.reference, self.amin = multiplier, reference, amin
+        self.is_invertible = reference != "max"  # which forgets how loud the example was
 
     @property
     def step(self):
@@ -174,10 +177,7 @@ class Decibels(Pointwise):
         return levels - self.multiplier * math.log10(max(self.reference, self.amin))
 
     def inverse(self, values):
-        if self.reference == "max":
-            raise NetworkError(
-                "db with 'reference: max' forgets how loud the example was; give a number"
-            )
+        assert self.reference != "max"
         return 10 ** (values / self.multiplier) * max(self.reference, self.amin)
 
 
@@ -540,7 +540,7 @@ def read_front_end(path: str | Path) -> list[dict]:
 
 
 def build_front_end(
-    steps: Sequence[Mapping], stft: Stft, source: str | Path = "front end"
+    steps: Sequence[Mapping], stft: Stft, source: str | Path = "front end", axis: int = -2
 ) -> nn.Sequential:
     """A front end from its steps.
 
@@ -552,6 +552,8 @@ def build_front_end(
         The transform whose magnitude comes in.
     source : str or Path
         Where the steps stand, for messages.
+    axis : {-2, -1}
+        Where the bins of what comes in lie.
 
     Returns
     -------
@@ -566,7 +568,7 @@ def build_front_end(
     """
     _expect_steps(steps, source)
     modules: list[FrontEndStep] = []
-    n_bins, axis = stft.n_bins, -2
+    n_bins = stft.n_bins
     for number, step in enumerate(steps, start=1):
         ((name, given),) = step.items()
         context = {"stft": stft, "n_bins": n_bins, "axis": axis}
@@ -697,22 +699,38 @@ def check_bins(front_end: nn.Module | Iterable[nn.Module], n_bins: int, given: s
         )
 
 
-def undo(front_end: nn.Module | Iterable[nn.Module], values: Tensor) -> Tensor:
-    """Magnitudes of what a front end of pointwise compressions gives.
+def compression_of(front_end: nn.Module | Iterable[nn.Module]) -> list[dict] | None:
+    """The steps of a front end of pointwise compressions, which `undo` takes back.
 
-    Raises
-    ------
-    NetworkError
-        It has another module, which forgets the magnitude.
+    Returns
+    -------
+    list of dict, or None
+        Empty where the network hears the magnitude itself; None where the front end has a step
+        that forgets the magnitude.
     """
-    for module in reversed(list(_flat(front_end))):
-        if not isinstance(module, Pointwise):
-            raise NetworkError(
-                f"mode: phase needs the magnitude that the network hears, which {module} does not "
-                "keep; choose mode: mask or rectified"
-            )
-        values = module.inverse(values)
-    return values
+    modules = [of for of in _flat(front_end) if not isinstance(of, nn.Identity | nn.Dropout)]
+    steps = [of.step for of in modules if isinstance(of, Pointwise) and of.is_invertible]
+    return steps if len(steps) == len(modules) else None
+
+
+def undo(steps: Sequence[Mapping], values: np.ndarray) -> np.ndarray:
+    """Magnitudes of compressed ones.
+
+    Parameters
+    ----------
+    steps : sequence of mapping
+        As `compression_of` returns them.
+    values : ndarray
+
+    Returns
+    -------
+    ndarray, float32
+    """
+    result = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    for module in reversed(build_front_end(steps, Stft(), "the compression")):
+        assert isinstance(module, Pointwise)
+        result = module.inverse(result)
+    return result.numpy()
 
 
 def _flat(front_end: nn.Module | Iterable[nn.Module]) -> list[nn.Module]:

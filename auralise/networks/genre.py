@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralise.errors import NetworkError
-from auralise.networks.front_ends import FrontEndStep, LogScaling
+from auralise.networks.front_ends import FrontEndStep, LogScaling, is_time_first
 
 SCALINGS = ("linear", "log", "normalised")
 OVER_TIME = ("flatten", "max")
@@ -236,24 +236,38 @@ def build_network(
     )
 
 
-def first_kernels(network: nn.Sequential) -> np.ndarray:
-    """Kernels of the first layer, with batch normalisation folded into them.
+def first_kernels(network: nn.Module) -> np.ndarray:
+    """Kernels of the first layer.
 
     Parameters
     ----------
-    network : torch.nn.Sequential
-        As `build_network` builds it; normalisation is taken as in evaluation.
+    network : torch.nn.Module
+        Of one of `build_network`, batch normalisation is folded into them, as in evaluation. Of any
+        other, they are those of the first convolution of two dimensions that its modules list.
 
     Returns
     -------
     ndarray, float32, shape (n_features, n_bins, n_frames)
+        Of the first input channel.
+
+    Raises
+    ------
+    NetworkError
+        It has no such convolution.
     """
-    layer = dict(network.get_submodule("convolutional.layer1").eval().named_children())
-    convolution = layer["convolution"]
-    assert isinstance(convolution, nn.Conv2d)
-    if isinstance(norm := layer.get("batch_norm"), nn.BatchNorm2d):
+    try:
+        layer = list(network.get_submodule("convolutional.layer1").eval().children())
+    except AttributeError:
+        layer = []
+    found = next((of for of in network.modules() if isinstance(of, nn.Conv2d)), None)
+    if found is None:
+        raise NetworkError("the network has no convolution of two dimensions to draw kernels of")
+    convolution: nn.Conv2d = found
+    if layer[:1] == [found] and isinstance(norm := layer[1], nn.BatchNorm2d):
         convolution = fuse_conv_bn_eval(convolution, norm)
-    return convolution.weight.detach().numpy()[:, 0]
+    kernels = convolution.weight.detach().numpy()[:, 0]
+    front_end = [module for module in network.modules() if isinstance(module, FrontEndStep)]
+    return kernels.swapaxes(1, 2) if is_time_first(front_end) else kernels
 
 
 def stages_of(network: nn.Sequential) -> nn.Sequential:

@@ -19,6 +19,8 @@ INITIALISATIONS: dict[str, Callable[..., Tensor]] = {
 }
 
 WEIGHTED = nn.Conv2d | nn.ConvTranspose2d | nn.Linear
+CONVOLVING = nn.modules.conv._ConvNd | nn.Linear
+NORMALISING = nn.modules.batchnorm._NormBase | nn.LayerNorm | nn.GroupNorm
 
 
 def initialise(network: nn.Sequential, draw: Callable[..., Tensor], seed: int) -> nn.Sequential:
@@ -70,3 +72,42 @@ def fit_batch_norms(network: nn.Module, inputs: Tensor, batch_size: int = 32) ->
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
+
+
+@torch.no_grad()
+def forget(network: nn.Module, seed: int) -> list[str]:
+    """Take out of a network what it has learned, in place, and leave its architecture.
+
+    Convolutions and dense layers are drawn anew (He 2015), biases become zero; a normalisation's
+    gain becomes 1, its offset 0, its statistics none (`fit_batch_norms` gives it some). The values
+    of any other parameter, such as those of a recurrent layer, are put in a random order. Buffers
+    that are not statistics, such as a filterbank, are no weights and stay.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    seed : int
+
+    Returns
+    -------
+    list of str
+        Names of the parameters whose values were put in a random order.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shuffled, drawn = [], set()
+    for path, module in network.named_modules():
+        if isinstance(module, NORMALISING):
+            module.reset_parameters()
+        for name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) in drawn or isinstance(module, NORMALISING):
+                continue
+            drawn.add(id(parameter))  # one that two modules share is drawn once
+            if isinstance(module, CONVOLVING) and name == "weight":
+                _he(parameter, generator)
+            elif isinstance(module, CONVOLVING) and name == "bias":
+                nn.init.zeros_(parameter)
+            else:
+                order = torch.randperm(parameter.numel(), generator=generator)
+                parameter.copy_(parameter.flatten()[order].view_as(parameter))
+                shuffled.append(f"{path}.{name}".lstrip("."))
+    return shuffled

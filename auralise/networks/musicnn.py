@@ -9,9 +9,10 @@ from collections import OrderedDict
 from torch import nn
 
 from auralise.audio import Stft
+from auralise.choices import PUBLISHED_STFT
 from auralise.networks.front_ends import build_front_end
 
-STFT = Stft(sample_rate=16000, n_fft=512, hop_length=256)
+STFT = Stft(**PUBLISHED_STFT)
 N_FRAMES = 187  # of a decision: 3 s
 N_BANDS, N_FEATURES, EPSILON = 96, 128, 1e-3
 POOLINGS = (((1, 4), (2, 2)), *[((2, 2), (2, 2))] * 3, ((4, 4), (4, 4)))  # kernel, stride

@@ -1,10 +1,78 @@
 """What a network answers for a whole song."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import nn
 
-from auralise.errors import AudioError, NetworkError
+from auralise.audio import Stft, read_audio
+from auralise.errors import AudioError, AuraliseError, NetworkError
+from auralise.files import printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("song", "class", "probability")
+
+
+def predict_songs(
+    network: nn.Module,
+    songs: Mapping[str, str | Path],
+    stft: Stft,
+    classes: Sequence[str] = (),
+    n_frames: int | None = None,
+    top: int | None = None,
+) -> tuple["pd.DataFrame", dict[str, AuraliseError]]:
+    """A network's answers for songs, the likeliest class of each first.
+
+    Parameters
+    ----------
+    network, n_frames
+        As in `predict_song`.
+    songs : mapping of str to str or Path
+        Sound files by name.
+    stft : Stft
+        Whose magnitude the network takes.
+    classes : sequence of str
+        Names of its answers; without any, their numbers stand for them.
+    top : int, optional
+        How many classes of each song; all by default.
+
+    Returns
+    -------
+    answers : DataFrame
+        Columns ``song``, ``class`` and ``probability``, the latter as text of four decimals.
+    failures : dict of str to AuraliseError
+        Of the songs that could not be answered; the message names the file.
+    """
+    import pandas as pd  # here, since it takes half a second
+
+    rows: list[tuple[str, str, str]] = []
+    failures: dict[str, AuraliseError] = {}
+    for song, path in songs.items():
+        try:
+            magnitude = np.abs(stft.analyse(read_audio(path, stft.sample_rate)))
+            answer = predict_song(network, magnitude, n_frames)
+            names = _names(classes, len(answer))
+        except (AudioError, NetworkError) as error:
+            where = "" if printable(path) in str(error) else f"{printable(path)}: "
+            failures[song] = type(error)(f"{where}{error}")
+            continue
+        for index in np.argsort(-answer, kind="stable")[:top]:
+            rows.append((song, names[index], f"{answer[index]:.4f}"))
+    return pd.DataFrame(rows, columns=COLUMNS), failures
+
+
+def _names(classes: Sequence[str], n_answers: int) -> list[str]:
+    if classes and len(classes) != n_answers:
+        raise NetworkError(
+            f"the network gives {n_answers} answers, and there are {len(classes)} names of "
+            "classes; expected one for each, in their order"
+        )
+    return list(classes) or [str(number) for number in range(n_answers)]
 
 
 def predict_song(

@@ -8,11 +8,101 @@ import logging
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from auralise.audio import Stft
+from auralise.choices import DURATION
 from auralise.errors import NetworkError
+from auralise.networks.front_ends import build_front_end
 
 log = logging.getLogger(__name__)
+
+
+TRANSFORMS = ("Spectrogram", "MelSpectrogram")  # these take samples
+FRAMES_FIRST = ("LogmelFilterBank",)  # these take frames × bins
+
+
+class FromMagnitude(nn.Module):
+    """A network that took samples, and takes the STFT's magnitude in their place.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Its spectrogram module is replaced.
+    with_channel : bool
+        Whether it took ``(batch, 1, n_samples)``, and not ``(batch, n_samples)``.
+    """
+
+    def __init__(self, network: nn.Module, with_channel: bool):
+        super().__init__()
+        self.network, self.with_channel = network, with_channel
+
+    def forward(self, magnitude: Tensor) -> Tensor:
+        return self.network(magnitude if self.with_channel else magnitude.squeeze(1))
+
+
+def replace_spectrograms(network: nn.Module, stft: Stft) -> tuple[nn.Module, list[str]]:
+    """A network whose spectrogram modules are replaced by equal front ends.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Filled with its weights; is changed.
+    stft : Stft
+        The transform whose magnitude it is to take.
+
+    Returns
+    -------
+    network : torch.nn.Module
+        The same, or, where it took samples, a `FromMagnitude` around it.
+    replaced : list of str
+        What was replaced by what, in words.
+
+    Raises
+    ------
+    NetworkError
+        A module does not equal what `stft` and the steps of a front end give, or the network
+        fails on a magnitude.
+    """
+    found: dict[str, list[dict]] = {}
+    takes_samples = False
+    for path, module in network.named_modules():
+        if any(path.startswith(f"{outer}.") for outer in found):
+            continue
+        try:
+            steps = steps_of(module, stft)
+        except NetworkError as error:
+            raise NetworkError(f"'{path}': {error}") from None
+        if steps is not None and path:
+            found[path] = steps
+            takes_samples |= type(module).__name__ in TRANSFORMS
+    replaced = []
+    for path, steps in found.items():
+        kind = type(network.get_submodule(path)).__name__
+        owner, _, name = path.rpartition(".")
+        axis = -1 if kind in FRAMES_FIRST else -2
+        front_end = build_front_end(steps, stft, f"'{path}'", axis)
+        setattr(network.get_submodule(owner), name, front_end)
+        names = ", ".join(step for entry in steps for step in entry) or "the magnitude itself"
+        replaced.append(f"'{path}' ({kind}) is replaced by an equal front end: {names}")
+    return (_from_magnitude(network, stft) if takes_samples else network), replaced
+
+
+def _from_magnitude(network: nn.Module, stft: Stft) -> nn.Module:
+    magnitude = torch.zeros(1, 1, stft.n_bins, stft.n_frames(stft.n_samples(DURATION)))
+    failures = []
+    for with_channel in (True, False):
+        taking = FromMagnitude(network, with_channel).eval()
+        try:
+            with torch.no_grad():
+                taking(magnitude)
+            return taking
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            failures.append(f"{type(error).__name__}: {error}")
+    raise NetworkError(
+        f"with its spectrogram replaced, the network fails on a magnitude ({failures[-1]}); write "
+        "a module that begins behind the spectrogram, and its front end as a file"
+    )
 
 
 def steps_of(module: Any, stft: Stft) -> list[dict] | None:

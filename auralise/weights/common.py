@@ -164,6 +164,17 @@ def require_size(what: str, n_bytes: int) -> None:
         )
 
 
+def declare_bins(network: nn.Module, n_bins: int | None) -> nn.Module:
+    """Note how many bins or bands a network takes, where its file says so."""
+    setattr(network, "declared_bins", n_bins)  # noqa: B010, no tensor and no module
+    return network
+
+
+def declared_bins(network: nn.Module) -> int | None:
+    """How many bins or bands a network takes; None where its file did not say."""
+    return getattr(network, "declared_bins", None)
+
+
 @dataclass(frozen=True)
 class FoundConvolution:
     """A convolution in a file that does not describe its architecture.

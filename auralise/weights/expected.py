@@ -1,12 +1,54 @@
 """Weights of an experiment, checked against its settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
+from auralise.audio import Stft
 from auralise.networks.genre import Architecture
+from auralise.networks.names import is_given
 from auralise.weights.common import ignore_biases, names_file, refusal
 from auralise.weights.own import read_network
+from auralise.weights.whole import Description, WholeNetwork, read_filled
+
+
+def read_expected_whole(
+    path: str | Path, settings: Mapping[str, Any], stft: Stft, biases: bool = True
+) -> WholeNetwork:
+    """A network of an experiment, trained in it or given to it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its ``weights.safetensors``.
+    settings : mapping
+        Of the network: an architecture, or where its weights are given.
+    stft : Stft
+        Whose magnitude it takes.
+    biases : bool
+        As in `auralise.read_weights`.
+
+    Raises
+    ------
+    WeightsError
+        The file holds another network.
+    """
+    if is_given(settings):
+        return read_filled(path, Description.from_settings(settings), stft, biases)
+    network = read_expected_network(path, Architecture.from_settings(settings), biases)
+    _, _, facts = read_network(path)
+    return WholeNetwork(
+        Path(path).parent.name,
+        Path(path),
+        network,
+        network.get_submodule("convolutional"),
+        network,
+        stft,
+        tuple(facts["classes"]),
+        facts["n_frames"],
+    )
 
 
 @names_file

@@ -16,6 +16,7 @@ from auralise.weights.common import (
     arrange_layers,
     batch_norm,
     convolution,
+    declare_bins,
     refusal,
     require_chain,
     require_finite,
@@ -90,7 +91,9 @@ def build_from_config(model: Mapping, read: ReadVariables) -> nn.Sequential:
     try:
         chain = list(_chain(model, ""))
         _log_input(chain)
-        return arrange_layers(_modules(chain, read))
+        part = arrange_layers(_modules(chain, read))
+        declare_bins(part, _declared_rows(chain))
+        return part
     except WeightsError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
@@ -201,6 +204,15 @@ def _log_input(chain: Sequence[KerasLayer]) -> None:
         )
 
 
+def _declared_rows(chain: Sequence[KerasLayer]) -> int | None:
+    shape = _input_shape(chain)
+    if shape is None or len(shape) != 3:
+        return None
+    kinds = {layer.config.get("data_format") for layer in chain} - {None}
+    rows = shape[1] if kinds == {"channels_first"} else shape[0]
+    return rows if isinstance(rows, int) else None
+
+
 def _input_shape(chain: Sequence[KerasLayer]) -> Sequence | None:
     for layer in chain[:1]:
         for key in ("batch_shape", "batch_input_shape"):
@@ -214,6 +226,8 @@ def _modules(chain: Sequence[KerasLayer], read: ReadVariables) -> Iterator[nn.Mo
     for layer in chain[end:]:
         if "Conv" in layer.kind:
             raise cannot(layer, f"follows {chain[end]}", "all convolutions before the dense part")
+    formats = {layer.config.get("data_format") for layer in chain[:end]}
+    channels = (1, -3) if "channels_first" in formats else (3, -1)
     pads: tuple[int, int] | None = None
     found: list[FoundConvolution] = []
     for position, layer in enumerate(chain[:end]):
@@ -226,17 +240,20 @@ def _modules(chain: Sequence[KerasLayer], read: ReadVariables) -> Iterator[nn.Mo
             yield module
             yield from _activation(layer, layer.config.get("activation"))
         else:
-            yield from _other(layer, read, found)
+            yield from _other(layer, read, found, channels)
     require_chain(found, REPLACE_LAYER)
 
 
 def _other(
-    layer: KerasLayer, read: ReadVariables, found: Sequence[FoundConvolution]
+    layer: KerasLayer,
+    read: ReadVariables,
+    found: Sequence[FoundConvolution],
+    channels: tuple[int, int],
 ) -> Iterator[nn.Module]:
     config = layer.config
     match layer.kind:
         case "BatchNormalization":
-            yield _batch_norm(layer, read, found[-1] if found else None)
+            yield _batch_norm(layer, read, found[-1] if found else None, channels)
         case "Activation":
             yield from _activation(layer, config["activation"])
         case "ReLU" | "LeakyReLU":
@@ -298,10 +315,21 @@ def _convolution(
 
 
 def _batch_norm(
-    layer: KerasLayer, read: ReadVariables, before: FoundConvolution | None
+    layer: KerasLayer,
+    read: ReadVariables,
+    before: FoundConvolution | None,
+    channels: tuple[int, int],
 ) -> nn.BatchNorm2d:
     config = layer.config
     axes = config["axis"] if isinstance(config["axis"], list) else [config["axis"]]
+    if len(axes) != 1 or axes[0] not in channels:
+        raise refusal(
+            f"layer {layer} normalises along axis {', '.join(map(str, axes))}, which are not the "
+            "channels",
+            f"axis {channels[0]} or {channels[1]}",
+            "Normalisation over bins before the first convolution is the step batch_norm of a "
+            "front end; save the model without it, or rebuild the model in PyTorch.",
+        )
     wanted = [
         *(["gamma"] if config["scale"] else []),
         *(["beta"] if config["center"] else []),

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.networks.svdnet import N_PARAMETERS, SLOPE, WEIGHT_SHAPES
+from auralise.networks.svdnet import N_PARAMETERS, PICTURE, SLOPE, WEIGHT_SHAPES
 from auralise.weights import zips
 from auralise.weights.common import (
     FoundConvolution,
@@ -25,6 +25,7 @@ from auralise.weights.common import (
     assume_2015,
     batch_norm,
     convolution,
+    declare_bins,
     refusal,
     require_chain,
     require_size,
@@ -42,7 +43,7 @@ READ_HEADER = {
 SAVE_AGAIN = "Save it again with numpy.savez(path, *lasagne.layers.get_all_param_values(network))."
 
 
-def read_lasagne(archive: zipfile.ZipFile) -> nn.Sequential:
+def read_lasagne(archive: zipfile.ZipFile) -> nn.Module:
     """The convolutional part of a network that Lasagne saved.
 
     Parameters
@@ -180,7 +181,7 @@ def variance_of(where: str, inv_std: Tensor) -> Tensor:
     return inv_std**-2
 
 
-def _svdnet(found: list[FoundConvolution], arrays: dict[str, np.ndarray]) -> nn.Sequential:
+def _svdnet(found: list[FoundConvolution], arrays: dict[str, np.ndarray]) -> nn.Module:
     require_chain(found, SAVE_AGAIN)
     size = sum(array.size for array in arrays.values())
     is_whole = any(array.ndim == 2 for array in arrays.values())
@@ -204,4 +205,4 @@ def _svdnet(found: list[FoundConvolution], arrays: dict[str, np.ndarray]) -> nn.
         modules.append(nn.LeakyReLU(SLOPE))
         if index in SVDNET_POOLED:
             modules.append(nn.MaxPool2d(3))
-    return arrange_layers(modules)
+    return declare_bins(arrange_layers(modules), PICTURE[0])

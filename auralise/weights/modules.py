@@ -81,6 +81,8 @@ def _source(place: str, name: str):
         raise NetworkError(f"module {name!r}: no file {place}; expected {FORM}")
     try:
         if not is_file:
+            if str(Path.cwd()) not in sys.path:  # as python -m has it, a console script not
+                sys.path.append(str(Path.cwd()))
             return importlib.import_module(place)
         path = Path(place).resolve()
         spec = importlib.util.spec_from_file_location(f"_auralise_{path.stem}", path)

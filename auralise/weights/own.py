@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from auralise.errors import NetworkError, WeightsError
 from auralise.files import whole_file
 from auralise.networks.genre import Architecture, build_network
-from auralise.weights.common import fill, ignore_biases, names_file, refusal
+from auralise.weights.common import fill, names_file, refusal
 
 FORMAT = "auralise-network/1"
 TRAIN_AGAIN = "Train the network again, or copy the file anew from where it was written."
@@ -116,21 +116,23 @@ def read_network(path: str | Path) -> tuple[nn.Sequential, Architecture, dict]:
     return network.eval(), architecture, facts
 
 
-def read_convolutional_part(path: str | Path, biases: bool = True) -> nn.Module:
-    """The convolutional part of a network of ours, as `read_weights` gives it."""
-    part = read_network(path)[0].get_submodule("convolutional")
-    if not biases:
-        ignore_biases(part)
-    return part
-
-
 def is_network(path: str | Path) -> bool:
     """Whether a file is one that `write_weights` wrote."""
+    return safetensors_facts(path).get("format") == FORMAT
+
+
+def safetensors_facts(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty for any other file."""
     try:
         with safe_open(path, framework="pt") as file:
-            return (file.metadata() or {}).get("format") == FORMAT
+            return dict(sorted((file.metadata() or {}).items()))
     except (SafetensorError, OSError, ValueError, RuntimeError, AttributeError):
-        return False
+        return {}
+
+
+def stated_assumptions(path: str | Path) -> list[str]:
+    """What was assumed of a network when its file was made, in words."""
+    return list(json.loads(safetensors_facts(path).get("assumptions", "[]")))
 
 
 @names_file

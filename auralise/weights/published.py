@@ -11,14 +11,13 @@ import torch
 from torch import nn
 
 from auralise.audio import Stft
+from auralise.choices import INSTALL_PUBLISHED, PUBLISHED
 from auralise.errors import WeightsError
 from auralise.networks import musicnn
 from auralise.weights.bundles import read_bundle
 from auralise.weights.common import fill, naming
 
-NAMES = {"musicnn/MTT_vgg": "MTT_LABELS", "musicnn/MSD_vgg": "MSD_LABELS"}
-INSTALL = "pip install --no-deps musicnn==0.1.0"
-REMEDY = f"Install the package anew: {INSTALL}"
+REMEDY = f"Install the package anew: {INSTALL_PUBLISHED}"
 
 
 @dataclass(frozen=True)
@@ -63,24 +62,30 @@ def read_published(name: str) -> PublishedNetwork:
     WeightsError
         The name is unknown; the package is not installed, or damaged.
     """
-    if name not in NAMES:
+    if name not in PUBLISHED:
         raise WeightsError(
             f"'{name}' is no published network that auralise knows; expected one of "
-            f"{', '.join(NAMES)}"
+            f"{', '.join(PUBLISHED)}"
         )
     package, _, model = name.partition("/")
-    found = importlib.util.find_spec(package)  # of a package without parents, this runs nothing
-    if found is None or not found.submodule_search_locations:
+    folder = folder_of(package)
+    if folder is None:
         raise WeightsError(
             f"the package '{package}', which holds the weights of {name}, is not installed; "
-            f"install it without what it requires: {INSTALL}"
+            f"install it without what it requires: {INSTALL_PUBLISHED}"
         )
-    folder = Path(found.submodule_search_locations[0])
-    classes = read_literal(folder / "configuration.py", NAMES[name])
+    classes = read_literal(folder / "configuration.py", PUBLISHED[name])
     prefix = f"{folder / model}/"
     network = read_vgg(prefix, len(classes))
     weights = Path(f"{prefix}.data-00000-of-00001")
     return PublishedNetwork(name, network, musicnn.STFT, musicnn.N_FRAMES, tuple(classes), weights)
+
+
+def folder_of(package: str) -> Path | None:
+    """Where a package that holds weights lies; None if it is not installed."""
+    found = importlib.util.find_spec(package)  # of a package without parents, this runs nothing
+    places = found.submodule_search_locations if found else None
+    return Path(places[0]) if places else None
 
 
 def read_vgg(prefix: str | Path, n_classes: int) -> nn.Sequential:

@@ -9,6 +9,7 @@ from auralise.weights.common import ignore_biases, names_file, refusal, require_
 from auralise.weights.keras import read_keras_hdf5, read_keras_zip
 from auralise.weights.lasagne import read_lasagne
 from auralise.weights.own import FORMAT, read_network, read_safetensors, write_weights
+from auralise.weights.recognition import describe_file
 from auralise.weights.torch_files import assume_convolutions, fill_network, read_state_dict
 
 __all__ = ["FORMAT", "read_network", "read_weights", "write_weights"]
@@ -104,7 +105,8 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
     for beginning, (what, remedy) in IMPOSTORS.items():
         if start.lstrip().lower().startswith(beginning):
             raise refusal(what, KNOWN, remedy)
-    raise refusal(f"a file that begins with {start[:8]!r}", KNOWN, CHECK)
+    what = describe_file(path) or f"a file that begins with {start[:8]!r}"
+    raise refusal(what, KNOWN, CHECK)
 
 
 def _first_bytes(path: str | Path) -> bytes:

@@ -30,6 +30,7 @@ from auralise.weights import zips
 from auralise.weights.common import fill, listing, names_file, refusal, require_finite, shape_text
 from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays, variance_of
 from auralise.weights.own import as_text, read_safetensors, write_tensors
+from auralise.weights.recognition import describe_file
 
 SVDNET_FORMAT = "auralise-svdnet/1"
 INVERTER_FORMAT = "auralise-inverter/1"
@@ -82,6 +83,8 @@ def read_svdnet(path: str | Path) -> nn.Sequential:
         The file is missing, damaged or holds another network; the message says which array
         does not fit.
     """
+    what = "weights of SVDNet, published or auralise's own"
+    _require_kind(path, what, "an archive of", "a safetensors")
     if _is_npz(path):
         tensors = _svdnet_tensors(_arrays(path))
     else:
@@ -166,8 +169,7 @@ def read_mean_std(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         Not an ``.npz`` of ``mean`` and ``std``, or not of 80 bands, finite, deviations above 0.
     """
     remedy = "Give the file that was saved when the classifier was trained."
-    if not _is_npz(path):
-        raise refusal("no .npz archive", "arrays 'mean' and 'std' in an .npz", remedy)
+    _require_kind(path, "arrays 'mean' and 'std' in an .npz", "a mean and a std", remedy=remedy)
     with zips.open_zip(path) as archive:
         mean, std = (
             parse_array(f"{name}.npy", zips.member(archive, f"{name}.npy"))
@@ -188,6 +190,14 @@ def _is_npz(path: str | Path) -> bool:
         raise refusal(found, "safetensors or an .npz", "Check the path.")
     with Path(path).open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
+
+
+def _require_kind(path: str | Path, expected: str, *kinds: str, remedy: str = ANOTHER) -> None:
+    """Refuse a file that is of another kind than those, and say what it is."""
+    _is_npz(path)  # that it is there at all
+    found = describe_file(path)
+    if not found.startswith(kinds):
+        raise refusal(f"it is {found or 'of no kind that is known here'}", expected, remedy)
 
 
 def _arrays(path: str | Path) -> dict[str, np.ndarray]:

@@ -18,8 +18,8 @@ from auralise.auralisation import (
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import SettingsError
 from auralise.explainers.writing import write_maps
-from auralise.maps import Origin, open_maps, scale_maps
-from auralise.networks.front_ends import build_front_end
+from auralise.maps import Origin, create_maps, open_maps, scale_maps
+from auralise.networks.front_ends import build_front_end, undo
 
 ORIGIN = Origin("song", "n-0", "", {})
 
@@ -148,6 +148,26 @@ class TestBands:
             pytest.raises(SettingsError, match="choose mask or rectified"),
         ):
             write_auralisations(tmp_path, maps, Auralisation("phase", "peak"))
+
+
+def test_phase_takes_the_networks_compression_back(stft, song, tmp_path):
+    """A map that is what the network hears gives the song, however loud and soft it is."""
+    compression = [{"log1p": {"gain": 100.0, "base": "e"}}]
+    spectrum = stft.analyse(song)
+    origin = Origin("song", "n", "", {})
+    path, features = tmp_path / "song.h5", {1: [0]}
+    ones = np.ones(stft.n_bins)
+    with create_maps(
+        path, stft, len(song), features, origin, ones, compression=compression
+    ) as writer:
+        writer.write_spectrum(spectrum)
+        writer.write_maps(1, np.log1p(100 * np.abs(spectrum))[None])
+        writer.write_activations(1, np.ones(1), np.ones(1), np.ones(1, bool))
+    with open_maps(path) as maps:
+        write_auralisations(tmp_path, maps, Auralisation("phase", "peak"), undo)
+    sound, _ = soundfile.read(tmp_path / sound_name(1, 0))
+    expected = set_loudness(stft.synthesise(spectrum, len(song))[None], song)[0]
+    np.testing.assert_allclose(sound, expected, atol=1e-3)
 
 
 @pytest.mark.slow

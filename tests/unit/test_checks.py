@@ -66,9 +66,17 @@ def results(whole, tmp_path):
     return shutil.copytree(whole, tmp_path / "results")
 
 
-def check(results, **changes):
+@pytest.fixture
+def check(small_architecture):
+    def check(results, **changes):
+        return check_all(results, small_architecture.to_settings(), **changes)
+
+    return check
+
+
+def check_all(results, architecture, **changes):
     given = {
-        "networks": ["square-0", "untrained-0"],
+        "networks": {"square-0": architecture, "untrained-0": architecture},
         "heard": ["square-0", "untrained-0"],
         "controls": ["untrained-0"],
         "songs": ["song"],
@@ -82,13 +90,13 @@ def failed(checks):
     return set(checks.loc[~checks["passed"], "check"])
 
 
-def test_sound_results_pass(results):
+def test_sound_results_pass(results, check):
     checks = check(results)
     assert checks["passed"].all()
     refuse_failures(checks, results / "checks.csv")
 
 
-def test_a_missing_sound_is_found_and_named(results):
+def test_a_missing_sound_is_found_and_named(results, check):
     (results / "auralisation/square-0/song/layer2/feature01.wav").unlink()
     checks = check(results)
     assert failed(checks) == {"one sound per map"}
@@ -105,7 +113,7 @@ def change_map(results, change):
             maps[:] = change(maps[:])
 
 
-def test_a_map_that_is_not_finite_is_found(results):
+def test_a_map_that_is_not_finite_is_found(results, check):
     def spoil(maps):
         maps[0, 0, 0] = np.nan
         return maps
@@ -114,12 +122,12 @@ def test_a_map_that_is_not_finite_is_found(results):
     assert "finite maps" in failed(check(results))
 
 
-def test_a_map_that_is_not_what_it_says_is_found(results):
+def test_a_map_that_is_not_what_it_says_is_found(results, check):
     change_map(results, lambda maps: maps * 1.01)
     assert failed(check(results)) == {"map is the same when made again"}
 
 
-def test_maps_in_bfloat16_pass_as_such(results, small_network, song):
+def test_maps_in_bfloat16_pass_as_such(results, small_network, song, check):
     path = results / "deconvolution/square-0/song.h5"
     net = Deconvnet(small_network, precision="bfloat16")
     origin = Origin("song", "square-0", "", {})
@@ -128,7 +136,7 @@ def test_maps_in_bfloat16_pass_as_such(results, small_network, song):
     assert failed(check(results)) == {"map is the same when made again"}
 
 
-def test_a_dead_feature_with_a_map_is_found(results):
+def test_a_dead_feature_with_a_map_is_found(results, check):
     with h5py.File(results / "deconvolution/square-0/song.h5", "r+") as file:
         live = file["layer2/live"]
         values = live[:]
@@ -137,13 +145,13 @@ def test_a_dead_feature_with_a_map_is_found(results):
     assert failed(check(results)) == {"dead features have zero maps"}
 
 
-def test_a_replica_in_another_split_is_found(results):
+def test_a_replica_in_another_split_is_found(results, check):
     clips = pd.read_csv(results / "clips.csv", keep_default_na=False)
     clips.assign(split=["train", "test", "test"]).to_csv(results / "clips.csv", index=False)
     assert failed(check(results)) == {"no content is in two splits"}
 
 
-def test_a_correlation_out_of_range_is_found(results):
+def test_a_correlation_out_of_range_is_found(results, check):
     path = results / "attributes/square-0/correlation.csv"
     table = pd.read_csv(path)
     table.loc[table["live"].idxmax(), "correlation"] = 1.5
@@ -151,10 +159,10 @@ def test_a_correlation_out_of_range_is_found(results):
     assert failed(check(results)) == {"correlations lie in [-1, 1], one per feature and attribute"}
 
 
-def test_results_without_a_control_are_refused(results):
+def test_results_without_a_control_are_refused(results, check):
     assert "untrained control is there" in failed(check(results, controls=[]))
 
 
-def test_a_missing_layer_is_found(results):
+def test_a_missing_layer_is_found(results, check):
     wanted = EVERYTHING | {"layers": [1, 2, 3, 4]}
     assert "layers" in failed(check(results, deconvolution=wanted))

@@ -2,6 +2,7 @@
 
 import re
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -65,7 +66,11 @@ def test_a_drawn_time_is_the_same_each_time(folder, capsys):
         (["fc8.npz", "fc8.npz"], {}, "are both for 'fc8'"),
         (["classifier.npz"], {}, "no inverter of SVDNet"),
         (["fc8.npz"], {"classifier": "mp6.npz"}, "the inverter of 'mp6'"),
-        (["fc8.npz"], {"meanstd": "fc8.npz"}, "without 'mean.npy'"),
+        (["fc8.npz"], {"meanstd": "fc8.npz"}, "fc8.npz: it is an archive of 52 arrays"),
+        (["fc8.npz"], {"classifier": "song.wav"}, "song.wav: it is a WAV file, a sound; expected"),
+        (["fc8.npz"], {"classifier": "keras.h5"}, "keras.h5: it is an HDF5 file, as Keras writes"),
+        (["fc8.npz"], {"classifier": "meanstd.npz"}, "meanstd.npz: it is a mean and a std; exp"),
+        (["fc8.npz"], {"meanstd": "keras.h5"}, "it is an HDF5 file.* expected arrays 'mean' and"),
         (["other.safetensors"], {}, "was trained on another classifier"),
         (["layer.safetensors"], {}, "the inverter of 'layer2', a layer that .* does not have"),
     ],
@@ -77,6 +82,7 @@ def test_mistakes_are_answered_in_one_line(folder, capsys, inverters, others, me
     plan = derive_plan((4, 40, 57), PICTURE)
     layer = Inverter("layer2", plan, initial_inverter(plan, 0))
     write_inverter(folder / "layer.safetensors", layer)
+    h5py.File(folder / "keras.h5", "w").close()
     capsys.readouterr()
     assert run(folder, *inverters, **others) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]

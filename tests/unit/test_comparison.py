@@ -16,6 +16,8 @@ from auralise.attributes.comparison import (
     summarise_variants,
 )
 
+CONTROLS = {"square": "untrained"}
+
 
 def correlations(networks, layer=1, attribute="key", everything=0.1):
     """A table of correlations from ``{network: values}``; NaN is a dead feature."""
@@ -140,25 +142,25 @@ def summary_of(n_trained, n_untrained, shifts=(0, 0.3), attributes=("key", "chor
 
 class TestComparison:
     def test_it_has_its_columns(self):
-        assert list(compare_with_controls(summary_of(5, 10), ["square"])) == [
+        assert list(compare_with_controls(summary_of(5, 10), CONTROLS)) == [
             "variant", "layer", "attribute", "s", "s_untrained", "p", "q", "verdict",
             "n_networks_needed",
         ]  # fmt: skip
 
     def test_five_against_ten_find_an_effect_where_it_is_and_only_there(self):
-        rows = compare_with_controls(summary_of(5, 10, seed=1), ["square"])
+        rows = compare_with_controls(summary_of(5, 10, seed=1), CONTROLS)
         assert rows.query("layer == 2")["verdict"].tolist() == ["higher"] * 2
         assert rows.query("layer == 1")["verdict"].tolist() == ["not distinguishable"] * 2
-        rows = compare_with_controls(summary_of(5, 10, shifts=(0, -0.3)), ["square"])
+        rows = compare_with_controls(summary_of(5, 10, shifts=(0, -0.3)), CONTROLS)
         assert rows.query("layer == 2")["verdict"].tolist() == ["lower"] * 2
 
     def test_p_and_q_by_hand(self):
         """All trained networks above all untrained ones: 2 of 3,003 splits are as far."""
-        rows = compare_with_controls(summary_of(5, 10, shifts=(9,), attributes="abcd"), ["square"])
+        rows = compare_with_controls(summary_of(5, 10, shifts=(9,), attributes="abcd"), CONTROLS)
         np.testing.assert_allclose(rows["p"], 2 / math.comb(15, 5))
         np.testing.assert_allclose(rows["q"], rows["p"])
         table = summary_of(5, 10)
-        rows = compare_with_controls(table, ["square"])
+        rows = compare_with_controls(table, CONTROLS)
         np.testing.assert_allclose(rows["q"], stats.false_discovery_control(rows["p"]))
         for row in rows.itertuples():
             of = table[(table["layer"] == row.layer) & (table["attribute"] == row.attribute)]
@@ -168,21 +170,21 @@ class TestComparison:
 
     @pytest.mark.parametrize(("n", "m"), [(1, 1), (3, 3), (1, 10), (4, 4)])
     def test_too_few_networks_know_nothing_however_far_apart(self, n, m):
-        rows = compare_with_controls(summary_of(n, m, shifts=(9,) * 5), ["square"])
+        rows = compare_with_controls(summary_of(n, m, shifts=(9,) * 5), CONTROLS)
         assert (rows["verdict"] == "unknown").all()
         assert rows["n_networks_needed"].between(4, 5).all()
 
     def test_how_many_it_takes_follows_from_the_number_of_tests(self):
         """4 against 10 have 1,001 splits: enough for 20 tests, of which none needs another."""
         few = summary_of(1, 10, shifts=(0,) * 5, attributes="abcd")
-        assert (compare_with_controls(few, ["square"])["n_networks_needed"] == 4).all()
+        assert (compare_with_controls(few, CONTROLS)["n_networks_needed"] == 4).all()
         none = summary_of(1, 1, shifts=(0,) * 5, attributes="abcd")
-        assert (compare_with_controls(none, ["square"])["n_networks_needed"] == 5).all()
+        assert (compare_with_controls(none, CONTROLS)["n_networks_needed"] == 5).all()
 
     def test_a_row_without_s_is_no_test(self):
         table = summary_of(5, 10, shifts=(9,))
         table.loc[table["attribute"] == "chord", "s"] = np.nan
-        rows = compare_with_controls(table, ["square"]).set_index("attribute")
+        rows = compare_with_controls(table, CONTROLS).set_index("attribute")
         assert rows.loc["key", "q"] == rows.loc["key", "p"]
         assert rows.loc["chord", "verdict"] == "unknown"
         assert rows.loc["chord", ["s", "p", "q", "n_networks_needed"]].isna().all()
@@ -192,14 +194,14 @@ class TestComparison:
         others = [
             table[table["network"] == "square-0"].assign(network=n) for n in ("permuted-0", "input")
         ]
-        rows = compare_with_controls(pd.concat([table, *others]), ["square"])
-        pd.testing.assert_frame_equal(rows, compare_with_controls(table, ["square"]))
+        rows = compare_with_controls(pd.concat([table, *others]), CONTROLS)
+        pd.testing.assert_frame_equal(rows, compare_with_controls(table, CONTROLS))
 
     def test_a_variant_of_another_architecture_has_no_control(self):
         table = summary_of(5, 10)
         wide = table[table["network"].str.startswith("square")].copy()
         wide["network"] = wide["network"].str.replace("square", "wide")
-        rows = compare_with_controls(pd.concat([table, wide]), ["square"])
+        rows = compare_with_controls(pd.concat([table, wide]), CONTROLS)
         wide = rows[rows["variant"] == "wide"]
         assert wide["s"].notna().all()
         assert wide[["s_untrained", "p", "q"]].isna().all(axis=None)

@@ -33,7 +33,7 @@ class Scaled:
 
     def __init__(self, network, device, precision, *, layers, shape):
         self.layers, self.n_features, self.strides = [TheOnlyLayer()], [2], [None]
-        self.assumptions = ["loud is twice"]
+        self.assumptions, self.compression = ["loud is twice"], []
 
     def mask_scale(self, n_bins):
         return np.ones(n_bins)

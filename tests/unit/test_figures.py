@@ -31,6 +31,8 @@ from auralise.figures.style import (
 )
 from auralise.training.evaluation import summarise_evaluations
 
+CONTROLS = {"square": "untrained"}
+
 
 @pytest.fixture(autouse=True)
 def close():
@@ -165,7 +167,7 @@ class TestAttributes:
 
     def test_s_of_every_network_is_there_and_verdicts_are_filled(self, correlations):
         summary = summarise_correlation(correlations)
-        comparison = compare_with_controls(summary, ["square"])
+        comparison = compare_with_controls(summary, CONTROLS)
         comparison.loc[comparison["layer"] == 2, "verdict"] = "higher"
         figure = draw_comparison(comparison, summary)
         axis = figure.axes[0]
@@ -207,7 +209,7 @@ class TestAttributes:
         shown = [axis for axis in figure.axes if axis.axison]
         assert [axis.get_title() for axis in shown] == [f"only the {n} differs" for n in names]
         summary = summarise_correlation(table)
-        comparison = draw_comparison(compare_with_controls(summary, ["square"]), summary)
+        comparison = draw_comparison(compare_with_controls(summary, CONTROLS), summary)
         assert len([axis for axis in comparison.axes if axis.axison]) == 5
 
 

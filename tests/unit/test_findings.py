@@ -19,6 +19,8 @@ from auralise.attributes.findings import (
     write_findings,
 )
 
+CONTROLS = {"square": "untrained"}
+
 
 @pytest.fixture
 def design():
@@ -65,10 +67,10 @@ def table_of(network, layer, attribute, values):
     )
 
 
-def tables_of(table, controlled=("square",)):
+def tables_of(table, controls=CONTROLS):
     return {
         "variants": summarise_variants(table),
-        "comparison": compare_with_controls(summarise_correlation(table), controlled),
+        "comparison": compare_with_controls(summarise_correlation(table), controls),
     }
 
 
@@ -101,7 +103,7 @@ class TestFindings:
         assert "lower" not in text
 
     def test_without_a_control_nothing_is_claimed(self, design):
-        text = findings(experiment(5, 10), design, controlled=())
+        text = findings(experiment(5, 10), design, controls={})
         assert "square: 5 trained against 0 untrained, 4 tests: unknown" in text
         assert "higher than" not in text
 

@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch.nn import functional
 
+from auralise.choices import PUBLISHED
 from auralise.errors import AudioError, WeightsError
 from auralise.networks.musicnn import STFT, build_vgg
 from auralise.networks.prediction import predict_song
 from auralise.weights import published
 from auralise.weights.bundles import read_bundle
-from auralise.weights.published import NAMES, read_literal, read_published
+from auralise.weights.published import read_literal, read_published
 
 
 def answer_in_float64(prefix, samples):
@@ -43,7 +44,7 @@ def answer_in_float64(prefix, samples):
     return torch.sigmoid(x.reshape(1, -1) @ tensors["dense/kernel"] + tensors["dense/bias"])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_answers_equal_the_independent_account(name):
     tagger = read_published(name)
     samples = np.random.default_rng(0).normal(scale=0.1, size=186 * 256).astype(np.float32)
@@ -94,7 +95,7 @@ class TestBadInput:
             read_published("musicnn/VGG")
 
     def test_an_absent_package_is_answered_with_the_line_that_installs_it(self, monkeypatch):
-        monkeypatch.setattr(published.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(published, "folder_of", lambda package: None)
         with pytest.raises(WeightsError, match=r"pip install --no-deps musicnn==0\.1\.0$"):
             read_published("musicnn/MTT_vgg")
 

@@ -15,11 +15,16 @@ from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION
 from auralise.errors import SettingsError
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.experiment.guide import settings_table, write_tables
-from auralise.experiment.settings import complete_settings, read_schema, refuse_repeated_keys
+from auralise.experiment.settings import (
+    complete_settings,
+    read_schema,
+    refuse_repeated_keys,
+    stft_settings,
+)
 from auralise.inversion.training import Objective
 from auralise.networks.genre import OVER_TIME, SCALINGS, Architecture
 from auralise.networks.initialisation import INITIALISATIONS
-from auralise.networks.names import INPUT, PERMUTED, UNTRAINED
+from auralise.networks.names import INPUT, PERMUTED, UNTRAINED, is_given
 from auralise.networks.svdnet import LAYERS
 from auralise.statistics import sample_needed
 from auralise.training.augmentation import Augmentation
@@ -94,6 +99,63 @@ def test_a_mistake_is_answered_with_key_value_and_expectation(schema, given, ans
     with pytest.raises(SettingsError) as error:
         complete_settings(given, schema)
     assert answer in str(error.value)
+
+
+def test_a_network_with_given_weights_takes_no_architecture(schema):
+    settings = complete_settings({"networks": {"tagger": {"weights": "t.pt"}, "own": {}}}, schema)
+    assert settings["networks"]["tagger"] == {"weights": "t.pt"}
+    assert settings["networks"]["own"]["layers"] == 5
+    with pytest.raises(SettingsError, match="tagger.kernel = .*no such setting; known here: weig"):
+        complete_settings({"networks": {"tagger": {"weights": "t", "kernel": [3, 3]}}}, schema)
+
+
+def test_published_networks_are_those_that_are_known(schema):
+    given = read_schema(schema)["properties"]["networks"]["additionalProperties"]["then"]
+    assert given["properties"]["published"]["enum"] == list(choices.PUBLISHED)
+
+
+def test_a_network_hears_its_own_transform(schema):
+    networks = {
+        "own": {}, "tagger": {"weights": "t.pt", "stft": {"n_fft": 1024}},
+        "mtt": {"published": "musicnn/MTT_vgg"},
+    }  # fmt: skip
+    settings = complete_settings({"networks": networks}, schema)
+    common = {"sample_rate": 11025, "n_fft": 512, "hop_length": 256}
+    assert stft_settings(settings, "own") == common
+    assert stft_settings(settings, "tagger") == common | {"n_fft": 1024}
+    assert stft_settings(settings, "mtt") == choices.PUBLISHED_STFT
+
+
+@pytest.mark.parametrize(
+    ("network", "answer"),
+    [
+        ({"module": "a:B"}, "networks.x: expected either weights, a file, or published"),
+        ({"weights": "no.pt"}, "networks.x.weights = 'no.pt': is not there"),
+        ({"weights": __file__, "module": "no.py:A"}, "networks.x.module = 'no.py': is not there"),
+        (
+            {"published": "musicnn/MTT_vgg", "front_end": [{"power": 2}]},
+            "networks.x.front_end: musicnn/MTT_vgg has its own; leave it out",
+        ),
+        (
+            {"weights": __file__, "stft": {"n_fft": 256}},
+            "networks.x: stft.hop_length = 256: expected at most half of stft.n_fft",
+        ),
+    ],
+)
+def test_a_given_network_that_contradicts_itself(schema, tmp_path, network, answer):
+    settings = complete_settings({"networks": {"x": network}}, schema)
+    with pytest.raises(SettingsError) as error:
+        refuse_contradictions(settings, tmp_path / "results")
+    assert answer in str(error.value)
+
+
+def test_an_absent_package_is_answered_with_the_line_that_installs_it(
+    schema, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    settings = complete_settings({"networks": {"x": {"published": "musicnn/MTT_vgg"}}}, schema)
+    with pytest.raises(SettingsError, match=r"pip install --no-deps musicnn==0\.1\.0"):
+        refuse_contradictions(settings, tmp_path / "results")
 
 
 def test_a_section_with_nothing_behind_its_name_is_one_of_defaults(schema):
@@ -238,13 +300,22 @@ def test_what_is_given_is_not_changed(schema):
     assert given == {"training": {"epochs": 3}}
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "paper.yaml", "gtzan.yaml", "inversion.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "config.yaml",
+        "paper.yaml",
+        "gtzan.yaml",
+        "inversion.yaml",
+        "musicnn.yaml",
+    ],
+)
 def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     path = repository / "config" / name
     refuse_repeated_keys(path)
     settings = complete_settings(yaml.safe_load(path.read_text()), schema)
     for variant in settings["networks"].values():
-        Architecture.from_settings(variant)
+        assert is_given(variant) or Architecture.from_settings(variant)
     assert settings["training"]["optimiser"] in OPTIMISERS
     Augmentation(**settings["training"].pop("augmentation"))
     Schedule(**settings["training"])
@@ -319,14 +390,18 @@ def sections(rules, above=()):
     yield ".".join(above), rules
     for name, rule in rules["properties"].items():
         if rule.get("type") == "object":
-            variants = rule.get("additionalProperties") or rule
-            yield from sections(rule if "properties" in rule else variants, (*above, name))
+            if "properties" in rule:
+                yield from sections(rule, (*above, name))
+            else:
+                variants = rule["additionalProperties"]
+                yield name, variants["else"]
+                yield f"{name}.given", variants["then"]
 
 
 def test_every_setting_has_a_default_and_a_meaning(schema):
     for section, rules in sections(read_schema(schema)):
         for name, rule in rules["properties"].items():
-            assert "default" in rule, (section, name)
+            assert "default" in rule or section == "networks.given", (section, name)
             assert "description" in rule or rule["type"] == "object", (section, name)
 
 

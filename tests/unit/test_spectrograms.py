@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from auralise.audio import Stft
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import NetworkError
 from auralise.networks.front_ends import build_front_end
-from auralise.networks.spectrograms import steps_of
+from auralise.networks.spectrograms import replace_spectrograms, steps_of
 
 STFT = Stft(16000, 512, 256)
 MEL = torch.from_numpy(librosa.filters.mel(sr=16000, n_fft=512, n_mels=40))
@@ -92,3 +93,63 @@ def test_what_is_not_equal_is_refused(changes, expected):
 def test_reflection_at_the_ends_is_told(caplog):
     steps_of(torchaudio_spectrogram(pad_mode="reflect"), STFT)
     assert "reflects the sound at its ends" in caplog.text
+
+
+class Listener(nn.Module):
+    """As people write it: spectrogram, decibels, a channel's axis, convolutions."""
+
+    def __init__(self, spectrogram, to_db, unsqueezes):
+        super().__init__()
+        self.spectrogram, self.to_db, self.unsqueezes = spectrogram, to_db, unsqueezes
+        self.convolution = nn.Conv2d(1, 2, 3, padding=1)
+
+    def forward(self, samples):
+        x = self.to_db(self.spectrogram(samples))
+        x = x.unsqueeze(1) if self.unsqueezes else x
+        return torch.relu(self.convolution(x)).amax((2, 3))
+
+
+def torchaudio_parts():
+    sizes = {"sample_rate": 16000, "n_fft": 512, "win_length": 512, "hop_length": 256}
+    scale = module("MelScale", fb=MEL.T)
+    spectrogram = torchaudio_spectrogram()
+    mel = module("MelSpectrogram", **sizes, spectrogram=spectrogram, mel_scale=scale)
+    return mel, module("AmplitudeToDB", multiplier=10.0, amin=1e-10, ref_value=1.0, top_db=None)
+
+
+@pytest.mark.parametrize("unsqueezes", [True, False])
+def test_a_network_with_a_spectrogram_takes_the_magnitude_in_its_place(magnitude, unsqueezes):
+    network = Listener(*torchaudio_parts(), unsqueezes)
+    taking, replaced = replace_spectrograms(network, STFT)
+    assert replaced == [
+        "'spectrogram' (MelSpectrogram) is replaced by an equal front end: power, filterbank",
+        "'to_db' (AmplitudeToDB) is replaced by an equal front end: db",
+    ]
+    expected = 10 * torch.log10((MEL @ magnitude**2).clamp(min=1e-10))
+    expected = torch.relu(network.convolution(expected)).amax((2, 3))
+    torch.testing.assert_close(taking(magnitude), expected, atol=1e-3, rtol=1e-4)
+    net = Deconvnet(taking, shape=magnitude.shape[2:])
+    assert net.deconvolve(magnitude[0, 0].numpy(), 1).shape == (2, *magnitude.shape[2:])
+    assert (net.mask_scale(STFT.n_bins) != 1).any()
+
+
+def test_filterbanks_of_torchlibrosa_take_frames_first(magnitude):
+    transform = module("STFT", n_fft=512, hop_length=256, win_length=512, pad_mode="constant")
+    spectrogram = module("Spectrogram", power=2.0, stft=transform)
+    bank = module("LogmelFilterBank", melW=MEL.T, is_log=True, ref=1.0, amin=1e-10, top_db=None)
+    network = Listener(spectrogram, bank, False)
+    taking, _ = replace_spectrograms(network, STFT)
+    expected = 10 * torch.log10(((magnitude**2).mT @ MEL.T).clamp(min=1e-10))
+    expected = torch.relu(network.convolution(expected)).amax((2, 3))
+    torch.testing.assert_close(taking(magnitude), expected, atol=1e-3, rtol=1e-4)
+
+
+def test_a_network_without_one_is_left_alone():
+    network = nn.Sequential(nn.Conv2d(1, 2, 3))
+    assert replace_spectrograms(network, STFT) == (network, [])
+
+
+def test_another_transform_than_the_networks_is_refused_by_place():
+    network = Listener(torchaudio_spectrogram(n_fft=1024), nn.Identity(), True)
+    with pytest.raises(NetworkError, match="'spectrogram': Spectrogram has n_fft = 1024"):
+        replace_spectrograms(network, STFT)

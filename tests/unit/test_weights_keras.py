@@ -18,6 +18,7 @@ from keras import layers  # noqa: E402
 from keras.src.backend.common import global_state  # noqa: E402
 
 from auralise import Deconvnet  # noqa: E402
+from auralise.cli.main import main
 from auralise.errors import WeightsError  # noqa: E402
 from auralise.weights import common  # noqa: E402
 from auralise.weights.reader import read_weights  # noqa: E402
@@ -368,7 +369,10 @@ class TestRefusals:
             (lambda: layers.MaxPooling2D(3, padding="same"), r"pads 'same' with size \(3, 3\)"),
             (lambda: layers.AveragePooling2D(2, padding="same"), "pads 'same' on one side"),
             (lambda: layers.ZeroPadding2D(1), "before the end"),
-            (lambda: layers.BatchNormalization(axis=1), r"along axis \[1\], is 31; expected 2"),
+            (
+                lambda: layers.BatchNormalization(axis=1),
+                "normalises along axis 1, which are not the channels; expected axis 3 or -1",
+            ),
         ],
     )
     def test_what_has_no_exact_counterpart_is_named(self, tmp_path, layer, message):
@@ -476,3 +480,16 @@ class TestRefusals:
             archive.writestr("model.weights.h5", bytes(2**21))
         with pytest.raises(WeightsError, match="'model.weights.h5' would take"):
             read_weights(tmp_path / "m.keras")
+
+
+def test_the_rows_that_it_takes_are_held_against_the_bins_that_it_is_given(tmp_path, capsys):
+    sequential(layers.Conv2D(2, 3), shape=(128, 40, 1)).save(tmp_path / "model.keras")
+    weights = ["--weights", str(tmp_path / "model.keras")]
+    assert main(["layers", *weights]) == 2
+    assert "takes 128 bands, and n_fft = 512 gives 257" in capsys.readouterr().err
+    (tmp_path / "mel.yaml").write_text("- mel: 96\n")
+    front_end = ["--front-end", str(tmp_path / "mel.yaml")]
+    assert main(["layers", *weights, *front_end]) == 2
+    assert "takes 128 bands, and its front end gives 96" in capsys.readouterr().err
+    (tmp_path / "mel.yaml").write_text("- mel: 128\n")
+    assert main(["layers", *weights, *front_end, "--n-fft", "2048", "--hop-length", "256"]) == 0

@@ -28,7 +28,7 @@ rule render_signals:
     params:
         *code_of("render_signals"),
         levels=LEVELS,
-        sample_rate=STFT["sample_rate"],
+        sample_rate=max(stft_of(network)["sample_rate"] for network in NETWORKS),
         duration=DURATION,
         onsets=ATTRIBUTES["onsets"],
         seed=ATTRIBUTES["seed"],
@@ -81,7 +81,7 @@ rule deconvolve_signals:
     params:
         *code_of("deconvolve_signals"),
         architecture=lambda w: architecture_of(w.network),
-        stft=STFT,
+        stft=lambda w: stft_of(w.network),
         duration=DURATION,
         deconvolution=DECONVNET,
     message:
@@ -110,7 +110,7 @@ rule correlate_attributes:
     params:
         *code_of("correlate_attributes"),
         architecture=lambda w: architecture_of(w.network),
-        stft=STFT,
+        stft=lambda w: stft_of(w.network),
         duration=DURATION,
         deconvolution=DECONVNET,
         compare=ATTRIBUTES["compare"],
@@ -143,7 +143,7 @@ rule correlate_inputs:
     params:
         *code_of("correlate_inputs"),
         architecture=architecture_of(TRAINED[0]),
-        stft=STFT,
+        stft=stft_of(TRAINED[0]),
         duration=DURATION,
         deconvolution=DECONVNET,
         compare=ATTRIBUTES["compare"],
@@ -156,17 +156,15 @@ rule correlate_inputs:
 rule rank_features:
     input:
         network=rules.correlate_attributes.output[0],
-        untrained=lambda w: (
-            expand(rules.correlate_attributes.output[0], network=CONTROLS)
-            if variant_of(w.network) in [*CONTROLLED, UNTRAINED]
-            else []
+        untrained=lambda w: expand(
+            rules.correlate_attributes.output[0], network=untrained_of(w.network)
         ),
     output:
         R / "attributes/{network}/correlation.csv",
     log:
         R / "logs/rank_features/{network}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("rank_features"),
@@ -213,7 +211,7 @@ rule compare_networks:
         runtime=30,
     params:
         *code_of("compare_networks"),
-        controlled=CONTROLLED,
+        controls=CONTROLLED,
     message:
         "Compare trained with untrained networks"
     script:
@@ -283,7 +281,7 @@ rule draw_features:
 
 rule write_findings:
     input:
-        evaluations=expand(rules.evaluate_network.output[0], network=TRAINED),
+        evaluations=expand(rules.evaluate_network.output[0], network=SEEDED),
         design=rules.list_signals.output.design,
         variants=rules.summarise_correlation.output.variants,
         comparison=rules.compare_networks.output[0],
@@ -297,7 +295,7 @@ rule write_findings:
     params:
         *code_of("write_findings"),
         experiment=config["experiment"],
-        networks=TRAINED,
+        networks=SEEDED,
         protocol=PROTOCOL,
     message:
         "Say in words what the attribute experiment found"
@@ -315,7 +313,7 @@ use rule render_signals as render_signals_as_in_2016 with:
     params:
         *code_of("render_signals"),
         levels=LEVELS,
-        sample_rate=STFT["sample_rate"],
+        sample_rate=max(stft_of(network)["sample_rate"] for network in NETWORKS),
         duration=DURATION,
         onsets="common",
         seed=ATTRIBUTES["seed"],
@@ -341,7 +339,7 @@ use rule correlate_attributes as correlate_attributes_as_in_2016 with:
     params:
         *code_of("correlate_attributes"),
         architecture=lambda w: architecture_of(w.network),
-        stft=STFT,
+        stft=lambda w: stft_of(w.network),
         duration=DURATION,
         deconvolution=DECONVNET,
         compare=AS_IN_2016["compare"],
@@ -367,7 +365,7 @@ rule draw_attributes_as_in_2016:
     log:
         R / "logs/draw_attributes_as_in_2016.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("draw_attributes_as_in_2016"),

@@ -11,12 +11,19 @@ from auralise.errors import AuraliseError
 from auralise.experiment.runs import forget_run, note_run, release_stale_locks
 from auralise.files import fingerprint_of
 from auralise.provenance import code_by_file
-from auralise.experiment.settings import complete_settings, refuse_repeated_keys
+from auralise.experiment.settings import (
+    complete_settings,
+    refuse_repeated_keys,
+    stft_settings,
+)
 from auralise.networks.names import (
     PERMUTED,
     SVDNET,
     SVDNET_UNTRAINED,
     UNTRAINED,
+    controlled_by,
+    controls_variant,
+    is_given,
     name_network,
     seed_of,
     variant_of,
@@ -57,27 +64,47 @@ DECONVNET = {
 }
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
-TRAINED = [
-    name_network(variant, seed)
-    for variant in config["networks"]
-    for seed in config["seeds"]
+FIRST = next(iter(config["networks"]))
+# Networks whose weights are given, by name, and those trained here, by variant.
+GIVEN = [name for name, network in config["networks"].items() if is_given(network)]
+VARIANTS = [name for name in config["networks"] if name not in GIVEN]
+SEEDED = [
+    name_network(variant, seed) for variant in VARIANTS for seed in config["seeds"]
 ]
+# What is explained, in the order of the settings; all of it was trained, here or elsewhere.
+TRAINED = [
+    network
+    for name in config["networks"]
+    for network in (
+        [name] if name in GIVEN else [n for n in SEEDED if variant_of(n) == name]
+    )
+]
+# The first network has untrained controls of its architecture, and each one with given weights.
+CONTROLLED = {
+    name: controls_variant(name, FIRST) for name in dict.fromkeys([FIRST, *GIVEN])
+}
 CONTROLS = [
-    name_network(UNTRAINED, seed) for seed in range(config["controls"]["untrained"])
+    name_network(control, seed)
+    for control in CONTROLLED.values()
+    for seed in range(config["controls"]["untrained"])
 ]
 # Trained like the first variant, on labels that say nothing.
 PERMUTED_NETWORKS = [
-    name_network(PERMUTED, number) for number in range(config["controls"]["permuted"])
+    name_network(PERMUTED, number)
+    for number in range(config["controls"]["permuted"])
+    if VARIANTS
 ]
 NETWORKS = TRAINED + CONTROLS + PERMUTED_NETWORKS
 # What is heard, drawn and shown; of the other controls there are numbers alone.
-HEARD = TRAINED + CONTROLS[:1]
-# The untrained networks have the architecture of the first variant.
-CONTROLLED = [next(iter(config["networks"]))]
-ONE_OF_EACH = [
-    name_network(variant, config["seeds"][0]) for variant in config["networks"]
+HEARD = TRAINED + [name for name in CONTROLS if seed_of(name) == 0]
+# Whose classes are those of the data set: they are trained and evaluated here, or not trained.
+OURS = SEEDED + PERMUTED_NETWORKS
+OURS += [
+    name for name in CONTROLS if variant_of(name) == UNTRAINED and FIRST in VARIANTS
 ]
-ONE_OF_EACH += CONTROLS[:1]
+UNTAUGHT = [name for name in CONTROLS if name not in OURS]
+ONE_OF_EACH = [name_network(variant, config["seeds"][0]) for variant in VARIANTS]
+ONE_OF_EACH += [*GIVEN, CONTROLS[0]]
 
 WHERE_TO_LOOK = f"""
 Look:     {R / 'figures'}
@@ -86,7 +113,7 @@ if "deconvolution" in config["methods"]:
     WHERE_TO_LOOK += f"""\
 Listen:   {R / 'listening/index.html'}    (open it in a browser)
 Sounds:   {R / 'auralisation'}
-Numbers:  {R / 'attributes/summary.csv'}, {R / 'networks/summary.csv'}
+Numbers:  {R / 'attributes/summary.csv'}, {R / ('networks/summary.csv' if OURS else 'networks')}
 Checks:   {R / 'checks.csv'}
 """
 if "inversion" in config["methods"]:
@@ -153,10 +180,26 @@ def n_gpus(training):
     return 1 if training["devices"] == "auto" else training["devices"]
 
 
+def owner_of(network):
+    """Name under ``networks`` of a network, or of the one that a control has the architecture of."""
+    if network in PERMUTED_NETWORKS:
+        return VARIANTS[0]
+    if network in CONTROLS:
+        return controlled_by(network) or FIRST
+    return variant_of(network)
+
+
+def untrained_of(network):
+    """The untrained controls of a network's architecture."""
+    control = CONTROLLED.get(owner_of(network))
+    return [name for name in CONTROLS if variant_of(name) == control]
+
+
 def architecture_of(network):
-    """Settings of a network's architecture; a control has that of the first variant."""
-    variant, first = variant_of(network), next(iter(config["networks"]))
-    return config["networks"][first if variant in (UNTRAINED, PERMUTED) else variant]
+    """Settings of a network: its architecture, or where its weights are given."""
+    owner = owner_of(network)
+    settings = config["networks"][owner]
+    return settings | {"stft": stft_of(network)} if owner in GIVEN else settings
 
 
 def partner_of(network):
@@ -165,7 +208,27 @@ def partner_of(network):
         return []
     seeds = config["seeds"]
     number = PERMUTED_NETWORKS.index(network)
-    return [name_network(CONTROLLED[0], seeds[number % len(seeds)])]
+    return [name_network(VARIANTS[0], seeds[number % len(seeds)])]
+
+
+def stft_of(network):
+    """The transform that a network hears."""
+    return stft_settings(config, owner_of(network))
+
+
+def only(networks):
+    """A constraint of a wildcard that lets these networks pass, and may be empty."""
+    return "|".join(networks) or "(?!)"
+
+
+def files_of(network):
+    """What a network with given weights is read from."""
+    settings = config["networks"][owner_of(network)]
+    place = settings.get("module", "").rpartition(":")[0]
+    return [
+        *([settings["weights"]] if "weights" in settings else []),
+        *([place] if place.endswith(".py") else []),
+    ]
 
 
 def schedule_of(network):

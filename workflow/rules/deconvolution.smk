@@ -15,7 +15,7 @@ rule deconvolve_song:
     params:
         *code_of("deconvolve_song"),
         architecture=lambda w: architecture_of(w.network),
-        stft=STFT,
+        stft=lambda w: stft_of(w.network),
         duration=DURATION,
         excerpt_start=config["excerpt_start"],
         deconvolution=config["deconvolution"],

@@ -9,8 +9,8 @@ def controls_of(classifier):
     """The untrained networks of the same architecture; a control itself has none."""
     if classifier in SVDNETS:
         return SVDNET_CONTROLS
-    is_controlled = classifier in TRAINED and variant_of(classifier) in CONTROLLED
-    return CONTROLS if is_controlled else []
+    is_controlled = classifier in SEEDED and variant_of(classifier) in CONTROLLED
+    return [name for name in CONTROLS if name in OURS] if is_controlled else []
 
 
 # Layers to invert, by classifier; SVDNet's, then those of the genre networks.
@@ -19,7 +19,9 @@ if "inversion" in config["methods"]:
     INVERTED = {name: config["inversion"]["svdnet_layers"] for name in SVDNETS}
     INVERTED |= {name: config["inversion"]["svdnet_layers"] for name in SVDNET_CONTROLS}
     INVERTED |= {
-        name: config["inversion"]["genre_layers"] for name in TRAINED + CONTROLS
+        name: config["inversion"]["genre_layers"]
+        for name in OURS
+        if name not in PERMUTED_NETWORKS
     }
     INVERTED = {name: layers for name, layers in INVERTED.items() if layers}
 

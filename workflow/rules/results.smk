@@ -4,7 +4,7 @@ rule check_results:
         maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
-        evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
+        evaluations=expand(rules.evaluate_network.output[0], network=OURS),
         correlations=expand(rules.rank_features.output[0], network=NETWORKS),
         summary=rules.summarise_correlation.output[0],
     output:
@@ -21,7 +21,7 @@ rule check_results:
     params:
         *code_of("check_results"),
         results=str(R),
-        networks=NETWORKS,
+        architectures={network: architecture_of(network) for network in NETWORKS},
         heard=HEARD,
         controls=CONTROLS,
         songs=list(SONGS),
@@ -38,7 +38,10 @@ rule build_listening_page:
     input:
         maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
-        evaluations=expand(rules.evaluate_network.output[0], network=HEARD),
+        evaluations=expand(
+            rules.evaluate_network.output[0], network=[n for n in OURS if n in HEARD]
+        ),
+        predictions=expand(rules.predict_songs.output[0], network=HEARD),
         correlations=expand(rules.rank_features.output[0], network=HEARD),
     output:
         directory(R / "listening"),
@@ -62,18 +65,18 @@ rule build_listening_page:
 
 rule describe_results:
     input:
-        expand(rules.evaluate_network.output[0], network=NETWORKS),
+        expand(rules.evaluate_network.output[0], network=OURS),
     output:
         R / "README.md",
     log:
         R / "logs/describe_results.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("describe_results"),
         experiment=config["experiment"],
-        networks=NETWORKS,
+        networks=OURS,
         places=WHERE_TO_LOOK,
     message:
         "Say what the networks know, and where to look"

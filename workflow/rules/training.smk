@@ -13,6 +13,8 @@ rule train_network:
         R / "logs/train_network/{network}.log",
     benchmark:
         R / "benchmarks/train_network/{network}.tsv"
+    wildcard_constraints:
+        network=only(OURS),
     threads: 2
     resources:
         mem_mb=memory(6000),
@@ -24,10 +26,81 @@ rule train_network:
         schedule=lambda w: schedule_of(w.network),
         seed=lambda w: seed_of(w.network),
         checkpoints=lambda w: str(R / "networks" / w.network / "checkpoints"),
+        stft=STFT,
     message:
         "Train {wildcards.network}"
     script:
         "../../scripts/train_network.py"
+
+
+# The networks whose weights are given, and their controls, end in the same file.
+rule read_network:
+    input:
+        files=lambda w: files_of(w.network),
+    output:
+        R / "networks/{network}/weights.safetensors",
+    log:
+        R / "logs/read_network/{network}.log",
+    wildcard_constraints:
+        network=only(GIVEN),
+    resources:
+        mem_mb=memory(3000),
+        runtime=30,
+    params:
+        *code_of("read_network"),
+        architecture=lambda w: architecture_of(w.network),
+    message:
+        "Read the network {wildcards.network}, whose weights are given"
+    script:
+        "../../scripts/read_network.py"
+
+
+rule untrain_network:
+    input:
+        files=lambda w: files_of(w.network),
+        clips=rules.list_clips.output[0],
+    output:
+        R / "networks/{network}/weights.safetensors",
+    log:
+        R / "logs/untrain_network/{network}.log",
+    wildcard_constraints:
+        network=only(UNTAUGHT),
+    threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        *code_of("untrain_network"),
+        architecture=lambda w: architecture_of(w.network),
+        duration=DURATION,
+        seed=lambda w: seed_of(w.network),
+    message:
+        "Make the untrained control {wildcards.network}"
+    script:
+        "../../scripts/untrain_network.py"
+
+
+rule predict_songs:
+    input:
+        weights=rules.train_network.output.weights,
+        songs=list(SONGS.values()),
+    output:
+        R / "networks/{network}/predictions.csv",
+    log:
+        R / "logs/predict_songs/{network}.log",
+    threads: 2
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+    params:
+        *code_of("predict_songs"),
+        architecture=lambda w: architecture_of(w.network),
+        stft=lambda w: stft_of(w.network),
+        songs=list(SONGS),
+    message:
+        "Ask {wildcards.network} what the songs are"
+    script:
+        "../../scripts/predict_songs.py"
 
 
 rule evaluate_network:
@@ -40,6 +113,8 @@ rule evaluate_network:
         R / "logs/evaluate_network/{network}.log",
     benchmark:
         R / "benchmarks/evaluate_network/{network}.tsv"
+    wildcard_constraints:
+        network=only(OURS),
     threads: 2
     resources:
         mem_mb=memory(4000),
@@ -103,7 +178,7 @@ rule draw_confusion:
 
 rule summarise_evaluations:
     input:
-        expand(rules.evaluate_network.output[0], network=NETWORKS),
+        expand(rules.evaluate_network.output[0], network=OURS),
     output:
         variants=R / "networks/summary.csv",
         classes=R / "networks/classes.csv",
@@ -114,7 +189,7 @@ rule summarise_evaluations:
         runtime=10,
     params:
         *code_of("summarise_evaluations"),
-        networks=NETWORKS,
+        networks=OURS,
     message:
         "Compare the variants of the network"
     script:
@@ -123,7 +198,7 @@ rule summarise_evaluations:
 
 rule draw_evaluations:
     input:
-        evaluations=expand(rules.evaluate_network.output[0], network=NETWORKS),
+        evaluations=expand(rules.evaluate_network.output[0], network=OURS),
         classes=rules.summarise_evaluations.output.classes,
     output:
         png=report(
@@ -140,7 +215,7 @@ rule draw_evaluations:
         runtime=10,
     params:
         *code_of("draw_evaluations"),
-        networks=NETWORKS,
+        networks=OURS,
     message:
         "Draw accuracy, precision and recall, and calibration of the networks"
     script:
@@ -166,6 +241,8 @@ rule draw_kernels:
     params:
         *code_of("draw_kernels"),
         networks=ONE_OF_EACH,
+        architectures={name: architecture_of(name) for name in ONE_OF_EACH},
+        stfts={name: stft_of(name) for name in ONE_OF_EACH},
     message:
         "Draw the first-layer kernels of the variants"
     script:

@@ -1,0 +1,83 @@
+"""Untrained controls of networks whose weights are given."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from auralise.audio import Stft, read_audio
+from auralise.datasets.segments import cut_segments
+from auralise.errors import NetworkError
+from auralise.networks.initialisation import fit_batch_norms, forget
+
+log = logging.getLogger(__name__)
+
+N_SEGMENTS = 64  # from which the statistics of batch normalisations are taken
+AT_ONCE = 8
+
+
+def untrain_network(
+    network: nn.Module, clips: pd.DataFrame, stft: Stft, duration: float, seed: int
+) -> None:
+    """Make a network the untrained control of itself, in place.
+
+    Its weights are drawn anew (`auralise.networks.initialisation.forget`), and its batch
+    normalisations get the statistics of training segments, as those of the networks trained here
+    do: with the old ones, or none, its features would fire nowhere or everywhere.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode; takes magnitudes ``(batch, 1, n_bins, n_frames)``.
+    clips : DataFrame
+        With columns ``path``, ``split`` and ``seconds``.
+    stft : Stft
+        Whose magnitudes the network takes.
+    duration : float
+        Of a segment (s).
+    seed : int
+
+    Raises
+    ------
+    NetworkError
+        The network fails on several segments at a time.
+    """
+    shuffled = forget(network, seed)
+    if shuffled:
+        log.info("in a random order, since no way to draw them is known: %s", ", ".join(shuffled))
+    magnitudes = read_training_segments(clips, stft, duration)
+    try:
+        fit_batch_norms(network, torch.from_numpy(magnitudes)[:, None], AT_ONCE)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise NetworkError(
+            f"the untrained control fails on {AT_ONCE} segments of {stft.n_bins} bins × "
+            f"{magnitudes.shape[2]} frames at a time ({type(error).__name__}: {error}); expected "
+            "a network that takes (batch, 1, bins, frames)"
+        ) from None
+
+
+def read_training_segments(
+    clips: pd.DataFrame, stft: Stft, duration: float, n_segments: int = N_SEGMENTS
+) -> np.ndarray:
+    """Magnitudes of training segments, one of each of `n_segments` clips from all of the set.
+
+    Parameters
+    ----------
+    clips, stft, duration
+        As `untrain_network`.
+    n_segments : int
+        At most; fewer where there are fewer training clips.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_segments, n_bins, n_frames)
+    """
+    paths = clips.loc[clips["split"] == "train", "path"].to_list()
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(n_segments, len(paths))).astype(int))
+    magnitudes = []
+    for number, row in enumerate(chosen):
+        segments = cut_segments(read_audio(paths[row], stft.sample_rate), stft.n_samples(duration))
+        magnitudes.append(np.abs(stft.analyse(segments[number % len(segments)])))
+    return np.stack(magnitudes)

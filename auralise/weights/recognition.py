@@ -1,0 +1,49 @@
+"""What a file is that is not what was asked for, by its content, for messages."""
+
+import zipfile
+from pathlib import Path
+
+STARTS = {
+    b"RIFF": "a WAV file, a sound",
+    b"fLaC": "a FLAC file, a sound",
+    b"OggS": "an Ogg file, a sound",
+    b"ID3": "an MP3 file, a sound",
+    b"FORM": "an AIFF file, a sound",
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes its weights",
+    b"\x89PNG": "a picture",
+    b"\x80": "a pickle, as PyTorch wrote its weights",
+}
+
+
+def describe_file(path: str | Path) -> str:
+    """What a file seems to be, in a few words; empty if it is nothing that is known.
+
+    Examples
+    --------
+    >>> describe_file(__file__)
+    ''
+    """
+    with Path(path).open("rb") as file:
+        start = file.read(16)
+    if start.startswith(b"PK\x03\x04"):
+        return _describe_archive(path)
+    if start[8:9] == b"{":
+        return "a safetensors file"
+    return next((what for known, what in STARTS.items() if start.startswith(known)), "")
+
+
+def _describe_archive(path: str | Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return ""
+    if {"mean.npy", "std.npy"} <= names:
+        return "a mean and a std"
+    if {"config.json", "model.weights.h5"} & names:
+        return "a Keras model"
+    if any(name.rpartition("/")[2] == "data.pkl" for name in names):
+        return "a PyTorch file"
+    if names and all(name.endswith(".npy") for name in names):
+        return f"an archive of {len(names)} arrays, as of a network"
+    return "a zip archive"
