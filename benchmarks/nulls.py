@@ -226,7 +226,8 @@ def main() -> None:
     print(table)
     (FOLDER / "nulls.md").write_text(
         f"`python -m benchmarks.nulls --networks {bench.n_networks} --draws {bench.n_draws}`, "
-        f"networks of {N_LAYERS} layers × {N_FEATURES} features:\n\n{table}",
+        f"networks of {N_LAYERS} layers × {N_FEATURES} features, signals of "
+        f"{SECONDS:g} s:\n\n{table}",
         encoding="utf-8",
     )
 

@@ -52,7 +52,7 @@ def share_kept(mean: float, mean_all: float) -> float:
 
     Examples
     --------
-    >>> share_kept(0.6, 0.2)
+    >>> share_kept(0.75, 0.5)
     0.5
     """
     return (mean - mean_all) / (1 - mean_all) if mean_all <= HIGHEST_ALL else np.nan

@@ -11,7 +11,7 @@ from auralise.statistics import ALPHA, HIGHER, LOWER, NOT_DISTINGUISHABLE, UNKNO
 
 REPRESENTED = {
     "maps": "deconvolved maps",
-    "auralised": "magnitudes of the auralised spectra, of what is heard",
+    "auralised": "magnitudes of the auralised spectra (what is heard)",
     "feature_maps": "feature maps",
     "activations": "activations over time (feature maps averaged over frequency)",
 }

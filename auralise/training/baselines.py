@@ -122,16 +122,15 @@ def _doubts(evaluations: Mapping[str, Mapping]) -> Iterator[str]:
             f"Not clear of logistic regression on the mean spectrum: {', '.join(unclear)}; nothing "
             f"of {'them' if len(unclear) > 1 else 'it'} is called learned."
         )
-    below = []
-    for name, evaluation in evaluations.items():
-        strongest = max(BASELINES, key=lambda baseline: evaluation[f"{baseline}clip_accuracy"])
-        difference, low, high = _above(evaluation, strongest)
-        if low <= 0:
-            interval = f"[{_points(low)}, {_points(high)}]"
-            label = BASELINES[strongest][1]
-            below.append(f"{name} {_points(difference)} points {interval} from '{label}'")
-    if below:
-        yield f"Not clear of the strongest baseline: {', '.join(below)}."
+    # Baselines see the same clips, whatever the network.
+    shares = next(iter(evaluations.values()))
+    strongest = max(BASELINES, key=lambda baseline: shares[f"{baseline}clip_accuracy"])
+    found = {name: _above(of, strongest) for name, of in evaluations.items()}
+    if below := {name: above for name, above in found.items() if above[1] <= 0}:
+        yield (
+            f"Not clear of the strongest baseline, '{BASELINES[strongest][1]}': "
+            f"{', '.join(below)}, by {_differences(list(below.values()))} points."
+        )
 
 
 def _accuracy(evaluations: Mapping[str, Mapping]) -> str:
@@ -140,16 +139,20 @@ def _accuracy(evaluations: Mapping[str, Mapping]) -> str:
     beside = []
     for baseline, (_, label) in BASELINES.items():
         found = [_above(evaluation, baseline) for evaluation in of]
-        text = " to ".join(map(_points, _ends([difference for difference, *_ in found])))
-        lowest, highest = min(low for _, low, _ in found), max(high for *_, high in found)
-        text += f" [{_points(lowest)}, {_points(highest)}]"
         share = np.mean([evaluation[f"{baseline}clip_accuracy"] for evaluation in of])
-        beside.append(f"{text} from {label} ({share:.0%})")
+        beside.append(f"{_differences(found)} from {label} ({share:.0%})")
     return (
         f"{', '.join(evaluations)}: {' to '.join(shares)} of {of[0]['n_clips']} test clips right; "
         f"difference in points from logistic regression, in brackets the ends of the paired 95 % "
         f"intervals: {', '.join(beside)}."
     )
+
+
+def _differences(found: Sequence[tuple[float, float, float]]) -> str:
+    """Differences and the outermost ends of their intervals."""
+    text = " to ".join(map(_points, _ends([difference for difference, *_ in found])))
+    lowest, highest = min(low for _, low, _ in found), max(high for *_, high in found)
+    return f"{text} [{_points(lowest)}, {_points(highest)}]"
 
 
 def _ends(values: Sequence[float]) -> list[float]:

@@ -176,8 +176,8 @@ class TestWords:
         text = describe_accuracy({"square-0": known(0.53), "square-1": known(0.8)})
         assert text.startswith(
             "**Not clear of logistic regression on the mean spectrum: square-0; nothing of it is "
-            "called learned. Not clear of the strongest baseline: square-0 -17 points [-22, -12] "
-            "from '+ flux'.** square-0, square-1: 53% to 80% of 300 test clips right"
+            "called learned. Not clear of the strongest baseline, '+ flux': square-0, by -17 "
+            "[-22, -12] points.** square-0, square-1: 53% to 80% of 300 test clips right"
         )
         assert not is_above_mean_spectrum(known(0.53))
         assert is_above_mean_spectrum(known(0.56))
@@ -189,7 +189,9 @@ class TestWords:
             "permuted-0": known(0.12),
         }
         lines = write_overview("mine", evaluations, "Look: here").splitlines()
-        assert lines[0].startswith("**Not clear of the strongest baseline: square-0 -5 points")
+        assert lines[0].startswith(
+            "**Not clear of the strongest baseline, '+ flux': square-0, by -5 "
+        )
         assert "| square-0 | 65% [60%, 70%] | 50% | 60% | 70% | 10% |" in lines
         assert any(line.startswith("| permuted-0 | 12%") for line in lines)
 

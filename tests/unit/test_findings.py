@@ -166,7 +166,7 @@ def test_a_protocol_says_what_it_is():
     signals = pd.DataFrame({"key": ["C", "C", "D"], "chord": ["major", "minor", "major"]})
     text = str(Protocol(describe_design(signals), "auralised", "own", 16))
     assert "3 signals, pairs: 1 in key, 1 in chord; every signal has random onsets of" in text
-    assert "of what is heard" in text
+    assert "(what is heard)" in text
     assert "16 features of each layer" in text
     assert "Of the 4 combinations key x chord, 1 are missing" in text
     assert "onsets" not in str(Protocol(describe_design(signals), "maps"))
