@@ -61,9 +61,18 @@ class MapsWriter:
         self.file[f"layer{layer}/deconvolved"][:, :, first : first + maps.shape[2]] = maps
 
     def write_activations(
-        self, layer: int, energy: np.ndarray, peak: np.ndarray, live: np.ndarray
+        self,
+        layer: int,
+        energy: np.ndarray,
+        peak: np.ndarray,
+        live: np.ndarray,
+        responds: np.ndarray,
+        silence: np.ndarray,
     ) -> None:
-        """Write energy, peak and firing of a layer's features, each of shape (n_features,).
+        """Write what is known of the activations of a layer's features, shape (n_features,).
+
+        Activations are what an activation function lets through; what a batch norm adds behind
+        it is taken off.
 
         Parameters
         ----------
@@ -74,12 +83,18 @@ class MapsWriter:
             Largest activation.
         live : ndarray of bool
             Whether the feature fired at all.
+        responds : ndarray of bool
+            Whether it fired, and more than silence and quiet noise make it fire.
+        silence : ndarray
+            Largest activation on digital silence.
         """
         group = self.file[f"layer{layer}"]
         for name, values in {
             "activation_energy": energy.astype(np.float32),
             "activation_peak": peak.astype(np.float32),
             "live": live,
+            "responds": responds,
+            "silence_peak": silence.astype(np.float32),
         }.items():
             _attach(group.create_dataset(name, data=values), group["feature"])
 
@@ -233,6 +248,14 @@ class Maps:
     def activation_peak(self, layer: int) -> np.ndarray:
         """Largest activation, float32, shape (n_features,)."""
         return self._of(layer, "activation_peak")[:]
+
+    def responds(self, layer: int) -> np.ndarray:
+        """Which of them fired more than on silence and quiet noise, bool, shape (n_features,)."""
+        return self._of(layer, "responds")[:]
+
+    def silence_peak(self, layer: int) -> np.ndarray:
+        """Largest activation on digital silence, float32, shape (n_features,)."""
+        return self._of(layer, "silence_peak")[:]
 
     def deconvolved(
         self, layer: int, rows: slice = slice(None), frames: slice = slice(None)

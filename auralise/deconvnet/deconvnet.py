@@ -29,6 +29,7 @@ from auralise.deconvnet.graph import (
     Graph,
     GraphPass,
     Rectified,
+    above_rest,
     fired,
     just_rectified,
     unwrapped,
@@ -331,6 +332,27 @@ class Deconvnet:
         """
         with torch.inference_mode():
             return fired(torch.as_tensor(maps), self._rectified[layer - 1]).numpy()
+
+    def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
+        """How far features are above what an activation that lets nothing through leaves.
+
+        Feature maps themselves, unless a batch norm follows the activation: what it adds is
+        taken off, and a negative gain turns the sign.
+
+        Parameters
+        ----------
+        layer : int
+            Counted from 1.
+        maps : ndarray, shape (n_features, height, width)
+            Feature maps of the layer.
+
+        Returns
+        -------
+        ndarray, shape (n_features, height, width)
+            In a layer without an activation, magnitudes.
+        """
+        with torch.inference_mode():
+            return above_rest(torch.as_tensor(maps), self._rectified[layer - 1]).numpy()
 
     def _feature_maps(self, passed: ForwardPass | GraphPass, number: int) -> torch.Tensor:
         if isinstance(passed, GraphPass):

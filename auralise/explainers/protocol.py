@@ -110,3 +110,14 @@ class Explainer(Protocol):
             Of all features of the layer.
         """
         ...
+
+    def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
+        """How far feature maps are above what silence inside the network leaves, of their shape.
+
+        Parameters
+        ----------
+        layer : int
+        maps : ndarray, shape (n_features, height, width)
+            Of all features of the layer.
+        """
+        ...

@@ -17,6 +17,8 @@ from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.maps import Origin, create_maps
 
+QUIET_DB = -60.0  # peak of the noise that a feature must surpass, relative to the song's
+
 
 def choose_features(
     explainer: Explainer,
@@ -77,6 +79,12 @@ def write_maps(
         Features of each layer, as `choose_features` returns them; all by default.
     windows : Windows, optional
         Of the song's frames; one piece by default.
+
+    Notes
+    -----
+    A feature responds if it fires and its peak activation on the song is above its peak on digital
+    silence and on noise, both as long as a window and analysed as the song is. The noise is white
+    and Gaussian, drawn once, with its peak 60 dB below the song's.
     """
     n_frames = stft.n_frames(len(samples))
     features = choose_features(explainer) if features is None else features
@@ -110,10 +118,46 @@ def write_maps(
                 fading[layer] = maps[:, :, n_ready:].copy()
                 own, chosen = feature_maps[layer - 1].astype(np.float64), features[layer]
                 shares = _shares(weights, own.shape[2], explainer.strides[layer - 1])
-                found = activations[layer]
-                found.add(own[chosen], explainer.fired(layer, own)[chosen], shares)
-                if k == last:
-                    writer.write_activations(layer, found.energy, found.peak, found.live)
+                above, fired = explainer.above_rest(layer, own), explainer.fired(layer, own)
+                activations[layer].add(above[chosen], fired[chosen], shares)
+        silence, noise = (
+            _peaks(explainer, np.abs(stft.analyse(sound)))
+            for sound in quiet_sounds(samples, (windows.length - 1) * stft.hop_length)
+        )
+        for layer, chosen in features.items():
+            found, of = activations[layer], (silence[layer][chosen], noise[layer][chosen])
+            writer.write_activations(
+                layer, found.energy, found.peak, found.live, found.responds(*of), of[0]
+            )
+
+
+def quiet_sounds(song: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """What no feature should be named after: digital silence, and noise 60 dB below the song.
+
+    Parameters
+    ----------
+    song : ndarray
+        May be mapped from a file.
+    n_samples : int
+        Of each sound.
+
+    Returns
+    -------
+    silence, noise : ndarray, float32, shape (n_samples,)
+        The peak of the noise is 60 dB below the song's.
+    """
+    noise = np.random.default_rng(0).normal(size=n_samples)
+    peak = max(song.max(), -song.min())  # no copy of a song that is mapped
+    noise *= 10 ** (QUIET_DB / 20) * peak / np.abs(noise).max()
+    return np.zeros(n_samples, np.float32), noise.astype(np.float32)
+
+
+def _peaks(explainer: Explainer, magnitude: np.ndarray) -> dict[int, np.ndarray]:
+    """Peak activation of every feature, shape (n_features,), by layer."""
+    return {
+        layer: explainer.above_rest(layer, maps).max(axis=(1, 2))
+        for layer, maps in enumerate(explainer.feature_maps(magnitude), start=1)
+    }
 
 
 def _shares(weights: np.ndarray, n_columns: int, stride: int | None) -> np.ndarray:
@@ -144,3 +188,10 @@ class _Activations:
         main = shares >= min(0.5, shares.max()) - 1e-6
         self.peak = np.maximum(self.peak, maps[:, :, main].max(axis=(1, 2)))
         self.live |= fired
+
+    def responds(self, silence: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Which features fired and are louder than in silence and noise, whose peaks are given.
+
+        A logarithm without a floor knows no silence: what is not a number decides nothing.
+        """
+        return self.live & (self.peak > np.fmax(silence, noise))

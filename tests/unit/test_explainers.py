@@ -49,6 +49,9 @@ class Scaled:
     def fired(self, layer, maps):
         return maps.any(axis=(1, 2))
 
+    def above_rest(self, layer, maps):
+        return maps
+
 
 @pytest.fixture
 def scaled(monkeypatch):
