@@ -112,8 +112,8 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         "--mode",
         choices=MODES,
         default=MODES[0],
-        help="song × map; song × its positive part; or the positive part with the song's phase "
-        "(default: %(default)s)",
+        help="song × map; song × its magnitude; song × its positive part; or the positive part "
+        "with the song's phase (default: %(default)s)",
     )
     add(
         "--loudness",

@@ -14,10 +14,12 @@ from auralise.errors import MapsError, SettingsError
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.explainers.writing import write_maps
+from auralise.features import NAME as FEATURES
+from auralise.features import write_features
 from auralise.files import not_replaceable, require_replaceable, whole_file, whole_folder
 from auralise.maps import Origin, open_maps
 
-SOUNDS = ("original.wav", RECORD, "layer*/feature*.wav")  # what a folder of sounds holds
+SOUNDS = ("original.wav", RECORD, FEATURES, "layer*/feature*.wav")  # what a folder of sounds holds
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Explanation:
     maps : Path
         The HDF5 file.
     sounds : Path
-        The folder of ``original.wav`` and ``layer1/feature00.wav`` …
+        The folder of ``original.wav``, ``layer1/feature00.wav`` … and ``features.csv``.
     layers : list of LayerSummary
     n_windows : int
     duration : float
@@ -120,7 +122,8 @@ def explain_song(
     with whole_file(maps_path) as new_maps, whole_folder(sounds_path) as new_sounds:
         write_maps(new_maps, explainer, samples, stft, origin, features, windows)
         with open_maps(new_maps) as maps:
-            write_auralisations(new_sounds, maps, auralisation)
+            measured = write_auralisations(new_sounds, maps, auralisation)
+            write_features(new_sounds / FEATURES, measured)
             summaries = [
                 LayerSummary(layer, len(maps.features(layer)), int(maps.live(layer).sum()))
                 for layer in maps.layers
