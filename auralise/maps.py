@@ -53,6 +53,17 @@ class MapsWriter:
         """Write the song's STFT, complex64, shape (n_bins, n_frames), from frame `first` on."""
         self.file["stft"][:, first : first + spectrum.shape[1]] = spectrum
 
+    def write_surroundings(self, spectrum: np.ndarray, where: str) -> None:
+        """Write the frames analysed before or after the song, shape (n_bins, any); none: nothing.
+
+        Parameters
+        ----------
+        spectrum : ndarray, complex64
+        where : {'before', 'after'}
+        """
+        if spectrum.shape[1]:
+            self.file[f"surroundings/{where}"] = spectrum
+
     def write_maps(self, layer: int, maps: np.ndarray, first: int = 0) -> None:
         """Write maps, float32, shape (n_features, n_bins, n_frames), from frame `first` on.
 
@@ -228,6 +239,23 @@ class Maps:
     def spectrum(self) -> np.ndarray:
         """The song's STFT, complex64, shape (n_bins, n_frames)."""
         return self.spectrum_of(slice(None))
+
+    @property
+    def surrounded_spectrum(self) -> tuple[np.ndarray, slice]:
+        """The STFT that was analysed, and which of its frames are the song's.
+
+        Returns
+        -------
+        spectrum : ndarray, complex64, shape (n_bins, any)
+        frames : slice
+        """
+        around = self.file.get("surroundings", {})
+        none = np.zeros((self.stft.n_bins, 0), np.complex64)
+        before, after = (
+            around[where][:] if where in around else none for where in ("before", "after")
+        )
+        spectrum = np.concatenate([before, self.spectrum, after], axis=1)
+        return spectrum, slice(before.shape[1], spectrum.shape[1] - after.shape[1])
 
     def spectrum_of(self, frames: slice) -> np.ndarray:
         """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.choices import CHANNELS, DURATION, LOUDNESS, MODES, PRECISIONS
+from auralise.choices import CHANNELS, DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     DONE,
     FAILED,
@@ -145,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
     songs = name_songs(options.songs)
     prepare_folder(options.out)
 
-    from auralise.audio import map_audio
+    from auralise.audio import Excerpt, map_audio
     from auralise.auralisation import Auralisation
     from auralise.explainers.making import explainer_of
     from auralise.explainers.songs import explain_song, require_results
@@ -189,7 +189,7 @@ def run(options: argparse.Namespace) -> int:
             try:
                 with map_audio(path, stft.sample_rate, options.channel) as samples:
                     explanation = explain_song(
-                        samples,
+                        Excerpt(samples, edges=EDGES[0]),
                         explainer,
                         stft,
                         options.out,

@@ -118,6 +118,8 @@ class Deconvnet:
         Features of each layer.
     strides : list of int or None
         Frames from one column of a layer's feature maps to the next; None outside of chains.
+    receptive_field : int or None
+        Frames that a feature of the deepest layer sees; None outside of chains.
     time_first : bool
         Whether the convolutions get frames × bins; maps and feature maps are bins × frames still.
 
@@ -184,6 +186,17 @@ class Deconvnet:
             math.prod(strides[: layer.end + 1]) if isinstance(layer, Layer) else None
             for layer in self.layers
         ]
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Frames that a feature of the deepest layer sees; None outside of chains."""
+        if not self.steps:
+            return None
+        seen = stride = 1
+        for step in self.steps[: self.layers[-1].end + 1]:
+            seen += (step.span[0 if self.time_first else 1] - 1) * stride
+            stride *= step.stride[0 if self.time_first else 1]
+        return seen
 
     def mask_scale(self, n_bins: int) -> np.ndarray:
         """What a map is multiplied with before it multiplies the STFT, shape ``(n_bins,)``.

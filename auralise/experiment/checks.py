@@ -142,12 +142,14 @@ def _check_definition(
     maps: Maps, explainer: Explainer, rng: np.random.Generator, tolerance: float, subject: str
 ) -> Iterator[Row]:
     """A few maps made again in float32, one by one, from the stored spectrum and the weights."""
-    magnitude = np.abs(maps.spectrum)
+    spectrum, frames = maps.surrounded_spectrum
+    magnitude = np.abs(spectrum)
     live = [(layer, int(row)) for layer in maps.layers for row in np.flatnonzero(maps.live(layer))]
     for layer, row in rng.permutation(live).tolist()[:N_RECOMPUTED]:
         feature = int(maps.features(layer)[row])
         stored = maps.deconvolved(layer, slice(row, row + 1))
         ((_, again),) = explainer.deconvolve_all(magnitude, [layer], {layer: [feature]})
+        again = again[:, :, frames]
         scale = np.linalg.norm(again)
         error = float(np.linalg.norm(stored - again) / scale) if scale else float(stored.any())
         yield (

@@ -42,6 +42,8 @@ class Explainer(Protocol):
     strides : sequence of int or None
         Frames from one column of a layer's feature maps to the next; None where the method does
         not know.
+    receptive_field : int or None
+        Frames that a feature of the deepest layer sees; None where the method does not know.
     assumptions : sequence of str
         What the maps rest on beside the method itself, in words.
     """
@@ -54,6 +56,9 @@ class Explainer(Protocol):
 
     @property
     def strides(self) -> Sequence[int | None]: ...
+
+    @property
+    def receptive_field(self) -> int | None: ...
 
     @property
     def assumptions(self) -> Sequence[str]: ...

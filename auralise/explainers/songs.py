@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from auralise.audio import Stft
+from auralise.audio import Excerpt, Stft
 from auralise.auralisation import AS_IN_2015, RECORD, Auralisation, write_auralisations
 from auralise.choices import DURATION
 from auralise.errors import MapsError, SettingsError
@@ -62,7 +62,7 @@ class Explanation:
 
 
 def explain_song(
-    samples: np.ndarray,
+    song: np.ndarray | Excerpt,
     explainer: Explainer,
     stft: Stft,
     out: str | Path,
@@ -78,8 +78,8 @@ def explain_song(
 
     Parameters
     ----------
-    samples : ndarray, shape (n_samples,)
-        The song at ``stft.sample_rate``; may be mapped from a file.
+    song : Excerpt, or ndarray of shape (n_samples,)
+        At ``stft.sample_rate``; may be mapped from a file. Nothing sounds around an array.
     explainer : Explainer
     stft : Stft
     out : str or Path
@@ -106,6 +106,7 @@ def explain_song(
         The window is shorter than a hop, or a folder ``<out>/<song>`` holds something else.
     """
     started = time.monotonic()
+    song = song if isinstance(song, Excerpt) else Excerpt(song)
     maps_path, sounds_path = Path(out) / f"{origin.song}.h5", Path(out) / origin.song
     require_results(Path(out), origin.song)
     if stft.n_samples(window) < stft.hop_length:
@@ -115,12 +116,12 @@ def explain_song(
         )
     total_stride = max(stride or 1 for stride in explainer.strides)
     windows = Windows.of(
-        stft.n_frames(len(samples)), stft.n_frames(stft.n_samples(window)), total_stride
+        stft.n_frames(song.n_samples), stft.n_frames(stft.n_samples(window)), total_stride
     )
     cut = {"count": len(windows), "length": windows.length, "hop": windows.hop}
     origin = replace(origin, config={**origin.config, "windows": cut})
     with whole_file(maps_path) as new_maps, whole_folder(sounds_path) as new_sounds:
-        write_maps(new_maps, explainer, samples, stft, origin, features, windows)
+        write_maps(new_maps, explainer, song, stft, origin, features, windows)
         with open_maps(new_maps) as maps:
             measured = write_auralisations(new_sounds, maps, auralisation)
             write_features(new_sounds / FEATURES, measured)
@@ -133,7 +134,7 @@ def explain_song(
         sounds_path,
         summaries,
         len(windows),
-        len(samples) / stft.sample_rate,
+        song.n_samples / stft.sample_rate,
         time.monotonic() - started,
     )
 

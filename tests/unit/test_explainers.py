@@ -33,6 +33,7 @@ class Scaled:
 
     def __init__(self, network, device, precision, *, layers, shape):
         self.layers, self.n_features, self.strides = [TheOnlyLayer()], [2], [None]
+        self.receptive_field = 1
         self.assumptions = ["loud is twice"]
 
     def mask_scale(self, n_bins):

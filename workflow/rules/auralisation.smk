@@ -12,7 +12,9 @@ rule auralise_song:
         runtime=30,
     params:
         *code_of("auralise_song"),
-        auralisation=config["auralisation"],
+        auralisation={
+            name: config["auralisation"][name] for name in ("mode", "loudness")
+        },
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
     script:
