@@ -163,7 +163,8 @@ def write_auralisations(
     ----------
     folder : str or Path
         Gets ``original.wav`` and ``layer1/feature00.wav`` …; a feature that never fired has
-        a silent file. ``auralisation.json`` records `auralisation` for `read_auralisation`.
+        a silent file; those of an earlier call are removed. ``auralisation.json`` records
+        `auralisation` for `read_auralisation`.
     maps : Maps
     auralisation : Auralisation
 
@@ -190,6 +191,8 @@ def write_auralisations(
             "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
         )
     _tell_what_is_silent(maps)
+    for earlier in folder.glob("layer*/feature*.wav"):
+        earlier.unlink()  # of another choice of features
     with whole_file(folder / RECORD) as path:
         path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
     if maps.frames_at_once < maps.n_frames:

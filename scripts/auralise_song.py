@@ -5,8 +5,10 @@ from pathlib import Path
 from _job import job
 
 from auralise.auralisation import Auralisation, write_auralisations
+from auralise.files import write_table
 from auralise.maps import open_maps
 
 with job(snakemake), open_maps(snakemake.input[0]) as maps:
     auralisation = Auralisation(**snakemake.params.auralisation)
-    write_auralisations(Path(snakemake.output[0]), maps, auralisation)
+    folder = Path(snakemake.output.original).parent
+    write_table(snakemake.output.measured, write_auralisations(folder, maps, auralisation))

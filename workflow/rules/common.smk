@@ -60,6 +60,7 @@ STFT = {
 DECONVNET = {
     name: config["deconvolution"][name] for name in ("biases", "device", "precision")
 }
+REHEARING = config["auralisation"]["rehearing"]
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
 TRAINED = [
