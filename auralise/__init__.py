@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "audio": ["Stft"],
         "deconvnet.deconvnet": ["Deconvnet"],
+        "weights.arrays": ["network_of"],
         "weights.reader": ["read_weights"],
     },
 )

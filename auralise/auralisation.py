@@ -24,6 +24,7 @@ RECORD = "auralisation.json"  # beside the sounds
 FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
 
 PEAK = 10 ** (-1 / 20)  # 1 dB of headroom
+FULL_SCALE = 1 - 2.0**-15  # the largest value of 16-bit sound
 
 QUIET = 1e-3  # -60 dB of the song's largest bin: what lies below is not heard
 
@@ -36,7 +37,7 @@ class Auralisation:
     ----------
     mode : {'mask', 'magnitude', 'rectified', 'phase'}
         As in `masked_spectrum`.
-    loudness : {'peak', 'relative'}
+    loudness : {'peak', 'full_scale', 'relative'}
         As in `set_loudness`.
     """
 
@@ -44,7 +45,8 @@ class Auralisation:
     loudness: str
 
 
-AS_IN_2015 = Auralisation("mask", "peak")
+USUAL = Auralisation(MODES[0], LOUDNESS[0])
+AS_IN_2015 = Auralisation("mask", "full_scale")
 
 
 def masked_spectrum(spectrum: np.ndarray, maps: np.ndarray, mode: str = "mask") -> np.ndarray:
@@ -107,8 +109,9 @@ def set_loudness(sounds: np.ndarray, original: np.ndarray, loudness: str = "peak
     sounds : ndarray, shape (n_features, n_samples)
     original : ndarray, shape (n_samples,)
         What was explained.
-    loudness : {'peak', 'relative'}
-        ``peak``: every sound on its own to a peak of -1 dB, as in 2015.
+    loudness : {'peak', 'full_scale', 'relative'}
+        ``peak``: every sound on its own to a peak of -1 dB.
+        ``full_scale``: to a peak of 0 dB, as in 2015.
         ``relative``: all sounds by one gain, so that the loudest has the original's RMS level
         and the others stay as much quieter as they are; the gain is lowered where a peak
         would pass -1 dB.
@@ -134,7 +137,7 @@ def loudness_gains(
         Largest absolute value and RMS of each sound.
     original_level : float
         RMS of what was explained.
-    loudness : {'peak', 'relative'}
+    loudness : {'peak', 'full_scale', 'relative'}
 
     Returns
     -------
@@ -144,8 +147,9 @@ def loudness_gains(
         raise ValueError(f"loudness must be one of {LOUDNESS}, got {loudness!r}")
     if not levels.any():
         return np.zeros_like(peaks)
-    if loudness == "peak":
-        return np.divide(PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+    if loudness != "relative":
+        peak = PEAK if loudness == "peak" else FULL_SCALE
+        return np.divide(peak, peaks, out=np.zeros_like(peaks), where=peaks > 0)
     return np.full(len(levels), min(original_level / levels.max(), PEAK / peaks.max()))
 
 
@@ -155,7 +159,7 @@ def _levels(sounds: np.ndarray) -> np.ndarray:
 
 
 def write_auralisations(
-    folder: str | Path, maps: Maps, auralisation: Auralisation = AS_IN_2015
+    folder: str | Path, maps: Maps, auralisation: Auralisation = USUAL
 ) -> pd.DataFrame:
     """Write the song's excerpt and the sound of every feature as 16-bit WAV.
 
@@ -191,7 +195,7 @@ def write_auralisations(
             "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
         )
     _tell_what_is_silent(maps)
-    for earlier in folder.glob("layer*/feature*.wav"):
+    for earlier in folder.glob("layer*/feature*.*"):
         earlier.unlink()  # of another choice of features
     with whole_file(folder / RECORD) as path:
         path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")

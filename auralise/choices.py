@@ -5,7 +5,7 @@ These stand apart from the code behind them, which loads numpy, torch or matplot
 """
 
 MODES = ("mask", "magnitude", "rectified", "phase")  # how a map becomes a sound
-LOUDNESS = ("peak", "relative")  # of sounds
+LOUDNESS = ("peak", "full_scale", "relative")  # of sounds
 EDGES = ("surroundings", "reflect", "zero")  # what sounds around an excerpt
 CHANNELS = ("left", "right", "mid", "side")  # of stereo sound; the mean of all is no choice
 PRECISIONS = ("float32", "bfloat16")  # of maps, as torch calls them

@@ -75,8 +75,8 @@ def as_markdown(table: pd.DataFrame) -> str:
     n_songs, starts = table["song"].nunique(), " and ".join(f"{start:g}" for start in STARTS)
     return (
         f"Live features with more than half of their map's energy in the first or last {AT_EDGES} "
-        f"of 173 frames, over {n_songs} songs, each from {starts} s on; in brackets the mean share of "
-        "the energy there, 5 % if it were spread evenly.\n\n" + "\n".join(lines) + "\n"
+        f"of 173 frames, over {n_songs} songs, each from {starts} s on; in brackets the mean share "
+        "of the energy there, 5 % if it were spread evenly.\n\n" + "\n".join(lines) + "\n"
     )
 
 

@@ -5,10 +5,14 @@ from pathlib import Path
 from _job import job
 
 from auralise.auralisation import Auralisation, write_auralisations
+from auralise.figures.pictures import write_pictures
 from auralise.files import write_table
 from auralise.maps import open_maps
 
 with job(snakemake), open_maps(snakemake.input[0]) as maps:
     auralisation = Auralisation(**snakemake.params.auralisation)
     folder = Path(snakemake.output.original).parent
-    write_table(snakemake.output.measured, write_auralisations(folder, maps, auralisation))
+    measured = write_auralisations(folder, maps, auralisation)
+    if snakemake.params.pictures:
+        write_pictures(folder, maps, auralisation.mode)
+    write_table(snakemake.output.measured, measured)

@@ -39,7 +39,8 @@ class Rehearing:
         Which of them the song excites more than silence and quiet noise.
     activation : mapping of int to ndarray, shape (n_features, n_features)
         Mean activation of each feature (column) on the sound of each (row), relative to that on
-        the original. NaN in the rows of features that never fired or whose sound is silent.
+        the original. NaN in the rows of features that never fired or whose sound is silent, and
+        where less than 20 fired.
     """
 
     features: Mapping[int, np.ndarray]
@@ -121,7 +122,8 @@ def rehear(
     for layer in tqdm(maps.layers, "re-hear", unit="layer"):
         own = features[layer]
         values = np.full((len(own), len(own)), np.nan)
-        for row in np.flatnonzero(maps.live(layer)):
+        live = np.flatnonzero(maps.live(layer))
+        for row in live if len(live) >= LEAST_FEATURES else []:
             found = mean_activations(folder / sound_name(layer, own[row]), level)
             if found is not None and original is not None:
                 values[row] = _relative(found[layer][own], original[layer][own])

@@ -6,20 +6,28 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from auralise.audio import Excerpt, Stft
-from auralise.auralisation import AS_IN_2015, RECORD, Auralisation, write_auralisations
+from auralise.auralisation import RECORD, USUAL, Auralisation, write_auralisations
 from auralise.choices import DURATION
 from auralise.errors import MapsError, SettingsError
 from auralise.explainers.protocol import Explainer
+from auralise.explainers.rehearing import Rehearing, certify, rehear
 from auralise.explainers.windows import Windows
 from auralise.explainers.writing import write_maps
 from auralise.features import NAME as FEATURES
-from auralise.features import write_features
+from auralise.features import read_features, write_features
 from auralise.files import not_replaceable, require_replaceable, whole_file, whole_folder
 from auralise.maps import Origin, open_maps
 
-SOUNDS = ("original.wav", RECORD, FEATURES, "layer*/feature*.wav")  # what a folder of sounds holds
+SOUNDS = (
+    "original.wav",
+    RECORD,
+    FEATURES,
+    "layer*/feature*.wav",
+    "layer*/feature*.png",
+)  # what a folder of sounds holds
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class Explanation:
         Of the song (s).
     elapsed : float
         Time that explaining it took (s).
+    rehearing : Rehearing, optional
+        How the network hears the sounds.
     """
 
     maps: Path
@@ -59,6 +69,7 @@ class Explanation:
     n_windows: int
     duration: float
     elapsed: float
+    rehearing: Rehearing | None = None
 
 
 def explain_song(
@@ -69,7 +80,8 @@ def explain_song(
     origin: Origin,
     features: Mapping[int, Sequence[int]] | None = None,
     window: float = DURATION,
-    auralisation: Auralisation = AS_IN_2015,
+    auralisation: Auralisation = USUAL,
+    rehearing: bool = True,
 ) -> Explanation:
     """Write the maps and the sounds of every feature for a whole song.
 
@@ -93,6 +105,8 @@ def explain_song(
         Length of a window (s).
     auralisation : Auralisation
         How the sounds are made.
+    rehearing : bool
+        Whether they are given back to the network, one window of each.
 
     Returns
     -------
@@ -124,7 +138,11 @@ def explain_song(
         write_maps(new_maps, explainer, song, stft, origin, features, windows)
         with open_maps(new_maps) as maps:
             measured = write_auralisations(new_sounds, maps, auralisation)
-            write_features(new_sounds / FEATURES, measured)
+            reheard = None
+            if rehearing:
+                reheard = rehear(maps, new_sounds, explainer, song.edges, windows.length)
+            percentiles = None if reheard is None else reheard.table()
+            write_features(new_sounds / FEATURES, measured, percentiles)
             summaries = [
                 LayerSummary(layer, len(maps.features(layer)), int(maps.live(layer).sum()))
                 for layer in maps.layers
@@ -136,7 +154,29 @@ def explain_song(
         len(windows),
         song.n_samples / stft.sample_rate,
         time.monotonic() - started,
+        reheard,
     )
+
+
+def certify_songs(explanations: Sequence[Explanation]) -> pd.DataFrame:
+    """Certify the features over all songs of one network, in each song's ``features.csv``, too.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        All with a `rehearing`.
+
+    Returns
+    -------
+    DataFrame
+        As `auralise.explainers.rehearing.certify` returns it.
+    """
+    of_songs = [(of.sounds, of.rehearing) for of in explanations if of.rehearing is not None]
+    certificates = certify({sounds.name: rehearing for sounds, rehearing in of_songs})
+    for sounds, rehearing in of_songs:
+        known = read_features(sounds / FEATURES)
+        write_features(sounds / FEATURES, known, rehearing.table(), certificates)
+    return certificates
 
 
 def require_results(out: Path, song: str) -> None:

@@ -71,6 +71,10 @@ class TestLoudness:
         sounds = set_loudness(np.stack([song, 1e-9 * song]), song, "peak")
         np.testing.assert_allclose(np.abs(sounds).max(axis=1), PEAK, rtol=1e-5)
 
+    def test_full_scale_is_the_largest_value_of_16_bit_sound(self, song):
+        (sound,) = set_loudness(song[None], song, "full_scale")
+        assert np.abs(sound).max() == pytest.approx(32767 / 32768, rel=1e-6)
+
     def test_relative_keeps_the_differences_within_a_layer(self, song):
         sounds = set_loudness(np.stack([1e-6 * song, 1e-7 * song]), song, "relative")
         np.testing.assert_allclose(sounds[0], song, rtol=1e-4, atol=1e-7)

@@ -17,6 +17,7 @@ rule auralise_song:
         auralisation={
             name: config["auralisation"][name] for name in ("mode", "loudness")
         },
+        pictures=config["auralisation"]["pictures"],
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
     script:
