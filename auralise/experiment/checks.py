@@ -9,6 +9,8 @@ import pandas as pd
 from auralise.errors import AuraliseError
 from auralise.explainers.making import explainer_of
 from auralise.explainers.protocol import Explainer
+from auralise.features import NAME as FEATURES
+from auralise.features import read_features
 from auralise.files import read_table
 from auralise.maps import Maps, open_maps
 from auralise.weights.own import read_convolutional_part
@@ -59,6 +61,7 @@ def check_results(
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
                 rows += _check_maps(maps, explainer, deconvolution, subject)
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
+                rows.append(_check_features(maps, results / "auralisation" / subject, subject))
                 rows += _check_definition(maps, explainer, rng, tolerance, subject)
         table = results / "attributes" / network / "correlation.csv"
         rows.append(_check_correlation(table, explainer))
@@ -136,6 +139,14 @@ def _check_sounds(maps: Maps, folder: Path, subject: str) -> Row:
     n_sounds = len(list(folder.glob("layer*/feature*.wav")))
     n_maps = sum(len(maps.features(layer)) for layer in maps.layers)
     return ("one sound per map", subject, n_sounds == n_maps, f"{n_sounds}", f"{n_maps}")
+
+
+def _check_features(maps: Maps, folder: Path, subject: str) -> Row:
+    table = read_features(folder / FEATURES)
+    found = list(zip(table["layer"], table["feature"], strict=True))
+    expected = [(layer, feature) for layer in maps.layers for feature in maps.features(layer)]
+    told = f"{len(found)} rows", f"{len(expected)}, one for each map"
+    return (f"{FEATURES} has what each sound bears", subject, found == expected, *told)
 
 
 def _check_definition(

@@ -55,17 +55,16 @@ def network_of(
     found = []
     for number, layer in enumerate(layers, start=1):
         try:
-            kernel, bias = layer
-            kernel = torch.as_tensor(np.array(kernel, dtype=np.float32))
-            bias = None if bias is None else torch.as_tensor(np.array(bias, dtype=np.float32))
+            kernel, bias = (None if part is None else _tensor(part) for part in layer)
         except (TypeError, ValueError) as error:
             raise WeightsError(
                 f"layer {number}: no kernel and bias ({error}); expected two arrays. {REMEDY}"
             ) from None
-        if kernel.ndim != 4:
+        if kernel is None or kernel.ndim != 4:
+            n_axes = 0 if kernel is None else kernel.ndim
             raise WeightsError(
-                f"layer {number}: a kernel with {kernel.ndim} axes; expected 4, (n_features, "
-                f"n_inputs, height, width). {REMEDY}"
+                f"layer {number}: a kernel with {n_axes} axes; expected 4, (n_features, n_inputs, "
+                f"height, width). {REMEDY}"
             )
         name = f"kernel of layer {number}"
         found.append(FoundConvolution(name, kernel.flip(2, 3) if flipped else kernel, bias))
@@ -73,3 +72,7 @@ def network_of(
     if not biases:
         ignore_biases(network)
     return network.eval()
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.as_tensor(np.array(values, dtype=np.float32))
