@@ -322,6 +322,11 @@ class Maps:
     def _of(self, layer: int, name: str) -> h5py.Dataset:
         if layer not in self.layers:
             raise MapsError(f"{self.file.filename}: no layer {layer}, only {self.layers}")
+        if name not in self.file[f"layer{layer}"]:
+            raise MapsError(
+                f"{self.file.filename}: says nothing of '{name}', it was written by an earlier "
+                "version; explain the song again"
+            )
         return self.file[f"layer{layer}/{name}"]
 
 

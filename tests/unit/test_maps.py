@@ -149,6 +149,16 @@ def test_refuses_another_file(tmp_path):
         pass
 
 
+def test_a_file_of_an_earlier_version_is_told(tmp_path, net, stft, song):
+    write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN, {1: [0]})
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        del file["layer1/responds"]
+    with open_maps(tmp_path / "a.h5") as maps:
+        assert maps.live(1).shape == (1,)
+        with pytest.raises(MapsError, match="earlier version; explain the song again"):
+            maps.responds(1)
+
+
 def test_another_grid_is_restored(tmp_path, net, song):
     stft = Stft(11025, 256, 100)
     write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN, {1: [0]})
