@@ -35,7 +35,6 @@ rule rehear_song:
         R / "logs/rehear_song/{network}/{song}.log",
     benchmark:
         R / "benchmarks/rehear_song/{network}/{song}.tsv"
-    threads: 2
     resources:
         mem_mb=2000,
         runtime=30,
