@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "audio": ["Stft"],
         "deconvnet.deconvnet": ["Deconvnet"],
         "notebook": ["explain", "open"],
+        "weights.arrays": ["network_of"],
         "weights.reader": ["read_weights"],
     },
 )

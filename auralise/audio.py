@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from auralise.choices import HOP_LENGTH, N_FFT, SAMPLE_RATE
+from auralise.choices import EDGES, HOP_LENGTH, N_FFT, SAMPLE_RATE
 from auralise.containers import Contents, View, read_contents
 from auralise.errors import AudioError, SettingsError
 from auralise.files import printable, whole_file
@@ -139,10 +139,42 @@ class Stft:
         -------
         ndarray, complex64, shape (n_bins, stop - first)
         """
-        start = max(0, first - self._reach)
-        end = (stop - 1 + self._reach) * self.hop_length
-        part = self.analyse(samples[start * self.hop_length : end])
-        return part[:, first - start : stop - start]
+        return self.analyse_part(samples, first * self.hop_length, stop - first)
+
+    def analyse_part(
+        self, samples: np.ndarray, start: int, n_frames: int, beyond: str = "zero"
+    ) -> np.ndarray:
+        """Frames of a signal from any sample on, with what sounds around them in their windows.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n_samples,)
+            The whole signal; may be mapped from a file.
+        start : int
+            Centre of the first frame (samples); it may lie before the signal, and the last frame
+            behind it.
+        n_frames : int
+        beyond : {'zero', 'reflect'}
+            What is taken to sound before and after the signal: nothing, or its mirror image.
+
+        Returns
+        -------
+        ndarray, complex64, shape (n_bins, n_frames)
+        """
+        import torch
+
+        half = self.n_fft // 2
+        first = start - half
+        part = take(samples, first, first + (n_frames - 1) * self.hop_length + self.n_fft, beyond)
+        spectrum = torch.stft(
+            torch.from_numpy(np.array(part, dtype=np.float32)),
+            self.n_fft,
+            self.hop_length,
+            window=torch.hann_window(self.n_fft),
+            center=False,
+            return_complex=True,
+        )
+        return spectrum.numpy()
 
     def synthesise(self, spectrum: np.ndarray, n_samples: int) -> np.ndarray:
         """Signal whose spectrum is nearest, in the least-squares sense, to `spectrum`.
@@ -210,6 +242,92 @@ class Stft:
     def _reach(self) -> int:
         """Frames from a frame's centre to the end of its window, rounded up."""
         return -(-(self.n_fft // 2) // self.hop_length)
+
+
+def take(samples: np.ndarray, start: int, stop: int, beyond: str = "zero") -> np.ndarray:
+    """Part of a signal, which may begin before it and end behind it.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+        May be mapped from a file; no more of it is read than is asked for.
+    start, stop : int
+    beyond : {'zero', 'reflect'}
+        What lies outside: zeros, or the signal mirrored at its first and last sample.
+
+    Returns
+    -------
+    ndarray, shape (stop - start,)
+
+    Examples
+    --------
+    >>> signal = np.array([1, 2, 3])
+    >>> take(signal, -2, 5).tolist()
+    [0, 0, 1, 2, 3, 0, 0]
+    >>> take(signal, -2, 5, "reflect").tolist()
+    [3, 2, 1, 2, 3, 2, 1]
+    """
+    n = len(samples)
+    if beyond == "reflect" and (start < 0 or stop > n):
+        places = np.arange(start, stop) % max(1, 2 * (n - 1))
+        return samples[np.minimum(places, 2 * (n - 1) - places)]
+    inside = samples[max(0, start) : max(0, stop)]
+    before = min(max(0, -start), stop - start)
+    return np.pad(inside, (before, stop - start - before - len(inside)))
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Part of a recording, and what is taken to sound around it.
+
+    Attributes
+    ----------
+    recording : ndarray, shape (any,)
+        May be mapped from a file.
+    first : int
+        Where in it the excerpt begins (samples).
+    length : int, optional
+        How long the excerpt is (samples); to the end of the recording by default.
+    edges : {'zero', 'reflect', 'surroundings'}
+        What sounds around the excerpt: nothing; its mirror image, as far as a window of the STFT
+        reaches (2015); or what the recording holds there, mirrored at its ends.
+    """
+
+    recording: np.ndarray
+    first: int = 0
+    length: int | None = None
+    edges: str = "zero"
+
+    def __post_init__(self) -> None:
+        if self.edges not in EDGES:
+            raise SettingsError(f"edges: {self.edges!r}; expected one of {', '.join(EDGES)}")
+
+    @property
+    def n_samples(self) -> int:
+        return len(self.recording) - self.first if self.length is None else self.length
+
+    @property
+    def samples(self) -> np.ndarray:
+        return self.recording[self.first : self.first + self.n_samples]
+
+    def spectrum(self, stft: Stft, first: int = 0, stop: int | None = None) -> np.ndarray:
+        """Frames of the excerpt, counted from its start; all of them by default.
+
+        Parameters
+        ----------
+        stft : Stft
+        first, stop : int
+            May lie before the excerpt, and behind it.
+
+        Returns
+        -------
+        ndarray, complex64, shape (n_bins, stop - first)
+        """
+        stop = stft.n_frames(self.n_samples) if stop is None else stop
+        start, n_frames = first * stft.hop_length, stop - first
+        if self.edges == "surroundings":
+            return stft.analyse_part(self.recording, self.first + start, n_frames, "reflect")
+        return stft.analyse_part(self.samples, start, n_frames, self.edges)
 
 
 def read_audio(path: str | Path, sample_rate: int, channel: str | None = None) -> np.ndarray:
@@ -524,13 +642,37 @@ def read_excerpt(path: str | Path, sample_rate: int, start: float, duration: flo
         As `read_audio`; or the excerpt begins after the end of the file, is silent, or is cut
         short in a file that promises more.
     """
+    return read_surrounded(path, sample_rate, start, duration).samples
+
+
+def read_surrounded(
+    path: str | Path,
+    sample_rate: int,
+    start: float,
+    duration: float,
+    edges: str = "zero",
+    around: int = 0,
+) -> Excerpt:
+    """As `read_excerpt`, with the sound around the excerpt.
+
+    Parameters
+    ----------
+    path, sample_rate, start, duration
+        As `read_excerpt`.
+    edges : {'zero', 'reflect', 'surroundings'}
+        As `Excerpt`.
+    around : int
+        How much of the recording is kept on either side, where there is so much (samples).
+    """
     first, n_samples = round(start * sample_rate), round(duration * sample_rate)
+    earliest = max(0, first - around)
     kept, total = [np.zeros(0, np.float32)], 0
     for block in _read_blocks(Path(path), sample_rate, asked=start + duration):
         # Only the excerpt is kept, but all is read: faults may show at the end.
-        kept.append(block[max(0, first - total) : max(0, first + n_samples - total)])
+        kept.append(block[max(0, earliest - total) : max(0, first + n_samples + around - total)])
         total += len(block)
-    excerpt = np.concatenate(kept)
+    recording = np.concatenate(kept)
+    excerpt = recording[first - earliest :][:n_samples]
     if first >= total:
         raise AudioError(
             f"{path}: lasts {total / sample_rate:.2f} s, but the excerpt begins at "
@@ -548,8 +690,8 @@ def read_excerpt(path: str | Path, sample_rate: int, start: float, duration: flo
             start,
             duration,
         )
-        excerpt = np.pad(excerpt, (0, n_samples - len(excerpt)))
-    return excerpt
+        recording = np.pad(recording, (0, n_samples - len(excerpt)))
+    return Excerpt(recording, first - earliest, n_samples, edges)
 
 
 def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from auralise.audio import Stft, create_audio, write_audio
 from auralise.choices import LOUDNESS, MODES
@@ -24,6 +25,9 @@ RECORD = "auralisation.json"  # beside the sounds
 FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
 
 PEAK = 10 ** (-1 / 20)  # 1 dB of headroom
+FULL_SCALE = 1 - 2.0**-15  # the largest value of 16-bit sound
+
+QUIET = 1e-3  # -60 dB of the song's largest bin: what lies below is not heard
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,9 @@ class Auralisation:
 
     Attributes
     ----------
-    mode : {'mask', 'rectified', 'phase'}
+    mode : {'mask', 'magnitude', 'rectified', 'phase'}
         As in `masked_spectrum`.
-    loudness : {'peak', 'relative'}
+    loudness : {'peak', 'full_scale', 'relative'}
         As in `set_loudness`.
     """
 
@@ -42,7 +46,8 @@ class Auralisation:
     loudness: str
 
 
-AS_IN_2015 = Auralisation("mask", "peak")
+USUAL = Auralisation(MODES[0], LOUDNESS[0])
+AS_IN_2015 = Auralisation("mask", "full_scale")
 
 
 Expand = Callable[[np.ndarray], np.ndarray]  # of compressed magnitudes, to magnitudes
@@ -59,8 +64,9 @@ def masked_spectrum(
         The song's.
     maps : ndarray, shape (n_features, n_bins, n_frames)
         Deconvolved maps D, signed, times `auralise.maps.Maps.mask_scale`.
-    mode : {'mask', 'rectified', 'phase'}
+    mode : {'mask', 'magnitude', 'rectified', 'phase'}
         ``mask``: spectrum × D, as in 2015; a negative D turns the phase.
+        ``magnitude``: spectrum × |D|.
         ``rectified``: spectrum × max(D, 0).
         ``phase``: max(D, 0), expanded, with the phase of the spectrum.
     expand : callable, optional
@@ -72,6 +78,8 @@ def masked_spectrum(
     """
     if mode == "mask":
         return spectrum * maps
+    if mode == "magnitude":
+        return spectrum * np.abs(maps)
     positive = np.maximum(maps, 0)
     if mode == "rectified":
         return spectrum * positive
@@ -115,8 +123,9 @@ def set_loudness(sounds: np.ndarray, original: np.ndarray, loudness: str = "peak
     sounds : ndarray, shape (n_features, n_samples)
     original : ndarray, shape (n_samples,)
         What was explained.
-    loudness : {'peak', 'relative'}
-        ``peak``: every sound on its own to a peak of -1 dB, as in 2015.
+    loudness : {'peak', 'full_scale', 'relative'}
+        ``peak``: every sound on its own to a peak of -1 dB.
+        ``full_scale``: to a peak of 0 dB, as in 2015.
         ``relative``: all sounds by one gain, so that the loudest has the original's RMS level
         and the others stay as much quieter as they are; the gain is lowered where a peak
         would pass -1 dB.
@@ -142,7 +151,7 @@ def loudness_gains(
         Largest absolute value and RMS of each sound.
     original_level : float
         RMS of what was explained.
-    loudness : {'peak', 'relative'}
+    loudness : {'peak', 'full_scale', 'relative'}
 
     Returns
     -------
@@ -152,8 +161,9 @@ def loudness_gains(
         raise ValueError(f"loudness must be one of {LOUDNESS}, got {loudness!r}")
     if not levels.any():
         return np.zeros_like(peaks)
-    if loudness == "peak":
-        return np.divide(PEAK, peaks, out=np.zeros_like(peaks), where=peaks > 0)
+    if loudness != "relative":
+        peak = PEAK if loudness == "peak" else FULL_SCALE
+        return np.divide(peak, peaks, out=np.zeros_like(peaks), where=peaks > 0)
     return np.full(len(levels), min(original_level / levels.max(), PEAK / peaks.max()))
 
 
@@ -165,21 +175,33 @@ def _levels(sounds: np.ndarray) -> np.ndarray:
 def write_auralisations(
     folder: str | Path,
     maps: Maps,
-    auralisation: Auralisation = AS_IN_2015,
+    auralisation: Auralisation = USUAL,
     undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
-) -> None:
+) -> pd.DataFrame:
     """Write the song's excerpt and the sound of every feature as 16-bit WAV.
 
     Parameters
     ----------
     folder : str or Path
         Gets ``original.wav`` and ``layer1/feature00.wav`` …; a feature that never fired has
-        a silent file. ``auralisation.json`` records `auralisation` for `read_auralisation`.
+        a silent file; those of an earlier call are removed. ``auralisation.json`` records
+        `auralisation` for `read_auralisation`.
     maps : Maps
     auralisation : Auralisation
     undo : callable, optional
         Takes back the compression that the maps name: `auralise.networks.front_ends.undo`. Only the
         mode ``phase`` needs it.
+
+    Returns
+    -------
+    DataFrame
+        What each sound bears, as `auralise.features.write_features` takes it: a row for each
+        feature with ``layer``, ``feature``, ``live``, ``responds``, ``level_db`` (RMS before any
+        gain, relative to the loudest of the layer), ``gain_db`` (what `loudness` has added),
+        ``silence_ratio`` (peak activation on silence, of that on the song), ``share_below_60db``
+        (of the map's energy, in bins more than 60 dB below the song's largest) and
+        ``share_negative`` (of the masked spectrum's energy, where the map is negative). The last
+        five are NaN for a feature that never fired.
 
     Raises
     ------
@@ -199,19 +221,95 @@ def write_auralisations(
             raise ValueError(f"mode phase takes {compression} back and needs undo")
         expand = functools.partial(undo, compression)
     _tell_what_is_silent(maps)
+    for earlier in folder.glob("layer*/feature*.*"):
+        earlier.unlink()  # of another choice of features
     with whole_file(folder / RECORD) as path:
         path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
     if maps.frames_at_once < maps.n_frames:
         return _write_block_by_block(folder, maps, mode, loudness, expand)
-    rate = maps.stft.sample_rate
+    rate, measured = maps.stft.sample_rate, []
     spectrum = maps.spectrum
+    quiet = QUIET * np.abs(spectrum).max()
     original = maps.stft.synthesise(spectrum, maps.n_samples)
     write_audio(folder / "original.wav", original, rate)
     for layer in tracked(maps.layers, "auralise", unit="layer"):
-        sounds = auralise(spectrum, maps.masks(layer), maps.stft, maps.n_samples, mode, expand)
-        sounds = set_loudness(sounds, original, loudness)
-        for feature, samples in zip(maps.features(layer), sounds, strict=True):
+        masks, energies = maps.masks(layer), _Energies()
+        energies.add(masks, np.abs(spectrum), quiet)
+        masked = masked_spectrum(spectrum, masks, mode, expand)
+        sounds = maps.stft.synthesise(masked, maps.n_samples)
+        peaks, levels = np.abs(sounds).max(axis=-1), _levels(sounds)
+        gains = loudness_gains(peaks, levels, float(_levels(original)), loudness)
+        measured.append(_describe(maps, layer, levels, gains, energies))
+        for feature, samples in zip(
+            maps.features(layer), (sounds * gains[:, None]).astype(np.float32), strict=True
+        ):
             write_audio(folder / sound_name(layer, feature), samples, rate)
+    return pd.concat(measured, ignore_index=True)
+
+
+class _Energies:
+    """Energies of maps and of what they let through, added up block by block."""
+
+    def __init__(self, sums: np.ndarray | None = None) -> None:
+        self._sums = np.zeros((0, 4)) if sums is None else sums
+
+    @classmethod
+    def of(cls, tallies: list["_Energies"]) -> "_Energies":
+        """Those of several batches of features."""
+        return cls(np.concatenate([tally._sums for tally in tallies]))
+
+    def add(self, masks: np.ndarray, magnitude: np.ndarray, quiet: float) -> None:
+        """Take in masks ``(n_features, n_bins, n_frames)`` and the magnitude of the song there."""
+        is_quiet = magnitude < quiet
+        sums = []
+        for mask in masks:  # one by one, since squares of deep maps need double precision
+            energy = np.square(mask, dtype=np.float64)
+            masked = energy * np.square(magnitude)
+            sums.append(
+                [energy.sum(), energy[is_quiet].sum(), masked.sum(), masked[mask < 0].sum()]
+            )
+        self._sums = np.array(sums) + (self._sums if len(self._sums) else 0)
+
+    @property
+    def share_quiet(self) -> np.ndarray:
+        """Of a map's energy, where the song is quiet; NaN for a map of zeros."""
+        return _ratio(self._sums[:, 1], self._sums[:, 0])
+
+    @property
+    def share_negative(self) -> np.ndarray:
+        """Of the masked energy, where the map is negative; NaN where nothing is let through."""
+        return _ratio(self._sums[:, 3], self._sums[:, 2])
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+
+
+def _decibels(amplitudes: np.ndarray) -> np.ndarray:
+    """20·log10; NaN for silence."""
+    return 20 * np.log10(amplitudes, out=np.full(len(amplitudes), np.nan), where=amplitudes > 0)
+
+
+def _describe(
+    maps: Maps, layer: int, levels: np.ndarray, gains: np.ndarray, energies: "_Energies"
+) -> pd.DataFrame:
+    """The rows of one layer, as `write_auralisations` returns them."""
+    silence = _ratio(maps.silence_peak(layer), maps.activation_peak(layer))
+    table = pd.DataFrame(
+        {
+            "layer": layer,
+            "feature": maps.features(layer),
+            "live": maps.live(layer),
+            "responds": maps.responds(layer),
+            "level_db": _decibels(levels) - _decibels(levels.max(keepdims=True)),
+            "gain_db": _decibels(gains),
+            "silence_ratio": silence,
+            "share_below_60db": energies.share_quiet,
+            "share_negative": energies.share_negative,
+        }
+    )
+    table.loc[~table["live"], "level_db":] = np.nan
+    return table
 
 
 def read_auralisation(folder: str | Path) -> Auralisation:
@@ -252,7 +350,7 @@ def _tell_what_is_silent(maps: Maps) -> None:
 
 def _write_block_by_block(
     folder: Path, maps: Maps, mode: str, loudness: str, expand: Expand | None
-) -> None:
+) -> pd.DataFrame:
     """Like `write_auralisations`, holding one block of one layer's features in memory at a time.
 
     Everything is read twice, because a gain is known only at the end of the song.
@@ -264,15 +362,22 @@ def _write_block_by_block(
             file.write(block)
             energy += np.square(block, dtype=np.float64).sum()
     level = float(np.sqrt(energy / maps.n_samples))
+    loudest = max(float(np.abs(maps.spectrum_of(frames)).max()) for frames in _blocks(maps))
+    described = []
     for layer in tracked(maps.layers, "auralise", unit="layer"):
         features = maps.features(layer)
         batches = [
             slice(first, first + FEATURES_AT_ONCE)
             for first in range(0, len(features), FEATURES_AT_ONCE)
         ]
-        measured = [_peaks_and_levels(maps, layer, rows, mode, expand) for rows in batches]
+        tallies = [_Energies() for _ in batches]
+        measured = [
+            _peaks_and_levels(maps, layer, rows, mode, expand, tally, QUIET * loudest)
+            for rows, tally in zip(batches, tallies, strict=True)
+        ]
         peaks, levels = (np.concatenate(values) for values in zip(*measured, strict=True))
         gains = loudness_gains(peaks, levels, level, loudness)
+        described.append(_describe(maps, layer, levels, gains, _Energies.of(tallies)))
         for rows in batches:
             with ExitStack() as stack:
                 files = [
@@ -283,6 +388,7 @@ def _write_block_by_block(
                     scaled = (sounds * gains[rows, None]).astype(np.float32)
                     for file, samples in zip(files, scaled, strict=True):
                         file.write(samples)
+    return pd.concat(described, ignore_index=True)
 
 
 def _blocks(maps: Maps) -> Iterator[slice]:
@@ -297,20 +403,35 @@ def _original_blocks(maps: Maps) -> Iterator[np.ndarray]:
 
 
 def _sound_blocks(
-    maps: Maps, layer: int, rows: slice, mode: str, expand: Expand | None
+    maps: Maps,
+    layer: int,
+    rows: slice,
+    mode: str,
+    expand: Expand | None,
+    energies: _Energies | None = None,
+    quiet: float = 0.0,
 ) -> Iterator[np.ndarray]:
-    spectra = (
-        masked_spectrum(maps.spectrum_of(frames), maps.masks(layer, rows, frames), mode, expand)
-        for frames in _blocks(maps)
-    )
-    return maps.stft.synthesise_blocks(spectra, maps.n_samples)
+    def spectra() -> Iterator[np.ndarray]:
+        for frames in _blocks(maps):
+            spectrum, masks = maps.spectrum_of(frames), maps.masks(layer, rows, frames)
+            if energies is not None:
+                energies.add(masks, np.abs(spectrum), quiet)
+            yield masked_spectrum(spectrum, masks, mode, expand)
+
+    return maps.stft.synthesise_blocks(spectra(), maps.n_samples)
 
 
 def _peaks_and_levels(
-    maps: Maps, layer: int, rows: slice, mode: str, expand: Expand | None
+    maps: Maps,
+    layer: int,
+    rows: slice,
+    mode: str,
+    expand: Expand | None,
+    tally: _Energies,
+    quiet: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     peaks, energies = np.float32(0), np.float64(0)
-    for sounds in _sound_blocks(maps, layer, rows, mode, expand):
+    for sounds in _sound_blocks(maps, layer, rows, mode, expand, tally, quiet):
         peaks = np.maximum(peaks, np.abs(sounds).max(axis=-1))
         energies = energies + np.square(sounds, dtype=np.float64).sum(axis=-1)
     return np.asarray(peaks), np.sqrt(energies / maps.n_samples)

@@ -4,8 +4,9 @@ These stand apart from the code behind them, which loads numpy, torch or matplot
 ``--help`` need not wait. The schema of the settings repeats them; a test holds it to them.
 """
 
-MODES = ("mask", "rectified", "phase")  # how a map becomes a sound
-LOUDNESS = ("peak", "relative")  # of sounds
+MODES = ("mask", "magnitude", "rectified", "phase")  # how a map becomes a sound
+LOUDNESS = ("peak", "full_scale", "relative")  # of sounds
+EDGES = ("surroundings", "reflect", "zero")  # what sounds around an excerpt
 CHANNELS = ("left", "right", "mid", "side")  # of stereo sound; the mean of all is no choice
 PRECISIONS = ("float32", "bfloat16")  # of maps, as torch calls them
 SCALES = ("common", "unit")  # of pictures of inversions

@@ -53,6 +53,17 @@ class MapsWriter:
         """Write the song's STFT, complex64, shape (n_bins, n_frames), from frame `first` on."""
         self.file["stft"][:, first : first + spectrum.shape[1]] = spectrum
 
+    def write_surroundings(self, spectrum: np.ndarray, where: str) -> None:
+        """Write the frames analysed before or after the song, shape (n_bins, any); none: nothing.
+
+        Parameters
+        ----------
+        spectrum : ndarray, complex64
+        where : {'before', 'after'}
+        """
+        if spectrum.shape[1]:
+            self.file[f"surroundings/{where}"] = spectrum
+
     def write_maps(self, layer: int, maps: np.ndarray, first: int = 0) -> None:
         """Write maps, float32, shape (n_features, n_bins, n_frames), from frame `first` on.
 
@@ -61,9 +72,18 @@ class MapsWriter:
         self.file[f"layer{layer}/deconvolved"][:, :, first : first + maps.shape[2]] = maps
 
     def write_activations(
-        self, layer: int, energy: np.ndarray, peak: np.ndarray, live: np.ndarray
+        self,
+        layer: int,
+        energy: np.ndarray,
+        peak: np.ndarray,
+        live: np.ndarray,
+        responds: np.ndarray,
+        silence: np.ndarray,
     ) -> None:
-        """Write energy, peak and firing of a layer's features, each of shape (n_features,).
+        """Write what is known of the activations of a layer's features, shape (n_features,).
+
+        Activations are what an activation function lets through; what a batch norm adds behind
+        it is taken off.
 
         Parameters
         ----------
@@ -74,12 +94,18 @@ class MapsWriter:
             Largest activation.
         live : ndarray of bool
             Whether the feature fired at all.
+        responds : ndarray of bool
+            Whether it fired, and more than silence and quiet noise make it fire.
+        silence : ndarray
+            Largest activation on digital silence.
         """
         group = self.file[f"layer{layer}"]
         for name, values in {
             "activation_energy": energy.astype(np.float32),
             "activation_peak": peak.astype(np.float32),
             "live": live,
+            "responds": responds,
+            "silence_peak": silence.astype(np.float32),
         }.items():
             _attach(group.create_dataset(name, data=values), group["feature"])
 
@@ -218,6 +244,23 @@ class Maps:
         """The song's STFT, complex64, shape (n_bins, n_frames)."""
         return self.spectrum_of(slice(None))
 
+    @property
+    def surrounded_spectrum(self) -> tuple[np.ndarray, slice]:
+        """The STFT that was analysed, and which of its frames are the song's.
+
+        Returns
+        -------
+        spectrum : ndarray, complex64, shape (n_bins, any)
+        frames : slice
+        """
+        around = self.file.get("surroundings", {})
+        none = np.zeros((self.stft.n_bins, 0), np.complex64)
+        before, after = (
+            around[where][:] if where in around else none for where in ("before", "after")
+        )
+        spectrum = np.concatenate([before, self.spectrum, after], axis=1)
+        return spectrum, slice(before.shape[1], spectrum.shape[1] - after.shape[1])
+
     def spectrum_of(self, frames: slice) -> np.ndarray:
         """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""
         return self.file["stft"][:, frames]
@@ -237,6 +280,14 @@ class Maps:
     def activation_peak(self, layer: int) -> np.ndarray:
         """Largest activation, float32, shape (n_features,)."""
         return self._of(layer, "activation_peak")[:]
+
+    def responds(self, layer: int) -> np.ndarray:
+        """Which of them fired more than on silence and quiet noise, bool, shape (n_features,)."""
+        return self._of(layer, "responds")[:]
+
+    def silence_peak(self, layer: int) -> np.ndarray:
+        """Largest activation on digital silence, float32, shape (n_features,)."""
+        return self._of(layer, "silence_peak")[:]
 
     def deconvolved(
         self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
@@ -280,6 +331,11 @@ class Maps:
     def _of(self, layer: int, name: str) -> h5py.Dataset:
         if layer not in self.layers:
             raise MapsError(f"{self.file.filename}: no layer {layer}, only {self.layers}")
+        if name not in self.file[f"layer{layer}"]:
+            raise MapsError(
+                f"{self.file.filename}: says nothing of '{name}', it was written by an earlier "
+                "version; explain the song again"
+            )
         return self.file[f"layer{layer}/{name}"]
 
 

@@ -2,7 +2,8 @@
 
 import logging
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 import soundfile
@@ -167,3 +168,47 @@ def find_songs(folder: str | Path) -> dict[str, Path]:
             raise SettingsError(f"songs: rename {printable(path)}: its name is not text in UTF-8")
         songs[path.stem] = path
     return songs
+
+
+@dataclass(frozen=True)
+class AskedSongs:
+    """The songs to explain, and where in them the excerpts begin: the setting ``songs``.
+
+    Attributes
+    ----------
+    folder : str
+    start : float
+        Of every song (s).
+    starts : mapping of str to float
+        Of some songs, by name (s).
+    """
+
+    folder: str
+    start: float = 0.0
+    starts: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_settings(cls, songs: str | Mapping) -> "AskedSongs":
+        """From a folder, or a mapping of the attributes."""
+        return cls(songs) if isinstance(songs, str) else cls(**songs)
+
+    def find(self) -> dict[str, Path]:
+        """The songs by name, sorted.
+
+        Raises
+        ------
+        SettingsError
+            As `find_songs`; or `starts` names a song that is not there.
+        """
+        songs = find_songs(self.folder)
+        for name in self.starts:
+            if name not in songs:
+                raise SettingsError(
+                    f"songs.starts.{name}: no such song in {self.folder}; there are "
+                    f"{', '.join(songs)}"
+                )
+        return songs
+
+    def start_of(self, song: str) -> float:
+        """Where a song's excerpt begins (s)."""
+        return float(self.starts.get(song, self.start))

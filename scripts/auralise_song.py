@@ -5,9 +5,15 @@ from pathlib import Path
 from _job import job
 
 from auralise.auralisation import Auralisation, write_auralisations
+from auralise.figures.pictures import write_pictures
+from auralise.files import write_table
 from auralise.maps import open_maps
 from auralise.networks.front_ends import undo
 
 with job(snakemake), open_maps(snakemake.input[0]) as maps:
     auralisation = Auralisation(**snakemake.params.auralisation)
-    write_auralisations(Path(snakemake.output[0]), maps, auralisation, undo)
+    folder = Path(snakemake.output.original).parent
+    measured = write_auralisations(folder, maps, auralisation, undo)
+    if snakemake.params.pictures:
+        write_pictures(folder, maps, auralisation.mode)
+    write_table(snakemake.output.measured, measured)

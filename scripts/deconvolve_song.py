@@ -2,7 +2,8 @@
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft, read_excerpt
+from auralise.audio import Stft, read_surrounded
+from auralise.explainers.edges import samples_around
 from auralise.explainers.making import read_explainer
 from auralise.explainers.writing import choose_features, write_maps
 from auralise.files import sha256_of_file
@@ -12,25 +13,19 @@ from auralise.weights.own import stated_assumptions
 with job(snakemake):
     prepare_torch(snakemake)
     params, weights = snakemake.params, snakemake.input.weights
-    samples = read_excerpt(
-        snakemake.input.song, params.stft["sample_rate"], params.excerpt_start, params.duration
-    )
-    how = params.deconvolution
+    how, stft = params.deconvolution, Stft(**params.stft)
     explainer = read_explainer(weights, params.architecture, how)
-    config = {
-        "architecture": params.architecture,
-        "stft": params.stft,
-        "duration": params.duration,
-        "excerpt_start": params.excerpt_start,
-        "deconvolution": how,
-        "assumptions": [*stated_assumptions(weights), *explainer.assumptions],
-    }
+    around = samples_around(explainer, params.edges, stft)
+    excerpt = params.start, params.duration, params.edges, around
+    names = ("architecture", "stft", "duration", "start", "edges", "deconvolution")
+    config = {name: getattr(params, name) for name in names}
+    config["assumptions"] = [*stated_assumptions(weights), *explainer.assumptions]
     wildcards = snakemake.wildcards
     write_maps(
         snakemake.output[0],
         explainer,
-        samples,
-        Stft(**params.stft),
+        read_surrounded(snakemake.input.song, stft.sample_rate, *excerpt),
+        stft,
         Origin(wildcards.song, wildcards.network, sha256_of_file(weights), config),
         choose_features(explainer, how["layers"], how["features"]),
     )

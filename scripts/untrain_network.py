@@ -13,6 +13,7 @@ with job(snakemake):
     described = Description.from_settings(params.architecture)
     whole = read_whole(described, Stft(**params.architecture["stft"]))
     clips = read_table(snakemake.input.clips)
-    untrain_network(whole.convolutional, clips, whole.stft, params.duration, params.seed)
+    how = params.duration, params.seed, params.edges
+    untrain_network(whole.convolutional, clips, whole.stft, *how)
     facts = source_of(described, whole) | {"untrained": "true", "seed": str(params.seed)}
     write_whole(snakemake.output[0], whole, **facts)

@@ -11,6 +11,5 @@ with job(snakemake):
     clips = read_table(snakemake.input.clips)
     torch.set_num_threads(1)  # the threads transform a clip each
     params = snakemake.params
-    write_segments(
-        snakemake.output[0], clips, Stft(**params.stft), params.duration, snakemake.threads
-    )
+    stft, path = Stft(**params.stft), snakemake.output[0]
+    write_segments(path, clips, stft, params.duration, snakemake.threads, params.edges)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.choices import CHANNELS, DURATION, LOUDNESS, MODES, PRECISIONS
+from auralise.choices import CHANNELS, DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     DONE,
     FAILED,
@@ -25,6 +25,9 @@ from auralise.cli.networks import add_network_options, read_asked_network
 from auralise.errors import AuraliseError, SettingsError
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from auralise.audio import Excerpt, Stft
     from auralise.explainers.songs import Explanation
 
 DESCRIPTION = """\
@@ -42,6 +45,7 @@ example:
     explained/blues.h5                       every map: /layer1/deconvolved, /layer3/…
     explained/blues/original.wav             the song as the network sees it: mono, 11,025 Hz
     explained/blues/layer3/feature00.wav     what feature 0 of layer 3 lets through
+    explained/blues/features.csv             level, gain, re-hearing … of each sound
     explained/blues/auralisation.json        the mode and loudness of the sounds
 
 how to read it:
@@ -112,8 +116,8 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         "--mode",
         choices=MODES,
         default=MODES[0],
-        help="song × map; song × its positive part; or the positive part with the song's phase "
-        "(default: %(default)s)",
+        help="song × map; song × its magnitude; song × its positive part; or the positive part "
+        "with the song's phase (default: %(default)s)",
     )
     add(
         "--loudness",
@@ -129,6 +133,25 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         help="bfloat16 is faster where the processor has it, within 0.5 %% (default: %(default)s)",
     )
     add("--device", default="cpu", help="where torch computes: cpu, cuda (default: %(default)s)")
+    add(
+        "--pictures",
+        action="store_true",
+        help="beside each sound its map and what is heard of the song, feature00_map.png and "
+        "feature00_heard.png",
+    )
+    add(
+        "--no-rehearing",
+        dest="rehearing",
+        action="store_false",
+        help="do not give the sounds back to the network; features.csv then has no percentiles",
+    )
+    add(
+        "--as-in-2015",
+        action="store_true",
+        help=f"the published procedure: the first {DURATION:g} s, reflected at their ends; no "
+        "biases; song × map at a peak of 0 dB; both pictures; a file without an architecture is "
+        "that of 2015 (--assume)",
+    )
     explain.set_defaults(run=run)
 
 
@@ -140,18 +163,39 @@ class Failure:
     reason: str
 
 
+def follow_2015(options: argparse.Namespace) -> None:
+    """Set the options of the published procedure (Choi 2015, code)."""
+    from auralise.auralisation import AS_IN_2015
+
+    options.assume, options.biases, options.pictures = True, False, True
+    options.mode, options.loudness = AS_IN_2015.mode, AS_IN_2015.loudness
+    options.window = DURATION
+
+
+def song_of(samples: "np.ndarray", stft: "Stft", as_in_2015: bool) -> "Excerpt":
+    """The whole song; or its first 4 s, padded with silence, with what 2015 took to be around."""
+    from auralise.audio import Excerpt, take
+
+    if not as_in_2015:
+        return Excerpt(samples, edges=EDGES[0])
+    return Excerpt(take(samples, 0, stft.n_samples(DURATION)), edges="reflect")
+
+
 def run(options: argparse.Namespace) -> int:
     """Explain the songs, and print what was done."""
+    if options.as_in_2015:
+        follow_2015(options)
     songs = name_songs(options.songs)
     prepare_folder(options.out)
 
     from auralise.audio import map_audio
     from auralise.auralisation import Auralisation
     from auralise.explainers.making import explainer_of
-    from auralise.explainers.songs import explain_song, require_results
+    from auralise.explainers.rehearing import say_certificates
+    from auralise.explainers.songs import certify_songs, explain_song, require_results
     from auralise.explainers.writing import choose_features
     from auralise.files import printable, sha256_of_file
-    from auralise.maps import Origin
+    from auralise.maps import Origin, open_maps
 
     asked = read_asked_network(options)
     results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
@@ -179,6 +223,7 @@ def run(options: argparse.Namespace) -> int:
         "features": options.features,
         "precision": options.precision,
         "biases": options.biases,
+        "edges": "reflect" if options.as_in_2015 else EDGES[0],
         "assumptions": assumptions,
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
@@ -189,7 +234,7 @@ def run(options: argparse.Namespace) -> int:
             try:
                 with map_audio(path, stft.sample_rate, options.channel) as samples:
                     explanation = explain_song(
-                        samples,
+                        song_of(samples, stft, options.as_in_2015),
                         explainer,
                         stft,
                         options.out,
@@ -197,13 +242,22 @@ def run(options: argparse.Namespace) -> int:
                         features,
                         options.window,
                         Auralisation(options.mode, options.loudness),
+                        options.rehearing,
                     )
+                if options.pictures:
+                    from auralise.figures.pictures import write_pictures
+
+                    with open_maps(explanation.maps) as maps:
+                        write_pictures(explanation.sounds, maps, options.mode)
                 done.append(explanation)
             except AuraliseError as error:
                 where = "" if printable(path) in str(error) else f"{printable(path)}: "
                 print(f"auralise: error: {where}{error}", file=sys.stderr)
                 failures.append(Failure(printable(song), str(error)))
+        certificates = certify_songs(done) if options.rehearing and len(done) > 1 else None
     print(summary(done, failures))
+    if certificates is not None:
+        print(say_certificates(certificates))
     if not failures:
         return DONE
     return SOME_FAILED if done else FAILED

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auralise.audio import Stft, read_audio
+from auralise.audio import Excerpt, Stft, read_audio
+from auralise.choices import EDGES
 from auralise.datasets.clips import SPLITS
 from auralise.files import fingerprint_of, resumed_file
 from auralise.progress import tracked
@@ -20,29 +21,39 @@ from auralise.provenance import code_version
 NOTED_AT_A_TIME = 32  # clips between two notes of what is done
 
 
-def cut_segments(samples: np.ndarray, n_samples: int) -> np.ndarray:
-    """Cut a clip into whole segments, one after the other.
+def segment_spectra(
+    samples: np.ndarray, n_segments: int, n_samples: int, stft: Stft, edges: str
+) -> np.ndarray:
+    """Magnitudes of a clip's segments, which lie one after the other.
 
     Parameters
     ----------
-    samples : ndarray, shape (n_clip,)
+    samples : ndarray, shape (any,)
+        Zero-padded to `n_segments` segments; what is left over at the end sounds around the last
+        one, and belongs to none.
+    n_segments : int
     n_samples : int
         Length of a segment (samples).
+    stft : Stft
+    edges : {'surroundings', 'reflect', 'zero'}
+        What sounds around a segment, as `auralise.audio.Excerpt` takes it.
 
     Returns
     -------
-    ndarray, shape (n_segments, n_samples)
-        What is left over at the end is dropped; a clip shorter than one segment is
-        zero-padded to one.
+    ndarray, float32, shape (n_segments, n_bins, n_frames)
     """
-    if len(samples) < n_samples:
-        samples = np.pad(samples, (0, n_samples - len(samples)))
-    n_segments = len(samples) // n_samples
-    return samples[: n_segments * n_samples].reshape(n_segments, n_samples)
+    samples = np.pad(samples, (0, max(0, n_segments * n_samples - len(samples))))
+    segments = (Excerpt(samples, k * n_samples, n_samples, edges) for k in range(n_segments))
+    return np.abs([segment.spectrum(stft) for segment in segments])
 
 
 def write_segments(
-    path: str | Path, clips: pd.DataFrame, stft: Stft, duration: float, n_threads: int = 1
+    path: str | Path,
+    clips: pd.DataFrame,
+    stft: Stft,
+    duration: float,
+    n_threads: int = 1,
+    edges: str = EDGES[0],
 ) -> None:
     """Write the magnitudes of all segments of all clips that have a split.
 
@@ -62,12 +73,14 @@ def write_segments(
         Length of a segment (s).
     n_threads : int
         Clips that are transformed at a time; does not change the result.
+    edges : {'surroundings', 'reflect', 'zero'}
+        As in `segment_spectra`.
     """
     clips = clips[clips["split"] != ""].reset_index(drop=True)
     n_segments = np.maximum(1, np.floor(clips["seconds"] / duration + 1e-6)).astype(int)
     n_samples = stft.n_samples(duration)
     facts = clips[["clip", "genre", "split", "seconds", "sha256"]].to_csv()
-    fingerprint = fingerprint_of(code_version(__file__), facts, repr(stft), str(duration))
+    fingerprint = fingerprint_of(code_version(__file__), facts, repr(stft), str(duration), edges)
     with resumed_file(path, fingerprint) as (partial, journal):
         if not partial.exists():
             _lay_out(partial, clips, n_segments, stft, duration)
@@ -77,9 +90,7 @@ def write_segments(
         def write(row: int) -> None:
             samples = read_audio(clips["path"][row], stft.sample_rate)
             # Resampling may round the length down by a sample.
-            missing = n_segments[row] * n_samples - len(samples)
-            segments = cut_segments(np.pad(samples, (0, max(0, missing))), n_samples)
-            spectra = np.abs(stft.analyse(segments[: n_segments[row]]))
+            spectra = segment_spectra(samples, n_segments[row], n_samples, stft, edges)
             os.pwrite(file.fileno(), spectra.tobytes(), places[row])
 
         waiting = [row for row in clips.index if clips["clip"][row] not in journal.done]

@@ -29,6 +29,7 @@ from auralise.deconvnet.graph import (
     Graph,
     GraphPass,
     Rectified,
+    above_rest,
     fired,
     just_rectified,
     unwrapped,
@@ -123,6 +124,8 @@ class Deconvnet:
         Features of each layer.
     strides : list of int or None
         Frames from one column of a layer's feature maps to the next; None outside of chains.
+    receptive_field : int or None
+        Frames that a feature of the deepest layer sees; None outside of chains.
     time_first : bool
         Whether the convolutions get frames × bins; maps and feature maps are bins × frames still.
 
@@ -199,6 +202,17 @@ class Deconvnet:
             math.prod(strides[: layer.end + 1]) if isinstance(layer, Layer) else None
             for layer in self.layers
         ]
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Frames that a feature of the deepest layer sees; None outside of chains."""
+        if not self.steps:
+            return None
+        seen = stride = 1
+        for step in self.steps[: self.layers[-1].end + 1]:
+            seen += (step.span[0 if self.time_first else 1] - 1) * stride
+            stride *= step.stride[0 if self.time_first else 1]
+        return seen
 
     def mask_scale(self, n_bins: int) -> np.ndarray:
         """What a map is multiplied with before it multiplies the STFT, shape ``(n_bins,)``.
@@ -376,6 +390,27 @@ class Deconvnet:
         """
         with torch.inference_mode():
             return fired(torch.as_tensor(maps), self._rectified[layer - 1]).numpy()
+
+    def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
+        """How far features are above what an activation that lets nothing through leaves.
+
+        Feature maps themselves, unless a batch norm follows the activation: what it adds is
+        taken off, and a negative gain turns the sign.
+
+        Parameters
+        ----------
+        layer : int
+            Counted from 1.
+        maps : ndarray, shape (n_features, height, width)
+            Feature maps of the layer.
+
+        Returns
+        -------
+        ndarray, shape (n_features, height, width)
+            In a layer without an activation, magnitudes.
+        """
+        with torch.inference_mode():
+            return above_rest(torch.as_tensor(maps), self._rectified[layer - 1]).numpy()
 
     def _feature_maps(self, passed: ForwardPass | GraphPass, number: int) -> torch.Tensor:
         if isinstance(passed, GraphPass):

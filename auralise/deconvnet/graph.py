@@ -56,13 +56,20 @@ class Rectified:
     gain: Tensor
     offset: Tensor
 
+    def above_rest(self, maps: Tensor) -> Tensor:
+        """How far feature maps ``(n_features, …)`` are above what a silent activation leaves."""
+        gain, offset = self._beside(maps)
+        return (maps - offset) * gain.sign()
+
     def fired(self, maps: Tensor) -> Tensor:
         """Which feature maps ``(n_features, …)`` hold more than a silent activation leaves."""
-        places = (-1, *[1] * (maps.dim() - 1))
-        gain, offset = (of.to(maps).reshape(places) for of in (self.gain, self.offset))
+        _, offset = self._beside(maps)
         # Two ways to the same offset may differ in their last bits.
-        above = (maps - offset) * gain.sign() > 1e-6 * offset.abs()
-        return above.flatten(1).any(dim=1)
+        return (self.above_rest(maps) > 1e-6 * offset.abs()).flatten(1).any(dim=1)
+
+    def _beside(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        places = (-1, *[1] * (maps.dim() - 1))
+        return self.gain.to(maps).reshape(places), self.offset.to(maps).reshape(places)
 
 
 def just_rectified() -> Rectified:
@@ -790,6 +797,11 @@ def fired(maps: Tensor, rectified: Rectified | None) -> Tensor:
     if rectified is None:
         return (maps != 0).flatten(1).any(dim=1)
     return rectified.fired(maps)
+
+
+def above_rest(maps: Tensor, rectified: Rectified | None) -> Tensor:
+    """How far feature maps ``(n_features, …)`` are above what silence leaves; without sign."""
+    return maps.abs() if rectified is None else rectified.above_rest(maps)
 
 
 def _ordered(node) -> list:

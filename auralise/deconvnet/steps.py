@@ -42,6 +42,14 @@ class Step:
         """Rows and columns of the input from one of the output to the next."""
         return pair(getattr(self.module, "stride", 1))
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """Rows and columns of the input that one value of the output is made of."""
+        sizes = pair(getattr(self.module, "kernel_size", 1))
+        dilations = pair(getattr(self.module, "dilation", 1))
+        rows, columns = (1 + d * (k - 1) for k, d in zip(sizes, dilations, strict=True))
+        return rows, columns
+
     def forward(self, x: Tensor) -> tuple[Tensor, object]:
         """Output for an input ``(1, n_channels, height, width)``, and what to remember."""
         return self.module(x), None

@@ -9,6 +9,8 @@ import pandas as pd
 from auralise.errors import AuraliseError
 from auralise.explainers.making import read_explainer
 from auralise.explainers.protocol import Explainer
+from auralise.features import NAME as FEATURES
+from auralise.features import read_features
 from auralise.files import read_table
 from auralise.maps import Maps, open_maps
 
@@ -64,6 +66,7 @@ def check_results(
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
                 rows += _check_maps(maps, explainer, deconvolution, subject)
                 rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
+                rows.append(_check_features(maps, results / "auralisation" / subject, subject))
                 rows += _check_definition(maps, explainer, rng, tolerance, subject)
         table = results / "attributes" / network / "correlation.csv"
         rows.append(_check_correlation(table, explainer, n_correlated))
@@ -143,16 +146,26 @@ def _check_sounds(maps: Maps, folder: Path, subject: str) -> Row:
     return ("one sound per map", subject, n_sounds == n_maps, f"{n_sounds}", f"{n_maps}")
 
 
+def _check_features(maps: Maps, folder: Path, subject: str) -> Row:
+    table = read_features(folder / FEATURES)
+    found = list(zip(table["layer"], table["feature"], strict=True))
+    expected = [(layer, feature) for layer in maps.layers for feature in maps.features(layer)]
+    told = f"{len(found)} rows", f"{len(expected)}, one for each map"
+    return (f"{FEATURES} has what each sound bears", subject, found == expected, *told)
+
+
 def _check_definition(
     maps: Maps, explainer: Explainer, rng: np.random.Generator, tolerance: float, subject: str
 ) -> Iterator[Row]:
     """A few maps made again in float32, one by one, from the stored spectrum and the weights."""
-    magnitude = np.abs(maps.spectrum)
+    spectrum, frames = maps.surrounded_spectrum
+    magnitude = np.abs(spectrum)
     live = [(layer, int(row)) for layer in maps.layers for row in np.flatnonzero(maps.live(layer))]
     for layer, row in rng.permutation(live).tolist()[:N_RECOMPUTED]:
         feature = int(maps.features(layer)[row])
         stored = maps.deconvolved(layer, slice(row, row + 1))
         ((_, again),) = explainer.deconvolve_all(magnitude, [layer], {layer: [feature]})
+        again = again[:, :, frames]
         scale = np.linalg.norm(again)
         error = float(np.linalg.norm(stored - again) / scale) if scale else float(stored.any())
         yield (

@@ -44,7 +44,7 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
 
 def _of_segments(settings: Mapping) -> Iterator[str]:
     given = dict(settings["stft"])
-    duration = given.pop("duration")
+    duration, _ = given.pop("duration"), given.pop("edges")
     try:
         stft = Stft(**given)
     except SettingsError as error:

@@ -26,6 +26,8 @@ LONGEST_MESSAGE = 500  # characters
 LONGEST_PART = 100  # of a key or value in a message
 REFUSED = "these settings cannot be used:"
 
+REPLACED = {"excerpt_start": "write songs: {folder: src_songs, start: 0}"}
+
 TYPES = {
     "array": "a list",
     "boolean": "true or false",
@@ -268,6 +270,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
         for name in error.instance.keys() - known.keys():
             near = difflib.get_close_matches(str(name)[:LONGEST_PART], known, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
+            hint = REPLACED.get(name, hint)
             key = _key((*error.absolute_path, name))
             yield f"  {key} = {shown(error.instance[name])}: no such setting; {hint}"
     else:

@@ -42,6 +42,8 @@ class Explainer(Protocol):
     strides : sequence of int or None
         Frames from one column of a layer's feature maps to the next; None where the method does
         not know.
+    receptive_field : int or None
+        Frames that a feature of the deepest layer sees; None where the method does not know.
     assumptions : sequence of str
         What the maps rest on beside the method itself, in words.
     compression : sequence of mapping, or None
@@ -57,6 +59,9 @@ class Explainer(Protocol):
 
     @property
     def strides(self) -> Sequence[int | None]: ...
+
+    @property
+    def receptive_field(self) -> int | None: ...
 
     @property
     def assumptions(self) -> Sequence[str]: ...
@@ -121,6 +126,17 @@ class Explainer(Protocol):
 
     def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
         """Which features fired, bool, shape ``(n_features,)``.
+
+        Parameters
+        ----------
+        layer : int
+        maps : ndarray, shape (n_features, height, width)
+            Of all features of the layer.
+        """
+        ...
+
+    def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
+        """How far feature maps are above what silence inside the network leaves, of their shape.
 
         Parameters
         ----------

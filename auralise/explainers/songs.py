@@ -6,19 +6,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from auralise.audio import Stft
-from auralise.auralisation import AS_IN_2015, RECORD, Auralisation, write_auralisations
+from auralise.audio import Excerpt, Stft
+from auralise.auralisation import RECORD, USUAL, Auralisation, write_auralisations
 from auralise.choices import DURATION
 from auralise.errors import MapsError, SettingsError
 from auralise.explainers.protocol import Explainer
+from auralise.explainers.rehearing import Rehearing, certify, rehear
 from auralise.explainers.windows import Windows
 from auralise.explainers.writing import write_maps
+from auralise.features import NAME as FEATURES
+from auralise.features import read_features, write_features
 from auralise.files import not_replaceable, require_replaceable, whole_file, whole_folder
 from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import undo
 
-SOUNDS = ("original.wav", RECORD, "layer*/feature*.wav")  # what a folder of sounds holds
+SOUNDS = (
+    "original.wav",
+    RECORD,
+    FEATURES,
+    "layer*/feature*.wav",
+    "layer*/feature*.png",
+)  # what a folder of sounds holds
 
 
 @dataclass(frozen=True)
@@ -43,13 +53,15 @@ class Explanation:
     maps : Path
         The HDF5 file.
     sounds : Path
-        The folder of ``original.wav`` and ``layer1/feature00.wav`` …
+        The folder of ``original.wav``, ``layer1/feature00.wav`` … and ``features.csv``.
     layers : list of LayerSummary
     n_windows : int
     duration : float
         Of the song (s).
     elapsed : float
         Time that explaining it took (s).
+    rehearing : Rehearing, optional
+        How the network hears the sounds.
     """
 
     maps: Path
@@ -58,17 +70,19 @@ class Explanation:
     n_windows: int
     duration: float
     elapsed: float
+    rehearing: Rehearing | None = None
 
 
 def explain_song(
-    samples: np.ndarray,
+    song: np.ndarray | Excerpt,
     explainer: Explainer,
     stft: Stft,
     out: str | Path,
     origin: Origin,
     features: Mapping[int, Sequence[int]] | None = None,
     window: float = DURATION,
-    auralisation: Auralisation = AS_IN_2015,
+    auralisation: Auralisation = USUAL,
+    rehearing: bool = True,
 ) -> Explanation:
     """Write the maps and the sounds of every feature for a whole song.
 
@@ -77,8 +91,8 @@ def explain_song(
 
     Parameters
     ----------
-    samples : ndarray, shape (n_samples,)
-        The song at ``stft.sample_rate``; may be mapped from a file.
+    song : Excerpt, or ndarray of shape (n_samples,)
+        At ``stft.sample_rate``; may be mapped from a file. Nothing sounds around an array.
     explainer : Explainer
     stft : Stft
     out : str or Path
@@ -92,6 +106,8 @@ def explain_song(
         Length of a window (s).
     auralisation : Auralisation
         How the sounds are made.
+    rehearing : bool
+        Whether they are given back to the network, one window of each.
 
     Returns
     -------
@@ -105,6 +121,7 @@ def explain_song(
         The window is shorter than a hop, or a folder ``<out>/<song>`` holds something else.
     """
     started = time.monotonic()
+    song = song if isinstance(song, Excerpt) else Excerpt(song)
     maps_path, sounds_path = Path(out) / f"{origin.song}.h5", Path(out) / origin.song
     require_results(Path(out), origin.song)
     if stft.n_samples(window) < stft.hop_length:
@@ -114,14 +131,19 @@ def explain_song(
         )
     total_stride = max(stride or 1 for stride in explainer.strides)
     windows = Windows.of(
-        stft.n_frames(len(samples)), stft.n_frames(stft.n_samples(window)), total_stride
+        stft.n_frames(song.n_samples), stft.n_frames(stft.n_samples(window)), total_stride
     )
     cut = {"count": len(windows), "length": windows.length, "hop": windows.hop}
     origin = replace(origin, config={**origin.config, "windows": cut})
     with whole_file(maps_path) as new_maps, whole_folder(sounds_path) as new_sounds:
-        write_maps(new_maps, explainer, samples, stft, origin, features, windows)
+        write_maps(new_maps, explainer, song, stft, origin, features, windows)
         with open_maps(new_maps) as maps:
-            write_auralisations(new_sounds, maps, auralisation, undo)
+            measured = write_auralisations(new_sounds, maps, auralisation, undo)
+            reheard = None
+            if rehearing:
+                reheard = rehear(maps, new_sounds, explainer, song.edges, windows.length)
+            percentiles = None if reheard is None else reheard.table()
+            write_features(new_sounds / FEATURES, measured, percentiles)
             summaries = [
                 LayerSummary(layer, len(maps.features(layer)), int(maps.live(layer).sum()))
                 for layer in maps.layers
@@ -131,9 +153,31 @@ def explain_song(
         sounds_path,
         summaries,
         len(windows),
-        len(samples) / stft.sample_rate,
+        song.n_samples / stft.sample_rate,
         time.monotonic() - started,
+        reheard,
     )
+
+
+def certify_songs(explanations: Sequence[Explanation]) -> pd.DataFrame:
+    """Certify the features over all songs of one network, in each song's ``features.csv``, too.
+
+    Parameters
+    ----------
+    explanations : sequence of Explanation
+        All with a `rehearing`.
+
+    Returns
+    -------
+    DataFrame
+        As `auralise.explainers.rehearing.certify` returns it.
+    """
+    of_songs = [(of.sounds, of.rehearing) for of in explanations if of.rehearing is not None]
+    certificates = certify({sounds.name: rehearing for sounds, rehearing in of_songs})
+    for sounds, rehearing in of_songs:
+        known = read_features(sounds / FEATURES)
+        write_features(sounds / FEATURES, known, rehearing.table(), certificates)
+    return certificates
 
 
 def require_results(out: Path, song: str) -> None:

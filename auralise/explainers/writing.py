@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from auralise.audio import Stft
+from auralise.audio import Excerpt, Stft
 from auralise.errors import NetworkError
+from auralise.explainers.edges import Part, activations, main, margin_of
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.maps import Origin, create_maps
 from auralise.progress import tracked
+
+QUIET_DB = -60.0  # peak of the noise that a feature must surpass, relative to the song's
 
 
 def choose_features(
@@ -56,7 +59,7 @@ def choose_features(
 def write_maps(
     path: str | Path,
     explainer: Explainer,
-    samples: np.ndarray,
+    song: np.ndarray | Excerpt,
     stft: Stft,
     origin: Origin,
     features: Mapping[int, Sequence[int]] | None = None,
@@ -69,25 +72,32 @@ def write_maps(
     path : str or Path
         Appears only when it is whole.
     explainer : Explainer
-    samples : ndarray, shape (n_samples,)
-        The song at ``stft.sample_rate``; may be mapped from a file.
+    song : Excerpt, or ndarray of shape (n_samples,)
+        At ``stft.sample_rate``; may be mapped from a file. Nothing sounds around an array.
     stft : Stft
     origin : Origin
     features : mapping of int to sequence of int, optional
         Features of each layer, as `choose_features` returns them; all by default.
     windows : Windows, optional
         Of the song's frames; one piece by default.
+
+    Notes
+    -----
+    A feature responds if it fires and its peak activation on the song is above its peak on digital
+    silence and on noise, both as long as a window and analysed as the song is. The noise is white
+    and Gaussian, drawn once, with its peak 60 dB below the song's.
     """
-    n_frames = stft.n_frames(len(samples))
+    song = song if isinstance(song, Excerpt) else Excerpt(song)
+    n_frames, margin = stft.n_frames(song.n_samples), margin_of(explainer, song.edges)
     features = choose_features(explainer) if features is None else features
     windows = windows or Windows.of(n_frames, n_frames)
-    activations = {layer: _Activations.none(len(own)) for layer, own in features.items()}
+    found = {layer: _Activations.none(len(own)) for layer, own in features.items()}
     overlap, last = windows.length - windows.hop, len(windows) - 1
     fading: dict[int, np.ndarray] = {}  # what a window leaves to the next one's first frames
     with create_maps(
         path,
         stft,
-        len(samples),
+        song.n_samples,
         features,
         origin,
         explainer.mask_scale(stft.n_bins),
@@ -98,30 +108,59 @@ def write_maps(
         for k, (first, stop) in enumerate(progress):
             weights = windows.weights(k)
             n_ready = stop - first if k == last else windows.hop
-            spectrum = stft.analyse_frames(samples, first, stop)
+            part = Part.of(song, stft, first, stop, margin * (k == 0), margin * (k == last))
+            spectrum = part.spectrum[:, part.inside]
             writer.write_spectrum(spectrum[:, :n_ready], first)
-            magnitude = np.abs(spectrum)
-            feature_maps = explainer.feature_maps(magnitude)
-            for layer, maps in explainer.deconvolve_all(magnitude, list(features), features):
-                if last:
-                    maps = maps * weights
+            writer.write_surroundings(part.spectrum[:, : part.before], "before")
+            writer.write_surroundings(part.spectrum[:, part.inside.stop :], "after")
+            feature_maps = explainer.feature_maps(part.magnitude)
+            for layer, maps in explainer.deconvolve_all(part.magnitude, list(features), features):
+                own, chosen = feature_maps[layer - 1].astype(np.float64), features[layer]
+                shares = part.shares(own.shape[-1], explainer.strides[layer - 1], weights)
+                above = explainer.above_rest(layer, own)
+                seen = shares > 0 if shares.any() else main(shares)
+                fired = explainer.fired(layer, own[..., seen])[chosen]
+                found[layer].add(above[chosen], fired, shares)
+                maps = maps[:, :, part.inside] * weights if last else maps[:, :, part.inside]
+                if margin and not fired.all():
+                    # What fired around the excerpt alone does not belong to it.
+                    maps = maps * fired[:, None, None]
                 if k > 0:
                     maps[:, :, :overlap] += fading[layer]
                 writer.write_maps(layer, maps[:, :, :n_ready], first)
                 fading[layer] = maps[:, :, n_ready:].copy()
-                own, chosen = feature_maps[layer - 1].astype(np.float64), features[layer]
-                shares = _shares(weights, own.shape[2], explainer.strides[layer - 1])
-                found = activations[layer]
-                found.add(own[chosen], explainer.fired(layer, own)[chosen], shares)
-                if k == last:
-                    writer.write_activations(layer, found.energy, found.peak, found.live)
+        around, length = margin * stft.hop_length, (windows.length - 1) * stft.hop_length
+        silence, noise = (
+            activations(explainer, Excerpt(sound, around, length, song.edges), stft, margin)
+            for sound in quiet_sounds(song.samples, length + 2 * around)
+        )
+        for layer, chosen in features.items():
+            quiet = [sound[layer][chosen].max(axis=(1, 2)) for sound in (silence, noise)]
+            of = found[layer]
+            writer.write_activations(
+                layer, of.energy, of.peak, of.live, of.responds(*quiet), quiet[0]
+            )
 
 
-def _shares(weights: np.ndarray, n_columns: int, stride: int | None) -> np.ndarray:
-    """A window's weight in each column of feature maps, from its `weights` in each frame."""
-    n_frames = len(weights)
-    centres = (np.arange(n_columns) + 0.5) * (stride or n_frames / n_columns) - 0.5
-    return np.interp(centres, np.arange(n_frames), weights)
+def quiet_sounds(song: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """What no feature should be named after: digital silence, and noise 60 dB below the song.
+
+    Parameters
+    ----------
+    song : ndarray
+        May be mapped from a file.
+    n_samples : int
+        Of each sound.
+
+    Returns
+    -------
+    silence, noise : ndarray, float32, shape (n_samples,)
+        The peak of the noise is 60 dB below the song's.
+    """
+    noise = np.random.default_rng(0).normal(size=n_samples)
+    peak = max(song.max(), -song.min())  # no copy of a song that is mapped
+    noise *= 10 ** (QUIET_DB / 20) * peak / np.abs(noise).max()
+    return np.zeros(n_samples, np.float32), noise.astype(np.float32)
 
 
 @dataclass
@@ -142,6 +181,12 @@ class _Activations:
         """Take in feature maps ``(n_features, height, width)``, with a share for each column."""
         self.energy += (np.square(maps) * shares).sum(axis=(1, 2))
         # A faded end is left to the other window: here the network sees silence beyond it.
-        main = shares >= min(0.5, shares.max()) - 1e-6
-        self.peak = np.maximum(self.peak, maps[:, :, main].max(axis=(1, 2)))
+        self.peak = np.maximum(self.peak, maps[:, :, main(shares)].max(axis=(1, 2)))
         self.live |= fired
+
+    def responds(self, silence: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Which features fired and are louder than in silence and noise, whose peaks are given.
+
+        A logarithm without a floor knows no silence: what is not a number decides nothing.
+        """
+        return self.live & (self.peak > np.fmax(silence, noise))

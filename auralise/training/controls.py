@@ -7,8 +7,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from auralise.audio import Stft, read_audio
-from auralise.datasets.segments import cut_segments
+from auralise.audio import Excerpt, Stft, read_audio
+from auralise.choices import EDGES
 from auralise.errors import NetworkError
 from auralise.networks.initialisation import fit_batch_norms, forget
 
@@ -19,7 +19,12 @@ AT_ONCE = 8
 
 
 def untrain_network(
-    network: nn.Module, clips: pd.DataFrame, stft: Stft, duration: float, seed: int
+    network: nn.Module,
+    clips: pd.DataFrame,
+    stft: Stft,
+    duration: float,
+    seed: int,
+    edges: str = EDGES[0],
 ) -> None:
     """Make a network the untrained control of itself, in place.
 
@@ -38,6 +43,8 @@ def untrain_network(
     duration : float
         Of a segment (s).
     seed : int
+    edges : {'surroundings', 'reflect', 'zero'}
+        What sounds around a segment, as `auralise.audio.Excerpt` takes it.
 
     Raises
     ------
@@ -47,7 +54,7 @@ def untrain_network(
     shuffled = forget(network, seed)
     if shuffled:
         log.info("in a random order, since no way to draw them is known: %s", ", ".join(shuffled))
-    magnitudes = read_training_segments(clips, stft, duration)
+    magnitudes = read_training_segments(clips, stft, duration, edges)
     try:
         fit_batch_norms(network, torch.from_numpy(magnitudes)[:, None], AT_ONCE)
     except (RuntimeError, ValueError, IndexError) as error:
@@ -59,13 +66,17 @@ def untrain_network(
 
 
 def read_training_segments(
-    clips: pd.DataFrame, stft: Stft, duration: float, n_segments: int = N_SEGMENTS
+    clips: pd.DataFrame,
+    stft: Stft,
+    duration: float,
+    edges: str = EDGES[0],
+    n_segments: int = N_SEGMENTS,
 ) -> np.ndarray:
     """Magnitudes of training segments, one of each of `n_segments` clips from all of the set.
 
     Parameters
     ----------
-    clips, stft, duration
+    clips, stft, duration, edges
         As `untrain_network`.
     n_segments : int
         At most; fewer where there are fewer training clips.
@@ -76,8 +87,10 @@ def read_training_segments(
     """
     paths = clips.loc[clips["split"] == "train", "path"].to_list()
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(n_segments, len(paths))).astype(int))
-    magnitudes = []
+    n_samples, magnitudes = stft.n_samples(duration), []
     for number, row in enumerate(chosen):
-        segments = cut_segments(read_audio(paths[row], stft.sample_rate), stft.n_samples(duration))
-        magnitudes.append(np.abs(stft.analyse(segments[number % len(segments)])))
+        samples = read_audio(paths[row], stft.sample_rate)
+        samples = np.pad(samples, (0, max(0, n_samples - len(samples))))
+        start = number % (len(samples) // n_samples) * n_samples
+        magnitudes.append(np.abs(Excerpt(samples, start, n_samples, edges).spectrum(stft)))
     return np.stack(magnitudes)

@@ -70,7 +70,8 @@ def _read_keras_0(file: h5py.File) -> nn.Sequential:
     dense: str | None = None
     for number in range(int(file.attrs["nb_layers"])):
         group = hdf5.child(file, f"layer_{number}")
-        n_parameters = int(group.attrs["nb_params"])
+        n_named = sum(name.startswith("param_") for name in group)
+        n_parameters = int(group.attrs.get("nb_params", n_named))  # not every file has it
         parameters = [
             hdf5.tensor(hdf5.child(group, f"param_{index}")) for index in range(n_parameters)
         ]

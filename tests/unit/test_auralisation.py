@@ -2,10 +2,12 @@
 
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
 
+from auralise.audio import Stft
 from auralise.auralisation import (
     PEAK,
     Auralisation,
@@ -16,8 +18,9 @@ from auralise.auralisation import (
     write_auralisations,
 )
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.errors import SettingsError
+from auralise.errors import AuraliseError, SettingsError
 from auralise.explainers.writing import write_maps
+from auralise.features import MEASURED, audible, read_features, write_features
 from auralise.maps import Origin, create_maps, open_maps, scale_maps
 from auralise.networks.front_ends import build_front_end, undo
 
@@ -44,6 +47,11 @@ class TestModes:
         minus = -np.ones((1, *spectrum.shape), np.float32)
         assert not auralise(spectrum, minus, stft, len(song), "rectified").any()
 
+    def test_magnitude_lets_through_whatever_the_sign(self, stft, song, spectrum):
+        signs = np.random.default_rng(0).choice([-1, 1], (1, *spectrum.shape)).astype(np.float32)
+        sound = auralise(spectrum, signs, stft, len(song), "magnitude")[0]
+        np.testing.assert_allclose(sound, song, atol=1e-6)
+
     def test_phase_takes_the_magnitude_from_the_map_alone(self, spectrum):
         maps = np.abs(spectrum)[None]
         np.testing.assert_allclose(masked_spectrum(spectrum, maps, "phase")[0], spectrum, atol=1e-4)
@@ -62,6 +70,10 @@ class TestLoudness:
     def test_peak_brings_every_sound_to_one_peak(self, song):
         sounds = set_loudness(np.stack([song, 1e-9 * song]), song, "peak")
         np.testing.assert_allclose(np.abs(sounds).max(axis=1), PEAK, rtol=1e-5)
+
+    def test_full_scale_is_the_largest_value_of_16_bit_sound(self, song):
+        (sound,) = set_loudness(song[None], song, "full_scale")
+        assert np.abs(sound).max() == pytest.approx(32767 / 32768, rel=1e-6)
 
     def test_relative_keeps_the_differences_within_a_layer(self, song):
         sounds = set_loudness(np.stack([1e-6 * song, 1e-7 * song]), song, "relative")
@@ -191,3 +203,98 @@ def test_constant_q_maps_are_heard_through_its_own_inverse():
     expected = 2 * weights[0] / weights[1]
     assert expected > 4
     assert 20 * np.log10(levels[0] / levels[1]) == pytest.approx(20 * np.log10(expected), abs=1)
+
+
+class TestWhatASoundBears:
+    """Maps whose shares can be counted: 1 bin of the song is loud, 1 is 70 dB below it."""
+
+    SPECTRUM = np.zeros((33, 9), np.complex64)
+    SPECTRUM[5], SPECTRUM[20] = 2.0, 2.0 * 10**-3.5
+
+    @pytest.fixture(params=[None, 4])
+    def measured(self, tmp_path, request):
+        """The table of a song in one piece, and of one in blocks."""
+        stft, deconvolved = Stft(4000, 64, 32), np.zeros((5, 33, 9), np.float32)
+        deconvolved[0, 5] = 1.0  # what is loud, as it is
+        deconvolved[1, 5], deconvolved[1, 20] = -0.5, 0.5  # half of its energy is quiet
+        deconvolved[2, 20] = 1e-9
+        deconvolved[3, 5, :3], deconvolved[3, 5, 3:] = -1, 1  # a third is negative
+        with create_maps(
+            tmp_path / "a.h5",
+            stft,
+            8 * 32,
+            {2: [0, 2, 4, 6, 8]},
+            ORIGIN,
+            np.ones(33),
+            request.param,
+        ) as writer:
+            writer.write_spectrum(self.SPECTRUM)
+            writer.write_maps(2, deconvolved)
+            peak, silence = np.array([4.0, 2, 1, 1, 0]), np.array([1.0, 0, 2, 0, 0])
+            live, responds = np.array([1, 1, 1, 1, 0], bool), np.array([1, 1, 0, 1, 0], bool)
+            writer.write_activations(2, peak, peak, live, responds, silence)
+        with open_maps(tmp_path / "a.h5") as maps:
+            table = write_auralisations(tmp_path / "sounds", maps, Auralisation("mask", "peak"))
+        return table, tmp_path / "sounds"
+
+    def test_rows_are_those_of_the_maps(self, measured):
+        table, _ = measured
+        assert table["layer"].tolist() == [2] * 5
+        assert table["feature"].tolist() == [0, 2, 4, 6, 8]
+        assert table["live"].tolist() == [True] * 4 + [False]
+        assert table["responds"].tolist() == [True, True, False, True, False]
+        assert table.iloc[4, 4:].isna().all()
+
+    def test_activation_on_silence_is_a_share_of_that_on_the_song(self, measured):
+        assert measured[0]["silence_ratio"].tolist()[:4] == [0.25, 0, 2, 0]
+
+    def test_energy_of_the_map_where_the_song_is_quiet(self, measured):
+        shares = measured[0]["share_below_60db"]
+        np.testing.assert_allclose(shares[:4], [0, 0.5, 1, 0])
+
+    def test_energy_of_the_sound_where_the_map_is_negative(self, measured):
+        shares = measured[0]["share_negative"]
+        np.testing.assert_allclose(shares[:4], [0, 1 / (1 + 1e-7), 0, 1 / 3], rtol=1e-6)
+
+    def test_level_is_that_before_the_gain_which_stands_beside(self, measured):
+        table, folder = measured
+        assert table["level_db"].max() == 0
+        assert table["level_db"][2] == pytest.approx(-180 - 70, abs=5)  # frames cancel, or do not
+        levels = {}
+        for feature in (0, 4):
+            sound, _ = soundfile.read(folder / sound_name(2, feature))
+            levels[feature] = 20 * np.log10(np.sqrt(np.mean(sound**2)))
+        first, third = table.iloc[0], table.iloc[2]
+        before, gained = (third[of] - first[of] for of in ("level_db", "gain_db"))
+        assert levels[4] - levels[0] == pytest.approx(before + gained, abs=0.02)
+        assert PEAK / 10 ** (table["gain_db"][0] / 20) == pytest.approx(
+            np.abs(auralise(self.SPECTRUM, np.ones((1, 33, 9)), Stft(4000, 64, 32), 256)).max(),
+            rel=1e-3,
+        )
+
+    def test_the_table_is_written_and_read(self, measured, tmp_path):
+        table, _ = measured
+        percentiles = table[["layer", "feature"]].assign(rehearing_percentile=[97.5] + [np.nan] * 4)
+        certificates = table[["layer", "feature"]].assign(certificate=[True, False] + [pd.NA] * 3)
+        write_features(tmp_path / "features.csv", table, percentiles, certificates)
+        head = (tmp_path / "features.csv").read_text().splitlines()[0]
+        assert head == (
+            "layer,feature,live,responds,level_db,gain_db,silence_ratio,share_below_60db,"
+            "share_negative,rehearing_percentile,certificate"
+        )
+        found = read_features(tmp_path / "features.csv")
+        pd.testing.assert_frame_equal(found[list(MEASURED)], table, rtol=1e-5, check_dtype=False)
+        assert found["rehearing_percentile"][0] == 97.5
+        assert found["certificate"][:2].tolist() == [True, False]
+        assert found["certificate"][2:].isna().all()
+
+    def test_another_table_is_refused(self, measured, tmp_path):
+        with pytest.raises(AuraliseError, match="no such file"):
+            read_features(tmp_path / "none.csv")
+        measured[0].to_csv(tmp_path / "other.csv", index=False)
+        with pytest.raises(AuraliseError, match="no column rehearing_percentile, certificate"):
+            read_features(tmp_path / "other.csv")
+
+    @pytest.mark.parametrize(("threshold", "heard"), [(-40, 3), (-300, 4)])
+    def test_audible_is_what_the_loudest_does_not_hide(self, measured, threshold, heard):
+        assert audible(measured[0], threshold).sum() == heard

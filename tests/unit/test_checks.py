@@ -15,6 +15,7 @@ from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.experiment.checks import CheckError, check_results, refuse_failures
 from auralise.explainers.writing import write_maps
+from auralise.features import write_features
 from auralise.maps import Origin, open_maps
 from auralise.weights.reader import write_weights
 
@@ -49,7 +50,8 @@ def whole(tmp_path_factory, small_network, small_architecture, song):
         origin = Origin("song", network, "", config)
         write_maps(path, net, song[:8192], Stft(11025, 256, 128), origin)
         with open_maps(path) as maps:
-            write_auralisations(results / f"auralisation/{network}/song", maps)
+            sounds = results / f"auralisation/{network}/song"
+            write_features(sounds / "features.csv", write_auralisations(sounds, maps))
         magnitudes = np.random.default_rng(0).uniform(size=(2, 32, 24)).astype(np.float32)
         pairs = {"key": np.array([[0, 1]])}
         table = correlate_attributes(Computed(net, magnitudes), pairs, network)
@@ -94,6 +96,13 @@ def test_sound_results_pass(results, check):
     checks = check(results)
     assert checks["passed"].all()
     refuse_failures(checks, results / "checks.csv")
+
+
+def test_a_feature_of_which_nothing_is_said_is_found(results, check):
+    path = results / "auralisation/square-0/song/features.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    assert failed(check(results)) == {"features.csv has what each sound bears"}
 
 
 def test_a_missing_sound_is_found_and_named(results, check):

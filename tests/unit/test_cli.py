@@ -18,6 +18,7 @@ from auralise.cli.main import main
 from auralise.errors import SettingsError
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.reader import write_weights
+from tests.unit.reference_deconvnet import Loops
 
 RATE = 4000
 GRID = ["--sample-rate", str(RATE), "--n-fft", "64", "--hop-length", "32"]
@@ -73,6 +74,7 @@ def test_layout_and_summary(tmp_path, sound, weights, capsys):
         for file in [
             f"{song}.h5",
             f"{song}/auralisation.json",
+            f"{song}/features.csv",
             f"{song}/original.wav",
             *(f"{song}/layer1/feature{feature:02d}.wav" for feature in range(3)),
             *(f"{song}/layer2/feature{feature:02d}.wav" for feature in range(5)),
@@ -90,7 +92,8 @@ def test_layout_and_summary(tmp_path, sound, weights, capsys):
     assert first[:3] == ["blues", "1.0", "s"]
     assert first[5:] == ["1", "3", str(live[0]), str(3 - live[0]), str(out / "blues/layer1")]
     assert second == ["2", "5", str(live[1]), str(5 - live[1]), str(out / "blues/layer2")]
-    assert str(out / "metal.h5") in table[-1]
+    assert str(out / "metal.h5") in table[-2]
+    assert "no feature can be certified: that takes two songs, and 20 live" in table[-1]
 
 
 def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path, sound, weights):
@@ -101,6 +104,7 @@ def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path,
     assert files_in(out) == [
         "blues.h5",
         "blues/auralisation.json",
+        "blues/features.csv",
         *(f"blues/layer2/feature{feature:02d}.wav" for feature in (1, 3, 4)),
         "blues/original.wav",
     ]
@@ -115,6 +119,76 @@ def test_a_state_dict_a_folder_and_every_option(tmp_path, sound, state_dict):
     with h5py.File(tmp_path / "out/b.h5") as file:
         assert '"biases": false' in file.attrs["config"]
         assert '"precision": "bfloat16"' in file.attrs["config"]
+
+
+class TestAsIn2015:
+    """Held against the published description, on a song longer than the excerpt and a short one."""
+
+    KERNELS = [np.random.default_rng(n).uniform(-0.5, 1, (2, n, 3, 3)) for n in (1, 2)]
+
+    @pytest.fixture(scope="class")
+    def out(self, tmp_path_factory):
+        folder = tmp_path_factory.mktemp("2015")
+        rng = np.random.default_rng(0)
+        for name, seconds in ("long", 5), ("short", 2):
+            soundfile.write(
+                folder / f"{name}.wav",
+                rng.uniform(-0.4, 0.4, seconds * RATE),
+                RATE,
+                subtype="FLOAT",
+            )
+        state = {}
+        for number, kernel in enumerate(self.KERNELS):
+            state[f"{number}.weight"] = torch.tensor(kernel, dtype=torch.float32)
+            state[f"{number}.bias"] = torch.ones(2)
+        torch.save(state, folder / "w.pt")
+        songs = folder / "long.wav", folder / "short.wav"
+        how = "--weights", folder / "w.pt", "--out", folder / "out", "--as-in-2015"
+        assert explain(*songs, *how) == 0
+        return folder / "out"
+
+    def magnitude(self, out):
+        samples, _ = soundfile.read(out.parent / "long.wav")
+        padded = np.pad(samples[: 4 * RATE], 32, "reflect")
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(64) / 64)
+        frames = np.lib.stride_tricks.sliding_window_view(padded, 64)[::32]
+        return np.abs(np.fft.rfft(frames * window).T)
+
+    def test_maps_are_those_of_the_description(self, out):
+        reference = Loops(self.KERNELS, self.magnitude(out))
+        with h5py.File(out / "long.h5") as file:
+            assert file["stft"].shape == (33, 501)
+            for layer in (1, 2):
+                for feature in range(2):
+                    found = file[f"layer{layer}/deconvolved"][feature]
+                    expected = reference.deconvolve(layer, feature)
+                    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+    def test_sounds_peak_at_0_db_and_both_pictures_lie_beside(self, out):
+        for song in ("long", "short"):
+            for layer in (1, 2):
+                for feature in ("feature00", "feature01"):
+                    sound, _ = soundfile.read(out / song / f"layer{layer}/{feature}.wav")
+                    assert len(sound) == 4 * RATE
+                    assert np.abs(sound).max() == pytest.approx(1, abs=2**-14)
+                    for kind in ("map", "heard"):
+                        assert (out / song / f"layer{layer}/{feature}_{kind}.png").is_file()
+
+    def test_a_short_song_is_padded_and_keeps_its_phase(self, out):
+        """The original lost the imaginary part of songs of less than 173 frames."""
+        samples, _ = soundfile.read(out.parent / "short.wav")
+        original, _ = soundfile.read(out / "short/original.wav")
+        np.testing.assert_allclose(original[: 2 * RATE], samples, atol=2**-14)
+        assert not original[2 * RATE + 64 :].any()
+
+    def test_it_can_be_made_again_in_place(self, out):
+        songs = out.parent / "long.wav", out.parent / "short.wav"
+        how = "--weights", out.parent / "w.pt", "--out", out, "--layers", 1, "--as-in-2015"
+        assert explain(*songs, *how) == 0
+        assert not (out / "long/layer2").exists()
+        self_made = explain(*songs, *how[:-1], "--assume")
+        assert self_made == 0
+        assert not list((out / "long").rglob("*.png"))
 
 
 def test_a_bad_song_does_not_stop_the_others(tmp_path, sound, weights, capsys):

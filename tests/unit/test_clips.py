@@ -18,7 +18,7 @@ from auralise.datasets.clips import (
     split_clips,
 )
 from auralise.datasets.listing import list_clips
-from auralise.datasets.segments import Segments, cut_segments, write_segments
+from auralise.datasets.segments import Segments, segment_spectra, write_segments
 from auralise.errors import SettingsError
 from auralise.files import sha256_of_file
 from tests.conftest import sine
@@ -245,12 +245,25 @@ class TestSplit:
 
 
 class TestSegments:
-    def test_segments_follow_each_other_and_the_rest_is_dropped(self):
-        cut = cut_segments(np.arange(10), 4)
-        assert cut.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    @pytest.mark.parametrize("edges", ["surroundings", "reflect", "zero"])
+    def test_segments_follow_each_other(self, song, stft, edges):
+        found = segment_spectra(song[:9000], 2, 4096, stft, edges)
+        assert found.shape == (2, 257, 17)
+        assert found.dtype == np.float32
+        # Their inner frames are those of the clip; around them is what the setting says.
+        whole = np.abs(stft.analyse(song[:9000]))
+        for k in range(2):
+            np.testing.assert_allclose(
+                found[k][:, 1:-1], whole[:, 16 * k + 1 : 16 * k + 16], atol=1e-5
+            )
+        seam = whole[:, 16]
+        apart = [np.abs(column - seam).max() > 1e-3 for column in (found[0][:, -1], found[1][:, 0])]
+        assert apart == [edges != "surroundings"] * 2
 
-    def test_a_short_clip_is_padded_to_one_segment(self):
-        assert cut_segments(np.array([1, 2]), 4).tolist() == [[1, 2, 0, 0]]
+    def test_a_short_clip_is_padded_to_one_segment(self, stft):
+        found = segment_spectra(np.ones(1000, np.float32), 1, 4096, stft, "surroundings")
+        assert found.shape == (1, 257, 17)
+        assert not found[0][:, 5:].any()
 
     def test_segments_read_back_with_class_and_clip(self, folder, tmp_path, stft):
         clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
@@ -263,8 +276,9 @@ class TestSegments:
         for row in (0, 7):
             clip = members.iloc[train.clips[row]]
             assert train.classes[train.labels[row]] == clip["genre"]
-            cut = cut_segments(read_audio(clip["path"], 11025), stft.n_samples(0.5))[row % 2]
-            np.testing.assert_array_equal(train.read([row])[0], np.abs(stft.analyse(cut)))
+            samples = read_audio(clip["path"], 11025)
+            spectra = segment_spectra(samples, 2, stft.n_samples(0.5), stft, "surroundings")
+            np.testing.assert_array_equal(train.read([row])[0], spectra[row % 2])
 
     def test_no_clip_is_in_two_splits(self, folder, tmp_path, stft):
         clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)

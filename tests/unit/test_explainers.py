@@ -33,6 +33,7 @@ class Scaled:
 
     def __init__(self, network, device, precision, *, layers, shape):
         self.layers, self.n_features, self.strides = [TheOnlyLayer()], [2], [None]
+        self.receptive_field = 1
         self.assumptions, self.compression = ["loud is twice"], []
 
     def mask_scale(self, n_bins):
@@ -51,6 +52,9 @@ class Scaled:
 
     def fired(self, layer, maps):
         return maps.any(axis=(1, 2))
+
+    def above_rest(self, layer, maps):
+        return maps
 
 
 @pytest.fixture

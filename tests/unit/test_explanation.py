@@ -263,6 +263,7 @@ class TestFolder:
         assert found == [
             "söng.h5",
             "söng/auralisation.json",
+            "söng/features.csv",
             "söng/layer2/feature00.wav",
             "söng/layer2/feature01.wav",
             "söng/original.wav",

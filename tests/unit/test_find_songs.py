@@ -4,11 +4,12 @@ import logging
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from auralise.audio import read_audio
 from auralise.errors import SettingsError
-from auralise.songs import AUDIO_SUFFIXES, SUFFIXES_OF_FORMATS, find_songs
+from auralise.songs import AUDIO_SUFFIXES, SUFFIXES_OF_FORMATS, AskedSongs, find_songs
 from tests.conftest import sine
 
 
@@ -106,3 +107,20 @@ def test_braces_are_refused(tmp_path):
         touch(tmp_path / name[0], name)
         with pytest.raises(SettingsError, match="rename"):
             find_songs(tmp_path / name[0])
+
+
+class TestAskedSongs:
+    def test_a_folder_alone_begins_at_the_start(self):
+        asked = AskedSongs.from_settings("here")
+        assert asked == AskedSongs("here", 0.0, {})
+        assert asked.start_of("any") == 0.0
+
+    def test_a_song_may_have_a_start_of_its_own(self):
+        asked = AskedSongs.from_settings({"folder": "here", "start": 10, "starts": {"b": 2.5}})
+        assert [asked.start_of(song) for song in "ab"] == [10.0, 2.5]
+
+    def test_a_start_of_no_song_is_refused(self, write_sound, tmp_path):
+        write_sound("a.wav", np.zeros(10))
+        assert list(AskedSongs(str(tmp_path), 0, {"a": 1}).find()) == ["a"]
+        with pytest.raises(SettingsError, match=r"songs.starts.b: no such song .* there are a"):
+            AskedSongs(str(tmp_path), 0, {"b": 1}).find()

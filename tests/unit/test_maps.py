@@ -11,7 +11,7 @@ import xarray
 from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import MapsError
-from auralise.explainers.writing import choose_features, write_maps
+from auralise.explainers.writing import choose_features, quiet_sounds, write_maps
 from auralise.maps import Origin, open_maps
 
 ORIGIN = Origin("söng", "n-0", "ab", {"x": 1})
@@ -149,9 +149,81 @@ def test_refuses_another_file(tmp_path):
         pass
 
 
+def test_a_file_of_an_earlier_version_is_told(tmp_path, net, stft, song):
+    write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN, {1: [0]})
+    with h5py.File(tmp_path / "a.h5", "a") as file:
+        del file["layer1/responds"]
+    with open_maps(tmp_path / "a.h5") as maps:
+        assert maps.live(1).shape == (1,)
+        with pytest.raises(MapsError, match="earlier version; explain the song again"):
+            maps.responds(1)
+
+
 def test_another_grid_is_restored(tmp_path, net, song):
     stft = Stft(11025, 256, 100)
     write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN, {1: [0]})
     with open_maps(tmp_path / "a.h5") as maps:
         assert maps.stft == stft
         assert maps.n_samples == len(song)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory, stft, song):
+    convolution = torch.nn.Conv2d(1, 5, 1)
+    with torch.no_grad():
+        # One that hears the song; one that silence excites most; one that never fires; one
+        # that fires always alike; one that hears nothing but what is as quiet as the noise.
+        convolution.weight[:, 0, 0, 0] = torch.tensor([1.0, -1.0, 1.0, 0.0, -1.0])
+        convolution.bias.copy_(torch.tensor([0.0, 0.5, -1e6, 0.5, 1e-9]))
+    net = Deconvnet(torch.nn.Sequential(convolution, torch.nn.ReLU()))
+    path = tmp_path_factory.mktemp("responds") / "a.h5"
+    write_maps(path, net, song, stft, ORIGIN, {1: [4, 3, 2, 1, 0]})
+    with open_maps(path) as maps:
+        return maps.live(1)[::-1], maps.responds(1)[::-1], maps.silence_peak(1)[::-1]
+
+
+class TestResponds:
+    """A feature responds where the song excites it more than silence and quiet noise do."""
+
+    def test_above_both(self, found):
+        live, responds, _ = found
+        assert responds.tolist() == [True, False, False, False, False]
+        assert live[:4].tolist() == [True, True, False, True]
+
+    def test_silence_is_what_the_biases_let_through(self, found):
+        np.testing.assert_allclose(found[2], [0, 0.5, 0, 0.5, 1e-9])
+
+    def test_above_the_noise_as_well(self, tmp_path, stft, song, monkeypatch):
+        convolution = torch.nn.Conv2d(1, 3, 1)
+        net = Deconvnet(torch.nn.Sequential(convolution, torch.nn.ReLU()))
+
+        def of(magnitude):
+            """One louder on what is quiet, one the reverse, one as loud on both."""
+            is_song, is_silent = magnitude.max() > 1, not magnitude.any()
+            values = [0, 0, 0] if is_silent else [1, 2, 1] if is_song else [2, 1, 1]
+            return [np.ones((3, 257, 173), np.float32) * np.reshape(values, (3, 1, 1))]
+
+        monkeypatch.setattr(net, "feature_maps", of)
+        write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN)
+        with open_maps(tmp_path / "a.h5") as maps:
+            assert maps.live(1).all()
+            assert maps.responds(1).tolist() == [False, True, False]
+
+    def test_a_batch_norm_behind_the_activation_does_not_decide(self, tmp_path, stft, song):
+        convolution, norm = torch.nn.Conv2d(1, 2, 1, bias=False), torch.nn.BatchNorm2d(2).eval()
+        with torch.no_grad():
+            convolution.weight.fill_(1.0)
+            norm.weight.copy_(torch.tensor([1.0, -1.0]))
+            norm.bias.copy_(torch.tensor([-5.0, 5.0]))
+        net = Deconvnet(torch.nn.Sequential(convolution, torch.nn.ReLU(), norm))
+        write_maps(tmp_path / "a.h5", net, song, stft, ORIGIN)
+        with open_maps(tmp_path / "a.h5") as maps:
+            assert maps.responds(1).all()
+            np.testing.assert_allclose(maps.silence_peak(1), 0, atol=1e-6)
+            np.testing.assert_allclose(*maps.activation_peak(1), rtol=1e-5)
+
+    def test_the_noise_peaks_60_db_below_the_song(self, song):
+        silence, noise = quiet_sounds(song, 5000)
+        assert not silence.any()
+        assert np.abs(noise).max() == pytest.approx(1e-3 * np.abs(song).max(), rel=1e-6)
+        np.testing.assert_array_equal(noise, quiet_sounds(song, 5000)[1])

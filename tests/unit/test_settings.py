@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import MISSING, asdict, fields
+from inspect import signature
 
 import pytest
 import yaml
@@ -21,6 +22,7 @@ from auralise.experiment.settings import (
     refuse_repeated_keys,
     stft_settings,
 )
+from auralise.features import audible
 from auralise.inversion.training import Objective
 from auralise.networks.genre import OVER_TIME, SCALINGS, Architecture
 from auralise.networks.initialisation import INITIALISATIONS
@@ -45,6 +47,7 @@ def test_nothing_given_is_the_whole_default(schema):
         "n_fft": 512,
         "hop_length": 256,
         "duration": 4.0,
+        "edges": "surroundings",
     }
     assert settings["controls"]["untrained"] == 1
 
@@ -62,6 +65,9 @@ def test_a_variant_takes_the_defaults_that_it_leaves_out(schema):
     ("given", "answer"),
     [
         ({"sed": 1}, "sed = 1: no such setting; did you mean 'seeds'"),
+        ({"excerpt_start": 3}, "no such setting; write songs: {folder: src_songs, start: 0}"),
+        ({"songs": {"start": 3}}, "expected a folder, or {folder: …"),
+        ({"songs": {"folder": "a", "starts": {"b": -1}}}, "songs.starts.b = -1: expected a number"),
         (
             {"training": {"epohcs": 3}},
             "training.epohcs = 3: no such setting; did you mean 'epochs'",
@@ -341,6 +347,7 @@ def test_those_of_the_papers_have_networks_enough_for_verdicts(repository, schem
     [
         ("auralisation.mode", choices.MODES),
         ("auralisation.loudness", choices.LOUDNESS),
+        ("stft.edges", choices.EDGES),
         ("deconvolution.precision", choices.PRECISIONS),
         ("inversion.excerpts.scale", choices.SCALES),
         ("inversion.excerpts.phase", choices.PHASES),
@@ -362,8 +369,11 @@ def test_a_list_of_choices_is_the_librarys(schema, setting, choices):
 def test_the_command_line_takes_the_same_unasked(schema):
     settings = complete_settings({}, schema)
     explain = build_parser().parse_args(["explain", "song.wav", "--out", "explained"])
-    assert settings["auralisation"] == {"mode": explain.mode, "loudness": explain.loudness}
-    assert settings["stft"] == {**asdict(Stft()), "duration": explain.window}
+    for name in ("mode", "loudness"):
+        assert settings["auralisation"][name] == getattr(explain, name)
+    assert settings["auralisation"]["audible"] == signature(audible).parameters["threshold"].default
+    stft = {**asdict(Stft()), "duration": explain.window, "edges": choices.EDGES[0]}
+    assert settings["stft"] == stft
     for name in ("precision", "device", "biases"):
         assert settings["deconvolution"][name] == getattr(explain, name)
     files = ["--classifier", "c", "--inverter", "i", "--meanstd", "m", "--out", "o"]

@@ -84,6 +84,14 @@ class TestKeras0:
         expected = layers_of_2015(X, [(kernels, 0 * biases) for kernels, biases in TWO_LAYERS])
         np.testing.assert_allclose(run(read_weights(path, biases=False), X), expected, atol=1e-5)
 
+    def test_without_the_number_of_parameters(self, path):
+        with h5py.File(path, "a") as file:
+            for group in file.values():
+                del group.attrs["nb_params"]
+        np.testing.assert_allclose(
+            run(read_weights(path), X), layers_of_2015(X, TWO_LAYERS), atol=1e-5
+        )
+
     def test_a_truncated_file(self, path):
         content = path.read_bytes()
         for kept in (9, len(content) // 10, len(content) // 2, len(content) - 1):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auralise.features import read_features
 from auralise.maps import open_maps
 from tests.workflow.conftest import SMALL, SONG
 
@@ -28,6 +29,10 @@ def test_everything_is_there(results):
         how = json.loads((sounds / "auralisation.json").read_text(encoding="utf-8"))
         assert how == {"mode": "mask", "loudness": "peak"}
         assert len(list(sounds.glob("layer*/feature*.wav"))) == 5 * 4
+        features = read_features(sounds / "features.csv")
+        assert len(features) == 5 * 4
+        assert features.loc[features["live"], "level_db"].le(0).all()
+        assert features["certificate"].isna().all(), "one song certifies nothing"
         assert (results / f"figures/{network}/sheets/{SONG}/layer5.png").is_file()
     assert (results / "figures/square-0/learning_curve.pdf").is_file()
     for figure in ("evaluations", "kernels"):
@@ -155,7 +160,9 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in done.stdout
 
 
-DOWNSTREAM_OF_SOUNDS = {"auralise_song": 2, "build_listening_page": 1, "check_results": 1, "all": 1}
+DOWNSTREAM_OF_SOUNDS = {"auralise_song": 2, "rehear_song": 2, "certify_features": 2}
+DOWNSTREAM_OF_SOUNDS |= {"describe_features": 2, "build_listening_page": 1, "check_results": 1}
+DOWNSTREAM_OF_SOUNDS |= {"all": 1}
 
 
 def test_a_setting_runs_again_what_depends_on_it(finished):
@@ -222,7 +229,10 @@ def test_a_new_song_adds_its_own_jobs(finished, song):
     soundfile.write(path, song, 11025)
     planned = finished.planned()
     path.unlink()
-    assert planned["deconvolve_song"] == planned["auralise_song"] == planned["draw_sheets"] == 2
+    for rule in ("deconvolve_song", "auralise_song", "rehear_song", "draw_sheets"):
+        assert planned[rule] == 2
+    assert planned["certify_features"] == 2
+    assert planned["describe_features"] == 4, "certificates rest on all songs"
     assert not {"train_network", "correlate_attributes"} & planned.keys()
 
 

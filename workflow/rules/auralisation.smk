@@ -2,7 +2,9 @@ rule auralise_song:
     input:
         rules.deconvolve_song.output[0],
     output:
-        directory(R / "auralisation/{network}/{song}"),
+        original=R / "auralisation/{network}/{song}/original.wav",
+        how=R / "auralisation/{network}/{song}/auralisation.json",
+        measured=R / "auralisation/{network}/{song}/measured.csv",
     log:
         R / "logs/auralise_song/{network}/{song}.log",
     benchmark:
@@ -12,11 +14,81 @@ rule auralise_song:
         runtime=30,
     params:
         *code_of("auralise_song"),
-        auralisation=config["auralisation"],
+        auralisation={
+            name: config["auralisation"][name] for name in ("mode", "loudness")
+        },
+        pictures=config["auralisation"]["pictures"],
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
     script:
         "../../scripts/auralise_song.py"
+
+
+rule rehear_song:
+    input:
+        weights=rules.train_network.output.weights,
+        maps=rules.deconvolve_song.output[0],
+        sounds=rules.auralise_song.output.measured,
+    output:
+        R / "dissection/{network}/rehearing/{song}.h5",
+    log:
+        R / "logs/rehear_song/{network}/{song}.log",
+    benchmark:
+        R / "benchmarks/rehear_song/{network}/{song}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=N_GPUS,
+    params:
+        *code_of("rehear_song"),
+        architecture=lambda w: architecture_of(w.network),
+        deconvolution=DECONVNET,
+        edges=EDGES,
+    message:
+        "Give the sounds of '{wildcards.song}' back to {wildcards.network}"
+    script:
+        "../../scripts/rehear_song.py"
+
+
+rule certify_features:
+    input:
+        expand(rules.rehear_song.output[0], song=SONGS, allow_missing=True),
+    output:
+        R / "dissection/{network}/certificates.csv",
+    log:
+        R / "logs/certify_features/{network}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("certify_features"),
+        songs=list(SONGS),
+    message:
+        "Certify the features of {wildcards.network} that their own sounds excite"
+    script:
+        "../../scripts/certify_features.py"
+
+
+# What joins the songs of a network stands apart from what makes the sounds of one, so that a new song
+# leaves the sounds of the others as they are.
+rule describe_features:
+    input:
+        measured=rules.auralise_song.output.measured,
+        rehearing=rules.rehear_song.output[0] if REHEARING else [],
+        certificates=rules.certify_features.output[0] if REHEARING else [],
+    output:
+        R / "auralisation/{network}/{song}/features.csv",
+    log:
+        R / "logs/describe_features/{network}/{song}.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        *code_of("describe_features"),
+    message:
+        "Say what each sound of '{wildcards.song}' by {wildcards.network} bears"
+    script:
+        "../../scripts/describe_features.py"
 
 
 rule draw_sheets:

@@ -1,5 +1,6 @@
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -28,7 +29,7 @@ from auralise.networks.names import (
     seed_of,
     variant_of,
 )
-from auralise.songs import find_songs
+from auralise.songs import AskedSongs
 
 SCRIPTS = HOME / "scripts"
 SCHEMA = HOME / "workflow/schemas/config.schema.yaml"
@@ -44,24 +45,30 @@ try:
     config = complete_settings(config, SCHEMA)
     R = Path("results") / config["experiment"]
     refuse_contradictions(config, R)
-    if not Path(config["songs"]).exists() and (HOME / config["songs"]).is_dir():
+    ASKED_SONGS = AskedSongs.from_settings(config["songs"])
+    if not Path(ASKED_SONGS.folder).exists() and (HOME / ASKED_SONGS.folder).is_dir():
         # Started from another folder: the songs that come with the workflow.
-        config["songs"] = str(HOME / config["songs"])
-        print(f"songs: taken from {config['songs']}", file=sys.stderr)
-    SONGS = find_songs(config["songs"])
+        ASKED_SONGS = replace(ASKED_SONGS, folder=str(HOME / ASKED_SONGS.folder))
+        print(f"songs: taken from {ASKED_SONGS.folder}", file=sys.stderr)
+    SONGS = ASKED_SONGS.find()
     if workflow.is_main_process and not workflow.dryrun:
         for line in release_stale_locks(config["experiment"], "--unlock" in sys.argv):
             print(line, file=sys.stderr)
 except AuraliseError as error:
     raise WorkflowError(str(error)) from None
 
-DURATION = config["stft"]["duration"]
-STFT = {name: value for name, value in config["stft"].items() if name != "duration"}
+DURATION, EDGES = config["stft"]["duration"], config["stft"]["edges"]
+STFT = {
+    name: value
+    for name, value in config["stft"].items()
+    if name not in ("duration", "edges")
+}
 
 # How maps are made, whichever of them.
 DECONVNET = {
     name: config["deconvolution"][name] for name in ("biases", "device", "precision")
 }
+REHEARING = config["auralisation"]["rehearing"]
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
 FIRST = next(iter(config["networks"]))

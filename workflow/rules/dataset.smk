@@ -102,6 +102,7 @@ rule write_segments:
         *code_of("write_segments"),
         stft=STFT,
         duration=DURATION,
+        edges=EDGES,
     message:
         "Transform the clips into segments"
     script:

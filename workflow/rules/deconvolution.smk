@@ -17,7 +17,8 @@ rule deconvolve_song:
         architecture=lambda w: architecture_of(w.network),
         stft=lambda w: stft_of(w.network),
         duration=DURATION,
-        excerpt_start=config["excerpt_start"],
+        start=lambda w: ASKED_SONGS.start_of(w.song),
+        edges=EDGES,
         deconvolution=config["deconvolution"],
     message:
         "Deconvolve every feature of {wildcards.network} on '{wildcards.song}'"

@@ -3,6 +3,7 @@ rule check_results:
         clips=rules.list_clips.output[0],
         maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
+        features=expand(rules.describe_features.output[0], network=HEARD, song=SONGS),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
         evaluations=expand(rules.evaluate_network.output[0], network=OURS),
         correlations=expand(rules.rank_features.output[0], network=NETWORKS),
@@ -38,6 +39,7 @@ rule build_listening_page:
     input:
         maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
+        features=expand(rules.describe_features.output[0], network=HEARD, song=SONGS),
         evaluations=expand(
             rules.evaluate_network.output[0], network=[n for n in OURS if n in HEARD]
         ),

@@ -73,6 +73,7 @@ rule untrain_network:
         *code_of("untrain_network"),
         architecture=lambda w: architecture_of(w.network),
         duration=DURATION,
+        edges=EDGES,
         seed=lambda w: seed_of(w.network),
     message:
         "Make the untrained control {wildcards.network}"
