@@ -105,6 +105,12 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def write_json(path: str | Path, value: Any) -> None:
+    """Write plain values as JSON, whole or not at all."""
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+
+
 def write_table(path: str | Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV, whole or not at all; `read_table` gives the same names back.
 

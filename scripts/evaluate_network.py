@@ -1,10 +1,8 @@
 """Evaluate one network on the test clips, beside linear baselines."""
 
-import json
-
 from _job import job, prepare_torch
 
-from auralise.files import whole_file
+from auralise.files import write_json
 from auralise.networks.genre import Architecture
 from auralise.training.evaluation import evaluate_network
 from auralise.weights.expected import read_expected_network
@@ -14,5 +12,4 @@ with job(snakemake):
     architecture = Architecture.from_settings(snakemake.params.architecture)
     network = read_expected_network(snakemake.input.weights, architecture)
     evaluation = evaluate_network(network, snakemake.input.segments)
-    with whole_file(snakemake.output[0]) as path:
-        path.write_text(json.dumps(evaluation, indent=1) + "\n")
+    write_json(snakemake.output[0], evaluation)

@@ -1,12 +1,11 @@
 """Train one network, or one on permuted labels, or leave a control untrained."""
 
-import json
 import shutil
 
 from _job import job, prepare_torch
 
 from auralise.datasets.segments import Segments
-from auralise.files import whole_file, write_table
+from auralise.files import write_json, write_table
 from auralise.networks.genre import Architecture
 from auralise.training.augmentation import Augmentation
 from auralise.training.genre import measure_speed, train_network
@@ -31,8 +30,7 @@ with job(snakemake):
     segments = Segments.open(snakemake.input.segments, "train")
     write_table(snakemake.output.history, history)
     speed = measure_speed(network, segments, schedule, history)
-    with whole_file(snakemake.output.speed) as path:
-        path.write_text(json.dumps(speed, indent=1) + "\n")
+    write_json(snakemake.output.speed, speed)
     write_weights(
         snakemake.output.weights,
         network,

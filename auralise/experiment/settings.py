@@ -116,7 +116,7 @@ def stft_settings(settings: Mapping, name: str) -> dict[str, int]:
         ``sample_rate``, ``n_fft`` and ``hop_length``.
     """
     network = settings["networks"][name]
-    common = {key: value for key, value in settings["stft"].items() if key != "duration"}
+    common = {key: settings["stft"][key] for key in ("sample_rate", "n_fft", "hop_length")}
     own = PUBLISHED_STFT if network.get("published") else network.get("stft") or {}
     return common | own
 

@@ -174,7 +174,7 @@ def test_phase_takes_the_networks_compression_back(stft, song, tmp_path):
     ) as writer:
         writer.write_spectrum(spectrum)
         writer.write_maps(1, np.log1p(100 * np.abs(spectrum))[None])
-        writer.write_activations(1, np.ones(1), np.ones(1), np.ones(1, bool))
+        writer.write_activations(1, *np.ones((2, 1)), *np.ones((2, 1), bool), np.zeros(1))
     with open_maps(path) as maps:
         write_auralisations(tmp_path, maps, Auralisation("phase", "peak"), undo)
     sound, _ = soundfile.read(tmp_path / sound_name(1, 0))
