@@ -12,7 +12,9 @@ rule auralise_song:
         runtime=30,
     params:
         *code_of("auralise_song"),
-        auralisation=config["auralisation"],
+        auralisation={
+            name: config["auralisation"][name] for name in ("mode", "loudness")
+        },
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
     script:
@@ -37,6 +39,7 @@ rule draw_sheets:
         runtime=30,
     params:
         *code_of("draw_sheets"),
+        audible=config["auralisation"]["audible"],
     message:
         "Draw the sheets of '{wildcards.song}' for {wildcards.network}"
     script:

@@ -52,6 +52,7 @@ rule build_listening_page:
         results=str(R),
         networks=NETWORKS,
         songs=list(SONGS),
+        audible=config["auralisation"]["audible"],
     message:
         "Build the page to listen on"
     script:
