@@ -143,7 +143,7 @@ def draw_sheet(
     top.set_yticks(*frequency_rows(frequencies, height, TICKS))
     top.set_xlabel("time (s)", fontsize=TEXT)
     top.set_ylabel("Hz", fontsize=TEXT)
-    top.set_title(f"{title}: the song, below its own maximum", fontsize=TEXT + 1)
+    top.set_title(f"{title}: the song, 0 dB is its maximum", fontsize=TEXT + 1)
     image = sheet.imshow(mosaic, aspect="auto", interpolation="nearest", **style)
     for row, (bottom, left) in zip(ranking.shown, corners, strict=True):
         sheet.text(
@@ -159,11 +159,12 @@ def draw_sheet(
     sheet.set_xticks([0, width], ["0", f"{duration:g}"])
     sheet.set_xlabel("time (s)", loc="left", fontsize=TEXT)
     sheet.set_ylabel("Hz", loc="bottom", fontsize=TEXT)
-    sheet.set_title(f"{content}\n{ranking}".replace("-", "−"), fontsize=TEXT + 1)
+    scale = "0 dB is the maximum of all"
+    sheet.set_title(f"{content}, {scale}\n{ranking}".replace("-", "−"), fontsize=TEXT + 1)
     for axis in (top, sheet):
         axis.tick_params(labelsize=TEXT)
         sns.despine(ax=axis, left=True, bottom=True)
     bar = figure.colorbar(image, ax=[top, sheet], shrink=0.3, aspect=30, pad=0.01, anchor=(0, 1))
-    bar.set_label("dB below the maximum; one scale for all features", fontsize=TEXT)
+    bar.set_label("dB", fontsize=TEXT)
     bar.ax.tick_params(labelsize=TEXT)
     return figure
