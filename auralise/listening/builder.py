@@ -269,7 +269,7 @@ def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> d
         samples = _samples(spectrum, stft, maps.n_samples).astype("<f4")
         content = {
             "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
-            "coarseness": packed_bytes(_coarseness(show, spectrum).T),
+            "coarseness": packed_bytes(_coarseness(show, spectrum)),
             "sampleRate": stft.sample_rate,
             "nFft": stft.n_fft,
             "hop": stft.hop_length,
@@ -358,7 +358,7 @@ def _layers(
                     packed = pack_map(mask, weight, coarseness)
                     entry |= {
                         "similarity": cell.similarity,
-                        "map": packed.text(),
+                        "map": packed.text(coarseness),
                         "step": number(packed.step),
                         "bend": number(packed.bend),
                         "similar": _similar(cell, own),

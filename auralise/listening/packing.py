@@ -13,7 +13,7 @@ import numpy as np
 ERROR = 10**-3.2  # energy of what is lost, relative to what there is of either sign: -32 dB
 RELATIVE_STEP = 0.06  # of values far above the step: 0.5 dB
 LARGEST_CODE = 127
-COARSEST = 6  # the song's quiet cells have steps up to 2^6 times those of its loud ones
+COARSEST = 8  # the song's quiet cells have steps up to 2^8 times those of its loud ones
 N_HALVINGS = 10  # of the search for the step
 
 
@@ -32,9 +32,13 @@ class PackedMap:
     step: float
     bend: float
 
-    def text(self) -> str:
-        """The codes, frame after frame, compressed by zlib, in base64."""
-        return packed_bytes(self.codes.T)
+    def text(self, coarseness: np.ndarray) -> str:
+        """The codes, compressed by zlib, in base64.
+
+        Those of one coarseness stand together, the finest first, because they are alike; bin
+        after bin, and frame after frame within.
+        """
+        return packed_bytes(self.codes.ravel()[np.argsort(coarseness.ravel(), kind="stable")])
 
     def values(self, coarseness: np.ndarray) -> np.ndarray:
         """The map that the page gets out of it, float64, shape (n_bins, n_frames)."""

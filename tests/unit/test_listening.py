@@ -114,10 +114,11 @@ def inflated(text: str, dtype: type) -> np.ndarray:
 
 def unpacked(entry: dict, song: dict) -> np.ndarray:
     """A feature's map as the page gets it, shape (n_bins, n_frames)."""
-    coarseness = inflated(song["coarseness"], np.uint8).astype(float)
-    codes = inflated(entry["map"], np.int8).astype(float)
-    values = np.sinh(entry["bend"] * codes) / entry["bend"] * entry["step"] * 2**coarseness
-    return values.reshape(-1, STFT.n_bins).T
+    coarseness = inflated(song["coarseness"], np.uint8).astype(int)
+    codes = np.zeros(len(coarseness))
+    codes[np.argsort(coarseness, kind="stable")] = inflated(entry["map"], np.int8)
+    values = np.sinh(entry["bend"] * codes) / entry["bend"] * entry["step"] * 2.0**coarseness
+    return values.reshape(STFT.n_bins, -1)
 
 
 def error_db(found: np.ndarray, expected: np.ndarray) -> float:
@@ -183,7 +184,7 @@ def test_the_sounds_of_packed_maps_are_close_to_those_of_the_maps(page, results,
         samples = read_script(page / f"data/song{s}.js")
         entries = read_script(page / f"data/network0-song{s}-layer{layer}.js")["features"]
         with open_maps(results / f"deconvolution/square-0/{song}.h5") as maps:
-            given = np.frombuffer(base64.b64decode(samples["samples"]), "<f4")
+            given = np.frombuffer(base64.b64decode(samples["samples"]), "<f4").copy()
             assert error_db(np.abs(STFT.analyse(given)), np.abs(maps.spectrum)) < -100
             for entry in entries:
                 if entry["state"] != "audible":

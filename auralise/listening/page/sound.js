@@ -108,7 +108,7 @@ class Song {
     );
     this.fourier = new Fourier(this.nFft);
     this._analyse();
-    this.coarseness = inflated(data.coarseness);
+    this.grid = inflated(data.coarseness).then((coarseness) => this._gridOf(coarseness));
   }
 
   /** The spectrum: two frames at a time, as the real and the imaginary part of one. */
@@ -137,15 +137,33 @@ class Song {
     this.magnitude = this.re.map((value, i) => Math.hypot(value, this.im[i]));
   }
 
+  /** Where each code of a map belongs, and what its step is multiplied with. */
+  _gridOf(coarseness) {
+    const { nBins, nFrames } = this;
+    const places = new Int32Array(nBins * nFrames);
+    const factors = new Float32Array(nBins * nFrames);
+    let n = 0;
+    for (let level = 0; n < places.length; level++) {
+      coarseness.forEach((found, cell) => {
+        if (found !== level) return;
+        places[n] = (cell % nFrames) * nBins + Math.floor(cell / nFrames);
+        factors[n++] = 2 ** level;
+      });
+    }
+    return { places, factors };
+  }
+
   /** A feature's map, signed, frame after frame, as `auralise/listening/packing.py` rounds it. */
   async unpack({ map, step, bend }) {
-    const [bytes, coarseness] = await Promise.all([inflated(map), this.coarseness]);
+    const [bytes, { places, factors }] = await Promise.all([inflated(map), this.grid]);
     const codes = new Int8Array(bytes.buffer);
     const values = Float64Array.from(
       { length: 256 },
       (_, code) => (Math.sinh(bend * (code - 128)) / bend) * step,
     );
-    return Float32Array.from(codes, (code, i) => values[code + 128] * 2 ** coarseness[i]);
+    const unpacked = new Float32Array(codes.length);
+    codes.forEach((code, n) => (unpacked[places[n]] = values[code + 128] * factors[n]));
+    return unpacked;
   }
 
   /**
