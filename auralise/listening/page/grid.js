@@ -166,7 +166,7 @@ async function paintSoon(canvas, place) {
   const { picture, mode } = state;
   try {
     const [data, song, map] = await Promise.all([loadLayer(place), loadSong(place), loadMap(place)]);
-    await new Promise((resolve) => requestAnimationFrame(resolve));
+    await new Promise((resolve) => setTimeout(resolve)); // the page answers between two pictures
     if (!canvas.isConnected || !map) return;
     paint(canvas, song, map, { kind: picture, mode, fullScale: data.fullScale });
   } catch {

@@ -50,7 +50,7 @@ async function mixtureChanged() {
   await cue(false);
 }
 
-/** The mixture's sounds with the song at hand; what has none here is left out. */
+/** The mixture's sounds with the song at hand; what has none here, or of another rate, is left out. */
 async function mixtureSounds() {
   const present = channels.filter((channel) => listOf({ ...channel, song: state.song }));
   const sounds = await Promise.all(
@@ -58,7 +58,7 @@ async function mixtureSounds() {
   );
   const found = present
     .map((channel, i) => ({ channel, sound: sounds[i] }))
-    .filter(({ sound }) => sound);
+    .filter(({ sound }) => sound?.buffer.sampleRate === theSong.sampleRate);
   return found.map(({ channel, sound }) => ({ channel, sound, buffer: sound.buffer, gain: 0 }));
 }
 

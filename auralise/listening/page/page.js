@@ -543,10 +543,10 @@ async function showPictures(entry) {
   const canvas = pane.querySelector("canvas");
   const place = placeOfFeature(entry.feature);
   const { mode } = state;
+  pane.querySelector(".blank").hidden = Boolean(entry.map);
   const map = entry.map ? await loadMap(place) : null;
   if (entry !== currentFeature() || place.network !== state.network) return;
   canvas.hidden = !map;
-  pane.querySelector(".blank").hidden = Boolean(map);
   const what = map ? described(theSong, map, mode) : "nothing to see or hear";
   const level = state.blind || !map ? "" : `, ${levelText(entry.level)}`;
   $("summary").textContent = what;
