@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from auralise.figures.style import DYNAMIC_RANGE, PAGE, frequency_rows, log_frequency_picture
 
@@ -149,10 +150,11 @@ def draw_sheet(
         sheet.text(
             left + 4,
             bottom + height - 4,
-            f"{features[row]}  {ranking.levels[row]:.0f} dB".replace("-", "−"),
+            f"{features[row]}  {round(ranking.levels[row])} dB".replace("-", "−"),
             color="white",
             fontsize=TEXT,
             va="top",
+            path_effects=[withStroke(linewidth=1.5, foreground="black")],
         )
     # Axes of the tile in the lower left corner stand for all.
     sheet.set_yticks(*frequency_rows(frequencies, height, TICKS))

@@ -1,5 +1,6 @@
 """What all figures share: sizes, colours, axes and files."""
 
+import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
 sns.set_theme(
     context="paper", style="ticks", palette="colorblind", rc={"figure.dpi": 200, "pdf.fonttype": 42}
 )
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font in a PDF
 
 
 def variant_colours(
