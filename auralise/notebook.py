@@ -185,19 +185,29 @@ class Explained:
                 f"{feature}, {_level_text(maps, layer, row)}",
             )
 
-    def sheet(self, layer: int) -> "Figure":
-        """What all features of a layer let through of the song."""
-        from auralise.figures.sheets import draw_sheet
+    def sheet(self, layer: int, floor: float = -40.0) -> "Figure":
+        """What the features of a layer let through of the song, the loudest first.
+
+        Parameters
+        ----------
+        layer : int
+            Counted from 1.
+        floor : float
+            In dB below the loudest feature; what lies below is counted, not drawn.
+        """
+        from auralise.figures.sheets import draw_sheet, rank_features
 
         with open_maps(self.path) as maps:
+            heard = np.abs(maps.spectrum) * np.abs(maps.masks(layer))
             return draw_sheet(
                 maps.spectrum,
-                maps.masks(layer),
+                heard,
                 maps.features(layer),
-                maps.live(layer),
+                rank_features(heard, maps.live(layer), floor),
                 maps.stft.frequencies,
                 maps.n_samples / maps.stft.sample_rate,
-                f"{maps.origin.network}, layer {layer}, {maps.origin.song}",
+                f"{maps.origin.song}, {maps.origin.network}, layer {layer}",
+                "what each feature lets through, |spectrum × map|",
             )
 
     def _repr_html_(self) -> str:

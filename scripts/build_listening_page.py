@@ -12,4 +12,5 @@ with job(snakemake):
         snakemake.params.networks,
         snakemake.params.songs,
         Path(snakemake.output[0]),
+        snakemake.params.audible,
     )

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from auralise.choices import SCALES
-from auralise.figures.style import PAGE, frequency_rows, log_frequency_rows, variant_colours
+from auralise.figures.style import PAGE, frequency_rows, variant_colours
 from auralise.inversion.excerpts import Inversions
+from auralise.pictures import log_frequency_rows
 
 TICKS = (100, 500, 2000)  # Hz
 N_COLUMNS = 4

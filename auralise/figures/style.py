@@ -1,5 +1,6 @@
 """What all figures share: sizes, colours, axes and files."""
 
+import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -14,10 +15,10 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from auralise.files import whole_file, write_table
+from auralise.pictures import log_frequency_rows, row_centres
 
 COLUMN, PAGE = 3.5, 7.2  # inches, widths of a paper's column and page
 DYNAMIC_RANGE = 60.0  # dB shown below each picture's maximum
-LOWEST = 43.0  # Hz, lower end of log-frequency axes: the second bin of 2015's transform
 GREY = "0.45"  # of untrained networks
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
 
@@ -27,6 +28,7 @@ sns.set_theme(
     palette="colorblind",
     rc={"figure.dpi": 200, "pdf.fonttype": 42},  # publishers refuse Type 3 fonts
 )
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font in a PDF
 
 
 def variant_colours(
@@ -68,30 +70,11 @@ def save_captioned(
     save_figure(figure, *by_ending.values())
 
 
-def log_frequency_rows(values: np.ndarray, frequencies: np.ndarray, n_rows: int = 96) -> np.ndarray:
-    """Values of equally spaced bins, interpolated to `n_rows` log-spaced rows from `LOWEST` up.
-
-    Parameters
-    ----------
-    values : ndarray, shape (..., n_bins, n_frames)
-    frequencies : ndarray, shape (n_bins,)
-        In Hz, ascending.
-    n_rows : int
-
-    Returns
-    -------
-    ndarray, shape (..., n_rows, n_frames)
-    """
-    positions = np.interp(
-        np.geomspace(LOWEST, frequencies[-1], n_rows), frequencies, np.arange(len(frequencies))
-    )
-    below = np.minimum(positions.astype(int), len(frequencies) - 2)
-    weight = (positions - below)[:, None]
-    return values[..., below, :] * (1 - weight) + values[..., below + 1, :] * weight
-
-
 def log_frequency_picture(
-    magnitude: np.ndarray, frequencies: np.ndarray, n_rows: int = 96
+    magnitude: np.ndarray,
+    frequencies: np.ndarray,
+    n_rows: int = 96,
+    full_scale: float | None = None,
 ) -> np.ndarray:
     """Level over time and log frequency, as a picture.
 
@@ -102,17 +85,19 @@ def log_frequency_picture(
     frequencies : ndarray, shape (n_bins,)
         In Hz, ascending.
     n_rows : int
+    full_scale : float, optional
+        Magnitude of 0 dB; the maximum of each picture by default.
 
     Returns
     -------
     ndarray, shape (..., n_rows, n_frames)
-        In dB below the maximum of each picture, from 0 down to -`DYNAMIC_RANGE`; the lowest
-        frequency, `LOWEST`, is row 0. All at the bottom where the picture is silent.
+        In dB below `full_scale`, from 0 down to -`DYNAMIC_RANGE`; the lowest frequency is row 0.
+        All at the bottom where the picture is silent.
     """
     rows = log_frequency_rows(magnitude, frequencies, n_rows)
-    peak = magnitude.max(axis=(-2, -1), keepdims=True)
+    peak = magnitude.max(axis=(-2, -1), keepdims=True) if full_scale is None else full_scale
     floor = 10 ** (-DYNAMIC_RANGE / 20)
-    relative = np.divide(rows, peak, out=np.zeros_like(rows), where=peak > 0)
+    relative = np.divide(rows, peak, out=np.zeros_like(rows), where=np.asarray(peak) > 0)
     return 20 * np.log10(np.maximum(relative, floor))
 
 
@@ -120,8 +105,7 @@ def frequency_rows(
     frequencies: np.ndarray, n_rows: int, ticks: Sequence[int] = TICKS
 ) -> tuple[list[float], list[str]]:
     """Positions and labels of frequency ticks on a picture of `log_frequency_picture`."""
-    ticks = [tick for tick in ticks if LOWEST < tick < frequencies[-1]]
-    rows = np.interp(
-        np.log(ticks), np.log(np.geomspace(LOWEST, frequencies[-1], n_rows)), np.arange(n_rows)
-    )
+    centres = row_centres(frequencies, n_rows)
+    ticks = [tick for tick in ticks if centres[0] < tick < centres[-1]]
+    rows = np.interp(np.log(ticks), np.log(centres), np.arange(n_rows))
     return rows.tolist(), [f"{tick:g}" if tick < 1000 else f"{tick / 1000:g}k" for tick in ticks]

@@ -1,15 +1,12 @@
-"""The listening page: hear, see and compare every auralised feature in a browser, offline.
+"""The listening page: hear, see, mix and compare auralised features in a browser, offline.
 
-A page opened over file:// may neither fetch nor use modules, so everything that it plays and
-shows lies in classic scripts, one per (network, song, layer), which it loads when they are
-needed. Sounds are FLAC (lossless, so they stay aligned to the sample), pictures are PNG.
+A page opened over file:// may neither fetch nor use modules, so all that it shows lies in classic
+scripts, which it loads when they are needed: one per song with its samples, and one per network,
+song and layer with the maps of its audible features. The browser makes sounds and pictures of them.
 """
 
 import base64
-import csv
-import io
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -18,18 +15,25 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-import scipy.sparse
-import soundfile
-from PIL import Image
 
-from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
-from auralise.errors import AudioError, AuraliseError
+from auralise.audio import Stft
+from auralise.auralisation import masked_spectrum, read_auralisation
+from auralise.errors import AuraliseError
 from auralise.files import whole_file
+from auralise.listening import likeness
+from auralise.listening.packing import coarseness_of, pack_map, packed_bytes
+from auralise.listening.tables import (
+    number,
+    read_answers,
+    read_correlations,
+    read_evaluation,
+    read_features,
+    read_names,
+)
 from auralise.maps import Maps, open_maps
+from auralise.pictures import bins_of_rows, row_centres
 
-LOWEST_FREQUENCY = 40.0  # Hz, the bottom of every picture
-N_ROWS = 112  # about 16 rows per octave up to 5.5 kHz
-MAX_COLUMNS = 512  # frames of a longer song are averaged
+N_ROWS = 112  # of a picture: about 16 per octave up to 5.5 kHz
 RANGE_DB = 60.0
 N_COLOURS = 61  # steps of one decibel, and an odd number: maps have a colour for zero
 
@@ -37,109 +41,63 @@ N_COLOURS = 61  # steps of one decibel, and an odd number: maps have a colour fo
 COLOURS_OF_SOUND = "magma"
 COLOURS_OF_MAP = "berlin"
 
-LOUDNESS = 0.1  # RMS that "matched" aims at, -20 dB below full scale: room for sharp attacks
+LENGTH_OF_HASH = 12  # hexadecimal digits by which a link names a network
+N_SIMILAR = 6
+FIRST_ABOVE = -20.0  # dB; the page opens on a feature that is louder
 
-MEASURES_OF_A_NETWORK = (
-    "clip_accuracy",
-    "segment_accuracy",
-    "baseline_clip_accuracy",
-    "deviation_baseline_clip_accuracy",
-    "flux_baseline_clip_accuracy",
-)
+PAGE_MODES = ("mask", "magnitude", "rectified", "negative")  # what the browser makes of a map
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A sound file as it stands on disk.
+class Show:
+    """A network and a song, as indices of the catalogue, and their files."""
+
+    network: int
+    song: int
+    maps: Path
+    sounds: Path
+
+
+@dataclass
+class Cell:
+    """A feature with a song: what is measured of it before anything is written.
 
     Attributes
     ----------
-    samples : ndarray, int16, shape (n_samples,)
-    sample_rate : int
-        In Hz.
+    layer, row, feature : int
+        Layer from 1, row of its arrays, number from 0.
+    state : {'dead', 'below', 'audible'}
+    rms : float
+        Of its sound, at the scale of its map.
+    level : float or None
+        In dB below the loudest feature of layer and song; None for silence.
+    energies : dict
+        Of its spectrum, by mode.
+    peak : float
+        Greatest magnitude of its spectrum.
+    energy : float
+        Of its activation.
+    similarity : float or None
+        Correlation of its map with the song's magnitude.
+    certificate, measures
+        As `auralise.listening.tables.read_features` has them.
+    sketch : ndarray
+        As `auralise.listening.likeness.sketch`.
     """
 
-    samples: np.ndarray
-    sample_rate: int
-
-    @property
-    def rms(self) -> float:
-        """Root mean square, full scale is 1."""
-        return float(np.sqrt(np.mean(np.square(self.samples / 32768))))
-
-    @property
-    def peak(self) -> float:
-        """Greatest magnitude, full scale is 1."""
-        return float(np.abs(self.samples / 32768).max(initial=0.0))
-
-    def flac(self) -> str:
-        """The same samples as a FLAC file in base64."""
-        file = io.BytesIO()
-        soundfile.write(file, self.samples, self.sample_rate, format="FLAC", subtype="PCM_16")
-        return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-class Painter:
-    """Pictures of spectrograms and maps: time to the right, logarithmic frequency upwards.
-
-    Parameters
-    ----------
-    frequency : ndarray, shape (n_bins,)
-        Centre frequency of every bin (Hz), ascending.
-    time : ndarray, shape (n_frames,)
-        Centre time of every frame (s).
-    """
-
-    def __init__(self, frequency: np.ndarray, time: np.ndarray) -> None:
-        self._rows = scipy.sparse.csr_array(_log_rows(frequency))  # a row averages a few bins
-        self._columns = _column_starts(len(time))
-        hop = (time[-1] - time[0]) / max(1, len(time) - 1)
-        self.extent = {
-            "start": _number(time[0] - hop / 2),
-            "end": _number(time[-1] + hop / 2),
-            "low": _number(_lowest(frequency)),
-            "high": _number(frequency[-1]),
-        }
-
-    def sound(self, spectrogram: np.ndarray) -> str:
-        """Picture of a spectrogram's power, in dB under its maximum.
-
-        Parameters
-        ----------
-        spectrogram : ndarray, shape (n_bins, n_frames)
-            Amplitude; its sign plays no part.
-
-        Returns
-        -------
-        str
-            A PNG file in base64.
-        """
-        # The values of deep maps reach 1e-9, whose squares are better taken near 1.
-        power = self._arrange(np.square(spectrogram / (np.abs(spectrogram).max() or 1.0)))
-        floor = 10 ** (-RANGE_DB / 10)
-        decibels = 10 * np.log10(np.maximum(power / (power.max() or 1.0), floor))
-        return _png(1 + decibels / RANGE_DB, COLOURS_OF_SOUND)
-
-    def map(self, deconvolved: np.ndarray) -> str:
-        """Picture of a signed map, by the signed square root of its value over its greatest.
-
-        Parameters
-        ----------
-        deconvolved : ndarray, shape (n_bins, n_frames)
-
-        Returns
-        -------
-        str
-            A PNG file in base64.
-        """
-        picture = self._arrange(deconvolved)
-        relative = picture / (np.abs(picture).max() or 1.0)
-        return _png((1 + np.sign(relative) * np.sqrt(np.abs(relative))) / 2, COLOURS_OF_MAP)
-
-    def _arrange(self, values: np.ndarray) -> np.ndarray:
-        """Average bins into rows, the lowest last, and frames into columns."""
-        widths = np.diff(self._columns, append=values.shape[1])
-        return np.add.reduceat(self._rows @ values, self._columns, axis=1) / widths
+    layer: int
+    row: int
+    feature: int
+    state: str
+    rms: float
+    level: float | None
+    energies: dict[str, float]
+    peak: float
+    energy: float
+    similarity: float | None
+    certificate: str
+    measures: dict[str, float | None]
+    sketch: np.ndarray
 
 
 def build_listening_page(
@@ -147,6 +105,7 @@ def build_listening_page(
     networks: list[str],
     songs: list[str],
     folder: str | Path,
+    audible: float,
 ) -> None:
     """Write the page to listen to one experiment: open ``folder/index.html`` in a browser.
 
@@ -154,12 +113,17 @@ def build_listening_page(
     ----------
     results : str or Path
         The experiment's folder, which holds ``deconvolution/<network>/<song>.h5`` and
-        ``auralisation/<network>/<song>/``. What ``networks/<network>/evaluation.json`` and
-        ``attributes/<network>/correlation.csv`` say is shown where they exist.
+        ``auralisation/<network>/<song>/auralisation.json``. Beside them,
+        ``auralisation/<network>/<song>/features.csv``, ``networks/<network>/evaluation.json`` and
+        ``predictions.csv``, ``attributes/<network>/correlation.csv`` and
+        ``dissection/<network>/names.csv`` are shown where they exist.
     networks, songs : list of str
         Names, in the order in which the page offers them; every network has every song.
     folder : str or Path
         Where the page goes. It may be moved or sent as a whole, and needs no network.
+    audible : float
+        The audibility floor (dB): features further below the loudest of layer and song are
+        counted, their sounds stay with the results.
 
     Raises
     ------
@@ -172,276 +136,333 @@ def build_listening_page(
             f"{results}: a listening page needs at least one network and one song; "
             f"got networks {networks} and songs {songs}"
         )
-    shows, written = [], set()
-    for n, network in enumerate(networks):
-        correlations = read_correlations(results / "attributes" / network / "correlation.csv")
-        for s, song in enumerate(songs):
-            layers = []
-            for layer, content in _layers(results, network, song, correlations):
-                script = folder / "data" / f"network{n}-song{s}-layer{layer}.js"
-                _write_script(script, "receive", {"script": f"data/{script.name}"} | content)
-                written.add(script)
-                layers.append({"layer": layer, "script": f"data/{script.name}"})
-            shows.append({"network": n, "song": s, "layers": layers})
+    shows = {
+        (n, s): Show(
+            n,
+            s,
+            results / "deconvolution" / network / f"{song}.h5",
+            results / "auralisation" / network / song,
+        )
+        for n, network in enumerate(networks)
+        for s, song in enumerate(songs)
+    }
+    described = [_describe_network(results, name, shows[n, 0]) for n, name in enumerate(networks)]
+    correlations = [
+        read_correlations(results / "attributes" / name / "correlation.csv") for name in networks
+    ]
+    scripts: dict[Path, str] = {}
+    entries, candidates = [], []
+    for s in range(len(songs)):
+        cells = {n: _measure(shows[n, s], audible) for n in range(len(networks))}
+        for n in range(len(networks)):
+            show = shows[n, s]
+            entry = {"network": n, "song": s} | _write_audio_script(folder, show, scripts)
+            entry["layers"] = []
+            for layer, content in _layers(show, cells, correlations[n]):
+                script = f"data/network{n}-song{s}-layer{layer}.js"
+                head = {"script": script, "network": n, "song": s, "layer": layer}
+                _write_script(folder / script, "receive", head | content)
+                scripts[folder / script] = script
+                found = [cell for cell in cells[n] if cell.layer == layer]
+                entry["layers"].append(
+                    {
+                        "layer": layer,
+                        "script": script,
+                        "features": [cell.feature for cell in found],
+                        "levels": [number(cell.level) for cell in found],
+                        "energies": [number(cell.energy) for cell in found],
+                        "similarities": [cell.similarity for cell in found],
+                        "states": [cell.state for cell in found],
+                    }
+                )
+            entries.append(entry)
+        candidates += _candidates(cells[0], s, described[0]["names"])
     catalogue = {
         "experiment": results.resolve().name,
-        "networks": [
-            {"name": name} | read_evaluation(results / "networks" / name / "evaluation.json")
-            for name in networks
-        ],
+        "networks": described,
         "songs": songs,
-        "shows": shows,
+        "shows": entries,
+        "audible": audible,
+        "first": max(candidates, key=lambda c: c["rank"], default=None),
         "colours": {"sound": _hex(COLOURS_OF_SOUND), "map": _hex(COLOURS_OF_MAP)},
         "range": RANGE_DB,
     }
     _write_script(folder / "data" / "catalogue.js", "open", catalogue)
-    written.add(folder / "data" / "catalogue.js")
-    for stale in set((folder / "data").glob("*.js")) - written:
+    for stale in set((folder / "data").glob("*.js")) - {*scripts, folder / "data/catalogue.js"}:
         stale.unlink()
     _copy_page(folder)
 
 
-def read_correlations(path: Path) -> dict[int, dict[int, dict[str, dict[str, Any]]]]:
-    """Correlations by layer, feature and attribute; empty if there is no such file.
+def _describe_network(results: Path, name: str, show: Show) -> dict[str, Any]:
+    with open_maps(show.maps) as maps:
+        sha256 = maps.origin.weights_sha256
+    return (
+        {"name": name, "hash": sha256[:LENGTH_OF_HASH]}
+        | read_evaluation(results / "networks" / name / "evaluation.json")
+        | {
+            "answers": read_answers(results / "networks" / name / "predictions.csv"),
+            "names": read_names(results / "dissection" / name / "names.csv"),
+        }
+    )
 
-    Returns
-    -------
-    dict
-        ``[layer][feature][attribute]`` is ``{"r": float or None, "pairs": int}``, where None
-        stands for a correlation that is undefined.
+
+def _measure(show: Show, audible: float) -> list[Cell]:
+    """Every feature of a network with a song, layer by layer, feature by feature."""
+    mode = read_auralisation(show.sounds).mode
+    table = read_features(show.sounds / "features.csv")
+    with open_maps(show.maps) as maps:
+        spectrum = maps.spectrum
+        cells = [
+            _measure_cell(maps, layer, row, spectrum, mode)
+            for layer in maps.layers
+            for row in range(len(maps.features(layer)))
+        ]
+    for layer in {cell.layer for cell in cells}:
+        of_layer = [cell for cell in cells if cell.layer == layer]
+        loudest = max(cell.rms for cell in of_layer)
+        for cell in of_layer:
+            said = table.get((layer, cell.feature), {})
+            cell.certificate, cell.measures = said.get("certificate", ""), said.get("measures", {})
+            stated = said.get("level")
+            own = 20 * np.log10(cell.rms / loudest) if cell.rms > 0 else None
+            cell.level = None if own is None else own if stated is None else stated
+            if cell.state != "dead" and (cell.level is None or cell.level < audible):
+                cell.state = "below"
+    return cells
+
+
+def _measure_cell(maps: Maps, layer: int, row: int, spectrum: np.ndarray, mode: str) -> Cell:
+    mask = maps.masks(layer, slice(row, row + 1))
+    heard = masked_spectrum(spectrum, mask, mode)
+    sound = maps.stft.synthesise(heard, maps.n_samples)[0]
+    magnitude = np.abs(spectrum)
+    product = magnitude * mask[0]
+    parts = {
+        "mask": product,
+        "magnitude": product,
+        "rectified": np.maximum(product, 0),
+        "negative": np.minimum(product, 0),
+    }
+    if mode == "phase":
+        parts["phase"] = np.maximum(mask[0], 0)
+    return Cell(
+        layer=layer,
+        row=row,
+        feature=int(maps.features(layer)[row]),
+        state="audible" if maps.live(layer)[row] else "dead",
+        rms=float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))),
+        level=None,
+        energies={name: float(np.square(p, dtype=np.float64).sum()) for name, p in parts.items()},
+        peak=float(np.abs(heard).max()),
+        energy=float(maps.activation_energy(layer)[row]),
+        similarity=number(_pearson(mask[0], magnitude)),
+        certificate="",
+        measures={},
+        sketch=likeness.sketch(np.abs(heard[0]), maps.stft.frequencies),
+    )
+
+
+def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> dict[str, Any]:
+    """Write a song's samples once for all networks that see it in the same way."""
+    with open_maps(show.maps) as maps:
+        spectrum, stft = maps.spectrum, maps.stft
+        samples = _samples(spectrum, stft, maps.n_samples).astype("<f4")
+        content = {
+            "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
+            "coarseness": packed_bytes(_coarseness(show, spectrum)),
+            "sampleRate": stft.sample_rate,
+            "nFft": stft.n_fft,
+            "hop": stft.hop_length,
+            "rms": number(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))),
+        } | _axes(stft, spectrum.shape[1])
+    for version in range(len(scripts) + 1):
+        name = f"data/song{show.song}{f'-{version}' if version else ''}.js"
+        text = json.dumps(content)
+        if scripts.setdefault(folder / name, text) == text:
+            break
+    _write_script(folder / name, "receive", {"script": name} | content)
+    return {"audio": name}
+
+
+def _samples(spectrum: np.ndarray, stft: Stft, n_samples: int) -> np.ndarray:
+    """The signal of a song's spectrum, to its very end, shape ``(n_samples,)``.
+
+    `Stft.synthesise` lets the end fade, as a masked spectrum needs; here the page shall find the
+    same spectrum again, of which the last window alone holds the end.
     """
-    table: dict[int, dict[int, dict[str, dict[str, Any]]]] = {}
-    if not path.is_file():
-        return table
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                feature = table.setdefault(int(row["layer"]), {}).setdefault(
-                    int(row["feature"]), {}
-                )
-                feature[row["attribute"]] = {
-                    "r": _number(float(row["correlation"] or "nan")),
-                    "pairs": int(float(row["n_pairs"] or 0)),
-                }
-    except (KeyError, TypeError, ValueError) as error:
-        raise AuraliseError(
-            f"{path}: not a table of correlations ({type(error).__name__}: {error}); expected "
-            "the columns layer, feature, attribute, correlation and n_pairs; compute it again"
-        ) from None
-    return table
+    n_fft, hop = stft.n_fft, stft.hop_length
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+    frames = np.fft.irfft(spectrum.T, n_fft) * window
+    total = np.zeros((len(frames) - 1) * hop + n_fft + n_samples)
+    weight = np.zeros_like(total)
+    for number_of_frame, frame in enumerate(frames):
+        here = slice(number_of_frame * hop, number_of_frame * hop + n_fft)
+        total[here] += frame
+        weight[here] += np.square(window)
+    half = n_fft // 2
+    return (total / np.maximum(weight, 1e-9))[half : half + n_samples]
 
 
-def read_evaluation(path: Path) -> dict[str, float]:
-    """Accuracies of a network, between 0 and 1, as far as its evaluation holds them."""
-    if not path.is_file():
-        return {}
-    try:
-        evaluation = json.loads(path.read_text(encoding="utf-8"))
-        found = {name: evaluation.get(name) for name in MEASURES_OF_A_NETWORK}
-    except (ValueError, AttributeError):
-        raise AuraliseError(
-            f"{path}: not a JSON object; remove it and evaluate the network again"
-        ) from None
+def _coarseness(show: Show, spectrum: np.ndarray) -> np.ndarray:
+    """As `coarseness_of`; 0 where maps stand for magnitudes themselves."""
+    if read_auralisation(show.sounds).mode == "phase":
+        return np.zeros(spectrum.shape, np.uint8)
+    return coarseness_of(np.abs(spectrum))
+
+
+def _axes(stft: Stft, n_frames: int) -> dict[str, Any]:
+    """Rows of the pictures, the highest first, and where their edges are (Hz, s)."""
+    frequencies, times = stft.frequencies, stft.times(n_frames)
+    centres = row_centres(frequencies, N_ROWS)
+    half = np.sqrt(centres[1] / centres[0])
+    half_hop = stft.hop_length / stft.sample_rate / 2
     return {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, int | float) and math.isfinite(value)
+        "rows": bins_of_rows(frequencies, N_ROWS)[::-1].tolist(),
+        "extent": {
+            "start": number(-half_hop),
+            "end": number(times[-1] + half_hop),
+            "low": number(centres[0] / half),
+            "high": number(centres[-1] * half),
+        },
     }
 
 
 def _layers(
-    results: Path, network: str, song: str, correlations: Mapping
+    show: Show, cells: Mapping[int, list[Cell]], correlations: Mapping
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every layer of one song's maps: its number and what the page shows of it."""
-    sounds = results / "auralisation" / network / song
-    original, mode = _read_sound(sounds / "original.wav"), read_auralisation(sounds).mode
-    with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
+    mode = read_auralisation(show.sounds).mode
+    own = cells[show.network]
+    with open_maps(show.maps) as maps:
         spectrum = maps.spectrum
-        painter = Painter(maps.stft.frequencies, maps.stft.times(spectrum.shape[1]))
-        shared = {
-            "sampleRate": original.sample_rate,
-            "extent": painter.extent,
-            "original": {
-                "flac": original.flac(),
-                "pictures": {"sound": painter.sound(np.abs(spectrum))},
-                "gain": {"matched": _number(_matched_gain(original, original)), "true": 1.0},
-            },
-        }
+        magnitude, coarseness = np.abs(spectrum), _coarseness(show, spectrum)
+        weight = np.ones_like(magnitude) if mode == "phase" else magnitude
+        level = float(np.sqrt(np.mean(np.square(_original(maps), dtype=np.float64))))
         for layer in maps.layers:
-            found = correlations.get(layer, {})
-            features = _features(maps, layer, sounds, original, spectrum, painter, mode)
-            for feature in features:
-                feature["attributes"] = found.get(feature["feature"], {})
+            peak, found = maps.activation_peak(layer), correlations.get(layer, {})
+            of_layer = [cell for cell in own if cell.layer == layer]
+            features = []
+            for cell in of_layer:
+                entry: dict[str, Any] = {
+                    "feature": cell.feature,
+                    "state": cell.state,
+                    "level": number(cell.level),
+                    "energy": number(cell.energy),
+                    "peak": number(peak[cell.row]),
+                    "certificate": cell.certificate,
+                    "measures": cell.measures,
+                    "attributes": found.get(cell.feature, {}),
+                }
+                if cell.state == "audible":
+                    mask = maps.masks(layer, slice(cell.row, cell.row + 1))[0]
+                    packed = pack_map(mask, weight, coarseness)
+                    entry |= {
+                        "similarity": cell.similarity,
+                        "map": packed.text(coarseness),
+                        "step": number(packed.step),
+                        "bend": number(packed.bend),
+                        "similar": _similar(cell, own),
+                        "nearest": _nearest(cell, cells, show.network),
+                    }
+                features.append(entry)
+            heard = [cell for cell in of_layer if cell.state == "audible"]
+            leaves = likeness.order_by_likeness(_sketches(heard)).tolist() if heard else []
             attributes = dict.fromkeys(name for values in found.values() for name in values)
-            yield layer, shared | {"attributes": list(attributes), "features": features}
-
-
-def _features(
-    maps: Maps,
-    layer: int,
-    folder: Path,
-    original: Sound,
-    spectrum: np.ndarray,
-    painter: Painter,
-    mode: str,
-) -> list[dict[str, Any]]:
-    """What the page shows of every feature of one layer.
-
-    Parameters
-    ----------
-    maps : Maps
-    layer : int
-        Counted from 1.
-    folder : Path
-        Holds the song's sounds.
-    original : Sound
-    spectrum : ndarray, complex, shape (n_bins, n_frames)
-        Of the original.
-    painter : Painter
-    mode : str
-    """
-    magnitude = np.abs(spectrum)
-    deconvolved = maps.masks(layer)
-    heard = masked_spectrum(spectrum, deconvolved, mode)
-    unscaled = maps.stft.synthesise(heard, len(original.samples))
-    rms = np.sqrt(np.mean(np.square(unscaled, dtype=np.float64), axis=1))
-    entries, audible = [], []
-    energy, peak = maps.activation_energy(layer), maps.activation_peak(layer)
-    for row, (feature, live) in enumerate(zip(maps.features(layer), maps.live(layer), strict=True)):
-        path = folder / sound_name(layer, feature)
-        entry: dict[str, Any] = {
-            "feature": int(feature),
-            "state": "dead" if not live else "live" if path.is_file() else "soundless",
-            "energy": _number(energy[row]),
-            "peak": _number(peak[row]),
-        }
-        if entry["state"] == "live":
-            sound = _read_sound(path, like=original)
-            entry |= {
-                "similarity": _number(_pearson(deconvolved[row], magnitude)),
-                "flac": sound.flac(),
-                "pictures": {
-                    "sound": painter.sound(np.abs(heard[row])),
-                    "map": painter.map(deconvolved[row]),
+            yield (
+                layer,
+                {
+                    "mode": mode,
+                    "modes": [*PAGE_MODES, *(["phase"] if mode == "phase" else [])],
+                    "gains": _gains(of_layer, mode, level),
+                    "fullScale": number(max((cell.peak for cell in of_layer), default=0.0)),
+                    "alike": [heard[leaf].feature for leaf in leaves],
+                    "attributes": list(attributes),
+                    "features": features,
                 },
-            }
-            audible.append((entry, sound, float(rms[row])))
-        entries.append(entry)
-    _set_levels(audible, original)
-    return entries
+            )
 
 
-def _set_levels(audible: list[tuple[dict[str, Any], Sound, float]], original: Sound) -> None:
-    """Give each feature its level (dB) and the gains with which the page plays it.
+def _original(maps: Maps) -> np.ndarray:
+    return maps.stft.synthesise(maps.spectrum, maps.n_samples)
 
-    A map has no unit, so "true" is relative: the features of a layer keep the differences that
-    their maps give them, however the files were normalised, and the loudest is as loud as the
-    original, or as loud as none of them clips.
 
-    Parameters
-    ----------
-    audible : list of (dict, Sound, float)
-        What the page shows of a feature, its sound, and the RMS of that sound at the
-        scale of its map.
-    original : Sound
+def _gains(cells: list[Cell], mode: str, level: float) -> dict[str, float | None]:
+    """Gains that bring the loudest feature of a layer to the song's level, by mode.
+
+    A map has no unit, so true loudness is relative: the features of a layer keep the differences
+    that their maps give them.
     """
-    loudest = max((rms for *_, rms in audible), default=0.0) or 1.0
-    gains = [original.rms * rms / loudest / (sound.rms or 1.0) for _, sound, rms in audible]
-    peaks = [gain * sound.peak for gain, (_, sound, _) in zip(gains, audible, strict=True)]
-    headroom = max(1.0, *peaks, 0.0)
-    for gain, (entry, sound, rms) in zip(gains, audible, strict=True):
-        entry["level"] = _number(20 * math.log10(rms / loudest)) if rms > 0 else None
-        entry["gain"] = {
-            "matched": _number(_matched_gain(sound, original)),
-            "true": _number(gain / headroom),
-        }
+    loudest = max(cells, key=lambda cell: cell.rms)
+    if loudest.rms == 0:
+        return dict.fromkeys(loudest.energies, 1.0)
+    reference = level / loudest.rms
+    own = loudest.energies[mode]
+    return {
+        name: number(reference * np.sqrt(own / max(cell.energies[name] for cell in cells)))
+        if any(cell.energies[name] for cell in cells)
+        else 1.0
+        for name in loudest.energies
+    }
 
 
-def _matched_gain(sound: Sound, original: Sound) -> float:
-    """Gain to the common loudness, never above the original's and never into clipping."""
-    if sound.rms == 0:
-        return 1.0
-    return min(min(LOUDNESS, original.rms) / sound.rms, 1 / sound.peak)
+def _sketches(cells: list[Cell]) -> np.ndarray:
+    return np.stack([cell.sketch for cell in cells])
 
 
-def _read_sound(path: Path, like: Sound | None = None) -> Sound:
-    """Read a sound exactly as written, checked to run in step with `like`."""
-    if not path.is_file():
-        raise AudioError(f"{path}: no such file; auralise the song first")
-    try:
-        samples, sample_rate = soundfile.read(path, dtype="int16")
-    except soundfile.LibsndfileError as error:
-        raise AudioError(
-            f"{path}: cannot be read ({error.error_string.rstrip('. ')}); auralise the song again"
-        ) from None
-    if samples.ndim != 1 or len(samples) == 0:
-        raise AudioError(f"{path}: expected one channel with samples, found {samples.shape}")
-    sound = Sound(samples, sample_rate)
-    if like and (sample_rate, len(samples)) != (like.sample_rate, len(like.samples)):
-        raise AudioError(
-            f"{path}: {len(samples)} samples at {sample_rate} Hz, but the original beside it has "
-            f"{len(like.samples)} at {like.sample_rate} Hz; auralise the song again"
-        )
-    return sound
+def _similar(cell: Cell, cells: list[Cell]) -> list[list[float | None]]:
+    """The audible features of any layer that are most like one: layer, feature, likeness."""
+    others = [other for other in cells if other is not cell and other.state == "audible"]
+    if not others:
+        return []
+    alike = likeness.likenesses(cell.sketch[None], _sketches(others))[0]
+    order = np.argsort(-alike, kind="stable")[:N_SIMILAR]
+    return [[others[i].layer, others[i].feature, number(round(alike[i], 3))] for i in order]
+
+
+def _nearest(cell: Cell, cells: Mapping[int, list[Cell]], own: int) -> list[list[float | None]]:
+    """In each other network the most similar feature: network, layer, feature, likeness."""
+    return [
+        [network, *found[0]]
+        for network, others in cells.items()
+        if network != own and (found := _similar(cell, others))
+    ]
+
+
+def _candidates(cells: list[Cell], song: int, names: Mapping) -> list[dict[str, Any]]:
+    """Features on which the page may open; of the greatest rank it does.
+
+    Those that have a name come first, by its score, then those with a certificate, then the most
+    distinctive of those that are no further than `FIRST_ABOVE` below the loudest.
+    """
+    found = []
+    for layer in sorted({cell.layer for cell in cells}):
+        heard = [cell for cell in cells if cell.layer == layer and cell.state == "audible"]
+        if not heard:
+            continue
+        distinct = likeness.distinctiveness(_sketches(heard))
+        for cell, value in zip(heard, distinct, strict=True):
+            name = names.get(f"{layer}-{cell.feature}")
+            is_loud = cell.level is not None and cell.level >= FIRST_ABOVE
+            if not (name or cell.certificate or is_loud):
+                continue
+            kind = 2 if name else 1 if cell.certificate else 0
+            worth = name["score"] if name else number(value)
+            place = {"song": song, "layer": layer, "feature": cell.feature}
+            found.append(place | {"rank": [kind, int(is_loud), worth or 0]})
+    return found
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation of two arrays of one shape; NaN where one of them is constant."""
     a, b = a - a.mean(dtype=np.float64), b - b.mean(dtype=np.float64)
-    norm = math.sqrt(np.square(a).sum() * np.square(b).sum())
-    return float((a * b).sum() / norm) if norm > 0 else math.nan
+    norm = np.sqrt(np.square(a).sum() * np.square(b).sum())
+    return float((a * b).sum() / norm) if norm > 0 else np.nan
 
 
-def _lowest(frequency: np.ndarray) -> float:
-    """Bottom of the logarithmic axis (Hz): the first bin may stand at 0 Hz, which has no place."""
-    return max(LOWEST_FREQUENCY, float(frequency[1]))
-
-
-def _log_rows(frequency: np.ndarray) -> np.ndarray:
-    """Weights that average bins into rows of equal width in octaves, the highest first.
-
-    Returns
-    -------
-    ndarray, float32, shape (N_ROWS, n_bins)
-        Each row a triangle, as wide as the row but at least as the bins are apart, of sum 1.
-    """
-    edges = np.geomspace(_lowest(frequency), frequency[-1], N_ROWS + 1)[::-1]
-    centre = np.sqrt(edges[:-1] * edges[1:])
-    spacing = np.interp(centre, frequency, np.gradient(frequency))
-    reach = np.maximum(-np.diff(edges), spacing)
-    weights = np.maximum(0, 1 - np.abs(frequency - centre[:, None]) / reach[:, None])
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _column_starts(n_frames: int) -> np.ndarray:
-    """First frame of every column of a picture, shape ``(min(n_frames, MAX_COLUMNS),)``."""
-    n_columns = min(n_frames, MAX_COLUMNS)
-    return np.arange(n_columns) * n_frames // n_columns
-
-
-def _palette(name: str) -> np.ndarray:
-    """A colour map's red, green and blue, uint8, shape ``(N_COLOURS, 3)``."""
-    return matplotlib.colormaps[name](np.linspace(0, 1, N_COLOURS), bytes=True)[:, :3]
-
-
-def _hex(name: str, step: int = 6) -> list[str]:
-    """Every `step`-th colour of a palette, as CSS writes it, for the legend."""
-    return ["#" + bytes(colour).hex() for colour in _palette(name)[::step]]
-
-
-def _png(values: np.ndarray, colours: str) -> str:
-    """Colour an array of values between 0 and 1; a PNG file in base64."""
-    levels = np.rint(np.clip(values, 0, 1) * (N_COLOURS - 1)).astype(np.uint8)
-    image = Image.fromarray(levels).convert("P")
-    image.putpalette(_palette(colours).tobytes())
-    file = io.BytesIO()
-    image.save(file, format="PNG", compress_level=6)
-    return base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def _number(value: float) -> float | None:
-    """A number that JSON can hold, to six digits; None for NaN and infinity."""
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+def _hex(name: str) -> list[str]:
+    """A palette's colours as CSS writes them."""
+    colours = matplotlib.colormaps[name](np.linspace(0, 1, N_COLOURS), bytes=True)[:, :3]
+    return ["#" + bytes(colour).hex() for colour in colours]
 
 
 def _write_script(path: Path, function: str, argument: Mapping[str, Any]) -> None:

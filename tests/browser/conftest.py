@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from auralise.listening.builder import build_listening_page
-from tests.unit.test_listening import NETWORKS, SONGS, make_results
+from tests.unit.test_listening import FLOOR, NETWORKS, SONGS, make_results
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -38,10 +38,15 @@ def browser():
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory):
-    """A listening page of two networks and two songs; tests leave it as it is."""
+def results(tmp_path_factory):
+    """Results of two networks and two songs with their page; tests leave them as they are."""
     results = make_results(tmp_path_factory.mktemp("a browser's results #1") / "toy")
-    build_listening_page(results, NETWORKS, SONGS, results / "listening")
+    build_listening_page(results, NETWORKS, SONGS, results / "listening", FLOOR)
+    return results
+
+
+@pytest.fixture(scope="session")
+def folder(results):
     return results / "listening"
 
 
@@ -56,7 +61,10 @@ def visit(browser, folder):
     def listen_to(page):
         page.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(("file:", "data:")) or problems.append(r.url))
+        page.on(
+            "request",
+            lambda r: r.url.startswith(("file:", "data:", "blob:")) or problems.append(r.url),
+        )
 
     def open_page(address="", at=folder, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
@@ -66,6 +74,7 @@ def visit(browser, folder):
         listen_to(page)
         page.goto((at / "index.html").as_uri() + address)
         page.wait_for_selector(".card")
+        page.wait_for_function("auralise.player.sounds.original.length")
         return page
 
     open_page.problems = problems

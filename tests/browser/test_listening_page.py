@@ -1,13 +1,28 @@
 """What a listener does with the page: look, play, switch, find, mark, link."""
 
+import base64
 import csv
 import json
 import shutil
 from urllib.parse import quote
 
+import numpy as np
 import pytest
+import soundfile
 
-from tests.unit.test_listening import ATTRIBUTES, DEAD, N_FEATURES, NASTY
+from auralise.auralisation import Auralisation, write_auralisations
+from auralise.listening.builder import build_listening_page
+from auralise.maps import open_maps
+from tests.unit.test_listening import (
+    ATTRIBUTES,
+    DEAD,
+    HASHES,
+    N_FEATURES,
+    NASTY,
+    QUIET,
+    SONGS,
+    error_db,
+)
 
 PLAYER = "auralise.player"
 
@@ -28,7 +43,11 @@ async ({seconds, at, action, loop}) => {
   window.AudioContext = function () { return context; };
   try {
     const player = new Player(() => {});
-    player.use({ buffer: ramp(-1), gain: 1 }, { buffer: ramp(1), gain: 1 });
+    player.use({
+      feature: [{ buffer: ramp(-1), gain: 1 }],
+      original: [{ buffer: ramp(1), gain: 1 }],
+      mixture: [{ buffer: ramp(-0.25), gain: 1 }, { buffer: ramp(-0.125), gain: 1 }],
+    });
     player.setLoop(loop);
     await player.play();
     const resume = OfflineAudioContext.prototype.resume.bind(context);
@@ -44,8 +63,13 @@ async ({seconds, at, action, loop}) => {
 """
 
 
-def address(*parts):
-    return "#" + "/".join(quote(str(part), safe="") for part in parts)
+FIRST = ("square-0", "clicks", 1, 1)  # where most tests begin
+
+
+def address(*parts, **more):
+    """The address of a network (by name or hash), a song, a layer and a feature."""
+    path = "/".join(quote(str(part), safe="!'()*") for part in parts)
+    return f"#{path}" + ("?" if more else "") + "&".join(f"{k}={v}" for k, v in more.items())
 
 
 def card(page, feature):
@@ -62,24 +86,109 @@ def wait_for_sound(page):
 
 def place(page):
     """Network, song, layer and feature that the address names."""
-    return page.evaluate("placeOf(location.hash.slice(1))")
+    return page.evaluate(
+        """(() => {
+          const { network, song, layer, feature } = placeOf(location.hash.slice(1));
+          return [catalogue.networks[network].name, catalogue.songs[song], layer, feature];
+        })()"""
+    )
 
 
-def test_every_feature_has_a_card_with_picture_and_numbers(visit):
-    page = visit()
-    assert page.locator(".card").count() == N_FEATURES
-    assert page.locator(".card.dead").count() == 1
-    assert page.locator("#count").inner_text() == f"{N_FEATURES} features · 1 dead"
-    assert card(page, 2).locator("img").count() == 1
-    assert card(page, DEAD).locator("img").count() == 0
-    text = card(page, 2).inner_text()
-    assert "1-02" in text and "0.00" in text  # 2 / 10 - 1 / 5
-    assert page.evaluate("[...document.images].every(i => i.hidden || i.naturalWidth > 100)")
+def wait_for(page, expression):
+    page.wait_for_function(expression)
+
+
+def script_is(page, network, song, layer):
+    name = f"network{network}-song{song}-layer{layer}.js"
+    page.wait_for_function(f"layerData?.script.endsWith('{name}')")
+
+
+def test_every_audible_feature_has_a_card_with_picture_and_level(visit):
+    page = visit(address(*FIRST))
+    assert page.locator("#grid .card").count() == N_FEATURES - 2
+    expected = f"{N_FEATURES - 2} audible · 1 below −40 dB · 1 never fired"
+    assert page.locator("#count").inner_text() == expected
+    page.wait_for_function(
+        """[...document.querySelectorAll("#grid canvas, #plots canvas")].every((c) => {
+          const data = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+          return new Set(data).size > 20;
+        })"""
+    )
+    assert "dB" in card(page, 2).inner_text() and "1-02" in card(page, 2).inner_text()
     assert "right for 75.0 % of the clips" in page.locator("#evaluation").inner_text()
+    assert page.locator("#answers").inner_text() == "square-0 takes clicks for ska 75 %, dub 25 %"
+
+
+def test_what_is_not_audible_is_folded_away_and_can_be_looked_up(visit):
+    page = visit(address(*FIRST))
+    assert page.locator("#folded-title").inner_text() == "Not audible with this song: 2"
+    page.locator("#folded-title").click()
+    assert "auralisation/square-0/clicks/layer1" in page.locator("#folded-where").inner_text()
+    page.locator("#folded-list a").first.click()
+    page.wait_for_function(f"state.feature === {QUIET}")
+    assert "below the audibility floor" in page.locator("#state").inner_text()
+    assert page.locator("#plot-feature .blank").inner_text() == "nothing to see or hear"
+    assert "dB below the layer's loudest" in page.locator("#level").inner_text()
+
+
+def test_the_page_opens_on_what_is_worth_hearing(visit):
+    page = visit()
+    assert place(page) == ["square-0", "clicks", 2, 0]  # the one that has a name
+    assert page.locator("#label").inner_text() == "snare drum"
+    assert "the layer's loudest" in page.locator("#level").inner_text()
+    page.keyboard.press("End")
+    page.wait_for_function("document.getElementById('level').textContent.includes('gain')")
+    assert "dB below the layer's loudest, played with +" in page.locator("#level").inner_text()
+    assert "Hz" in page.locator("#summary").inner_text()
+
+
+@pytest.mark.parametrize("mode", ["mask", "rectified", "phase"])
+def test_the_browser_makes_the_sound_of_the_wav_file(visit, results, tmp_path, mode):
+    """Within -30 dB, whatever gain the file was written with."""
+    copy = shutil.copytree(results, tmp_path / "toy", ignore=shutil.ignore_patterns("listening"))
+    for song in SONGS:
+        with open_maps(copy / f"deconvolution/square-0/{song}.h5") as maps:
+            folder = copy / "auralisation/square-0" / song
+            write_auralisations(folder, maps, Auralisation(mode, "peak"))
+    build_listening_page(copy, ["square-0"], SONGS, copy / "listening", -40.0)
+    page = visit(at=copy / "listening")
+    n_compared = 0
+    for s, song in enumerate(SONGS):
+        for layer, n_features in ((1, N_FEATURES), (2, 4)):
+            for feature in range(n_features):
+                text = page.evaluate(
+                    """async ([song, layer, feature, mode]) => {
+                      const sound = await loadSound({ network: 0, song, layer, feature }, mode);
+                      if (!sound) return null;
+                      const bytes = new Uint8Array(sound.buffer.getChannelData(0).buffer);
+                      return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+                    }""",
+                    [s, layer, feature, mode],
+                )
+                if text is None:
+                    continue
+                found = np.frombuffer(base64.b64decode(text), "<f4").astype(float)
+                path = (
+                    copy / "auralisation/square-0" / song / f"layer{layer}/feature{feature:02d}.wav"
+                )
+                expected, _ = soundfile.read(path)
+                gain = found @ expected / (found @ found)
+                assert error_db(gain * found, expected) <= -30, (song, layer, feature)
+                n_compared += 1
+    assert n_compared >= 8
+
+
+def test_the_spectrum_is_the_one_that_the_network_sees(visit, results):
+    page = visit(address(*FIRST))
+    found = np.array(page.evaluate("[Array.from(theSong.re), Array.from(theSong.im)]"))
+    with open_maps(results / "deconvolution/square-0/clicks.h5") as maps:
+        expected = maps.spectrum
+    spectrum = (found[0] + 1j * found[1]).reshape(expected.T.shape).T
+    assert np.abs(spectrum - expected).max() < 1e-4 * np.abs(expected).max()
 
 
 def test_a_click_plays_and_another_pauses(visit):
-    page = visit()
+    page = visit(address(*FIRST))
     card(page, 1).locator("button").first.click()
     wait_for_sound(page)
     before = page.evaluate(f"{PLAYER}.context.currentTime")
@@ -91,7 +200,7 @@ def test_a_click_plays_and_another_pauses(visit):
 
 
 def test_switching_and_moving_keep_the_position(visit):
-    page = visit()
+    page = visit(address(*FIRST))
     page.keyboard.press("Space")
     wait_for_sound(page)
     # The position runs with the clock, modulo the loop, whatever is pressed.
@@ -100,7 +209,7 @@ def test_switching_and_moving_keep_the_position(visit):
       return ((p.position - p.context.currentTime) % p.duration + p.duration) % p.duration;
     }})()"""
     lags = []
-    for key in ["o", "o", "ArrowRight", "ArrowRight", "2", "m", ".", "o", "m", "1"]:
+    for key in ["o", "o", "ArrowRight", "x", "i", "ArrowRight", "2", "m", ".", "o", "m", "1"]:
         page.keyboard.press(key)
         page.wait_for_timeout(120)
         lags.append(page.evaluate(lag))
@@ -128,7 +237,7 @@ def test_switching_is_exact_to_the_sample(visit):
 def test_another_feature_goes_on_where_the_last_one_was(visit):
     action = """
       const other = ramp(-0.5);
-      player.use({ buffer: other, gain: 1 }, player.sounds.original);
+      player.use({ feature: [{ buffer: other, gain: 1 }] });
     """
     sound = visit().evaluate(RECORD, {"seconds": 0.8, "at": 0.4, "action": action, "loop": True})
     start = next(i for i, sample in enumerate(sound) if sample < 0) - 1
@@ -146,6 +255,31 @@ def test_the_loop_has_no_gap_and_without_it_the_sound_ends(visit):
     assert not any(sound[start + 8000 :])
 
 
+def test_the_mixture_is_the_sum_of_its_sounds_in_step_with_the_original(visit):
+    action = "player.setGains('mixture', [1, -2])"
+    page = visit()
+    parameters = {"seconds": 0.8, "at": 0.4, "action": "player.listenTo('mixture')", "loop": True}
+    sound = page.evaluate(RECORD, parameters)
+    start = next(i for i, sample in enumerate(sound) if sample < 0) - 1
+    assert sound[6000] == pytest.approx(-0.375 * (6000 - start) / 8000, abs=1e-5)
+    parameters["action"] += ";" + action
+    sound = page.evaluate(RECORD, parameters)
+    assert sound[6000] == pytest.approx(0, abs=1e-5)
+
+
+def test_a_part_is_repeated_without_a_gap(visit):
+    page = visit()
+    action = "player.setRegion({ start: 0.25, end: 0.5 })"
+    sound = page.evaluate(RECORD, {"seconds": 2, "at": 0.1, "action": action, "loop": True})
+    later = sound[6000:]
+    assert min(later) == pytest.approx(-0.5, abs=2e-4) and max(later) == pytest.approx(
+        -0.25, abs=2e-4
+    )
+    first = next(i for i in range(1, len(later)) if later[i] > later[i - 1])
+    expected = [-0.25 - (i % 2000) / 8000 for i in range(4000)]
+    assert later[first : first + 4000] == pytest.approx(expected, abs=1e-4)
+
+
 def test_a_click_into_the_picture_goes_there(visit):
     page = visit()
     pane = page.locator("#plot-original .pane")
@@ -154,57 +288,208 @@ def test_a_click_into_the_picture_goes_there(visit):
     assert page.evaluate(f"{PLAYER}.position") == pytest.approx(0.75, abs=0.02)
     assert page.locator("#clock").inner_text() in ("0.74 s", "0.75 s", "0.76 s")
     assert "Hz ·" in page.locator("#readout").inner_text()
+    page.keyboard.press("ArrowLeft")  # the picture has the focus
+    assert page.evaluate(f"{PLAYER}.position") == pytest.approx(0.65, abs=0.02)
+
+
+def test_a_drag_over_the_picture_repeats_what_it_passes_over(visit):
+    page = visit(address(*FIRST))
+    box = page.locator("#plot-feature .pane").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + 30, steps=5)
+    page.mouse.up()
+    region = page.evaluate(f"{PLAYER}.region")
+    assert region["start"] == pytest.approx(0.3, abs=0.03)
+    assert region["end"] == pytest.approx(0.9, abs=0.03)
+    assert page.locator(".pane .part:not([hidden])").count() == 2
+    assert "loop=" in page.url
+    page.locator("#loop-all").click()
+    assert page.evaluate(f"{PLAYER}.region") is None and "loop=" not in page.url
+    page.evaluate(f"{PLAYER}.seek(0.5)")
+    page.keyboard.press("[")
+    page.evaluate(f"{PLAYER}.seek(1.2)")
+    page.keyboard.press("]")
+    region = page.evaluate(f"{PLAYER}.region")
+    assert (region["start"], region["end"]) == pytest.approx((0.5, 1.2))
 
 
 def test_loudness_matched_or_true(visit):
-    page = visit()
-    gains = f"[{PLAYER}.sounds.feature.gain, {PLAYER}.sounds.original.gain]"
-    page.wait_for_function(f"{PLAYER}.sounds.feature")
-    stated = page.evaluate("[currentFeature().gain, layerData.original.gain]")
-    assert page.evaluate(gains) == [gain["matched"] for gain in stated]
+    page = visit(address(*FIRST))
+    played = """(() => {
+      const { feature, original } = auralise.player.sounds;
+      const level = ({ buffer, gain }) => gain * rmsOf(buffer.getChannelData(0));
+      return [level(feature[0]), level(original[0])];
+    })()"""
+    page.wait_for_function(f"{PLAYER}.sounds.feature.length")
+    feature, original = page.evaluate(played)
+    assert feature == pytest.approx(original, rel=1e-3)  # one loudness
+    loudest = current(page)
     page.keyboard.press("m")
-    page.wait_for_function(f"{PLAYER}.sounds.original.gain === 1")
-    assert page.evaluate(gains) == [gain["true"] for gain in stated]
+    page.wait_for_function(f"{PLAYER}.sounds.original[0].gain === 1")
+    level = page.evaluate("currentFeature().level")
+    feature, original = page.evaluate(played)
+    assert 20 * np.log10(feature / original) == pytest.approx(level, abs=0.1), loudest
+
+
+def test_every_mode_makes_a_sound_of_its_own(visit):
+    page = visit(address(*FIRST))
+    sums = {}
+    for mode in ("mask", "magnitude", "rectified", "negative"):
+        page.select_option("#mode", mode)
+        page.wait_for_function(f"state.mode === '{mode}' && {PLAYER}.sounds.feature.length")
+        page.wait_for_timeout(150)
+        sums[mode] = np.array(
+            page.evaluate(f"Array.from({PLAYER}.sounds.feature[0].buffer.getChannelData(0))")
+        )
+    difference = sums["rectified"] - sums["negative"]
+    np.testing.assert_allclose(difference, sums["mask"], atol=1e-4 * np.abs(sums["mask"]).max())
+    total = sums["rectified"] + sums["negative"]
+    np.testing.assert_allclose(total, sums["magnitude"], atol=1e-4 * np.abs(total).max())
+    assert "phase" not in page.eval_on_selector_all("#mode option", "o => o.map(x => x.value)")
+
+
+def test_a_mixture_is_mixed_saved_and_linked(visit, tmp_path):
+    page = visit(address(*FIRST))
+    page.keyboard.press("Home")
+    page.keyboard.press("x")
+    page.keyboard.press("ArrowRight")
+    page.locator("#add").click()
+    page.wait_for_function(f"{PLAYER}.sounds.mixture.length === 2")
+    assert page.locator("#channels li").count() == 2
+    page.locator("#channels input").first.fill("-6")
+    page.locator("#channels button", has_text="Mute").last.click()
+    quiet, muted = page.evaluate(f"{PLAYER}.sounds.mixture.map((s) => s.gain)")
+    assert quiet > 0 and muted == 0
+    with page.expect_download() as download:
+        page.locator("#save-mixture").click()
+    download.value.save_as(tmp_path / "mixture.wav")
+    saved, rate = soundfile.read(tmp_path / "mixture.wav")
+    heard = page.evaluate(f"Array.from(summed({PLAYER}.sounds.mixture))")
+    assert rate == 11025
+    np.testing.assert_allclose(saved, heard, atol=1e-4)
+
+    page.evaluate(f"{PLAYER}.seek(0.4)")
+    link = page.evaluate(f"wholeAddress({PLAYER}.position)")
+    other = visit(link)
+    other.wait_for_function(f"{PLAYER}.sounds.mixture.length === 2")
+    assert other.evaluate("channels") == page.evaluate("channels")
+    assert other.evaluate(f"{PLAYER}.position") == pytest.approx(0.4)
+    other.keyboard.press("i")
+    other.locator("#play").click()
+    wait_for_sound(other)
+    for _ in range(2):
+        other.locator("#channels button[aria-label^=Remove]").first.click()
+    assert other.locator("#save-mixture").is_disabled()
+
+
+def test_a_mixture_has_at_most_eight_features_and_follows_the_song(visit):
+    channels = "~".join(f"square-0.{layer}.{f}" for layer in (1, 2) for f in (0, 1, 2, 4, 3))
+    page = visit(address(*FIRST, mix=channels))
+    assert page.evaluate("channels.length") == 8  # the page has 2-4 not, and stops at eight
+    page.keyboard.press(".")
+    script_is(page, 0, 1, 1)
+    assert page.evaluate("channels.length") == 8
+    page.locator("#grid .card button").first.click()
+    page.keyboard.press("x")
+    page.wait_for_selector("#message:not([hidden])")
 
 
 def test_a_dead_feature_is_silent_beside_an_original_that_is_not(visit):
-    page = visit()
-    card(page, DEAD).locator("button").first.click()
+    page = visit(address("square-0", "clicks", 1, DEAD))
+    page.locator("#play").click()
     page.wait_for_function(f"{PLAYER}.playing")
     page.wait_for_timeout(200)
     assert page.evaluate(f"{PLAYER}.level") == 0
-    assert page.locator("#state").inner_text() == "dead"
+    assert page.locator("#state").inner_text() == "never fired"
     page.keyboard.press("o")
     wait_for_sound(page)
 
 
+def order(page):
+    return page.eval_on_selector_all("#grid .card", "cards => cards.map(c => +c.dataset.feature)")
+
+
 def test_the_keyboard_reaches_everything(visit):
-    page = visit()
+    page = visit(address(*FIRST))
+    shown = order(page)
+    page.keyboard.press("Home")
+    assert current(page) == shown[0]
     page.keyboard.press("ArrowRight")
-    assert current(page) == 1
-    assert page.evaluate("document.activeElement.closest('.card').dataset.feature") == "1"
+    assert current(page) == shown[1]
+    focused = "document.activeElement.closest('.card').dataset.feature"
+    assert page.evaluate(focused) == str(shown[1])
     columns = page.evaluate("nColumns()")
     page.keyboard.press("ArrowDown")
-    assert current(page) == min(1 + columns, N_FEATURES - 1)
+    assert current(page) == shown[min(1 + columns, len(shown) - 1)]
     page.keyboard.press("End")
     page.keyboard.press("ArrowRight")  # stays
-    assert current(page) == N_FEATURES - 1
-    page.keyboard.press("Home")
-    assert current(page) == 0
+    assert current(page) == shown[-1]
     page.keyboard.press("2")
-    page.wait_for_function("layerData.script.endsWith('layer2.js')")
+    script_is(page, 0, 0, 2)
     page.keyboard.press("/")
     page.keyboard.type("2-03 o")
-    assert page.locator("#filter").input_value() == "2-03 o"  # no shortcut while one writes
+    assert page.locator("#query").input_value() == "2-03 o"  # no shortcut while one writes
     page.keyboard.press("Escape")
-    assert page.locator(".card").count() == 4
+    assert page.locator("#query").input_value() == ""
     page.keyboard.press("?")
     assert page.locator("#help").is_visible()
     page.keyboard.press("Escape")
     assert page.locator("#help").is_hidden()
     page.keyboard.press(">")
     page.wait_for_function("layerData.script.includes('network1')")
-    assert place(page)["network"] == "untrained-0"
+    assert place(page)[0] == "untrained-0"
+
+
+def test_a_walk_by_tab_alone(visit):
+    """Every control is reached, has a name and shows where the focus is; Next keeps the focus."""
+    page = visit(address(*FIRST))
+    assert page.evaluate("document.activeElement === document.body")
+    page.locator("#network").focus()
+    seen = ["network"]
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        found = page.evaluate(
+            """(() => {
+              const e = document.activeElement;
+              if (e === document.body) return null;
+              const isRadio = e.matches(".segments input");
+              const style = getComputedStyle(isRadio ? e.nextElementSibling : e);
+              const name = e.ariaLabel || (e.labels?.[0] ?? e).textContent.trim() || e.title;
+              return [e.id || e.name || e.className || e.tagName, name, style.outlineStyle];
+            })()"""
+        )
+        if found is None:
+            break
+        assert found[1] and found[2] != "none", found
+        seen.append(found[0])
+        if found[0] == "next":
+            before = current(page)
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.id") == "next"
+            assert current(page) != before or before == order(page)[-1]
+    wanted = {
+        "network", "song", "layer", "blind", "open-favourites", "open-help", "link", "star", "pane",
+        "picture", "previous", "play", "next", "side", "loop", "loop-start", "loop-end", "loudness",
+        "mode", "add", "note", "query", "sort", "descending", "beside-choice", "only-favourites",
+    }  # fmt: skip
+    assert wanted <= set(seen), wanted - set(seen)
+    assert seen.count("pane") == 2
+
+
+def test_shortcuts_of_one_character_can_be_switched_off(visit):
+    page = visit(address(*FIRST))
+    page.keyboard.press("?")
+    page.locator("#shortcuts").uncheck()
+    page.keyboard.press("Escape")
+    page.locator("#play").focus()
+    page.keyboard.press("o")
+    page.keyboard.press("2")
+    assert page.evaluate(f"[{PLAYER}.side, state.layer]") == ["feature", 1]
+    page.reload()
+    page.wait_for_selector(".card")
+    page.keyboard.press("o")
+    assert page.evaluate(f"{PLAYER}.side") == "feature"
 
 
 def test_keys_work_on_after_the_mouse_and_buttons_keep_theirs(visit):
@@ -220,44 +505,102 @@ def test_keys_work_on_after_the_mouse_and_buttons_keep_theirs(visit):
     assert page.evaluate(f"{PLAYER}.playing && {PLAYER}.loop")
 
 
-def test_sorting_and_filtering(visit):
-    page = visit()
-
-    def order():
-        return page.eval_on_selector_all(".card", "cards => cards.map(c => +c.dataset.feature)")
-
-    assert order() == list(range(N_FEATURES))
-    page.select_option("#sort", f"attribute:{ATTRIBUTES[1]}")
-    assert order() == [5, 4, 2, 1, 0, DEAD]  # the greatest first, what has none last
+def test_features_are_ordered_by_level_and_otherwise_on_demand(visit):
+    page = visit(address(*FIRST))
+    levels = page.evaluate(
+        "Object.fromEntries(layerData.features.map((e) => [e.feature, e.level]))"
+    )
+    audible = [feature for feature in range(N_FEATURES) if feature not in (DEAD, QUIET)]
+    by_level = sorted(audible, key=lambda feature: -levels[str(feature)])
+    assert order(page) == by_level
     page.locator("#descending").click()
-    assert order() == [0, 1, 2, 4, 5, DEAD]
-    page.select_option("#sort", "energy")
-    assert order()[-1] == DEAD
-    page.fill("#filter", "key>=0")
-    assert sorted(order()) == [2, 4, 5]
-    page.fill("#filter", "1-04")
-    assert order() == [4]
-    page.fill("#filter", "no such thing")
-    assert order() == []
+    assert order(page) == by_level[::-1]
+    page.select_option("#sort", f"attribute:{ATTRIBUTES[1]}")
+    assert order(page) == sorted(audible, reverse=True)  # the greatest correlation first
+    page.select_option("#sort", "likeness")
+    assert order(page) == page.evaluate("layerData.alike")
+    assert "feature" not in page.eval_on_selector_all("#sort option", "o => o.map(x => x.value)")
+    page.keyboard.press("2")
+    script_is(page, 0, 0, 2)
+    page.select_option("#sort", "name")
+    assert order(page)[0] == 0  # the only one that has a name
+
+
+def test_one_search_finds_numbers_names_notes_and_levels_everywhere(visit):
+    page = visit(address(*FIRST))
+
+    def found_elsewhere():
+        return page.eval_on_selector_all(
+            "#elsewhere-list a", "links => links.map(a => a.textContent)"
+        )
+
+    page.fill("#query", "1 - 04")
+    assert order(page) == [4]
+    assert "1-04 (untrained-0, clicks)" in found_elsewhere()
+    page.fill("#query", " snaredrum")
+    assert order(page) == []
+    assert found_elsewhere()[0] == "2-00 snare drum (square-0, clicks)"
+    page.fill("#query", "Snare  drum")
+    page.locator("#elsewhere-list a").first.click()
+    script_is(page, 0, 0, 2)
+    assert current(page) == 0
+    page.fill("#query", "level > -20")
+    levels = page.evaluate("shown.map((entry) => entry.level)")
+    assert levels and min(levels) > -20
+    page.fill("#query", "")
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    page.keyboard.insert_text("like rain on a roof")
+    page.keyboard.press("Escape")
+    page.keyboard.press("1")
+    script_is(page, 0, 0, 1)
+    page.fill("#query", "rain roof")
+    assert found_elsewhere() == ["2-00 snare drum (square-0, clicks)"]
+    page.fill("#query", "no such thing")
+    assert order(page) == [] and found_elsewhere() == []
     page.locator("#clear").click()
-    page.locator("#hide-dead").check()
-    assert DEAD not in order() and len(order()) == N_FEATURES - 1
+    assert len(order(page)) == N_FEATURES - 2
+
+
+def test_related_features_and_the_same_one_with_every_song(visit):
+    page = visit(address(*FIRST))
+    assert page.locator("#similar a").count() >= 3
+    assert "untrained-0: " in page.locator("#nearest li").first.inner_text()
+    page.locator("#across > summary").click()
+    page.wait_for_function("document.querySelectorAll('#across-list button').length === 2")
+    page.locator("#across-list button").last.click()
+    script_is(page, 0, 1, 1)
+    assert place(page) == ["square-0", NASTY, 1, 1]
+    wait_for_sound(page)
+
+
+def test_two_networks_side_by_side(visit):
+    page = visit(address(*FIRST))
+    page.select_option("#beside-choice", label="untrained-0")
+    page.wait_for_selector("#beside-grid .card")
+    assert page.locator("#beside-title").inner_text() == "untrained-0"
+    page.locator("#beside-grid .card button").first.click()
+    script_is(page, 1, 0, 1)
+    wait_for_sound(page)
 
 
 def test_a_link_opens_its_feature_and_back_returns(visit):
-    page = visit(address("untrained-0", NASTY, 2, 3))
+    weights = HASHES["untrained-0"][:12]
+    page = visit(address(weights, NASTY, 2, 3))
     assert current(page) == 3
     assert page.locator("#place").inner_text() == f"untrained-0 · {NASTY}"
     assert page.locator("#name").inner_text() == "2-03"
+    assert page.evaluate("location.hash") == address(weights, NASTY, 2, 3)
     page.keyboard.press("1")
-    page.wait_for_function("layerData.script.endsWith('layer1.js')")
-    assert place(page) == {"network": "untrained-0", "song": NASTY, "layer": 1, "feature": 3}
+    script_is(page, 1, 1, 1)
+    assert place(page) == ["untrained-0", NASTY, 1, 3]
     page.go_back()
-    page.wait_for_function("layerData.script.endsWith('layer2.js')")
-    page.evaluate(f"location.hash = {json.dumps(address('square-0', 'clicks', 1, 5))}")
-    page.wait_for_function("layerData.script.endsWith('network0-song0-layer1.js')")
-    assert current(page) == 5
-    assert page.locator("#link").get_attribute("href") == address("square-0", "clicks", 1, 5)
+    script_is(page, 1, 1, 2)
+    page.evaluate(f"location.hash = {json.dumps(address('square-0', 'clicks', 1, 4))}")
+    script_is(page, 0, 0, 1)
+    page.wait_for_function("state.feature === 4")
+    link = page.locator("#link").get_attribute("href")
+    assert link == address(HASHES["square-0"][:12], "clicks", 1, 4)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +608,7 @@ def test_a_link_opens_its_feature_and_back_returns(visit):
 )
 def test_a_link_to_nothing_opens_what_there_is(visit, wrong):
     page = visit(wrong)
-    assert page.locator(".card.current").count() == 1
-    assert place(page)["network"] == "square-0"
+    assert place(page)[0] == "square-0"
     page.wait_for_selector("#message:not([hidden])")
 
 
@@ -280,12 +622,17 @@ def test_names_are_text_wherever_they_appear(visit):
 
 def test_favourites_and_notes_last_and_are_exported(visit, tmp_path):
     page = visit(address("square-0", NASTY, 1, 2))
+    others = [feature for feature in order(page) if feature != 2]
     note = 'Bass "only", =1+1,\nand a second line <b>'
     page.keyboard.press("n")
     page.keyboard.insert_text(note)
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowLeft")
+    if current(page) == 2:
+        page.keyboard.press("ArrowRight")
     page.keyboard.press("f")
+    both = sorted([2, current(page)])
+    assert current(page) in others
     assert page.locator(".card .star[aria-pressed=true]").count() == 2
     page.reload()
     page.wait_for_selector(".card")
@@ -301,19 +648,41 @@ def test_favourites_and_notes_last_and_are_exported(visit, tmp_path):
         download.value.save_as(exported[kind])
     found = json.loads(exported["json"].read_text(encoding="utf-8"))
     assert found["experiment"] == "toy"
-    assert [mark["feature"] for mark in found["favourites"]] == [1, 2]
-    assert found["favourites"][1]["note"] == note
+    assert [mark["feature"] for mark in found["favourites"]] == both
+    assert found["favourites"][both.index(2)]["note"] == note
+    assert {mark["weights"] for mark in found["favourites"]} == {HASHES["square-0"][:12]}
     with exported["csv"].open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert rows[1]["song"] == NASTY and rows[1]["note"] == note and rows[1]["feature"] == "2"
+    row = rows[both.index(2)]
+    assert row["song"] == NASTY and row["note"] == note and row["feature"] == "2"
 
     other = visit()  # a browser that knows nothing yet
     other.locator("#open-favourites").click()
     other.set_input_files("#import", exported["json"])
     other.wait_for_function("document.getElementById('n-favourites').textContent === '2'")
-    other.locator("#favourites-list a").last.click()
-    other.wait_for_function("layerData.script === 'data/network0-song1-layer1.js'")
+    other.locator("#favourites-list a").nth(both.index(2)).click()
+    script_is(other, 0, 1, 1)
+    other.wait_for_function("state.feature === 2")
+    with other.expect_download() as download:
+        other.evaluate("document.getElementById('export-json').disabled = false")
+        other.evaluate("document.getElementById('export-json').click()")
+    download.value.save_as(tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8")) == found
     assert other.locator("#note").input_value() == note
+
+
+def test_a_network_that_was_trained_anew_inherits_no_notes(visit, folder, tmp_path):
+    page = visit(address(*FIRST))
+    page.keyboard.press("f")
+    assert page.locator("#star").get_attribute("aria-pressed") == "true"
+    copy = shutil.copytree(folder, tmp_path / "listening")
+    catalogue = copy / "data/catalogue.js"
+    text = catalogue.read_text().replace(HASHES["square-0"][:12], "c" * 12)
+    catalogue.write_text(text)
+    page.goto((copy / "index.html").as_uri() + address(*FIRST))
+    page.wait_for_selector(".card.current")
+    assert page.locator("#star").get_attribute("aria-pressed") == "false"
+    assert page.locator("#n-favourites").inner_text() == "1"  # it is kept, for its own network
 
 
 def test_blind_mode_hides_names_and_numbers_until_it_is_left(visit):
@@ -322,11 +691,13 @@ def test_blind_mode_hides_names_and_numbers_until_it_is_left(visit):
     page.wait_for_function("document.body.classList.contains('blind') && layerData")
     page.wait_for_selector(".card.current")
     shown = page.locator("body").inner_text() + page.title() + page.url
-    for secret in ("untrained-0", "square-0", "1-02", "1-00", "of the clips", " E "):
+    for secret in ("untrained-0", "square-0", "1-02", "1-00", "of the clips", "below the layer"):
         assert secret not in shown.replace(page.url, page.url.split("#")[-1])
     assert "#" not in page.url.rsplit("/", 1)[1]
-    labels = page.eval_on_selector_all(".card button", "b => b.map(x => x.ariaLabel).join()")
-    assert "1-0" not in labels and "energy" not in labels
+    labels = page.eval_on_selector_all(
+        "[aria-label]", "b => b.map(x => x.checkVisibility() ? x.ariaLabel : '').join()"
+    )
+    assert "1-0" not in labels and "dB below" not in labels
     page.keyboard.press("f")
     marked = current(page)
     page.keyboard.press("b")
@@ -352,6 +723,60 @@ def test_nothing_is_cut_off_at_any_width(visit, width, scheme):
     assert (brightness > 382) == (scheme == "light")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1440])
+def test_axe_finds_no_violation(visit, scheme, width):
+    """WCAG 2.2 A and AA and best practices, as far as axe-core can tell."""
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="pip install -e '.[dev]'"
+    )
+    page = visit(
+        address(*FIRST, mix="square-0.1.0~square-0.2.0"),
+        viewport={"width": width, "height": 900},
+        color_scheme=scheme,
+    )
+    page.wait_for_function(f"{PLAYER}.sounds.mixture.length === 2")
+    page.select_option("#beside-choice", label="untrained-0")
+    page.locator("#folded-title").click()
+    page.locator("#across > summary").click()
+    page.wait_for_function("document.querySelectorAll('#across-list button').length === 2")
+    page.wait_for_timeout(300)
+    for dialog in (None, "open-help", "open-favourites"):
+        if dialog:
+            page.locator(f"#{dialog}").click()
+        found = axe.Axe().run(page, options={"preload": False}).response["violations"]
+        told = [(v["id"], [node["target"] for node in v["nodes"]][:4]) for v in found]
+        assert not told, json.dumps(told, indent=1)
+        page.keyboard.press("Escape")
+
+
+def test_forced_colours_show_what_is_chosen(visit):
+    page = visit(address(*FIRST), forced_colors="active")
+    page.keyboard.press("o")
+    looks = """(() => {
+      const look = (e) => [getComputedStyle(e).backgroundColor, getComputedStyle(e).outlineStyle];
+      const radios = [...document.querySelectorAll("#sides input")];
+      const chosen = radios.find((radio) => radio.checked);
+      const other = radios.find((radio) => !radio.checked);
+      return [look(chosen.nextElementSibling), look(other.nextElementSibling)];
+    })()"""
+    chosen, other = page.evaluate(looks)
+    assert chosen[0] != other[0]
+    outline = "getComputedStyle(document.querySelector('.card.current > button')).outlineStyle"
+    assert page.evaluate(outline) == "solid"
+
+
+def test_every_picture_is_told_in_words(visit):
+    page = visit(address(*FIRST))
+    page.wait_for_function("document.getElementById('summary').textContent.includes('Hz')")
+    label = page.locator("#plot-feature .pane").get_attribute("aria-label")
+    assert "1-01" in label and "Hz" in label and "layer's loudest" in label
+    quiet = visit(address("square-0", "clicks", 1, QUIET))
+    quiet.wait_for_function("document.getElementById('summary').textContent")
+    label = quiet.locator("#plot-feature .pane").get_attribute("aria-label")
+    assert "nothing to see or hear" in label
+
+
 def test_every_control_has_a_name(visit):
     page = visit()
     nameless = page.evaluate(
@@ -366,7 +791,7 @@ def test_every_control_has_a_name(visit):
 def test_a_lost_data_script_is_reported(visit, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy/data/network0-song0-layer2.js").unlink()
-    page = visit(at=tmp_path / "copy")
+    page = visit(address(*FIRST), at=tmp_path / "copy")
     page.keyboard.press("2")
     page.wait_for_selector("#message:not([hidden])")
     assert "network0-song0-layer2.js is missing" in page.locator("#message").inner_text()

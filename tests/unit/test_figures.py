@@ -22,7 +22,7 @@ from auralise.figures.networks import (
     draw_kernels,
     draw_learning_curve,
 )
-from auralise.figures.sheets import draw_sheet
+from auralise.figures.sheets import draw_sheet, rank_features
 from auralise.figures.style import (
     DYNAMIC_RANGE,
     log_frequency_picture,
@@ -60,20 +60,42 @@ class TestLogFrequencyPicture:
         np.testing.assert_allclose(picture[:, 0], 0, atol=1e-6)
         np.testing.assert_allclose(picture[:, 1], -20, atol=1e-6)
 
+    def test_a_pure_component_in_any_bin_is_seen(self, frequencies):
+        for bin_ in range(257):
+            magnitude = np.zeros((257, 1))
+            magnitude[bin_] = 1
+            assert log_frequency_picture(magnitude, frequencies).max() == 0, bin_
+
     def test_silence_is_at_the_bottom(self, frequencies):
         assert (log_frequency_picture(np.zeros((257, 2)), frequencies) == -DYNAMIC_RANGE).all()
 
 
-def test_a_sheet_names_every_feature_and_marks_the_dead(frequencies):
-    rng = np.random.default_rng(0)
-    spectrum = rng.normal(size=(257, 173)) + 0j
-    maps = rng.normal(size=(10, 257, 173))
-    live = np.arange(10) != 3
-    figure = draw_sheet(spectrum, maps, np.arange(10), live, frequencies, 4.0, "a song")
-    texts = [text.get_text() for text in figure.axes[1].texts]
-    assert texts == [f"{n}" if n != 3 else "3  never fired" for n in range(10)]
-    assert "9 of 10 features fired" in figure.axes[1].get_title()
-    assert figure.axes[0].get_ylabel() == "frequency (Hz)"
+class TestSheet:
+    """Feature n lets through a component 10 n dB below feature 0; feature 3 never fired."""
+
+    @pytest.fixture
+    def sheet(self, frequencies):
+        heard = np.zeros((6, 257, 173))
+        heard[np.arange(6), 246] = 10 ** (-np.arange(6)[:, None] / 2)  # bin 246: 5.3 kHz
+        ranking = rank_features(heard, np.arange(6) != 3, -40.0)
+        spectrum = np.ones((257, 173)) + 0j
+        features = np.arange(10, 16)
+        return draw_sheet(
+            spectrum, heard, features, ranking, frequencies, 4.0, "a song", "what is heard"
+        ).axes[1]
+
+    def test_the_loudest_comes_first_with_its_level_and_the_rest_is_counted(self, sheet):
+        assert [text.get_text() for text in sheet.texts] == [
+            "10  0 dB", "11  −10 dB", "12  −20 dB", "14  −40 dB",
+        ]  # fmt: skip
+        assert "4 of 6 features" in sheet.get_title()
+        assert "1 lie below −40 dB, 1 never fired" in sheet.get_title()
+
+    def test_levels_can_be_compared_and_a_component_at_5_kilohertz_is_seen(self, sheet):
+        mosaic = np.asarray(sheet.images[0].get_array())
+        tiles = [mosaic[:96, 179 * n : 179 * n + 173] for n in range(4)]
+        found = [tile.max() for tile in tiles]
+        np.testing.assert_allclose(found, [0, -10, -20, -40], atol=1e-4)
 
 
 def test_the_learning_curve_marks_the_kept_epoch():

@@ -109,6 +109,7 @@ rule draw_sheets:
         runtime=30,
     params:
         *code_of("draw_sheets"),
+        audible=config["auralisation"]["audible"],
     message:
         "Draw the sheets of '{wildcards.song}' for {wildcards.network}"
     script:

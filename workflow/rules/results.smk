@@ -59,6 +59,7 @@ rule build_listening_page:
         results=str(R),
         networks=HEARD,
         songs=list(SONGS),
+        audible=config["auralisation"]["audible"],
     message:
         "Build the page to listen on"
     script:

@@ -4,7 +4,8 @@
  * Features that the listener marked or wrote a note about, kept in this browser.
  *
  * @typedef {object} Favourite
- * @property {string} network
+ * @property {string} weights hash of the network's weights: one that is trained anew begins afresh
+ * @property {string} network its name, for the eye
  * @property {string} song
  * @property {number} layer
  * @property {number} feature
@@ -13,9 +14,8 @@
  * @property {string} added date and time, ISO 8601
  */
 class Favourites {
-  /** @param {string} experiment each experiment keeps its own */
-  constructor(experiment) {
-    this.key = `auralise/favourites/${experiment}`;
+  constructor() {
+    this.key = "auralise/favourites";
     /** @type {Map<string, Favourite>} */
     this.marks = new Map();
     /** Whether they outlast the page: a browser may forbid it. */
@@ -27,14 +27,14 @@ class Favourites {
   reload() {
     try {
       const stored = JSON.parse(localStorage.getItem(this.key) ?? "[]");
-      this.marks = new Map(stored.filter(isFavourite).map((mark) => [addressOf(mark), mark]));
+      this.marks = new Map(stored.filter(isFavourite).map((mark) => [keyOf(mark), mark]));
     } catch {
       this.kept = false;
     }
   }
 
   get(place) {
-    return this.marks.get(addressOf(place));
+    return this.marks.get(keyOf(place));
   }
 
   /** All of them, in the order of their names. */
@@ -52,7 +52,7 @@ class Favourites {
   elsewhere(place) {
     return this.list().filter(
       (mark) =>
-        mark.network === place.network &&
+        mark.weights === place.weights &&
         mark.layer === place.layer &&
         mark.feature === place.feature &&
         mark.song !== place.song,
@@ -62,21 +62,21 @@ class Favourites {
   /**
    * Mark a place, or change the note of one that is marked.
    *
-   * @param {{network: string, song: string, layer: number, feature: number}} place
+   * @param {{weights: string, network: string, song: string, layer: number, feature: number}} place
    * @param {{note?: string, blind?: boolean}} details
    */
-  set({ network, song, layer, feature }, details = {}) {
+  set({ weights, network, song, layer, feature }, details = {}) {
     this.reloadIfKept();
     const fresh = { note: "", blind: false, added: new Date().toISOString() };
-    const before = this.get({ network, song, layer, feature }) ?? fresh;
-    const mark = { network, song, layer, feature, ...before, ...details };
-    this.marks.set(addressOf(mark), mark);
+    const before = this.get({ weights, song, layer, feature }) ?? fresh;
+    const mark = { ...before, weights, network, song, layer, feature, ...details };
+    this.marks.set(keyOf(mark), mark);
     this.store();
   }
 
   remove(place) {
     this.reloadIfKept();
-    this.marks.delete(addressOf(place));
+    this.marks.delete(keyOf(place));
     this.store();
   }
 
@@ -89,7 +89,7 @@ class Favourites {
   merge(text) {
     const found = JSON.parse(text).favourites.filter(isFavourite);
     this.reloadIfKept();
-    for (const mark of found) this.marks.set(addressOf(mark), mark);
+    for (const mark of found) this.marks.set(keyOf(mark), mark);
     this.store();
     return found.length;
   }
@@ -101,7 +101,7 @@ class Favourites {
 
   /** @returns {string} a table for spreadsheets and pandas (RFC 4180) */
   csv() {
-    const columns = ["network", "song", "layer", "feature", "note", "blind", "added"];
+    const columns = ["weights", "network", "song", "layer", "feature", "note", "blind", "added"];
     const rows = this.list().map((mark) => columns.map((column) => mark[column]));
     return [columns, ...rows].map((row) => row.map(csvField).join(",") + "\r\n").join("");
   }
@@ -119,29 +119,14 @@ class Favourites {
   }
 }
 
-/**
- * The part of the address after `#`, by which a place can be linked.
- *
- * @param {{network: string, song: string, layer: number, feature: number}} place
- */
-function addressOf({ network, song, layer, feature }) {
-  return [network, song, layer, feature].map(encodeURIComponent).join("/");
-}
-
-/** @returns {?{network: string, song: string, layer: number, feature: number}} null: no address */
-function placeOf(address) {
-  try {
-    const [network, song, layer, feature] = address.split("/").map(decodeURIComponent);
-    if (!network || !song) return null;
-    return { network, song, layer: Number(layer), feature: Number(feature) };
-  } catch {
-    return null; // a stray % sign
-  }
+function keyOf({ weights, song, layer, feature }) {
+  return [weights, song, layer, feature].map(encodeURIComponent).join("/");
 }
 
 function isFavourite(mark) {
   return (
-    typeof mark?.network === "string" &&
+    typeof mark?.weights === "string" &&
+    typeof mark.network === "string" &&
     typeof mark.song === "string" &&
     Number.isInteger(mark.layer) &&
     Number.isInteger(mark.feature) &&

@@ -2,67 +2,88 @@
 
 /** The cards of the features: which are shown, in what order, and what stands on them. */
 
-const COMPARISON = /^([^<>=]+?)(<=|>=|<|>|=)(-?[\d.]+(?:e-?\d+)?)$/i;
-
-/** Show the features that pass, in order. */
+/** Show the audible features that pass, in order, and fold the others away. */
 function showGrid() {
   if (!layerData) return;
-  shown = layerData.features.filter(passes).sort(inOrder());
+  const passing = layerData.features.filter(passes);
+  const order = inOrder();
+  shown = passing.filter((entry) => entry.state === "audible").sort(order);
   const hadFocus = $("grid").contains(document.activeElement);
-  $("grid").replaceChildren(...shown.map(makeCard));
+  $("grid").replaceChildren(...shown.map((entry) => makeCard(placeOfFeature(entry.feature), entry)));
   $("nothing").hidden = shown.length > 0;
+  showFolded(passing.filter((entry) => entry.state !== "audible"));
   showCount();
+  showElsewhere();
+  showBeside();
   showFeature();
   if (hadFocus) focusCard();
 }
 
 function showCount() {
   const count = (which) => layerData.features.filter((entry) => entry.state === which).length;
-  const [dead, soundless] = [count("dead"), count("soundless")];
-  const total = layerData.features.length;
-  const parts = [shown.length < total ? `${shown.length} of ${total} features` : `${total} features`];
-  parts.push(`${dead} dead`);
-  if (soundless) parts.push(`${soundless} without a sound file`);
+  const audible = count("audible");
+  const parts = [shown.length < audible ? `${shown.length} of ${audible} audible` : `${audible} audible`];
+  if (count("below")) parts.push(`${count("below")} below ${floorText()}`);
+  if (count("dead")) parts.push(`${count("dead")} never fired`);
   $("count").textContent = parts.join(" · ");
 }
 
-/** Whether a feature passes the filter, hide dead and only favourites. */
-function passes(entry) {
-  if (state.hideDead && entry.state !== "live") return false;
-  const mark = favourites.get(placeOfFeature(entry.feature));
-  if (state.onlyFavourites && !mark) return false;
-  const text = `${nameOf(entry.feature)} ${mark?.note ?? ""}`.toLowerCase();
-  return state.filter
-    .toLowerCase()
-    .split(/\s+/)
-    .filter(Boolean)
-    .every((word) => compares(word, entry) ?? text.includes(word));
+function floorText() {
+  return `${String(catalogue.audible).replace("-", "−")} dB`;
 }
 
-/** Whether `level>-20` and the like hold of a feature; undefined if `word` is no comparison. */
-function compares(word, entry) {
-  const match = COMPARISON.exec(word);
-  if (!match || state.blind) return undefined;
-  const [, name, sign, number] = match;
-  const key = [...measures().keys()].find(
-    (candidate) => measureLabel(candidate).toLowerCase() === name || candidate === name,
+/** What is below the audibility floor or dead: a list, folded away. */
+function showFolded(entries) {
+  $("folded").hidden = !entries.length || Boolean(state.blind);
+  $("folded-title").textContent = `Not audible with this song: ${entries.length}`;
+  const { name } = catalogue.networks[state.network];
+  const folder = `auralisation/${name}/${catalogue.songs[state.song]}`;
+  $("folded-where").textContent =
+    `Sounds more than ${-catalogue.audible} dB below the layer's loudest stay with the results, as WAV in ` +
+    `${folder}/layer${state.layer}.`;
+  const byLevel = (a, b) => (b.level ?? -Infinity) - (a.level ?? -Infinity) || a.feature - b.feature;
+  $("folded-list").replaceChildren(
+    ...[...entries].sort(byLevel).map((entry) => {
+      const text = entry.state === "dead" ? "never fired" : decibelText(entry.level);
+      return make("li", {}, linkTo(placeOfFeature(entry.feature)), " ", make("small", {}, text));
+    }),
   );
-  if (!key) return undefined;
-  const value = measures().get(key)(entry);
-  if (value === null || value === undefined) return false;
-  const bound = Number(number);
-  switch (sign) {
-    case "<":
-      return value < bound;
-    case "<=":
-      return value <= bound;
-    case ">":
-      return value > bound;
-    case ">=":
-      return value >= bound;
-    default:
-      return value === bound;
-  }
+}
+
+/** The same layer of another network, as cards of their own. */
+async function showBeside() {
+  const isShown = state.beside !== null && !state.blind && state.beside !== state.network;
+  $("beside").hidden = !isShown;
+  document.body.classList.toggle("two", isShown);
+  $("grid-title").textContent = isShown ? networkName(state.network) : "";
+  if (!isShown) return;
+  const place = { network: state.beside, song: state.song, layer: state.layer };
+  $("beside-title").textContent = networkName(state.beside);
+  $("beside-grid").replaceChildren();
+  const list = listOf(place);
+  if (!list) return;
+  const data = await loadLayer(place);
+  if (state.beside !== place.network || state.layer !== place.layer || state.song !== place.song) return;
+  const audible = data.features.filter((entry) => entry.state === "audible");
+  audible.sort((a, b) => b.level - a.level);
+  const cards = audible.map((entry) => makeCard({ ...place, feature: entry.feature }, entry, false));
+  $("beside-grid").replaceChildren(...cards);
+}
+
+/** Whether a feature passes the search and only favourites. */
+function passes(entry) {
+  const place = placeOfFeature(entry.feature);
+  if (state.onlyFavourites && !favourites.get(markOf(place))) return false;
+  if (!state.query) return true;
+  if (state.blind) return nameOf(entry.feature).toLowerCase().includes(state.query.toLowerCase());
+  const measure = (name) => {
+    if (name === "score") return nameOfFeature(place)?.score ?? null;
+    const key = [...measures().keys()].find(
+      (candidate) => measureLabel(candidate).toLowerCase() === name || candidate === name,
+    );
+    return key ? (measures().get(key)(entry) ?? null) : undefined;
+  };
+  return matches(state.query, textOf(place), measure);
 }
 
 /** A comparison of features for the chosen order; those without a value come last. */
@@ -71,8 +92,20 @@ function inOrder() {
     const order = blindOrder();
     return (a, b) => order.indexOf(a.feature) - order.indexOf(b.feature);
   }
-  const measure = measures().get(state.sort);
   const sign = state.descending ? -1 : 1;
+  if (state.sort === "name") {
+    const text = (entry) => labelOf(placeOfFeature(entry.feature));
+    return (a, b) => {
+      const [left, right] = [text(a), text(b)];
+      if (!left || !right) return !left - !right || b.level - a.level;
+      return -sign * left.localeCompare(right) || b.level - a.level;
+    };
+  }
+  if (state.sort === "likeness") {
+    const at = (entry) => layerData.alike.indexOf(entry.feature);
+    return (a, b) => -sign * (at(a) - at(b));
+  }
+  const measure = measures().get(state.sort);
   return (a, b) => {
     const [left, right] = [measure(a) ?? null, measure(b) ?? null];
     if (left === null || right === null) return (left === null) - (right === null);
@@ -80,20 +113,39 @@ function inOrder() {
   };
 }
 
-function makeCard(entry) {
-  const name = nameOf(entry.feature);
-  const picture = entry.pictures?.[state.picture];
+/**
+ * A card: a button with a picture that plays, and a star.
+ *
+ * @param {object} place
+ * @param {object} entry of its layer's script
+ * @param {boolean} isMain of the grid through which arrow keys move: one stop for Tab
+ */
+function makeCard(place, entry, isMain = true) {
+  const number = isMain ? nameOf(place.feature) : numberOf(place.layer, place.feature);
+  const label = state.blind ? "" : labelOf(place);
+  const canvas = make("canvas", { width: 172, height: 112, "aria-hidden": "true" });
   const button = make(
     "button",
-    { type: "button", tabindex: "-1", "aria-label": cardLabel(entry) },
-    picture
-      ? make("img", { src: pictureUrl(picture), alt: "", loading: "lazy", draggable: "false" })
-      : make("span", { class: "blank" }, entry.state === "dead" ? "dead" : "no sound file"),
-    make("span", { class: "line" }, make("b", {}, name), make("small", {}, energyText(entry))),
-    state.blind ? "" : cardNumbers(entry),
+    { type: "button", tabindex: isMain ? "-1" : "0" },
+    canvas,
+    make(
+      "span",
+      { class: "line" },
+      make("b", {}, number),
+      state.blind ? "" : make("small", {}, decibelText(entry.level)),
+    ),
+    label ? make("span", { class: "label" }, label) : "",
+    state.blind || !isMain ? "" : cardNumbers(entry),
   );
-  button.addEventListener("click", () => playFromCard(entry.feature));
-  const isMarked = Boolean(favourites.get(placeOfFeature(entry.feature)));
+  button.addEventListener("click", () => playPlace(place));
+  paintSoon(canvas, place);
+  const card = make("li", { class: "card", "data-feature": place.feature }, button);
+  if (isMain) card.append(makeStar(place, number));
+  return card;
+}
+
+function makeStar(place, number) {
+  const isMarked = Boolean(favourites.get(markOf(place)));
   const star = make(
     "button",
     {
@@ -101,35 +153,41 @@ function makeCard(entry) {
       class: "star",
       tabindex: "-1",
       "aria-pressed": String(isMarked),
-      "aria-label": `Favourite ${name}`,
+      "aria-label": `Favourite ${number}`,
     },
     isMarked ? "★" : "☆",
   );
-  star.addEventListener("click", () => toggleFavourite(entry.feature));
-  const item = make("li", { class: `card ${entry.state}`, "data-feature": entry.feature }, button, star);
-  return item;
+  star.addEventListener("click", () => toggleFavourite(place.feature));
+  return star;
 }
 
-function cardLabel(entry) {
-  const trouble = { dead: ", dead", soundless: ", no sound file" }[entry.state] ?? "";
-  const energy = state.blind || trouble ? "" : `, energy ${readable(entry.energy)}`;
-  return `Feature ${nameOf(entry.feature)}${energy}${trouble}`;
-}
-
-function energyText(entry) {
-  return state.blind || entry.state === "dead" ? "" : `E ${readable(entry.energy)}`;
-}
-
-/** The attributes' correlations; and what the grid is sorted by, unless it is there already. */
-function cardNumbers(entry) {
-  const rows = layerData.attributes.map((name) => {
-    const r = entry.attributes[name]?.r;
-    return [name, correlationText(r), r];
-  });
-  if (state.sort === "level") rows.unshift(["level", decibelText(entry.level), null]);
-  if (state.sort === "similarity") {
-    rows.unshift(["similarity", correlationText(entry.similarity), entry.similarity]);
+/** Paint a card's picture on its layer's scale, so that levels can be compared. */
+async function paintSoon(canvas, place) {
+  const { picture, mode } = state;
+  try {
+    const [data, song, map] = await Promise.all([loadLayer(place), loadSong(place), loadMap(place)]);
+    await new Promise((resolve) => setTimeout(resolve)); // the page answers between two pictures
+    if (!canvas.isConnected || !map) return;
+    paint(canvas, song, map, { kind: picture, mode, fullScale: data.fullScale });
+  } catch {
+    canvas.classList.add("lost");
   }
+}
+
+/** What the grid is sorted by, unless it is there already, and the attributes' correlations. */
+function cardNumbers(entry) {
+  const isAttribute = state.sort.startsWith("attribute:");
+  const rows = [];
+  if (["energy"].includes(state.sort)) rows.push(["energy", readable(entry.energy), null]);
+  if (state.sort === "similarity") {
+    rows.push(["similarity", correlationText(entry.similarity), entry.similarity]);
+  }
+  if (isAttribute) {
+    const name = state.sort.slice("attribute:".length);
+    const r = entry.attributes[name]?.r;
+    rows.push([name, correlationText(r), r]);
+  }
+  if (!rows.length) return "";
   return make(
     "span",
     { class: "values" },
@@ -139,15 +197,17 @@ function cardNumbers(entry) {
   );
 }
 
-/** A click plays the card's feature from where the sound is; on what is heard, it pauses. */
-function playFromCard(feature) {
-  const isHeard = player.playing && player.side === "feature" && feature === state.feature;
-  if (isHeard) {
+/** A click plays a card's feature from where the sound is; on what is heard, it pauses. */
+function playPlace(place) {
+  const isChosen = ["network", "song", "layer", "feature"].every((key) => state[key] === place[key]);
+  if (isChosen && player.playing && player.side === "feature") {
     togglePlay();
     return;
   }
   player.listenTo("feature");
-  chooseFeature(feature, { play: true });
+  const isHere = place.network === state.network && place.song === state.song && place.layer === state.layer;
+  if (isHere) chooseFeature(place.feature, { play: true });
+  else choose(place, { play: true, history: "push" });
 }
 
 /** Bring the chosen card into view where the cards scroll on their own. */

@@ -8,9 +8,6 @@
  * and for the curious: its `playing`, `side`, `position` (s) and `level` (RMS of what is heard).
  */
 
-/** Layers kept in memory; the one that was used longest ago goes first. */
-const N_LAYERS_KEPT = 12;
-
 const TICKS_HZ = [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000];
 
 /** As in page.css: the cards stand beside the pictures and scroll on their own. */
@@ -22,6 +19,13 @@ let catalogue;
 let favourites;
 const player = new Player(showPlaying);
 
+/** How far an arrow key goes in a picture, and with Shift (s). */
+const STEP = 0.1;
+const LONG_STEP = 1;
+
+/** Shortest part that can be repeated (s). */
+const SHORTEST = 0.03;
+
 /** What is chosen. `blind` holds the shuffled names while they are hidden. */
 const state = {
   network: 0, // index in the catalogue
@@ -29,11 +33,14 @@ const state = {
   layer: 1, // counted from 1
   feature: 0, // counted from 0
   loudness: "matched",
+  mode: "mask",
   picture: "sound",
-  sort: "feature",
-  descending: false,
-  filter: "",
-  hideDead: false,
+  sort: "level",
+  descending: true,
+  query: "",
+  /** @type {?number} another network, shown beside */
+  beside: null,
+  shortcuts: true,
   onlyFavourites: false,
   /** @type {?{networks: number[], order: Map<string, number[]>}} */
   blind: null,
@@ -41,64 +48,45 @@ const state = {
 
 /** What is on the screen: the data of the layer, and its features that pass the filter, in order. */
 let layerData = null;
+/** @type {?Song} */
+let theSong = null;
 let shown = [];
-
-// ---------------------------------------------------------------- data scripts
-
-const layers = new Map(); // script → data, the most recently used last
-const arrivals = new Map(); // script → what waits for it
-
-/** Load a layer's data script, or take it from memory. */
-function loadLayer(script) {
-  if (layers.has(script)) {
-    const data = layers.get(script);
-    layers.delete(script);
-    layers.set(script, data);
-    return Promise.resolve(data);
-  }
-  if (!arrivals.has(script)) {
-    const arrival = new Promise((resolve, reject) => {
-      const element = document.createElement("script");
-      element.src = script;
-      element.onload = () => {
-        element.remove();
-        if (layers.has(script)) resolve(layers.get(script));
-        else reject(new Error(`${script} holds no data`));
-      };
-      element.onerror = () => {
-        element.remove();
-        reject(new Error(`${script} is missing: keep index.html and its folder data together`));
-      };
-      document.head.append(element);
-    });
-    arrivals.set(script, arrival);
-    const forget = () => arrivals.delete(script);
-    arrival.then(forget, forget);
-  }
-  return arrivals.get(script);
-}
-
-/** Called by every data script. */
-function receive(data) {
-  layers.set(data.script, data);
-  if (layers.size > N_LAYERS_KEPT) layers.delete(layers.keys().next().value);
-}
 
 // ---------------------------------------------------------------- names and numbers
 
-/** The layers of what is chosen: `[{layer, script}]`. */
-function layersOf(network, song) {
-  return catalogue.shows.find((show) => show.network === network && show.song === song).layers;
+/** Where a feature of the present layer is. */
+function placeOfFeature(feature) {
+  return { network: state.network, song: state.song, layer: state.layer, feature };
 }
 
-/** Where a feature of the present layer is, by name; this is what is linked and marked. */
-function placeOfFeature(feature) {
-  return {
-    network: catalogue.networks[state.network].name,
-    song: catalogue.songs[state.song],
-    layer: state.layer,
-    feature,
-  };
+/** The same as favourites know it: by the hash of the network's weights, and by names. */
+function markOf({ network, song, layer, feature }) {
+  const { hash, name } = catalogue.networks[network];
+  return { weights: hash, network: name, song: catalogue.songs[song], layer, feature };
+}
+
+/** A network's index, by the hash of its weights or its name; -1: there is none. */
+function networkOf(hashOrName) {
+  const at = catalogue.networks.findIndex(({ hash }) => hash === hashOrName);
+  return at < 0 ? catalogue.networks.findIndex(({ name }) => name === hashOrName) : at;
+}
+
+/** What the dissection says of a feature: `{name, score, …}`, or undefined. */
+function nameOfFeature({ network, layer, feature }) {
+  return catalogue.networks[network].names[`${layer}-${feature}`];
+}
+
+/** A feature's name, or nothing. */
+function labelOf(place) {
+  return nameOfFeature(place)?.name ?? "";
+}
+
+/** A link to a feature, by its number and name. */
+function linkTo(place, { withWhere = false } = {}) {
+  const label = labelOf(place);
+  const where = ` (${catalogue.networks[place.network].name}, ${catalogue.songs[place.song]})`;
+  const text = [numberOf(place.layer, place.feature), label].filter(Boolean).join(" ");
+  return make("a", { href: "#" + addressOf(place) }, text + (withWhere ? where : ""));
 }
 
 function currentFeature() {
@@ -107,7 +95,7 @@ function currentFeature() {
 
 /** A feature's name, such as 2-10; in blind mode its place in the shuffled order. */
 function nameOf(feature) {
-  if (!state.blind) return `${state.layer}-${String(feature).padStart(2, "0")}`;
+  if (!state.blind) return numberOf(state.layer, feature);
   return `No. ${blindOrder().indexOf(feature) + 1}`;
 }
 
@@ -119,9 +107,10 @@ function networkName(index) {
 /** What features can be sorted and filtered by: key → function of a feature. */
 function measures() {
   const found = new Map([
-    ["feature", (entry) => entry.feature],
-    ["energy", (entry) => entry.energy],
     ["level", (entry) => entry.level],
+    ["name", () => null],
+    ["likeness", () => null],
+    ["energy", (entry) => entry.energy],
     ["similarity", (entry) => entry.similarity],
   ]);
   for (const name of layerData?.attributes ?? []) {
@@ -131,10 +120,19 @@ function measures() {
 }
 
 const MEASURE_LABELS = {
-  feature: "Number",
-  energy: "Energy",
   level: "Level",
+  name: "Name",
+  likeness: "Likeness",
+  energy: "Energy",
   similarity: "Similarity",
+};
+
+/** Columns of features.csv that are shown, in words. */
+const FEATURE_MEASURES = {
+  silence_ratio: "Silence ratio",
+  share_below_60db: "Share below −60 dB",
+  share_negative: "Share that is negative",
+  rehearing_percentile: "Re-hearing percentile",
 };
 
 function measureLabel(key) {
@@ -152,13 +150,13 @@ function measureLabel(key) {
 async function choose(choice, { play = false, history = "replace" } = {}) {
   Object.assign(state, choice);
   const asked = ++lastAsked;
-  const available = layersOf(state.network, state.song);
+  const available = showOf(state).layers;
   const wanted = available.find((item) => item.layer === state.layer) ?? available[0];
   state.layer = wanted.layer;
   showChoices();
   let data;
   try {
-    data = await loadLayer(wanted.script);
+    [data, theSong] = await Promise.all([loadLayer(state), loadSong(state)]);
   } catch (error) {
     say(error.message);
     return;
@@ -166,16 +164,25 @@ async function choose(choice, { play = false, history = "replace" } = {}) {
   if (asked !== lastAsked) return; // something else was chosen meanwhile
   const isNew = data !== layerData;
   layerData = data;
-  if (!currentFeature()) state.feature = data.features[0].feature;
+  if (!currentFeature()) state.feature = loudest(data);
   if (isNew) {
+    showModes();
     showSorts();
     showScales();
     showGrid();
+    paintOriginal();
   }
   await chooseFeature(state.feature, { play, history });
 }
 
 let lastAsked = 0;
+
+/** The loudest feature of a layer. */
+function loudest(data) {
+  const audible = data.features.filter((entry) => entry.state === "audible");
+  audible.sort((a, b) => b.level - a.level);
+  return (audible[0] ?? data.features[0]).feature;
+}
 
 /** Choose a feature of the layer at hand. */
 async function chooseFeature(feature, { play = false, history = "replace" } = {}) {
@@ -186,26 +193,80 @@ async function chooseFeature(feature, { play = false, history = "replace" } = {}
   await cue(play);
 }
 
-/** Hand the chosen feature and the original to the player; what plays goes on in its place. */
+/** Hand feature, original and mixture to the player; what plays goes on in its place. */
 async function cue(play) {
-  const data = layerData;
-  const entry = currentFeature();
-  const [feature, original] = await Promise.all([
-    entry.flac ? player.decode(entry, data.sampleRate) : null,
-    player.decode(data.original, data.sampleRate),
+  const [data, song, entry, asked] = [layerData, theSong, currentFeature(), ++lastCued];
+  const [feature, mixture] = await Promise.all([
+    loadSound(placeOfFeature(state.feature), state.mode),
+    mixtureSounds(),
   ]);
-  if (data !== layerData || entry !== currentFeature()) return;
-  player.use(
-    feature && { buffer: feature, gain: entry.gain[state.loudness] },
-    { buffer: original, gain: data.original.gain[state.loudness] },
-  );
+  if (asked !== lastCued || data !== layerData || entry !== currentFeature()) return;
+  player.use({
+    feature: feature ? [{ buffer: feature.buffer, gain: feature[state.loudness] }] : [],
+    original: [{ buffer: song.buffer, gain: gainsOfSong(song)[state.loudness] }],
+    mixture: balance(mixture),
+  });
+  showLevel(entry, feature);
   if (play) await player.play();
   showPlaying();
+  showRegion();
+}
+
+let lastCued = 0;
+
+/** How loud the feature truly is, and what the page adds so that it can be heard. */
+function showLevel(entry, sound) {
+  if (state.blind) $("level").textContent = "";
+  else if (entry.state === "dead") $("level").textContent = "It never fired with this song.";
+  else {
+    const added = sound ? 20 * Math.log10(sound[state.loudness] / sound.scale) : 0;
+    const gain = sound && Math.abs(added) >= 0.5 ? `, played with ${signedDecibels(added)} gain` : "";
+    $("level").textContent = levelText(entry.level) + gain;
+  }
+}
+
+/** The part of the address after `#`: where a feature is, by the hash of its network's weights. */
+function addressOf({ network, song, layer, feature }) {
+  const parts = [catalogue.networks[network].hash, catalogue.songs[song], layer, feature];
+  return parts.map(encodeURIComponent).join("/");
+}
+
+/** The same with the mixture, the repeated part and where the sound is. */
+function wholeAddress(position = null) {
+  const more = new URLSearchParams();
+  if (channels.length) more.set("mix", mixtureText());
+  if (player.region) {
+    more.set("loop", [player.region.start, player.region.end].map((t) => t.toFixed(3)).join("-"));
+  }
+  if (position !== null) more.set("at", position.toFixed(2));
+  const text = more.toString();
+  return "#" + addressOf(state) + (text ? `?${text}` : "");
+}
+
+/** @returns {?object} network and song as indices (-1: unknown), layer, feature, mixture … */
+function placeOf(address) {
+  try {
+    const [path, query = ""] = address.split("?");
+    const [network, song, layer, feature] = path.split("/").map(decodeURIComponent);
+    if (!network || !song) return null;
+    const more = new URLSearchParams(query);
+    return {
+      network: networkOf(network),
+      song: catalogue.songs.indexOf(song),
+      layer: Number(layer),
+      feature: Number(feature),
+      mixture: more.has("mix") ? mixtureOf(more.get("mix")) : null,
+      loop: more.has("loop") ? more.get("loop").split("-").map(Number) : null,
+      at: more.has("at") ? Number(more.get("at")) : null,
+    };
+  } catch {
+    return null; // a stray % sign
+  }
 }
 
 /** Put the choice in the address, so that it can be linked; not in blind mode, which it would betray. */
 function remember(how) {
-  const hash = state.blind ? "" : "#" + addressOf(placeOfFeature(state.feature));
+  const hash = state.blind ? "" : wholeAddress();
   document.title = state.blind
     ? "Listening blind"
     : `${nameOf(state.feature)} · ${networkName(state.network)} · ${catalogue.songs[state.song]}`;
@@ -217,20 +278,47 @@ function remember(how) {
   else window.history.replaceState(null, "", url);
 }
 
+/** Copy the address of what is heard, with where in it. */
+async function copyLink(event) {
+  event.preventDefault();
+  const address = wholeAddress(player.position);
+  $("link").href = address;
+  try {
+    await navigator.clipboard.writeText(location.href.split("#")[0] + address);
+    say("The link is copied: this feature, the mixture and the position.");
+  } catch {
+    window.history.replaceState(null, "", address);
+    say("The link stands in the address bar: this feature, the mixture and the position.");
+  }
+}
+
 /** Choose what the address names; if this page does not have all of it, say so. */
 async function followAddress(history) {
   const address = location.hash.slice(1);
-  if (!address) return choose({}, { history });
+  if (!address) return choose(layerData ? {} : openingPlace(), { history });
   const place = placeOf(address);
-  const network = catalogue.networks.findIndex(({ name }) => name === place?.network);
-  const song = catalogue.songs.indexOf(place?.song);
-  const isKnown = network >= 0 && song >= 0;
+  const isKnown = place && place.network >= 0 && place.song >= 0;
   if (isKnown && state.blind) setBlind(null);
-  const { layer, feature } = place ?? {};
-  await choose(isKnown ? { network, song, layer, feature } : {}, { history });
+  const { network, song, layer, feature } = place ?? {};
+  if (isKnown && place.mixture) {
+    channels = place.mixture;
+    showMixer();
+  }
+  await choose(isKnown ? { network, song, layer, feature } : openingPlace(), { history });
+  if (isKnown && place.loop) setRegion({ start: place.loop[0], end: place.loop[1] });
+  if (isKnown && place.at >= 0 && place.at !== null) {
+    player.seek(place.at);
+    showPosition();
+  }
   if (!isKnown || state.layer !== layer || state.feature !== feature) {
     say("This page does not have what the link names; this is the nearest that it has.");
   }
+}
+
+/** What is heard first: something that is worth it. */
+function openingPlace() {
+  const { song, layer, feature } = catalogue.first ?? { song: 0, layer: 1, feature: 0 };
+  return { network: 0, song, layer, feature };
 }
 
 /** Choose another layer, song or network; the listener comes back with the browser's Back. */
@@ -239,12 +327,12 @@ function chooseWhere(choice) {
 }
 
 /** Move by `step` places in the order on the screen, staying within it. */
-function move(step) {
+function move(step, { withFocus = true } = {}) {
   if (!shown.length) return;
   const at = shown.findIndex((entry) => entry.feature === state.feature);
   const to = at < 0 ? 0 : Math.min(Math.max(at + step, 0), shown.length - 1);
   chooseFeature(shown[to].feature);
-  focusCard();
+  if (withFocus) focusCard();
 }
 
 function stepThrough(list, current, step) {
@@ -271,6 +359,45 @@ function setLoudness(loudness) {
   if (layerData) cue(false);
 }
 
+function setMode(mode) {
+  state.mode = mode;
+  showGrid();
+  cue(false);
+}
+
+/** Repeat a part; null, or one that is too short: all. */
+function setRegion(region) {
+  const end = region && Math.min(region.end, player.duration);
+  const start = region && Math.max(region.start, 0);
+  const isLong = region && end - start >= SHORTEST;
+  player.setRegion(isLong ? { start, end } : null);
+  if (isLong) setLoop(true);
+  showRegion();
+  showPosition();
+  remember("replace");
+}
+
+/** Let the repeated part begin, or end, where the sound is. */
+function setEdge(edge) {
+  const { start, end } = player.region ?? { start: 0, end: player.duration };
+  const at = player.position;
+  setRegion(edge === "start" ? { start: at, end: at < end ? end : player.duration } : { start, end: at });
+}
+
+function showRegion() {
+  const { region } = player;
+  $("region").hidden = !region;
+  if (region) $("region-text").textContent = `${region.start.toFixed(2)}–${region.end.toFixed(2)} s`;
+  const { start, end } = theSong.extent;
+  const share = (time) => (time - start) / (end - start);
+  for (const mark of document.querySelectorAll(".pane .part")) {
+    mark.hidden = !region;
+    if (!region) continue;
+    mark.style.left = `${100 * share(region.start)}%`;
+    mark.style.width = `${100 * (share(region.end) - share(region.start))}%`;
+  }
+}
+
 function setLoop(loop) {
   $("loop").checked = loop;
   player.setLoop(loop);
@@ -295,8 +422,12 @@ let showingPosition = false;
 /** Move the cursors and the meter for as long as something plays. */
 function showPosition() {
   if (!layerData || showingPosition) return;
-  const { start, end } = layerData.extent;
+  const { start, end } = theSong.extent;
   const position = player.position;
+  for (const pane of document.querySelectorAll(".pane")) {
+    pane.setAttribute("aria-valuenow", position.toFixed(1));
+    pane.setAttribute("aria-valuetext", `${position.toFixed(1)} seconds`);
+  }
   $("plots").style.setProperty("--cursor", (position - start) / (end - start));
   $("clock").textContent = `${position.toFixed(2)} s`;
   const decibels = player.playing ? 20 * Math.log10(player.level || 1e-9) : -60;
@@ -316,7 +447,7 @@ function showChoices() {
   const order = state.blind?.networks ?? catalogue.networks.map((_, index) => index);
   fillSelect($("network"), order.map((index) => [index, networkName(index)]), state.network);
   fillSelect($("song"), catalogue.songs.map((song, index) => [index, song]), state.song);
-  const buttons = layersOf(state.network, state.song).map(({ layer }) => {
+  const buttons = showOf(state).layers.map(({ layer }) => {
     const input = make("input", { type: "radio", name: "layer", value: layer });
     input.checked = layer === state.layer;
     return make("label", {}, input, make("span", {}, String(layer)));
@@ -325,6 +456,12 @@ function showChoices() {
   $("layers").replaceChildren($("layers").firstElementChild, ...buttons);
   if (focused) $("layers").querySelector(":checked").focus();
   $("evaluation").textContent = state.blind ? "" : evaluationText(catalogue.networks[state.network]);
+  $("answers").textContent = state.blind ? "" : answersText();
+  const others = catalogue.networks
+    .map((_, index) => [index, networkName(index)])
+    .filter(([index]) => index !== state.network);
+  fillSelect($("beside-choice"), [["", "none"], ...others], state.beside ?? "");
+  $("beside-choice").disabled = Boolean(state.blind) || !others.length;
 }
 
 /** One line about how well a network does its own work. */
@@ -342,10 +479,24 @@ function evaluationText(network) {
   return parts.length ? `${network.name}: right for ${parts.join(", ")}` : "";
 }
 
+/** What the network takes the song for. */
+function answersText() {
+  const { name, answers } = catalogue.networks[state.network];
+  const found = answers[catalogue.songs[state.song]] ?? [];
+  const parts = found.map(([label, probability]) => `${label} ${percentText(probability)}`);
+  return parts.length ? `${name} takes ${catalogue.songs[state.song]} for ${parts.join(", ")}` : "";
+}
+
+/** The modes that the layer's maps allow. */
+function showModes() {
+  if (!layerData.modes.includes(state.mode)) state.mode = "mask";
+  fillSelect($("mode"), layerData.modes.map((mode) => [mode, MODES[mode].label]), state.mode);
+}
+
 /** The measures to sort by that this layer has. */
 function showSorts() {
   const options = [...measures().keys()].map((key) => [key, measureLabel(key)]);
-  if (!measures().has(state.sort)) state.sort = "feature";
+  if (!measures().has(state.sort)) state.sort = "level";
   fillSelect($("sort"), options, state.sort);
   showDirection();
 }
@@ -360,9 +511,13 @@ function showDirection() {
 function showFeature() {
   const entry = currentFeature();
   $("name").textContent = nameOf(entry.feature);
+  const place = placeOfFeature(entry.feature);
+  $("label").textContent = state.blind ? "" : labelOf(place);
   $("place").textContent = `${networkName(state.network)} · ${catalogue.songs[state.song]}`;
-  $("state").textContent = { dead: "dead", soundless: "no sound file" }[entry.state] ?? "";
+  const states = { dead: "never fired", below: `below the audibility floor of ${floorText()}` };
+  $("state").textContent = states[entry.state] ?? "";
   showPictures(entry);
+  showRelated(entry);
   showNumbers(entry);
   showMark();
   for (const card of $("grid").children) {
@@ -376,27 +531,78 @@ function showFeature() {
   if (tabbable) tabbable.tabIndex = 0;
 }
 
-function showPictures(entry) {
+async function showPictures(entry) {
   const isMap = state.picture === "map";
-  setPicture($("plot-feature"), entry.pictures?.[state.picture], `Picture of ${nameOf(entry.feature)}`);
-  setPicture($("plot-original"), layerData.original.pictures.sound, "Spectrogram of the original");
   $("caption").textContent = isMap ? "deconvolved map" : "masked spectrogram";
   $("picture").textContent = isMap ? "Show spectrogram" : "Show map";
   $("legend-low").textContent = isMap ? "−" : `−${catalogue.range} dB`;
-  $("legend-high").textContent = isMap ? "+" : "0 dB";
+  $("legend-high").textContent = isMap ? "+" : "0 dB, its maximum";
   const colours = catalogue.colours[state.picture];
   $("legend-bar").style.background = `linear-gradient(to right, ${colours.join(", ")})`;
+  const pane = $("plot-feature").querySelector(".pane");
+  const canvas = pane.querySelector("canvas");
+  const place = placeOfFeature(entry.feature);
+  const { mode } = state;
+  pane.querySelector(".blank").hidden = Boolean(entry.map);
+  const map = entry.map ? await loadMap(place) : null;
+  if (entry !== currentFeature() || place.network !== state.network) return;
+  canvas.hidden = !map;
+  const what = map ? described(theSong, map, mode) : "nothing to see or hear";
+  const level = state.blind || !map ? "" : `, ${levelText(entry.level)}`;
+  $("summary").textContent = what;
+  pane.setAttribute("aria-label", `Position in ${nameOf(entry.feature)}: ${what}${level}`);
+  if (map) paint(canvas, theSong, map, { kind: state.picture, mode });
 }
 
-function setPicture(plot, picture, description) {
-  const image = plot.querySelector("img");
-  image.hidden = !picture;
-  image.alt = description;
-  if (picture) image.src = pictureUrl(picture);
+function paintOriginal() {
+  const pane = $("plot-original").querySelector(".pane");
+  pane.querySelector("canvas").hidden = false;
+  pane.querySelector(".blank").hidden = true;
+  pane.setAttribute("aria-label", "Position in the original");
+  paint(pane.querySelector("canvas"), theSong, null, { kind: "sound" });
 }
 
-function pictureUrl(picture) {
-  return `data:image/png;base64,${picture}`;
+/** Features like this one, the nearest in other networks, and this one with other songs. */
+function showRelated(entry) {
+  $("related").hidden = Boolean(state.blind) || entry.state !== "audible";
+  if ($("related").hidden) return;
+  const likeness = (value) => make("small", {}, ` ${correlationText(value)}`);
+  $("similar").replaceChildren(
+    ...entry.similar.map(([layer, feature, value]) =>
+      make("li", {}, linkTo({ ...placeOfFeature(feature), layer }), likeness(value)),
+    ),
+  );
+  $("nearest").replaceChildren(
+    ...entry.nearest.map(([network, layer, feature, value]) =>
+      make(
+        "li", {}, `${catalogue.networks[network].name}: `,
+        linkTo({ network, song: state.song, layer, feature }), likeness(value),
+      ),
+    ),
+  );
+  $("nearest-title").hidden = !entry.nearest.length;
+  if ($("across").open) showAcross();
+}
+
+/** The feature with every song, in a row. */
+async function showAcross() {
+  const { network, layer, feature } = state;
+  const items = catalogue.songs.map((name, song) => make("li", { class: "card" }, make("p", {}, name)));
+  $("across-list").replaceChildren(...items);
+  for (let song = 0; song < items.length; song++) {
+    const place = { network, song, layer, feature };
+    const list = listOf(place);
+    const at = list?.features.indexOf(feature) ?? -1;
+    if (list?.states[at] !== "audible") {
+      const text = list?.states[at] === "dead" ? "never fired" : decibelText(list?.levels[at]);
+      items[song].append(make("p", { class: "blank" }, text));
+      continue;
+    }
+    const entry = await loadEntry(place);
+    if (state.network !== network || state.layer !== layer || state.feature !== feature) return;
+    const card = makeCard(place, entry, false);
+    items[song].append(...card.children);
+  }
 }
 
 function showNumbers(entry) {
@@ -407,9 +613,20 @@ function showNumbers(entry) {
   const rows = [
     ["Energy", readable(entry.energy), null, "Energy of the activation"],
     ["Peak", readable(entry.peak), null, "Greatest activation"],
-    ["Level", decibelText(entry.level), null, "Under the loudest feature of the layer"],
+    ["Level", decibelText(entry.level), null, "Below the loudest feature of the layer"],
     ["Similarity", correlationText(entry.similarity), entry.similarity, "Of map and original"],
   ];
+  const found = nameOfFeature(placeOfFeature(entry.feature));
+  if (found) {
+    rows.push(["Name", found.name, null, found.learned ? "An untrained network would not have it" : ""]);
+    rows.push(["Score", correlationText(found.score), null, `Runner-up: ${found.runnerUp || "none"}`]);
+    rows.push(["Learned", found.learned ? "yes" : "not shown", null, `q = ${readable(found.q)}`]);
+  }
+  if (entry.certificate) rows.push(["Certificate", entry.certificate, null, ""]);
+  for (const [key, label] of Object.entries(FEATURE_MEASURES)) {
+    const value = entry.measures[key];
+    if (value !== null && value !== undefined) rows.push([label, readable(value), null, ""]);
+  }
   for (const [name, { r, pairs }] of Object.entries(entry.attributes)) {
     rows.push([capitalised(name), correlationText(r), r, `Mean correlation over ${pairs} pairs of signals`]);
   }
@@ -437,20 +654,20 @@ function correlationBar(correlation) {
 
 /** Star, note and notes elsewhere. */
 function showMark() {
-  const place = placeOfFeature(state.feature);
+  const place = markOf(placeOfFeature(state.feature));
   const mark = favourites.get(place);
   $("star").textContent = mark ? "★" : "☆";
   $("star").setAttribute("aria-pressed", Boolean(mark));
   $("star").setAttribute("aria-label", `Favourite ${nameOf(state.feature)}`);
   if (document.activeElement !== $("note")) $("note").value = mark?.note ?? "";
   const others = state.blind ? [] : favourites.elsewhere(place);
-  $("elsewhere").replaceChildren(
+  $("other-songs").replaceChildren(
     ...others.map((other) =>
       make(
         "li",
         {},
         "★ ",
-        make("a", { href: "#" + addressOf(other) }, other.song),
+        linkOfMark(other, other.song),
         other.note ? `: ${other.note}` : "",
       ),
     ),
@@ -460,32 +677,88 @@ function showMark() {
 
 // ---------------------------------------------------------------- axes
 
+/** A link to what a favourite names, if this page has it; else its text. */
+function linkOfMark(mark, text) {
+  const place = { ...mark, network: networkOf(mark.weights), song: catalogue.songs.indexOf(mark.song) };
+  if (place.network < 0 || place.song < 0) return make("span", {}, text);
+  return make("a", { href: "#" + addressOf(place) }, text);
+}
+
 /** Put an image, axes, cursor and cross hair into both plots. */
 function buildPlots() {
   for (const side of ["feature", "original"]) {
     const plot = $(`plot-${side}`);
     const pane = make(
       "div",
-      { class: "pane" },
+      {
+        class: "pane", tabindex: "0", role: "slider", "aria-label": "Position",
+        "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0,
+      },
       make("p", { class: "blank" }, "nothing to see or hear"),
-      make("img", { alt: "", draggable: "false", hidden: "" }),
+      make("canvas", { hidden: "", "aria-hidden": "true" }),
+      make("i", { class: "part", hidden: "" }),
       make("i", { class: "hair across" }),
       make("i", { class: "hair down" }),
       make("i", { class: "cursor" }),
     );
     pane.addEventListener("pointermove", (event) => showReadout(event, pane));
     pane.addEventListener("pointerleave", hideReadout);
-    pane.addEventListener("click", (event) => {
-      player.seek(pointAt(event, pane).time);
-      showPosition();
-    });
+    letDrag(pane);
+    pane.addEventListener("keydown", seekByKey);
     plot.append(make("div", { class: "scale hertz" }), pane, make("div", { class: "scale seconds" }));
   }
 }
 
+/** A click goes there; a drag repeats what it passes over. */
+function letDrag(pane) {
+  let from = null;
+  const extent = (event) => {
+    const times = [from, pointAt(event, pane).time].sort((a, b) => a - b);
+    return { start: Math.max(0, times[0]), end: times[1] };
+  };
+  pane.addEventListener("pointerdown", (event) => {
+    if (event.button || !layerData) return;
+    from = pointAt(event, pane).time;
+    pane.setPointerCapture(event.pointerId);
+  });
+  pane.addEventListener("pointerup", (event) => {
+    if (from === null) return;
+    const region = extent(event);
+    from = null;
+    if (region.end - region.start >= SHORTEST) {
+      setRegion(region);
+    } else {
+      const { time } = pointAt(event, pane);
+      if (player.region && (time < player.region.start || time >= player.region.end)) setRegion(null);
+      player.seek(time);
+    }
+    showPosition();
+  });
+  pane.addEventListener("pointercancel", () => (from = null));
+}
+
+/** Arrow keys in a picture move the position; Home and End go to the ends. */
+function seekByKey(event) {
+  const step = event.shiftKey ? LONG_STEP : STEP;
+  const targets = {
+    ArrowLeft: player.position - step,
+    ArrowRight: player.position + step,
+    Home: 0,
+    End: player.duration - STEP,
+  };
+  if (!(event.key in targets)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  player.seek(targets[event.key]);
+  showPosition();
+}
+
 /** Write the ticks of both axes for the layer at hand. */
 function showScales() {
-  const { start, end, low, high } = layerData.extent;
+  const { start, end, low, high } = theSong.extent;
+  for (const pane of document.querySelectorAll(".pane")) {
+    pane.setAttribute("aria-valuemax", (theSong.samples.length / theSong.sampleRate).toFixed(1));
+  }
   const hertz = TICKS_HZ.filter((tick) => tick > low && tick < high).map((tick) => [
     tick < 1000 ? `${tick}` : `${tick / 1000}k`,
     1 - Math.log(tick / low) / Math.log(high / low),
@@ -514,7 +787,7 @@ function pointAt(event, pane) {
   const box = pane.getBoundingClientRect();
   const x = (event.clientX - box.left) / box.width;
   const y = (event.clientY - box.top) / box.height;
-  const { start, end, low, high } = layerData.extent;
+  const { start, end, low, high } = theSong.extent;
   return { x, y, time: start + x * (end - start), hertz: low * (high / low) ** (1 - y) };
 }
 
@@ -537,7 +810,7 @@ function hideReadout() {
 // ---------------------------------------------------------------- favourites
 
 function toggleFavourite(feature = state.feature) {
-  const place = placeOfFeature(feature);
+  const place = markOf(placeOfFeature(feature));
   if (!favourites.get(place)) favourites.set(place, { blind: Boolean(state.blind) });
   else if (mayForget(place)) favourites.remove(place);
   showMarks();
@@ -550,7 +823,7 @@ function mayForget(place) {
 }
 
 function writeNote() {
-  const place = placeOfFeature(state.feature);
+  const place = markOf(placeOfFeature(state.feature));
   const note = $("note").value;
   if (note || favourites.get(place)) {
     const blind = favourites.get(place)?.blind ?? Boolean(state.blind);
@@ -569,7 +842,7 @@ function showMarks() {
 function showStars() {
   showMark();
   for (const card of $("grid").children) {
-    const isMarked = Boolean(favourites.get(placeOfFeature(Number(card.dataset.feature))));
+    const isMarked = Boolean(favourites.get(markOf(placeOfFeature(Number(card.dataset.feature)))));
     card.lastElementChild.textContent = isMarked ? "★" : "☆";
     card.lastElementChild.setAttribute("aria-pressed", isMarked);
   }
@@ -591,8 +864,8 @@ function favouritesStatus(marks) {
 }
 
 function makeFavourite(mark) {
-  const name = `${mark.layer}-${String(mark.feature).padStart(2, "0")}`;
-  const link = make("a", { href: "#" + addressOf(mark) }, name);
+  const name = numberOf(mark.layer, mark.feature);
+  const link = linkOfMark(mark, name);
   link.addEventListener("click", () => $("favourites").close());
   const remove = make("button", { type: "button", "aria-label": `Remove ${name}` }, "✕");
   remove.addEventListener("click", () => {
@@ -610,11 +883,15 @@ function makeFavourite(mark) {
   );
 }
 
-/** Offer a text as a file to save. */
-function download(name, type, text) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+/** Offer a file to save. */
+function download(name, blob) {
+  const url = URL.createObjectURL(blob);
   make("a", { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
+}
+
+function textBlob(text, type) {
+  return new Blob([text], { type });
 }
 
 async function importFavourites(file) {
@@ -671,9 +948,9 @@ function shuffled(list) {
 const PREFERENCES = "auralise/preferences";
 
 function storePreferences() {
-  const { loudness, picture, hideDead } = state;
+  const { loudness, picture, shortcuts } = state;
   try {
-    localStorage.setItem(PREFERENCES, JSON.stringify({ loudness, picture, hideDead, loop: player.loop }));
+    localStorage.setItem(PREFERENCES, JSON.stringify({ loudness, picture, shortcuts, loop: player.loop }));
   } catch {
     // a browser that keeps nothing: the page works, and begins afresh next time
   }
@@ -688,7 +965,7 @@ function restorePreferences() {
   }
   if (stored.loudness === "true") setLoudness("true");
   if (stored.picture === "map") state.picture = "map";
-  state.hideDead = $("hide-dead").checked = stored.hideDead === true;
+  state.shortcuts = $("shortcuts").checked = stored.shortcuts !== false;
   setLoop(stored.loop !== false);
 }
 
@@ -727,7 +1004,12 @@ const KEYS = {
   ArrowUp: () => move(-nColumns()),
   Home: () => move(-Infinity),
   End: () => move(Infinity),
-  o: () => listenTo(player.side === "feature" ? "original" : "feature"),
+  o: () => listenTo(player.side === "original" ? "feature" : "original"),
+  x: addChannel,
+  i: () => listenTo("mixture"),
+  "[": () => setEdge("start"),
+  "]": () => setEdge("end"),
+  "\\": () => setRegion(null),
   m: () => setLoudness(state.loudness === "matched" ? "true" : "matched"),
   l: () => setLoop(!player.loop),
   0: () => {
@@ -742,7 +1024,7 @@ const KEYS = {
   f: () => toggleFavourite(),
   n: () => $("note").focus(),
   b: toggleBlind,
-  "/": () => $("filter").focus(),
+  "/": () => $("query").focus(),
   "?": () => $("help").showModal(),
 };
 
@@ -751,6 +1033,7 @@ function onKey(event) {
   const isField = event.target.matches("textarea, select, input:not([type=radio], [type=checkbox])");
   if (event.key === "Escape" && isField) leaveField(event.target);
   if (isField || belongsTo(event.target, event.key)) return;
+  if (!state.shortcuts && event.key.length === 1) return;
   const action = KEYS[event.key] ?? KEYS[event.key.toLowerCase()] ?? layerKey(event.key);
   if (!action) return;
   event.preventDefault();
@@ -760,22 +1043,22 @@ function onKey(event) {
 /** Whether an element wants a key for itself: a button is pressed, radios are stepped through. */
 function belongsTo(element, key) {
   const isCard = Boolean(element.closest(".card"));
-  if (key === " ") return element.matches("button, a, input") && !isCard;
-  if (key === "Enter") return element.matches("button, a");
-  return key.startsWith("Arrow") && element.matches("[type=radio]");
+  if (key === " ") return element.matches("button, a, input, summary") && !isCard;
+  if (key === "Enter") return element.matches("button, a, summary");
+  return key.startsWith("Arrow") && element.matches("[type=radio], summary");
 }
 
 function layerKey(key) {
   const layer = Number(key);
-  const exists = layersOf(state.network, state.song).some((item) => item.layer === layer);
+  const exists = showOf(state).layers.some((item) => item.layer === layer);
   return exists ? () => chooseWhere({ layer }) : null;
 }
 
-/** Escape: back to the cards; from the filter with everything shown. */
+/** Escape: back to the cards; from the search with everything shown. */
 function leaveField(field) {
-  if (field === $("filter")) {
+  if (field === $("query")) {
     field.value = "";
-    setFilter("");
+    setQuery("");
   }
   field.blur();
   focusCard();
@@ -793,8 +1076,8 @@ function togglePicture() {
   showGrid();
 }
 
-function setFilter(text) {
-  state.filter = text;
+function setQuery(text) {
+  state.query = text.trim();
   showGrid();
 }
 
@@ -807,22 +1090,40 @@ function connect() {
   on("song", "change", (event) => chooseWhere({ song: Number(event.target.value) }));
   on("layers", "change", (event) => chooseWhere({ layer: Number(event.target.value) }));
   on("play", "click", togglePlay);
-  on("previous", "click", () => move(-1));
-  on("next", "click", () => move(1));
+  on("previous", "click", () => move(-1, { withFocus: false }));
+  on("next", "click", () => move(1, { withFocus: false }));
+  on("link", "click", copyLink);
+  on("mode", "change", (event) => setMode(event.target.value));
+  on("loop-start", "click", () => setEdge("start"));
+  on("loop-end", "click", () => setEdge("end"));
+  on("loop-all", "click", () => setRegion(null));
+  on("add", "click", addChannel);
+  on("save-mixture", "click", saveMixture);
+  on("save-feature", "click", saveFeature);
+  on("clear-mixture", "click", () => {
+    channels = [];
+    showMixer();
+    $("add").focus();
+    mixtureChanged();
+  });
+  on("across", "toggle", () => $("across").open && showAcross());
+  on("beside-choice", "change", (event) => {
+    state.beside = event.target.value === "" ? null : Number(event.target.value);
+    showBeside();
+  });
+  on("shortcuts", "change", (event) => {
+    state.shortcuts = event.target.checked;
+    storePreferences();
+  });
   on("sides", "change", (event) => listenTo(event.target.value));
   on("loudness", "change", (event) => setLoudness(event.target.value));
   on("loop", "change", (event) => setLoop(event.target.checked));
   on("picture", "click", togglePicture);
   on("star", "click", () => toggleFavourite());
   on("note", "input", writeNote);
-  on("filter", "input", (event) => setFilter(event.target.value));
+  on("query", "input", (event) => setQuery(event.target.value));
   on("sort", "change", (event) => setSort(event.target.value));
   on("descending", "click", () => setOrder(!state.descending));
-  on("hide-dead", "change", (event) => {
-    state.hideDead = event.target.checked;
-    storePreferences();
-    showGrid();
-  });
   on("only-favourites", "change", (event) => {
     state.onlyFavourites = event.target.checked;
     showGrid();
@@ -836,9 +1137,9 @@ function connect() {
     $("favourites").showModal();
   });
   on("export-json", "click", () =>
-    download("favourites.json", "application/json", favourites.json(catalogue.experiment)),
+    download("favourites.json", textBlob(favourites.json(catalogue.experiment), "application/json")),
   );
-  on("export-csv", "click", () => download("favourites.csv", "text/csv", favourites.csv()));
+  on("export-csv", "click", () => download("favourites.csv", textBlob(favourites.csv(), "text/csv")));
   on("import", "change", async (event) => {
     if (event.target.files.length) await importFavourites(event.target.files[0]);
     event.target.value = "";
@@ -859,17 +1160,17 @@ function connect() {
  */
 function giveBackFocus(event) {
   const isControl = event.target.matches("select, button, label, label *, [type=radio], [type=checkbox]");
-  if (!byPointer || !isControl || event.target.closest("dialog, .notes, .grow")) return;
+  if (!byPointer || !isControl || event.target.closest("dialog, .notes, .grow, .mixer")) return;
   if (event.type === "click" && event.target.matches("select")) return; // it has just opened
   setTimeout(() => document.querySelector("dialog[open]") ?? focusCard());
 }
 
 let byPointer = false;
 
-/** Numbers begin with the smallest, measures with the greatest. */
+/** Measures begin with the greatest. */
 function setSort(sort) {
   state.sort = sort;
-  setOrder(sort !== "feature");
+  setOrder(true);
 }
 
 function setOrder(descending) {
@@ -880,20 +1181,20 @@ function setOrder(descending) {
 }
 
 function clearSieve() {
-  state.hideDead = $("hide-dead").checked = false;
   state.onlyFavourites = $("only-favourites").checked = false;
-  $("filter").value = "";
-  setFilter("");
+  $("query").value = "";
+  setQuery("");
 }
 
 /** Called by data/catalogue.js, the last script of the page. */
 function open(found) {
   catalogue = found;
-  favourites = new Favourites(catalogue.experiment);
+  favourites = new Favourites();
   $("experiment").textContent = catalogue.experiment;
   $("details").open = WIDE.matches;
   buildPlots();
   connect();
+  showMixer();
   restorePreferences();
   followAddress("replace");
 }

@@ -1,10 +1,10 @@
 "use strict";
 
 /**
- * Plays a feature and the original in step, one of them audible.
+ * Plays the feature, the original and the mixture in step, one of them audible.
  *
- * Both run all the time on the clock of one AudioContext, so that switching between them is a
- * change of two gains: it neither waits nor loses its place.
+ * All run all the time on the clock of one AudioContext, so that switching between them is a
+ * change of gains: it neither waits nor loses its place.
  */
 
 /** Length of every fade (s): short enough to feel immediate, long enough not to click. */
@@ -13,9 +13,10 @@ const FADE = 0.005;
 /** How far ahead of the clock changes are scheduled (s), besides what the device buffers. */
 const AHEAD = 0.03;
 
-const SIDES = ["feature", "original"];
+const SIDES = ["original", "feature", "mixture"];
 
-/** @typedef {"feature" | "original"} Side */
+/** @typedef {"feature" | "original" | "mixture"} Side */
+/** @typedef {{buffer: AudioBuffer, gain: number}} Sound */
 
 /** One sound that is running: a source behind a gain that starts closed. */
 class Voice {
@@ -25,9 +26,15 @@ class Voice {
     this.source.connect(this.fader).connect(output);
   }
 
-  start(when, offset, loop) {
-    this.source.loop = loop;
+  start(when, offset, loop, region) {
+    this.setLoop(loop, region);
     this.source.start(when, offset);
+  }
+
+  setLoop(loop, region) {
+    this.source.loop = loop;
+    this.source.loopStart = region.start;
+    this.source.loopEnd = region.end;
   }
 
   /** Let the gain glide to `level`, from wherever it is, beginning at `when`. */
@@ -53,52 +60,43 @@ class Player {
     /** @type {Side} */
     this.side = "feature";
     this.loop = true;
+    /** @type {?{start: number, end: number}} part that is repeated (s); null: all */
+    this.region = null;
     this.duration = 0;
-    /** @type {Record<Side, ?{buffer: AudioBuffer, gain: number}>} */
-    this.sounds = { feature: null, original: null };
-    /** @type {Record<Side, ?Voice>} */
-    this.voices = { feature: null, original: null };
+    /** @type {Record<Side, Sound[]>} */
+    this.sounds = { original: [], feature: [], mixture: [] };
+    /** @type {Record<Side, Voice[]>} */
+    this.voices = { original: [], feature: [], mixture: [] };
     // While playing, the sound is at `anchor.offset` when the clock shows `anchor.time`; it has
     // been moving since `anchor.start`.
     this.anchor = { time: 0, offset: 0, start: 0 };
     this.context = null;
-    this.decoded = new WeakMap();
-  }
-
-  /**
-   * Decode a sound of a data script; the same one is decoded once.
-   *
-   * @param {{flac: string}} sound
-   * @param {number} sampleRate its rate (Hz), at which it is kept
-   * @returns {Promise<AudioBuffer>}
-   */
-  decode(sound, sampleRate) {
-    if (!this.decoded.has(sound)) {
-      const bytes = Uint8Array.from(atob(sound.flac), (character) => character.charCodeAt(0));
-      const decoder = new OfflineAudioContext(1, 1, sampleRate);
-      this.decoded.set(sound, decoder.decodeAudioData(bytes.buffer));
-    }
-    return this.decoded.get(sound);
   }
 
   /**
    * Put sounds in place of those at hand; what plays goes on at the same position.
    *
-   * @param {?{buffer: AudioBuffer, gain: number}} feature null: silence
-   * @param {{buffer: AudioBuffer, gain: number}} original
+   * @param {Partial<Record<Side, Sound[]>>} sounds what is left out stays
    */
-  use(feature, original) {
+  use(sounds) {
     const when = this._soon();
     const offset = this._offsetAt(when);
     const running = this._running;
-    this.sounds = { feature, original };
-    this.duration = original.buffer.duration;
+    this.sounds = { ...this.sounds, ...sounds };
+    this.duration = this.sounds.original[0].buffer.duration;
+    if (this.region && this.region.end > this.duration) this.region = null;
     if (running) this._begin(offset % this.duration, when, this.anchor.start);
     else this.anchor.offset = Math.min(offset, this.duration);
   }
 
+  /** Change the gains of a side's sounds, which go on. */
+  setGains(side, gains) {
+    gains.forEach((gain, i) => (this.sounds[side][i].gain = gain));
+    this._applyLevels(this._soon());
+  }
+
   async play() {
-    if (this.playing || !this.sounds.original) return;
+    if (this.playing || !this.sounds.original.length) return;
     this.playing = true;
     this._openContext();
     await this.context.resume();
@@ -120,7 +118,7 @@ class Player {
     else this.anchor.offset = target;
   }
 
-  /** @param {Side} side which of the two is heard */
+  /** @param {Side} side which of them is heard */
   listenTo(side) {
     this.side = side;
     this._applyLevels(this._soon());
@@ -131,9 +129,18 @@ class Player {
     const when = this._soon();
     this.anchor = { ...this.anchor, time: when, offset: this._offsetAt(when) };
     this.loop = loop;
-    for (const voice of Object.values(this.voices)) {
-      if (voice) voice.source.loop = loop;
-    }
+    for (const voice of this._all) voice.setLoop(loop, this._span);
+  }
+
+  /**
+   * @param {?{start: number, end: number}} region part to repeat (s); null: all. What plays outside
+   *   of it goes to its start.
+   */
+  setRegion(region) {
+    const offset = this._offsetAt(this._soon());
+    this.region = region;
+    if (this._running) this._begin(offset);
+    else this.anchor.offset = this._within(offset);
   }
 
   /** What is being heard now (s), the way to the loudspeaker taken into account. */
@@ -156,7 +163,7 @@ class Player {
    * @returns {boolean} whether it is a new one, with a clock of its own
    */
   _openContext() {
-    const sampleRate = this.sounds.original.buffer.sampleRate;
+    const { sampleRate } = this.sounds.original[0].buffer;
     if (this.context?.sampleRate === sampleRate) return false;
     if (this.context) {
       this._retireAll(0);
@@ -177,19 +184,41 @@ class Player {
   }
 
   get _running() {
-    return this.voices.original !== null;
+    return this.voices.original.length > 0;
+  }
+
+  get _all() {
+    return SIDES.flatMap((side) => this.voices[side]);
+  }
+
+  /** The part that is repeated, on samples of the sound. */
+  get _span() {
+    if (!this.region) return { start: 0, end: this.duration };
+    const { sampleRate } = this.sounds.original[0].buffer;
+    const [start, end] = [this.region.start, this.region.end].map(
+      (edge) => Math.round(edge * sampleRate) / sampleRate,
+    );
+    return { start, end };
+  }
+
+  /** A looping source never enters its loop from behind: outside of it, begin at its start. */
+  _within(offset) {
+    const { start, end } = this._span;
+    return this.region && (offset < start || offset >= end) ? start : offset;
   }
 
   _offsetAt(when) {
     if (!this._running) return this.anchor.offset;
     const offset = this.anchor.offset + Math.max(when, this.anchor.start) - this.anchor.time;
     if (!this.loop) return Math.min(Math.max(offset, 0), this.duration);
-    return ((offset % this.duration) + this.duration) % this.duration;
+    const { start, end } = this._span;
+    const length = end - start;
+    return start + ((((offset - start) % length) + length) % length);
   }
 
   /**
-   * Start both sounds, in place of what runs. Both anew even when one of them stays the same:
-   * should the device be late, they are late together.
+   * Start all sounds, in place of what runs. All anew even when some stay the same: should the
+   * device be late, they are late together.
    *
    * @param {number} offset where in the sounds (s)
    * @param {number} when on the clock (s)
@@ -199,33 +228,36 @@ class Player {
     if (this._openContext()) when = start = this._soon();
     const rate = this.context.sampleRate;
     this._retireAll(when);
-    this.anchor = { time: when, offset: Math.round(offset * rate) / rate, start };
+    const from = this._within(Math.round(offset * rate) / rate);
+    this.anchor = { time: when, offset: from, start };
     for (const side of SIDES) {
-      if (!this.sounds[side]) continue;
-      this.voices[side] = new Voice(this.context, this.meter, this.sounds[side].buffer);
-      this.voices[side].start(when, this.anchor.offset, this.loop);
+      this.voices[side] = this.sounds[side].map(({ buffer }) => {
+        const voice = new Voice(this.context, this.meter, buffer);
+        voice.start(when, from, this.loop, this._span);
+        return voice;
+      });
     }
-    const original = this.voices.original;
+    const [original] = this.voices.original;
     original.source.onended = () => this._finish(original);
     this._applyLevels(when);
   }
 
   _applyLevels(when) {
     for (const side of SIDES) {
-      this.voices[side]?.fade(side === this.side ? this.sounds[side].gain : 0, when);
+      this.voices[side].forEach((voice, i) => {
+        voice.fade(side === this.side ? this.sounds[side][i].gain : 0, when);
+      });
     }
   }
 
   _retireAll(when) {
-    for (const side of SIDES) {
-      this.voices[side]?.retire(when);
-      this.voices[side] = null;
-    }
+    for (const voice of this._all) voice.retire(when);
+    this.voices = { original: [], feature: [], mixture: [] };
   }
 
   /** The original, which is always there, ran out: back to the start. */
   _finish(voice) {
-    if (voice !== this.voices.original) return;
+    if (voice !== this.voices.original[0]) return;
     this.playing = false;
     this._retireAll(this._soon());
     this.anchor = { time: 0, offset: 0, start: 0 };

@@ -33,3 +33,28 @@ function noteText(hertz) {
   const midi = Math.round(69 + 12 * Math.log2(hertz / 440));
   return names[((midi % 12) + 12) % 12] + (Math.floor(midi / 12) - 1);
 }
+
+/** A feature's number, such as 2-10. */
+function numberOf(layer, feature) {
+  return `${layer}-${String(feature).padStart(2, "0")}`;
+}
+
+function signedDecibels(value) {
+  return `${value < 0 ? "−" : "+"}${Math.abs(Math.round(value))} dB`;
+}
+
+/** How loud a feature is among those of its layer. */
+function levelText(level) {
+  if (level === null || level === undefined) return "silent";
+  return level > -0.5 ? "the layer's loudest" : `${Math.round(-level)} dB below the layer's loudest`;
+}
+
+function bandText(low, high) {
+  if (high < 1000) return `${Math.round(low)}–${Math.round(high)} Hz`;
+  const kilo = (hertz) => (hertz / 1000).toFixed(1);
+  return low < 1000 ? `${Math.round(low)} Hz to ${kilo(high)} kHz` : `${kilo(low)}–${kilo(high)} kHz`;
+}
+
+function percentText(share) {
+  return share === null || share === undefined ? "–" : `${Math.round(100 * share)} %`;
+}

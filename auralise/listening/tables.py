@@ -1,0 +1,164 @@
+"""What an experiment's tables say of networks, songs and features, as far as they are there."""
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from auralise.errors import AuraliseError
+
+MEASURES_OF_A_NETWORK = (
+    "clip_accuracy",
+    "segment_accuracy",
+    "baseline_clip_accuracy",
+    "deviation_baseline_clip_accuracy",
+    "flux_baseline_clip_accuracy",
+)
+
+N_ANSWERS = 3  # of a network about a song
+
+# Columns of features.csv that the page shows as numbers.
+MEASURES_OF_A_FEATURE = (
+    "silence_ratio",
+    "share_below_60db",
+    "share_negative",
+    "rehearing_percentile",
+)
+
+
+def number(value: Any) -> float | None:
+    """A number that JSON can hold, to six digits; None for text, NaN and infinity."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        return None
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def read_evaluation(path: Path) -> dict[str, float]:
+    """Accuracies of a network, between 0 and 1, as far as its evaluation holds them."""
+    if not path.is_file():
+        return {}
+    try:
+        evaluation = json.loads(path.read_text(encoding="utf-8"))
+        found = {name: evaluation.get(name) for name in MEASURES_OF_A_NETWORK}
+    except (ValueError, AttributeError):
+        raise AuraliseError(
+            f"{path}: not a JSON object; remove it and evaluate the network again"
+        ) from None
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, int | float) and math.isfinite(value)
+    }
+
+
+def read_answers(path: Path) -> dict[str, list[tuple[str, float | None]]]:
+    """The likeliest classes of each song with their probabilities, the likeliest first.
+
+    Parameters
+    ----------
+    path : Path
+        ``predictions.csv`` with the columns song, class and probability.
+    """
+    answers: dict[str, list[tuple[str, float | None]]] = {}
+    for row in _rows(path, "song", "class", "probability"):
+        answers.setdefault(row["song"], []).append((row["class"], number(row["probability"])))
+    return {
+        song: sorted(found, key=lambda answer: -(answer[1] or 0))[:N_ANSWERS]
+        for song, found in answers.items()
+    }
+
+
+def read_names(path: Path) -> dict[str, dict[str, Any]]:
+    """Names of a network's features, by ``layer-feature``; features without a name are left out.
+
+    Parameters
+    ----------
+    path : Path
+        ``names.csv`` with the columns layer, feature and name; q, score, runner_up and learned
+        are handed on where they are there.
+    """
+    return {
+        f"{int(row['layer'])}-{int(row['feature'])}": {
+            "name": row["name"],
+            "q": number(row.get("q")),
+            "score": number(row.get("score")),
+            "runnerUp": row.get("runner_up") or "",
+            "learned": is_true(row.get("learned")),
+        }
+        for row in _rows(path, "layer", "feature", "name")
+        if row["name"]
+    }
+
+
+def read_features(path: Path) -> dict[tuple[int, int], dict[str, Any]]:
+    """What ``features.csv`` says of a song's features, by layer and feature.
+
+    Returns
+    -------
+    dict
+        ``level`` (dB or None), ``certificate`` (text, or nothing) and `MEASURES_OF_A_FEATURE`.
+    """
+    return {
+        (int(row["layer"]), int(row["feature"])): {
+            "level": number(row["level_db"]),
+            "certificate": certificate_of(row.get("certificate")),
+            "measures": {name: number(row.get(name)) for name in MEASURES_OF_A_FEATURE},
+        }
+        for row in _rows(path, "layer", "feature", "level_db")
+    }
+
+
+def read_correlations(path: Path) -> dict[int, dict[int, dict[str, dict[str, Any]]]]:
+    """Correlations by layer, feature and attribute; empty if there is no such file.
+
+    Returns
+    -------
+    dict
+        ``[layer][feature][attribute]`` is ``{"r": float or None, "pairs": int}``, where None
+        stands for a correlation that is undefined.
+    """
+    table: dict[int, dict[int, dict[str, dict[str, Any]]]] = {}
+    for row in _rows(path, "layer", "feature", "attribute", "correlation", "n_pairs"):
+        feature = table.setdefault(int(row["layer"]), {}).setdefault(int(row["feature"]), {})
+        feature[row["attribute"]] = {
+            "r": number(row["correlation"]),
+            "pairs": int(number(row["n_pairs"]) or 0),
+        }
+    return table
+
+
+def is_true(text: str | None) -> bool:
+    """What pandas and people write for true."""
+    return (text or "").strip().lower() in ("true", "1", "yes")
+
+
+def certificate_of(text: str | None) -> str:
+    """A certificate as text; nothing where a table says that there is none."""
+    text = (text or "").strip()
+    return "" if text.lower() in ("", "false", "0", "no", "none", "nan") else text
+
+
+def _rows(path: Path, *columns: str) -> Iterator[dict[str, str]]:
+    """Rows of a table that has `columns`; none if there is no such file."""
+    if not path.is_file():
+        return
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in columns if name not in (reader.fieldnames or [])]
+            if missing:
+                raise ValueError(f"no column {', '.join(missing)}")
+            for row in reader:
+                for name in ("layer", "feature"):
+                    if name in columns:
+                        int(row[name])
+                yield row
+    except (TypeError, ValueError, csv.Error) as error:
+        raise AuraliseError(
+            f"{path}: not the table that was expected ({error}); expected the columns "
+            f"{', '.join(columns)}; compute it again"
+        ) from None
