@@ -70,12 +70,15 @@ class Masked:
     magnitude : ndarray, float32, shape (n_bins, n_frames)
     masks : ndarray of bool, shape (n_concepts, n_bins, n_frames)
         In the order of `CONCEPTS`.
+    present : ndarray of bool, shape (n_concepts, n_frames)
+        In which frames there is anything of a concept.
     """
 
     name: str
     samples: np.ndarray
     magnitude: np.ndarray
     masks: np.ndarray
+    present: np.ndarray
 
 
 def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
@@ -99,7 +102,7 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
     floor = FLOOR * power.max()
     times = stft.times(power.shape[1])
 
-    def of(chosen: Sequence[bool]) -> np.ndarray:
+    def of(chosen: Sequence[bool] | np.ndarray) -> np.ndarray:
         own = spectra[np.asarray(chosen, bool)].sum(axis=0)
         return dominates(own, spectrum - own, floor)
 
@@ -107,7 +110,7 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
     struck = [note for stem in stems if stem.drum for note in stem.part.notes]
     onsets = near(times, [note.start for note in (*pitched, *struck)])
     ends = near(times, [note.start + note.duration for note in pitched])
-    held = sounding(times, pitched, NEAR) & ~onsets & ~ends
+    held = [of(np.arange(len(stems)) == k) & is_held(times, s) for k, s in enumerate(stems)]
     accompaniment = of([stem.role == "chords" for stem in stems])
     melody = of([stem.role == "melody" for stem in stems])
     tune = [note for stem in stems if stem.role == "melody" for note in stem.part.notes]
@@ -115,7 +118,7 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
     found = {
         "onsets": np.broadcast_to(onsets, power.shape),
         "note ends": np.broadcast_to(ends, power.shape),
-        "sustained sound": of([not stem.drum for stem in stems]) & held,
+        "sustained sound": np.any(held, axis=0),
         "bass": of([stem.role == "bass" for stem in stems]),
         "melody": melody,
         "fundamentals of the melody": fundamentals,
@@ -134,7 +137,13 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
     for name, bins in zip(REGISTER_NAMES, registers(stft.frequencies), strict=True):
         found[name] = np.broadcast_to(bins[:, None], power.shape)
     masks = np.stack([found[name] for name in CONCEPTS])
-    return Masked(piece.name, samples, np.abs(spectrum), masks)
+    # A register is there where anything sounds in it; sustained sound, where anything sounds but
+    # an attack.
+    heard = power >= floor
+    there = found | {name: found[name] & heard for name in REGISTER_NAMES}
+    there["sustained sound"] = heard & ~onsets
+    present = np.stack([there[name].any(axis=0) for name in CONCEPTS])
+    return Masked(piece.name, samples, np.abs(spectrum), masks, present)
 
 
 def dominates(own: np.ndarray, rest: np.ndarray, floor: float) -> np.ndarray:
@@ -165,6 +174,15 @@ def sounding(times: np.ndarray, notes: Sequence[Note], margin: float = 0.0) -> n
     ends = np.array([note.start + note.duration for note in notes]) - margin
     within = (times[:, None] >= starts) & (times[:, None] <= ends)
     return np.asarray(within.any(axis=1))
+
+
+def is_held(times: np.ndarray, stem: Stem) -> np.ndarray:
+    """Where an instrument's notes sound, and none of them begins or ends within `NEAR`."""
+    if stem.drum:
+        return np.zeros(len(times), bool)
+    notes = stem.part.notes
+    events = [time for note in notes for time in (note.start, note.start + note.duration)]
+    return sounding(times, notes, NEAR) & ~near(times, events)
 
 
 def near_fundamentals(stft: Stft, times: np.ndarray, notes: Sequence[Note]) -> np.ndarray:

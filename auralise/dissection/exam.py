@@ -30,6 +30,8 @@ class Exam:
         Of the exam; names are chosen on the others.
     magnitudes : ndarray, float32, shape (n_clips, n_bins, n_frames)
     masks : ndarray of bool, shape (n_clips, n_concepts, n_bins, n_frames)
+    present : ndarray of bool, shape (n_clips, n_concepts, n_frames)
+        In which frames there is anything of a concept.
     concepts : tuple of str
     hop : float
         From one frame to the next (s).
@@ -39,6 +41,7 @@ class Exam:
     held_out: np.ndarray
     magnitudes: np.ndarray
     masks: np.ndarray
+    present: np.ndarray
     concepts: tuple[str, ...]
     hop: float
 
@@ -53,6 +56,7 @@ class Exam:
                 file["held_out"][:],
                 magnitudes,
                 np.unpackbits(packed, axis=-1, count=n_frames).astype(bool),
+                file["present"][:],
                 tuple(json.loads(file.attrs["concepts"])),
                 float(file.attrs["hop"]),
             )
@@ -96,6 +100,7 @@ def exam_of(clips: list[Masked], held_out: np.ndarray, stft: Stft) -> Exam:
         held_out,
         np.stack([clip.magnitude for clip in clips]),
         np.stack([clip.masks for clip in clips]),
+        np.stack([clip.present for clip in clips]),
         CONCEPTS,
         stft.hop_length / stft.sample_rate,
     )
@@ -123,6 +128,7 @@ def write_exam(
             )
             file["held_out"] = exam.held_out
             file["magnitude"] = exam.magnitudes
+            file["present"] = exam.present
             packed = np.packbits(exam.masks, axis=-1)
             chunks = (1, *packed.shape[1:])
             file.create_dataset("masks", data=packed, chunks=chunks, compression="gzip")

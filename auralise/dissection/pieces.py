@@ -25,10 +25,10 @@ STUDIES: tuple[tuple[str, ...], ...] = (
     ("kick",),
     ("melody",),
     ("bass",),
-    ("low", "kick"),
+    ("kick",),
     ("chords",),
     ("snare",),
-    ("bass", "melody"),
+    ("low", "kick"),
     ("kick",),
     ("voices",),
     ("low", "melody"),
@@ -37,7 +37,7 @@ STUDIES: tuple[tuple[str, ...], ...] = (
     ("kick",),
     ("chords", "kick"),
     ("voices", "bass"),
-    ("low", "cymbals"),
+    ("kick",),
     ("melody", "kick"),
     ("low", "voices"),
     ("chords", "cymbals"),
@@ -182,13 +182,13 @@ def compose_study(number: int, seed: int, duration: float) -> Piece:
 def _times(duration: float, rng: np.random.Generator) -> list[float]:
     """Onsets of a study (s): at least `SPACING` apart, a little after the beginning."""
     times = [float(rng.uniform(0.1, 0.4) * min(1, duration))]
-    while (following := times[-1] + SPACING * rng.uniform(1, 1.8)) < duration - 0.1:
+    while (following := times[-1] + SPACING * rng.uniform(1, 1.6)) < duration - 0.1:
         times.append(following)
     return times
 
 
 def _stroke(drums: Sequence[str], time: float, rng: np.random.Generator) -> Note:
-    return Note(time, 0.2, DRUMS[drums[rng.integers(len(drums))]], int(rng.integers(70, 120)))
+    return Note(time, 0.2, DRUMS[drums[int(rng.integers(len(drums)))]], int(rng.integers(70, 120)))
 
 
 def _held(
