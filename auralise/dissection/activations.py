@@ -108,16 +108,17 @@ def chain_feature_maps(network: nn.Sequential) -> FeatureMaps:
     network : torch.nn.Sequential
         As `auralise.networks.genre.build_network` builds it; evaluated as it is.
     """
-    stages = list(network.get_submodule("convolutional").eval().named_children())
+    stages = list(network.get_submodule("convolutional").eval().children())
 
     def feature_maps(magnitude: np.ndarray) -> list[np.ndarray]:
         found = []
         with torch.inference_mode():
             x = torch.from_numpy(magnitude)[None, None]
-            for name, stage in stages:
-                x = stage(x)
-                if name.startswith("layer"):
-                    found.append(x[0].numpy())
+            for stage in stages:
+                for module in stage if isinstance(stage, nn.Sequential) else [stage]:
+                    x = module(x)
+                    if isinstance(module, nn.MaxPool2d):
+                        found.append(x[0].numpy())
         return found
 
     return feature_maps

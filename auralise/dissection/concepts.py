@@ -137,11 +137,11 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
     for name, bins in zip(REGISTER_NAMES, registers(stft.frequencies), strict=True):
         found[name] = np.broadcast_to(bins[:, None], power.shape)
     masks = np.stack([found[name] for name in CONCEPTS])
-    # A register is there where anything sounds in it; sustained sound, where anything sounds but
-    # an attack.
+    # A register is there where anything sounds in it; sustained sound may be wherever anything
+    # sounds, since attacks come with what follows them.
     heard = power >= floor
     there = found | {name: found[name] & heard for name in REGISTER_NAMES}
-    there["sustained sound"] = heard & ~onsets
+    there["sustained sound"] = heard
     present = np.stack([there[name].any(axis=0) for name in CONCEPTS])
     return Masked(piece.name, samples, np.abs(spectrum), masks, present)
 

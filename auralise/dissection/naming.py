@@ -3,8 +3,8 @@
 The best concept is chosen on some clips and held against masks that say nothing: those of other
 clips, and for registers shifts in frequency. What is left after the control of false discoveries
 goes to the exam, on clips that were held out: there the concept must win against every concept
-that can be told apart from it, more of it must be let through than is in the clips, and in three
-excerpts without it the feature must be still.
+that can be told apart from it, more of it must be let through than is in the clips, and the feature
+must be still in most excerpts without it, three at least.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from auralise.statistics import adjust_p
 N_DRAWS = 999  # of null masks
 LEVEL = 0.05  # of the false-discovery rate
 STILL = 0.1  # of a feature's peak
-N_EXCERPTS = 3
+N_EXCERPTS = 3  # at least in which a feature is still, and half of those without the concept
 EXCERPT = 0.5  # s, and at least a column of the layer
 LOWEST = -1.0  # the score of what cannot be scored
 
@@ -161,7 +161,7 @@ def still_excerpts(
     powers: np.ndarray,
     length: int,
 ) -> list[tuple[int, int, bool]]:
-    """The loudest excerpts without a concept, one of a clip, and whether a feature is still there.
+    """Excerpts without a concept, the loudest of each clip, and whether a feature is still there.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def still_excerpts(
     Returns
     -------
     list of (clip, first frame, whether it is still)
-        `N_EXCERPTS` at most.
+        The loudest first.
     """
     n_frames = present.shape[1]
     if length > n_frames:
@@ -189,7 +189,7 @@ def still_excerpts(
     stride = n_frames // levels.shape[1]
     peak = levels.max()
     found = []
-    for clip in np.argsort(-loudest, kind="stable")[:N_EXCERPTS]:
+    for clip in np.argsort(-loudest, kind="stable"):
         if loudest[clip] < 0:
             break
         begin, end = -(-first[clip] // stride), (first[clip] + length) // stride
@@ -244,7 +244,8 @@ class Names:
         that can be told apart from it), ``runner_up_score``, ``lets_through``, ``wins``,
         ``still``, ``n_clips`` (held-out clips with the candidate).
     excerpts : DataFrame
-        ``layer, feature, clip`` (a number), ``seconds``, ``still``, of all that went to the exam.
+        ``layer, feature, clip`` (a number), ``seconds``: the loudest without the candidate in which
+        the feature is still, of each that went to the exam.
     """
 
     table: pd.DataFrame
@@ -320,7 +321,7 @@ class Layer:
                 for key, value in row.items():
                     rows.loc[feature, key] = value
                 excerpts += heard
-        columns = ["layer", "feature", "clip", "seconds", "still"]
+        columns = ["layer", "feature", "clip", "seconds"]
         return Names(rows, pd.DataFrame(excerpts, columns=columns))
 
     def _examine(self, feature: int, concept: int, scores: np.ndarray) -> tuple[dict, list[dict]]:
@@ -335,7 +336,8 @@ class Layer:
         excerpts = still_excerpts(
             activations.levels[feature, held], present, question.powers[held], question.excerpt
         )
-        still = len(excerpts) == N_EXCERPTS and all(quiet for *_, quiet in excerpts)
+        quiet = [excerpt[:2] for excerpt in excerpts if excerpt[2]]
+        still = len(quiet) >= max(N_EXCERPTS, len(excerpts) / 2)
         enriched = np.nan
         if question.enrichments is not None:
             enriched = float(question.enrichments[feature, concept])
@@ -356,9 +358,8 @@ class Layer:
                 "feature": feature,
                 "clip": int(held[clip]),
                 "seconds": first * question.hop,
-                "still": quiet,
             }
-            for clip, first, quiet in excerpts
+            for clip, first in quiet[:N_EXCERPTS]
         ]
         return row, heard
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from auralise.dissection.activations import (
     Activations,
     Cells,
+    FeatureMaps,
     Targets,
     chain_feature_maps,
     measure,
@@ -20,6 +21,10 @@ from auralise.dissection.exam import Exam
 from auralise.dissection.scores import energy_inside, enrichment, fires
 from auralise.explainers.protocol import Explainer
 from auralise.files import whole_file
+from auralise.weights.common import ignore_biases
+
+HEARD = 2.0  # s of a clip that are deconvolved
+CALIBRATED = 64  # segments that the batch normalisations of an untrained network are taken from
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Scored:
     fires : ndarray, shape (n_features, n_concepts)
         Over all clips; NaN for dead features and concepts that cannot be resolved.
     enrichments : ndarray, shape (n_features, n_concepts)
-        Over `Scored.heard_on` clips; NaN for a concept that none of them has.
+        Over some clips; NaN for a concept that none of them has.
     """
 
     activations: Activations
@@ -54,17 +59,22 @@ def score_layer(activations: Activations, targets: Targets) -> np.ndarray:
     return np.where(targets.resolvable, found, np.nan)
 
 
-def score_network(explainer: Explainer, exam: Exam, n_heard: int) -> list[Scored]:
+def score_network(
+    feature_maps: FeatureMaps, explainer: Explainer, exam: Exam, n_heard: int
+) -> list[Scored]:
     """Activations and scores of every layer.
 
     Parameters
     ----------
+    feature_maps : callable
+        As `auralise.dissection.activations.measure` takes it: the explainer's, or a faster one.
     explainer : Explainer
     exam : Exam
     n_heard : int
-        Clips on which every feature is deconvolved, to see what it lets through; held-out ones.
+        Held-out clips whose first `HEARD` seconds are deconvolved, to see what every feature
+        lets through.
     """
-    activations = measure(explainer.feature_maps, exam)
+    activations = measure(feature_maps, exam)
     targets = targets_of(exam, activations)
     heard = hear(explainer, exam, choose_clips(exam, n_heard))
     return [
@@ -75,7 +85,7 @@ def score_network(explainer: Explainer, exam: Exam, n_heard: int) -> list[Scored
 
 def choose_clips(exam: Exam, n_clips: int) -> list[int]:
     """Held-out clips, each the one that adds most to what the chosen ones have of concepts."""
-    present = exam.present.any(axis=2)
+    present = np.asarray(exam.present[:, :, : _heard_frames(exam)].any(axis=2))
     waiting = list(np.flatnonzero(exam.held_out))
     chosen: list[int] = []
     seen = np.zeros(present.shape[1])
@@ -84,6 +94,11 @@ def choose_clips(exam: Exam, n_clips: int) -> list[int]:
         chosen.append(int(waiting.pop(int(np.argmax(gains)))))
         seen += present[chosen[-1]]
     return sorted(chosen)
+
+
+def _heard_frames(exam: Exam) -> int:
+    """Frames of `HEARD` seconds, or of the clip."""
+    return min(exam.magnitudes.shape[2], round(HEARD / exam.hop))
 
 
 def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndarray]:
@@ -104,8 +119,9 @@ def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndar
     inside = [np.zeros((n, len(exam.concepts))) for n in explainer.n_features]
     total = [np.zeros(n) for n in explainer.n_features]
     song, whole = np.zeros(len(exam.concepts)), 0.0
+    n_frames = _heard_frames(exam)
     for clip in tqdm(clips, "deconvolve", unit="clip"):
-        magnitude, masks = exam.magnitudes[clip], exam.masks[clip]
+        magnitude, masks = exam.magnitudes[clip, :, :n_frames], exam.masks[clip, ..., :n_frames]
         own, own_total = energy_inside(np.ones((1, *magnitude.shape), "f4"), magnitude, masks)
         song, whole = song + own[0], whole + own_total[0]
         for layer, maps in explainer.deconvolve_all(magnitude):
@@ -120,7 +136,7 @@ def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndar
 
 
 def score_untrained(
-    make: Callable[[int], nn.Sequential], exam: Exam, n_networks: int
+    make: Callable[[int], nn.Sequential], exam: Exam, n_networks: int, biases: bool = True
 ) -> list[np.ndarray]:
     """Scores of untrained networks' features; of the networks nothing else is kept.
 
@@ -131,6 +147,8 @@ def score_untrained(
     exam : Exam
     n_networks : int
         The seeds are 0 … n_networks − 1.
+    biases : bool
+        As in `auralise.read_weights`.
 
     Returns
     -------
@@ -140,7 +158,10 @@ def score_untrained(
     targets: list[Targets] = []
     found: list[list[np.ndarray]] = []
     for seed in tqdm(range(n_networks), "untrained", unit="network"):
-        activations = measure(chain_feature_maps(make(seed)), exam)
+        network = make(seed)
+        if not biases:
+            ignore_biases(network.get_submodule("convolutional"))
+        activations = measure(chain_feature_maps(network), exam)
         targets = targets or targets_of(exam, activations)
         pairs = zip(activations, targets, strict=True)
         found.append([score_layer(layer, own) for layer, own in pairs])

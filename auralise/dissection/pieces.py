@@ -47,7 +47,7 @@ DRUMS_OF = {
     "snare": ("snare", "electric_snare", "side_stick"),
     "cymbals": ("closed_hat", "open_hat", "ride", "crash"),
 }
-KITS = (0, 8, 16, 24, 32)
+KITS = (0, 16, 16, 24, 25)
 PLAYERS = {
     "low": "piano cello contrabass trombone bassoon drawbar_organ slow_strings synth_strings",
     "chords": "piano strings nylon_guitar rock_organ brass saw_lead drawbar_organ vibraphone",
@@ -57,7 +57,7 @@ PLAYERS = {
 }
 LOWEST = {"low": 29, "chords": 55, "melody": 65, "bass": 28, "voices": 57}
 CHORDS = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10))
-SPACING = 0.6  # s from one onset of a study to the next, at least
+SPACING = 0.55  # s from one onset of a study to the next, at least
 
 
 @dataclass(frozen=True)
