@@ -76,17 +76,19 @@ PLANTS = (
 LAYERS = (1, 3)
 
 
-def plant_network(rng: np.random.Generator) -> tuple[nn.Sequential, np.ndarray]:
-    """Three layers of random kernels with all of `PLANTS` among them.
+def plant_network(rng: np.random.Generator, depth: int) -> tuple[nn.Sequential, np.ndarray]:
+    """Layers of random kernels with all of `PLANTS` among the features of the last one.
 
     Returns
     -------
     network : torch.nn.Sequential
-    places : ndarray of int, shape (3, n_plants)
-        Which feature of each layer is a plant's.
+        As `auralise.networks.genre.build_network` calls its parts.
+    places : ndarray of int, shape (n_plants,)
+        Which features of the last layer are the plants.
     """
     convolutions = [
-        nn.Conv2d(n, N_FEATURES, 3, padding="same", bias=False) for n in (1, N_FEATURES, N_FEATURES)
+        nn.Conv2d(n, N_FEATURES, 3, padding="same", bias=False)
+        for n in (1, *(N_FEATURES,) * (depth - 1))
     ]
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
     for convolution in convolutions:
@@ -99,14 +101,16 @@ def plant_network(rng: np.random.Generator) -> tuple[nn.Sequential, np.ndarray]:
             kernel[0 if before is None else before] = plant.kernel if before is None else CENTRE
             noise = rng.normal(size=kernel.shape)
             kernel += NOISE * np.linalg.norm(kernel) * noise / np.linalg.norm(noise)
-            gain = np.exp(rng.uniform(*np.log(GAINS)))
+            is_last = convolution is convolutions[-1]
+            gain = np.exp(rng.uniform(*np.log(GAINS))) if is_last else 1.0
             with torch.no_grad():
                 convolution.weight[int(place)] = torch.from_numpy(gain * kernel).float()
             before = int(place)
     stages: list[nn.Module] = [LogScaling()]
     for convolution in convolutions:
         stages += [convolution, nn.ReLU(), nn.MaxPool2d(2)]
-    return nn.Sequential(*stages).eval(), places
+    network = nn.Sequential(OrderedDict(convolutional=nn.Sequential(*stages)))
+    return network.eval(), places[-1]
 
 
 def heard_by(exam: Exam, concept: str) -> Exam:
@@ -119,31 +123,30 @@ def heard_by(exam: Exam, concept: str) -> Exam:
 
 def plant(exam: Exam, seed: int) -> list[tuple[Question, np.ndarray]]:
     """Layers 1 and 3 of a network with plants: what is asked, and where the plants are."""
-    network, places = plant_network(np.random.default_rng(seed))
-    feature_maps = chain_feature_maps(nn.Sequential(OrderedDict(convolutional=network)))
-    explainer = Deconvnet(network)
-    found: dict[str, list[Activations]] = {}
-    for hears in {plant.hears for plant in PLANTS}:
-        found[hears] = measure(feature_maps, heard_by(exam, hears))
     clips = choose_clips(exam, N_HEARD)
     powers = np.square(exam.magnitudes).sum(axis=1)
     asked = []
-    for layer in LAYERS:
-        own = found[""][layer - 1]
+    for depth in LAYERS:
+        network, places = plant_network(np.random.default_rng([seed, depth]), depth)
+        explainer = Deconvnet(network)
+        found = {
+            hears: measure(chain_feature_maps(network), heard_by(exam, hears))[-1]
+            for hears in {of.hears for of in PLANTS}
+        }
+        own = found[""]
         values, levels = own.values.copy(), own.levels.copy()
         # What the others let through is not looked at.
         enrichments = np.ones((N_FEATURES, len(exam.concepts)))
-        for number, of in enumerate(PLANTS):
-            place = places[layer - 1, number]
-            values[place] = found[of.hears][layer - 1].values[place]
-            levels[place] = found[of.hears][layer - 1].levels[place]
-            enrichments[place] = _enrichment(explainer, exam, of.hears, clips, layer, int(place))
-        activations = Activations(layer, own.cells, values, levels)
+        for of, place in zip(PLANTS, places.tolist(), strict=True):
+            values[place] = found[of.hears].values[place]
+            levels[place] = found[of.hears].levels[place]
+            enrichments[place] = _enrichment(explainer, exam, of.hears, clips, depth, place)
+        activations = Activations(depth, own.cells, values, levels)
         targets = Targets.of(exam, own.cells)
         question = Question(
             activations, targets, exam.held_out, exam.present, powers, exam.hop, enrichments
         )
-        asked.append((question, places[layer - 1]))
+        asked.append((question, places))
     return asked
 
 
@@ -151,7 +154,9 @@ def _enrichment(
     explainer: Deconvnet, exam: Exam, hears: str, clips: Sequence[int], layer: int, feature: int
 ) -> np.ndarray:
     heard = heard_by(exam, hears)
-    inside, total, song, whole = 0.0, 0.0, 0.0, 0.0
+    n_concepts = len(exam.concepts)
+    inside, song = np.zeros((1, n_concepts)), np.zeros(n_concepts)
+    total, whole = np.zeros(1), 0.0
     n_frames = round(2.0 / exam.hop)
     for clip in clips:
         magnitude, masks = exam.magnitudes[clip, :, :n_frames], exam.masks[clip, ..., :n_frames]

@@ -18,6 +18,7 @@ from auralise.instruments import Note
 
 NEAR = 0.05  # s from an onset or a note's end
 FLOOR = 1e-6  # −60 dB of power
+FAINT = 1e-8  # −80 dB
 REGISTERS = (0, 130, 260, 520, 1040, 2080)  # Hz; the last one reaches up to the highest bin
 
 # General MIDI programs, counted from 0.
@@ -138,10 +139,10 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
         found[name] = np.broadcast_to(bins[:, None], power.shape)
     masks = np.stack([found[name] for name in CONCEPTS])
     # A register is there where anything sounds in it; sustained sound may be wherever anything
-    # sounds, since attacks come with what follows them.
+    # sounds, however softly, since attacks come with what follows them.
     heard = power >= floor
     there = found | {name: found[name] & heard for name in REGISTER_NAMES}
-    there["sustained sound"] = heard
+    there["sustained sound"] = power >= FAINT * power.max()
     present = np.stack([there[name].any(axis=0) for name in CONCEPTS])
     return Masked(piece.name, samples, np.abs(spectrum), masks, present)
 

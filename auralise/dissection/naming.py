@@ -3,8 +3,8 @@
 The best concept is chosen on some clips and held against masks that say nothing: those of other
 clips, and for registers shifts in frequency. What is left after the control of false discoveries
 goes to the exam, on clips that were held out: there the concept must win against every concept
-that can be told apart from it, more of it must be let through than is in the clips, and the feature
-must be still in most excerpts without it, three at least.
+that can be told apart from it, of what is let through about as much must be the concept as of the clips,
+and the feature must be still in most excerpts without it, three at least.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from auralise.statistics import adjust_p
 N_DRAWS = 999  # of null masks
 LEVEL = 0.05  # of the false-discovery rate
 STILL = 0.1  # of a feature's peak
+LET_THROUGH = 0.75  # of a concept's share of the clips, at least
 N_EXCERPTS = 3  # at least in which a feature is still, and half of those without the concept
 EXCERPT = 0.5  # s, and at least a column of the layer
 LOWEST = -1.0  # the score of what cannot be scored
@@ -341,7 +342,7 @@ class Layer:
         enriched = np.nan
         if question.enrichments is not None:
             enriched = float(question.enrichments[feature, concept])
-        passed = wins and still and (question.enrichments is None or enriched > 0)
+        passed = wins and still and (question.enrichments is None or enriched >= LET_THROUGH)
         row = {
             "name": targets.concepts[concept] if passed else "",
             "score": float(scores[concept]),

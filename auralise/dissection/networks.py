@@ -128,11 +128,10 @@ def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndar
             caught, of_all = energy_inside(maps * scale, magnitude, masks)
             inside[layer - 1] += caught
             total[layer - 1] += of_all
-    found = [
+    return [
         enrichment(caught, of_all, song, whole)
         for caught, of_all in zip(inside, total, strict=True)
     ]
-    return [np.where(song > 0, enriched, np.nan) for enriched in found]
 
 
 def score_untrained(

@@ -180,8 +180,8 @@ def compose_study(number: int, seed: int, duration: float) -> Piece:
 
 
 def _times(duration: float, rng: np.random.Generator) -> list[float]:
-    """Onsets of a study (s): at least `SPACING` apart, a little after the beginning."""
-    times = [float(rng.uniform(0.1, 0.4) * min(1, duration))]
+    """Onsets of a study (s): at least `SPACING` apart, after a silence."""
+    times = [float(rng.uniform(0.1, 0.9) * min(1, duration / 4))]
     while (following := times[-1] + SPACING * rng.uniform(1, 1.6)) < duration - 0.1:
         times.append(following)
     return times

@@ -27,7 +27,7 @@ def cell_means(masks: np.ndarray, height: int, width: int) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> cell_means(np.array([[1, 0, 1], [1, 0, 1], [1, 1, 1]]), 1, 1)
+    >>> cell_means(np.array([[1, 0], [1, 0]]), 1, 1)
     array([[0.5]], dtype=float32)
     """
     *batch, n_bins, n_frames = masks.shape
@@ -178,18 +178,17 @@ def enrichment(
     Returns
     -------
     ndarray, shape (n_features, n_concepts)
-        (share − the song's share)/(1 − the song's share): 1 where nothing else is let through, 0
-        where as much as in the song; NaN for a feature that lets nothing through.
+        The share inside the masks over that of the song: 1 where as much is let through as there
+        is; NaN for a feature that lets nothing through, and for a concept that is not there.
 
     Examples
     --------
     >>> import numpy as np
     >>> enrichment(np.array([[3.0]]), np.array([4.0]), np.array([1.0]), 2.0)
-    array([[0.5]])
+    array([[1.5]])
     """
     share = np.divide(
         inside, total[:, None], out=np.full(inside.shape, np.nan), where=total[:, None] > 0
     )
-    base = inside_song / total_song
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(base < 1, (share - base) / (1 - base), np.nan)
+    base = np.broadcast_to(inside_song / total_song, share.shape)
+    return np.divide(share, base, out=np.full(share.shape, np.nan), where=base > 0)

@@ -89,9 +89,9 @@ def test_masks_of_other_clips_name_nothing(world):
 def test_what_lets_less_of_a_concept_through_is_not_named(world):
     maps = noise(2)
     maps[0] = plant(world, "kick", 1)
-    enrichments = np.full((2, len(CONCEPTS)), -0.1)
+    enrichments = np.full((2, len(CONCEPTS)), 0.5)
     assert ask(world, maps, enrichments).names().table.loc[0, "name"] == ""
-    assert ask(world, maps, -enrichments).names().table.loc[0, "name"] == "kick"
+    assert ask(world, maps, 2 * enrichments).names().table.loc[0, "name"] == "kick"
 
 
 def test_a_dead_feature_is_unknown(world):

@@ -75,6 +75,6 @@ def test_enrichment_by_hand():
     song, whole = scores.energy_inside(np.ones((1, 2, 2)), magnitude, masks)
     found = scores.enrichment(inside, total, song[0], whole[0])
     # Of the feature's energy a half is in the first mask, of the song's 4/7.
-    assert found[0] == pytest.approx([(1 / 2 - 4 / 7) / (3 / 7), (1 / 2 - 3 / 7) / (4 / 7)])
-    assert found[1] == pytest.approx([0, 0])
+    assert found[0] == pytest.approx([(1 / 2) / (4 / 7), (1 / 2) / (3 / 7)])
+    assert found[1] == pytest.approx([1, 1])
     assert np.isnan(found[2]).all()
