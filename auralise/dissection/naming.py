@@ -3,8 +3,8 @@
 The best concept is chosen on some clips and held against masks that say nothing: those of other
 clips, and for registers shifts in frequency. What is left after the control of false discoveries
 goes to the exam, on clips that were held out: there the concept must win against every concept
-that can be told apart from it, of what is let through about as much must be the concept as of the clips,
-and the feature must be still in most excerpts without it, three at least.
+that can be told apart from it, its share of what is let through must not fall below that of the
+clips, and the feature must be still in most excerpts without it, three at least.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from auralise.statistics import adjust_p
 N_DRAWS = 999  # of null masks
 LEVEL = 0.05  # of the false-discovery rate
 STILL = 0.1  # of a feature's peak
-LET_THROUGH = 0.75  # of a concept's share of the clips, at least
+LET_THROUGH = 0.75  # of a concept's share of the clips, at least: few clips say it to a quarter
 N_EXCERPTS = 3  # at least in which a feature is still, and half of those without the concept
 EXCERPT = 0.5  # s, and at least a column of the layer
 LOWEST = -1.0  # the score of what cannot be scored
