@@ -2,8 +2,8 @@
 
 A piece knows its notes, who plays them, and its chords. In the studies onsets are sparse, and low
 notes come from others than the bass: in the clips of `bands` everything sounds at once, and what
-always sounds together cannot be told apart. Songs are none: the notes of the demonstration songs are
-known, but not the sound of each stem, since the soundfont that played them is not here.
+always sounds together cannot be told apart. Songs are none: the notes of the demonstration songs
+are known, but not the sound of each stem, since the soundfont that played them is not here.
 """
 
 from collections.abc import Iterator, Sequence
