@@ -20,6 +20,7 @@ include: "workflow/rules/training.smk"  # segments → networks
 include: "workflow/rules/deconvolution.smk"  # network × song → maps
 include: "workflow/rules/auralisation.smk"  # maps → sounds and sheets
 include: "workflow/rules/attributes.smk"  # network × model signals → correlations
+include: "workflow/rules/dissection.smk"  # network × clips of known concepts → names
 include: "workflow/rules/inversion.smk"  # classifiers → inverters → what layers have kept
 include: "workflow/rules/results.smk"  # checks and the page to listen on
 
@@ -36,8 +37,9 @@ DECONVOLUTION = [
     rules.draw_kernels.output,
     expand(rules.draw_sheets.output, network=HEARD, song=SONGS),
 ]
-if OURS:
+if VARIANTS:
     DECONVOLUTION += [
+        rules.name_features.output,
         expand(
             rules.draw_confusion.output.png, network=[n for n in OURS if n in HEARD]
         ),

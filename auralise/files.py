@@ -23,14 +23,18 @@ if TYPE_CHECKING:
 # Columns that hold names, whatever the table.
 NAMES = (
     "attribute",
+    "candidate",
     "class",
     "classifier",
     "clip",
     "file",
     "genre",
+    "name",
     "network",
+    "null",
     "path",
     "problem",
+    "runner_up",
     "sha256",
     "signal",
     "song",

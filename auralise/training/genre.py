@@ -145,7 +145,9 @@ class _CrossEntropy:
         return F.cross_entropy(scores, labels, label_smoothing=smoothing), {"accuracy": hits}
 
 
-def initial_network(architecture: Architecture, segments: Segments, seed: int) -> nn.Sequential:
+def initial_network(
+    architecture: Architecture, segments: Segments, seed: int, n_calibrated: int = CALIBRATED
+) -> nn.Sequential:
     """The network before training, as its architecture says; zero biases.
 
     What its normalisations hold is taken from the segments: of each bin the mean and deviation
@@ -157,11 +159,13 @@ def initial_network(architecture: Architecture, segments: Segments, seed: int) -
     segments : Segments
         Their shape and classes decide the dense part.
     seed : int
+    n_calibrated : int
+        Segments that the statistics of normalisations are taken from, at most.
     """
     network = build_network(architecture, *segments.shape, len(segments.classes))
     initialise(network, INITIALISATIONS[architecture.initialisation], seed)
     if architecture.batch_norm or architecture.scaling == "normalised":
-        rows = np.random.default_rng(seed).permutation(len(segments))[:CALIBRATED]
+        rows = np.random.default_rng(seed).permutation(len(segments))[:n_calibrated]
         magnitudes = torch.from_numpy(segments.read(np.sort(rows)))[:, None]
         for module in network.modules():
             if isinstance(module, NormalisedLogScaling):

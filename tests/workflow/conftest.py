@@ -19,6 +19,7 @@ SMALL = {
     "stft": {"duration": 1.0},
     "networks": {"square": {"features": 4, "dense": [8]}},
     "training": {"epochs": 4, "batch_size": 4, "accelerator": "cpu"},
+    "dissection": {"untrained": 3, "clips": 8, "heard": 2},
     "attributes": {
         "keys": ["Bb2", "A3"],
         "instruments": ["sine", "piano"],

@@ -36,7 +36,7 @@ rule rehear_song:
     benchmark:
         R / "benchmarks/rehear_song/{network}/{song}.tsv"
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=30,
         gpu=N_GPUS,
     params:
@@ -58,7 +58,7 @@ rule certify_features:
     log:
         R / "logs/certify_features/{network}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("certify_features"),
@@ -81,7 +81,7 @@ rule describe_features:
     log:
         R / "logs/describe_features/{network}/{song}.log",
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("describe_features"),

@@ -44,6 +44,7 @@ rule build_listening_page:
             rules.evaluate_network.output[0], network=[n for n in OURS if n in HEARD]
         ),
         predictions=expand(rules.predict_songs.output[0], network=HEARD),
+        names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
         correlations=expand(rules.rank_features.output[0], network=HEARD),
     output:
         directory(R / "listening"),

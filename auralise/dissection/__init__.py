@@ -1,0 +1,1 @@
+"""What a feature hears: concepts with exact masks, names and their exam."""

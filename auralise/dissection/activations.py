@@ -1,0 +1,175 @@
+"""What the features of a network do on the clips, and the concepts on the same cells.
+
+A layer has more cells than a score needs: as many as `CELLS` of a clip are drawn once, the same
+ones in every clip and network.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import nn
+
+from auralise.dissection.concepts import APART, REGISTER_NAMES
+from auralise.dissection.exam import Exam
+from auralise.dissection.scores import cell_means
+
+CELLS = 512
+RESOLVABLE = 0.1  # the standard deviation of a target, at least
+GROUPED = 0.7  # concepts whose targets correlate above it cannot be told apart
+
+FeatureMaps = Callable[[np.ndarray], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Which cells of a layer's feature maps are looked at.
+
+    Attributes
+    ----------
+    height, width : int
+        Of the feature maps.
+    places : ndarray of int, shape (n_cells,)
+        In a flattened feature map.
+    """
+
+    height: int
+    width: int
+    places: np.ndarray
+
+    @classmethod
+    def draw(cls, height: int, width: int) -> "Cells":
+        n_cells = height * width
+        places = np.random.default_rng(0).permutation(n_cells)[:CELLS]
+        return cls(height, width, np.sort(places))
+
+    def of(self, maps: np.ndarray) -> np.ndarray:
+        """Their values: ``(..., height, width)`` → ``(..., n_cells)``."""
+        return maps.reshape(*maps.shape[:-2], -1)[..., self.places]
+
+
+@dataclass(frozen=True)
+class Activations:
+    """A layer's features on all clips.
+
+    Attributes
+    ----------
+    layer : int
+        Counted from 1.
+    cells : Cells
+    values : ndarray, float32, shape (n_features, n_clips, n_cells)
+    levels : ndarray, float32, shape (n_features, n_clips, width)
+        Averaged over all bins.
+    """
+
+    layer: int
+    cells: Cells
+    values: np.ndarray
+    levels: np.ndarray
+
+
+def measure(feature_maps: FeatureMaps, exam: Exam) -> list[Activations]:
+    """Activations of every layer on every clip.
+
+    Parameters
+    ----------
+    feature_maps : callable
+        From a magnitude to the feature maps of every layer, as
+        `auralise.explainers.protocol.Explainer.feature_maps`.
+    exam : Exam
+
+    Returns
+    -------
+    list of Activations
+        Layer by layer.
+    """
+    found: list[Activations] = []
+    for clip, magnitude in enumerate(exam.magnitudes):
+        for number, maps in enumerate(feature_maps(magnitude)):
+            # What convolutions of one dimension give has no bins.
+            maps = maps.reshape(len(maps), -1, maps.shape[-1])
+            if number == len(found):
+                cells, n = Cells.draw(*maps.shape[1:]), (len(maps), len(exam.clips))
+                values = np.empty((*n, len(cells.places)), np.float32)
+                levels = np.empty((*n, cells.width), np.float32)
+                found.append(Activations(number + 1, cells, values, levels))
+            found[number].values[:, clip] = found[number].cells.of(maps)
+            found[number].levels[:, clip] = maps.mean(axis=1)
+    return found
+
+
+def chain_feature_maps(network: nn.Sequential) -> FeatureMaps:
+    """Feature maps of a genre network, without what deconvolution would have to remember.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        As `auralise.networks.genre.build_network` builds it; evaluated as it is.
+    """
+    stages = list(network.get_submodule("convolutional").eval().children())
+
+    def feature_maps(magnitude: np.ndarray) -> list[np.ndarray]:
+        found = []
+        with torch.inference_mode():
+            x = torch.from_numpy(magnitude)[None, None]
+            for stage in stages:
+                for module in stage if isinstance(stage, nn.Sequential) else [stage]:
+                    x = module(x)
+                    if isinstance(module, nn.MaxPool2d):
+                        found.append(x[0].numpy())
+        return found
+
+    return feature_maps
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The concepts in the cells of a layer.
+
+    Attributes
+    ----------
+    concepts : tuple of str
+    cells : Cells
+    values : ndarray, float32, shape (n_concepts, n_clips, n_cells)
+        The mean of each mask over each cell.
+    resolvable : ndarray of bool, shape (n_concepts,)
+        Whether a target varies enough for anything to be said.
+    together : ndarray of bool, shape (n_concepts, n_concepts)
+        Pairs of concepts that cannot be told apart here; a concept is in its own group.
+    profiles : ndarray, float32, shape (n_registers, height)
+        Of the registers, which are the last of the concepts: the same in all frames and clips.
+    """
+
+    concepts: tuple[str, ...]
+    cells: Cells
+    values: np.ndarray
+    resolvable: np.ndarray
+    together: np.ndarray
+    profiles: np.ndarray
+
+    @classmethod
+    def of(cls, exam: Exam, cells: Cells) -> "Targets":
+        targets = cell_means(exam.masks, cells.height, cells.width).swapaxes(0, 1)
+        flat = targets.reshape(len(targets), -1)
+        resolvable = flat.std(axis=1) >= RESOLVABLE
+        together = np.eye(len(flat), dtype=bool)
+        varies = np.flatnonzero(flat.std(axis=1) > 0)
+        together[np.ix_(varies, varies)] |= np.corrcoef(flat[varies]) > GROUPED
+        one, other = map(exam.concepts.index, APART)
+        together[one, other] = together[other, one] = False
+        registers = [exam.concepts.index(name) for name in REGISTER_NAMES]
+        return cls(
+            exam.concepts,
+            cells,
+            cells.of(targets),
+            resolvable,
+            together,
+            targets[registers, 0, :, 0],
+        )
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The row of each cell, shape ``(n_cells,)``."""
+        return self.cells.places // self.cells.width

@@ -1,0 +1,209 @@
+"""Scores of whole networks: what a trained one does on the clips, and what untrained ones score."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from torch import nn
+
+from auralise.dissection.activations import (
+    Activations,
+    Cells,
+    FeatureMaps,
+    Targets,
+    chain_feature_maps,
+    measure,
+)
+from auralise.dissection.exam import Exam
+from auralise.dissection.scores import energy_inside, enrichment, fires
+from auralise.explainers.protocol import Explainer
+from auralise.files import whole_file
+from auralise.progress import tracked
+from auralise.weights.common import ignore_biases
+
+HEARD = 2.0  # s of a clip that are deconvolved
+CALIBRATED = 64  # segments that the batch normalisations of an untrained network are taken from
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One layer of a network on the clips.
+
+    Attributes
+    ----------
+    activations : Activations
+    fires : ndarray, shape (n_features, n_concepts)
+        Over all clips; NaN for dead features and concepts that cannot be resolved.
+    enrichments : ndarray, shape (n_features, n_concepts)
+        Over some clips; NaN for a concept that none of them has.
+    """
+
+    activations: Activations
+    fires: np.ndarray
+    enrichments: np.ndarray
+
+
+def targets_of(exam: Exam, activations: Sequence[Activations]) -> list[Targets]:
+    """The concepts in the cells of every layer."""
+    return [Targets.of(exam, layer.cells) for layer in activations]
+
+
+def score_layer(activations: Activations, targets: Targets) -> np.ndarray:
+    """`fires` over all clips, ``(n_features, n_concepts)``; NaN where nothing can be said."""
+    found = fires(
+        activations.values.reshape(len(activations.values), -1),
+        targets.values.reshape(len(targets.values), -1),
+    )
+    return np.where(targets.resolvable, found, np.nan)
+
+
+def score_network(
+    feature_maps: FeatureMaps, explainer: Explainer, exam: Exam, n_heard: int
+) -> list[Scored]:
+    """Activations and scores of every layer.
+
+    Parameters
+    ----------
+    feature_maps : callable
+        As `auralise.dissection.activations.measure` takes it: the explainer's, or a faster one.
+    explainer : Explainer
+    exam : Exam
+    n_heard : int
+        Held-out clips whose first `HEARD` seconds are deconvolved, to see what every feature
+        lets through.
+    """
+    activations = measure(feature_maps, exam)
+    targets = targets_of(exam, activations)
+    heard = hear(explainer, exam, choose_clips(exam, n_heard))
+    return [
+        Scored(layer, score_layer(layer, own), enriched)
+        for layer, own, enriched in zip(activations, targets, heard, strict=True)
+    ]
+
+
+def choose_clips(exam: Exam, n_clips: int) -> list[int]:
+    """Held-out clips, each the one that adds most to what the chosen ones have of concepts."""
+    present = np.asarray(exam.present[:, :, : _heard_frames(exam)].any(axis=2))
+    waiting = list(np.flatnonzero(exam.held_out))
+    chosen: list[int] = []
+    seen = np.zeros(present.shape[1])
+    while waiting and len(chosen) < n_clips:
+        gains = [(present[clip] / (1 + seen)).sum() for clip in waiting]
+        chosen.append(int(waiting.pop(int(np.argmax(gains)))))
+        seen += present[chosen[-1]]
+    return sorted(chosen)
+
+
+def _heard_frames(exam: Exam) -> int:
+    """Frames of `HEARD` seconds, or of the clip."""
+    return min(exam.magnitudes.shape[2], round(HEARD / exam.hop))
+
+
+def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndarray]:
+    """How much more of each concept features let through than is there, layer by layer.
+
+    Parameters
+    ----------
+    explainer : Explainer
+    exam : Exam
+    clips : sequence of int
+        Numbers of clips.
+
+    Returns
+    -------
+    list of ndarray, each of shape (n_features, n_concepts)
+    """
+    scale = explainer.mask_scale(exam.magnitudes.shape[1])[:, None]
+    inside = [np.zeros((n, len(exam.concepts))) for n in explainer.n_features]
+    total = [np.zeros(n) for n in explainer.n_features]
+    song, whole = np.zeros(len(exam.concepts)), 0.0
+    n_frames = _heard_frames(exam)
+    for clip in tracked(clips, "deconvolve", unit="clip"):
+        magnitude, masks = exam.magnitudes[clip, :, :n_frames], exam.masks[clip, ..., :n_frames]
+        own, own_total = energy_inside(np.ones((1, *magnitude.shape), "f4"), magnitude, masks)
+        song, whole = song + own[0], whole + own_total[0]
+        for layer, maps in explainer.deconvolve_all(magnitude):
+            caught, of_all = energy_inside(maps * scale, magnitude, masks)
+            inside[layer - 1] += caught
+            total[layer - 1] += of_all
+    return [
+        enrichment(caught, of_all, song, whole)
+        for caught, of_all in zip(inside, total, strict=True)
+    ]
+
+
+def score_untrained(
+    make: Callable[[int], nn.Sequential], exam: Exam, n_networks: int, biases: bool = True
+) -> list[np.ndarray]:
+    """Scores of untrained networks' features; of the networks nothing else is kept.
+
+    Parameters
+    ----------
+    make : callable
+        The untrained network of a seed, as `auralise.training.genre.initial_network`.
+    exam : Exam
+    n_networks : int
+        The seeds are 0 … n_networks − 1.
+    biases : bool
+        As in `auralise.read_weights`.
+
+    Returns
+    -------
+    list of ndarray, each of shape (n_networks, n_features, n_concepts)
+        Layer by layer.
+    """
+    targets: list[Targets] = []
+    found: list[list[np.ndarray]] = []
+    for seed in tracked(range(n_networks), "untrained", unit="network"):
+        network = make(seed)
+        if not biases:
+            ignore_biases(network.get_submodule("convolutional"))
+        activations = measure(chain_feature_maps(network), exam)
+        targets = targets or targets_of(exam, activations)
+        pairs = zip(activations, targets, strict=True)
+        found.append([score_layer(layer, own) for layer, own in pairs])
+    return [np.stack(of_layer) for of_layer in zip(*found, strict=True)]
+
+
+def write_scores(path: str | Path, layers: Sequence[Scored]) -> None:
+    """Write what `score_network` returned."""
+    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+        for scored in layers:
+            group = file.create_group(f"layer{scored.activations.layer}")
+            cells = scored.activations.cells
+            group.attrs.update(height=cells.height, width=cells.width)
+            group["cells"] = cells.places
+            group["values"] = scored.activations.values
+            group["levels"] = scored.activations.levels
+            group["fires"] = scored.fires
+            group["enrichments"] = scored.enrichments
+
+
+def read_scores(path: str | Path) -> list[Scored]:
+    """Read what `write_scores` wrote."""
+    return list(_read_scores(Path(path)))
+
+
+def _read_scores(path: Path) -> Iterator[Scored]:
+    with h5py.File(path, "r") as file:
+        for number in range(1, len(file) + 1):
+            group = file[f"layer{number}"]
+            size = int(group.attrs["height"]), int(group.attrs["width"])
+            cells = Cells(*size, group["cells"][:])
+            activations = Activations(number, cells, group["values"][:], group["levels"][:])
+            yield Scored(activations, group["fires"][:], group["enrichments"][:])
+
+
+def write_untrained(path: str | Path, layers: Sequence[np.ndarray]) -> None:
+    """Write what `score_untrained` returned."""
+    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+        for number, scores in enumerate(layers, start=1):
+            file[f"layer{number}"] = scores
+
+
+def read_untrained(path: str | Path) -> list[np.ndarray]:
+    """Read what `write_untrained` wrote."""
+    with h5py.File(path, "r") as file:
+        return [file[f"layer{number}"][:] for number in range(1, len(file) + 1)]

@@ -1,0 +1,194 @@
+"""Does a feature fire where a concept is, and let through what it sounds like: on arrays alone.
+
+Correlation and average precision, over all cells and not the strongest alone, fall both when a
+feature misses part of a concept and when it fires elsewhere too.
+"""
+
+import numpy as np
+from scipy import sparse
+
+LEVELS = 256  # of activation, at most, that average precision tells apart
+
+
+def cell_means(masks: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The mean of masks over each cell of a feature map.
+
+    Parameters
+    ----------
+    masks : ndarray, shape (..., n_bins, n_frames)
+    height, width : int
+        Of the feature map, whose cells are as many bins and frames as poolings made them; what
+        is left over at the end belongs to none.
+
+    Returns
+    -------
+    ndarray, float32, shape (..., height, width)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> cell_means(np.array([[1, 0], [1, 0]]), 1, 1)
+    array([[0.5]], dtype=float32)
+    """
+    *batch, n_bins, n_frames = masks.shape
+    rows, columns = n_bins // height, n_frames // width
+    cut = masks[..., : rows * height, : columns * width]
+    blocks = cut.reshape(*batch, height, rows, width, columns)
+    return blocks.mean(axis=(-3, -1), dtype=np.float32)
+
+
+def correlations(activations: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Pearson's r of every feature with every concept.
+
+    Parameters
+    ----------
+    activations : ndarray, shape (n_features, n_cells)
+    targets : ndarray, shape (n_concepts, n_cells)
+
+    Returns
+    -------
+    ndarray, shape (n_features, n_concepts)
+        NaN where one of the two does not vary.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> correlations(np.array([[0.0, 1.0, 2.0, 3.0]]), np.array([[0.0, 0.0, 1.0, 1.0]])).round(3)
+    array([[0.894]])
+    """
+    a = activations - activations.mean(axis=1, keepdims=True, dtype=np.float64)
+    b = targets - targets.mean(axis=1, keepdims=True, dtype=np.float64)
+    scale = np.sqrt(np.square(a).sum(axis=1)[:, None] * np.square(b).sum(axis=1)[None, :])
+    return np.divide(a @ b.T, scale, out=np.full(scale.shape, np.nan), where=scale > 0)
+
+
+def average_precisions(activations: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """How well activation ranks the cells of a concept: (AP − prevalence)/(1 − prevalence).
+
+    Average precision is the mean, over positive cells, of the precision among all cells that
+    fire as strongly; equal activations count as one. Activations are told apart at `LEVELS` at
+    most, equally many cells in each.
+
+    Parameters
+    ----------
+    activations : ndarray, shape (n_features, n_cells)
+    targets : ndarray, shape (n_concepts, n_cells)
+        A cell is positive above half of the concept's largest target.
+
+    Returns
+    -------
+    ndarray, shape (n_features, n_concepts)
+        1 for a perfect ranking, about 0 by chance; NaN where all cells or none are positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> target = np.array([[1.0, 0.0, 1.0, 0.0]])
+    >>> average_precisions(np.array([[3.0, 2.0, 1.0, 0.0]]), target).round(3)
+    array([[0.667]])
+    """
+    positive = targets > targets.max(axis=1, keepdims=True) / 2
+    hits = np.ascontiguousarray(positive.T, dtype=np.float32)
+    n_positive = hits.sum(axis=0, dtype=np.float64)
+    prevalence = n_positive / len(hits)
+    found = np.full((len(activations), len(targets)), np.nan)
+    for feature, values in enumerate(activations):
+        levels, n_levels = _levels(values)
+        cells = np.arange(len(values) + 1)
+        of_level = sparse.csc_matrix(
+            (np.ones(len(values), np.float32), levels, cells), shape=(n_levels, len(values))
+        )
+        caught = of_level @ hits
+        n_cells = np.bincount(levels, minlength=n_levels)
+        # From the strongest level down.
+        precision = np.cumsum(caught[::-1], axis=0) / np.cumsum(n_cells[::-1])[:, None]
+        summed = (precision * caught[::-1]).sum(axis=0)
+        found[feature] = np.divide(
+            summed, n_positive, out=np.full(len(targets), np.nan), where=n_positive > 0
+        )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(prevalence < 1, (found - prevalence) / (1 - prevalence), np.nan)
+
+
+def _levels(values: np.ndarray) -> tuple[np.ndarray, int]:
+    """Which level each value is of, from 0 for the smallest, and how many levels there are."""
+    ordered = np.sort(values)
+    is_new = np.diff(ordered, prepend=np.nan) != 0
+    distinct = ordered[is_new]
+    if len(distinct) > LEVELS:
+        # Zero is one level, however many cells are silent.
+        firing = ordered[ordered > ordered[0]]
+        places = np.linspace(0, len(firing) - 1, LEVELS - 1).astype(int)
+        distinct = np.unique(np.concatenate([ordered[:1], firing[places]]))
+    return np.searchsorted(distinct, values, side="right") - 1, len(distinct)
+
+
+def fires(activations: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The score of a name: the mean of `correlations` and `average_precisions`.
+
+    Parameters
+    ----------
+    activations : ndarray, shape (n_features, n_cells)
+    targets : ndarray, shape (n_concepts, n_cells)
+
+    Returns
+    -------
+    ndarray, shape (n_features, n_concepts)
+        NaN where either is.
+    """
+    return (correlations(activations, targets) + average_precisions(activations, targets)) / 2
+
+
+def energy_inside(
+    maps: np.ndarray, magnitude: np.ndarray, masks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Energy of what features let through, inside each mask and in all.
+
+    Parameters
+    ----------
+    maps : ndarray, shape (n_features, n_bins, n_frames)
+        What multiplies the STFT.
+    magnitude : ndarray, shape (n_bins, n_frames)
+    masks : ndarray, shape (n_masks, n_bins, n_frames)
+
+    Returns
+    -------
+    inside : ndarray, float64, shape (n_features, n_masks)
+    total : ndarray, float64, shape (n_features,)
+    """
+    heard = np.square(maps * magnitude).reshape(len(maps), -1)
+    flat = masks.reshape(len(masks), -1).astype(heard.dtype)
+    return (heard @ flat.T).astype(np.float64), heard.sum(axis=1, dtype=np.float64)
+
+
+def enrichment(
+    inside: np.ndarray, total: np.ndarray, inside_song: np.ndarray, total_song: float
+) -> np.ndarray:
+    """How much more of a concept is in what a feature lets through than in the song.
+
+    Parameters
+    ----------
+    inside : ndarray, shape (n_features, n_concepts)
+        Energy inside the masks, of |map|²·|X|².
+    total : ndarray, shape (n_features,)
+    inside_song : ndarray, shape (n_concepts,)
+        The same of |X|².
+    total_song : float
+
+    Returns
+    -------
+    ndarray, shape (n_features, n_concepts)
+        The share inside the masks over that of the song: 1 where as much is let through as there
+        is; NaN for a feature that lets nothing through, and for a concept that is not there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> enrichment(np.array([[3.0]]), np.array([4.0]), np.array([1.0]), 2.0)
+    array([[1.5]])
+    """
+    share = np.divide(
+        inside, total[:, None], out=np.full(inside.shape, np.nan), where=total[:, None] > 0
+    )
+    base = np.broadcast_to(inside_song / total_song, share.shape)
+    return np.divide(share, base, out=np.full(share.shape, np.nan), where=base > 0)

@@ -1,0 +1,24 @@
+"""Name the features of all networks, and count names and marks where nothing is to be found."""
+
+from pathlib import Path
+
+from _job import job
+
+from auralise.dissection.exam import Exam
+from auralise.dissection.networks import read_scores, read_untrained
+from auralise.dissection.tables import NULLS, dissect_networks
+from auralise.files import write_table
+
+with job(snakemake):
+    params, inputs = snakemake.params, snakemake.input
+    scores = dict(zip(params.networks, map(read_scores, inputs.scores), strict=True))
+    untrained = dict(zip(params.trained, map(read_untrained, inputs.untrained), strict=True))
+    found, nulls = dissect_networks(
+        Exam.read(inputs.exam), scores, untrained, params.trained, params.controls
+    )
+    for name, network in found.items():
+        folder = Path(snakemake.output.nulls).with_name(name)
+        write_table(folder / "names.csv", network.names)
+        write_table(folder / "exam.csv", network.exam)
+        write_table(folder / "excerpts.csv", network.excerpts)
+    write_table(snakemake.output.nulls, nulls[list(NULLS)])

@@ -1,0 +1,80 @@
+"""Scores of names, against cases by hand and scikit-learn."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from auralise.dissection import scores
+
+
+def test_a_cell_is_the_mean_of_what_was_pooled_into_it():
+    masks = np.zeros((1, 5, 7))
+    masks[0, 0:2, 0:2] = 1
+    masks[0, 2, 2] = 1
+    masks[0, 4] = 1  # left over
+    assert np.array_equal(
+        scores.cell_means(masks, 2, 3)[0], np.array([[1, 0, 0], [0, 0.25, 0]], np.float32)
+    )
+
+
+def test_r_is_one_for_the_target_itself_and_nan_for_a_dead_feature():
+    target = np.array([[0.0, 1.0, 0.0, 1.0]])
+    features = np.array([[0.0, 3.0, 0.0, 3.0], [2.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    found = scores.correlations(features, target)[:, 0]
+    assert found[:2] == pytest.approx([1, -1])
+    assert np.isnan(found[2])
+
+
+def test_average_precision_by_hand():
+    # Positives at ranks 1 and 3 of 4: (1/1 + 2/3)/2 = 5/6; prevalence 1/2: (5/6 − 1/2)/(1/2).
+    found = scores.average_precisions(np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([[1, 0, 1, 0.0]]))
+    assert found == pytest.approx(np.array([[2 / 3]]))
+
+
+def test_what_fires_everywhere_alike_ranks_by_chance():
+    target = np.array([[1.0, 0, 0, 0, 1]])
+    assert scores.average_precisions(np.ones((1, 5)), target) == pytest.approx(np.array([[0.0]]))
+
+
+def test_positive_is_what_lies_above_half_of_the_largest_target():
+    features = np.array([[3.0, 2.0, 1.0]])
+    target = np.array([[0.2, 0.1, 0.0]])
+    assert scores.average_precisions(features, target) == pytest.approx(np.array([[1.0]]))
+
+
+@pytest.mark.parametrize("n_values", [5, 100, 3000])
+def test_average_precision_is_that_of_scikit_learn(n_values):
+    rng = np.random.default_rng(0)
+    features = np.maximum(rng.integers(-n_values, n_values, (2, 4000)), 0).astype(float)
+    targets = (rng.random((3, 4000)) < 0.1).astype(float)
+    targets[2, features[1] > 0.8 * n_values] = 1
+    found = scores.average_precisions(features, targets)
+    for f, c in np.ndindex(found.shape):
+        prevalence = targets[c].mean()
+        wanted = average_precision_score(targets[c], features[f])
+        wanted = (wanted - prevalence) / (1 - prevalence)
+        assert found[f, c] == pytest.approx(wanted, abs=1e-12 if n_values <= 100 else 3e-3)
+
+
+def test_a_missing_and_an_extra_half_of_a_concept_both_cost():
+    target = np.array([[1.0] * 4 + [0.0] * 12])
+    whole, half, double = np.zeros((3, 16))
+    whole[:4], half[:2], double[:8] = 1, 1, 1
+    found = scores.fires(np.stack([whole, half, double]), target)[:, 0]
+    assert found[0] == pytest.approx(1)
+    assert found[1] < 0.8 and found[2] < 0.8
+
+
+def test_enrichment_by_hand():
+    magnitude = np.array([[2.0, 1.0], [1.0, 1.0]])  # powers 4, 1, 1, 1
+    masks = np.array([[[True, False], [False, False]], [[False, True], [True, True]]])
+    maps = np.array([[[0.5, 0.0], [0.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]], np.zeros((2, 2))])
+    inside, total = scores.energy_inside(maps, magnitude, masks)
+    assert inside.tolist() == [[1, 1], [4, 3], [0, 0]]
+    assert total.tolist() == [2, 7, 0]
+    song, whole = scores.energy_inside(np.ones((1, 2, 2)), magnitude, masks)
+    found = scores.enrichment(inside, total, song[0], whole[0])
+    # Of the feature's energy a half is in the first mask, of the song's 4/7.
+    assert found[0] == pytest.approx([(1 / 2) / (4 / 7), (1 / 2) / (3 / 7)])
+    assert found[1] == pytest.approx([1, 1])
+    assert np.isnan(found[2]).all()

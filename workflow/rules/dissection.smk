@@ -1,0 +1,113 @@
+DISSECTION = config["dissection"]
+# What is trained here, and an untrained network to be shown beside it. How much of a name an untrained
+# network would have is not known of networks whose weights are given: theirs are made in other ways.
+UNTRAINED_BESIDE = [name for name in CONTROLS[:1] if FIRST in VARIANTS]
+DISSECTED = SEEDED + UNTRAINED_BESIDE if VARIANTS else []
+
+
+rule render_exam:
+    output:
+        directory(R / "dissection/exam"),
+    log:
+        R / "logs/render_exam.log",
+    benchmark:
+        R / "benchmarks/render_exam.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(2000),
+        runtime=30,
+    params:
+        *code_of("render_exam"),
+        clips=DISSECTION["clips"],
+        duration=DURATION,
+        stft=STFT,
+        seed=config["dataset"]["seed"],
+    message:
+        "Render the clips on which features are named, stem by stem"
+    script:
+        "../../scripts/render_exam.py"
+
+
+rule score_network:
+    input:
+        exam=rules.render_exam.output[0],
+        weights=rules.train_network.output.weights,
+    output:
+        temp(R / "dissection/{network}/scores.h5"),
+    log:
+        R / "logs/score_network/{network}.log",
+    benchmark:
+        R / "benchmarks/score_network/{network}.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+        gpu=N_GPUS,
+    params:
+        *code_of("score_network"),
+        architecture=lambda w: architecture_of(w.network),
+        deconvolution=DECONVNET,
+        heard=DISSECTION["heard"],
+    message:
+        "Score every feature of {wildcards.network} against every concept"
+    script:
+        "../../scripts/score_network.py"
+
+
+rule score_nulls:
+    input:
+        exam=rules.render_exam.output[0],
+        segments=rules.write_segments.output[0],
+    output:
+        R / "dissection/untrained/{variant}.h5",
+    log:
+        R / "logs/score_nulls/{variant}.log",
+    benchmark:
+        R / "benchmarks/score_nulls/{variant}.tsv"
+    wildcard_constraints:
+        variant=only(VARIANTS),
+    threads: 2
+    resources:
+        mem_mb=memory(3000),
+        runtime=120,
+    params:
+        *code_of("score_nulls"),
+        architecture=lambda w: config["networks"][w.variant],
+        untrained=DISSECTION["untrained"],
+        biases=config["deconvolution"]["biases"],
+    message:
+        "Score the features of {params.untrained} untrained networks ({wildcards.variant})"
+    script:
+        "../../scripts/score_nulls.py"
+
+
+rule name_features:
+    input:
+        exam=rules.render_exam.output[0],
+        scores=expand(rules.score_network.output[0], network=DISSECTED),
+        untrained=expand(rules.score_nulls.output[0], variant=VARIANTS),
+    output:
+        names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
+        exams=expand(R / "dissection/{network}/exam.csv", network=DISSECTED),
+        excerpts=expand(R / "dissection/{network}/excerpts.csv", network=DISSECTED),
+        nulls=R / "dissection/nulls.csv",
+    log:
+        R / "logs/name_features.log",
+    benchmark:
+        R / "benchmarks/name_features.tsv"
+    threads: 2
+    resources:
+        mem_mb=memory(4000),
+        runtime=60,
+    params:
+        *code_of("name_features"),
+        networks=DISSECTED,
+        trained={
+            variant: [name for name in SEEDED if variant_of(name) == variant]
+            for variant in VARIANTS
+        },
+        controls={name: seed_of(name) for name in UNTRAINED_BESIDE},
+    message:
+        "Name the features, and count names where nothing is to be found"
+    script:
+        "../../scripts/name_features.py"
