@@ -167,8 +167,7 @@ def run(options: argparse.Namespace) -> int:
         layers=options.layers if by_path else None,
         shape=(stft.n_bins, stft.n_frames(stft.n_samples(options.window))),
     )
-    assumptions = [*asked.assumptions, *explainer.assumptions]
-    for assumption in assumptions:
+    for assumption in (*asked.assumptions, *explainer.assumptions):
         print(f"assumed: {assumption}", file=sys.stderr)
     numbers = None if by_path else options.layers
     check_choice(explainer.n_features, numbers, options.features)
@@ -179,7 +178,6 @@ def run(options: argparse.Namespace) -> int:
         "features": options.features,
         "precision": options.precision,
         "biases": options.biases,
-        "assumptions": assumptions,
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
     failures: list[Failure] = []
@@ -193,7 +191,7 @@ def run(options: argparse.Namespace) -> int:
                         explainer,
                         stft,
                         options.out,
-                        Origin(song, asked.name, weights_sha256, config),
+                        Origin(song, asked.name, weights_sha256, config, asked.assumptions),
                         features,
                         options.window,
                         Auralisation(options.mode, options.loudness),

@@ -1,5 +1,6 @@
 """The explainer of a network: the one place that knows which methods there are."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from auralise.errors import SettingsError
 from auralise.explainers.protocol import Explainer
 from auralise.networks.genre import Architecture
 from auralise.weights.expected import read_expected_network
+
+log = logging.getLogger(__name__)
 
 # Each is called as `Deconvnet` is.
 METHODS: dict[str, Callable[..., Explainer]] = {"deconvnet": Deconvnet}
@@ -52,6 +55,8 @@ def read_explainer(
 ) -> Explainer:
     """The explainer of an experiment's network, as the settings ask for it.
 
+    What it assumes is logged.
+
     Parameters
     ----------
     weights : str or Path
@@ -68,4 +73,7 @@ def read_explainer(
     """
     expected = Architecture.from_settings(architecture)
     network = read_expected_network(weights, expected, deconvolution["biases"])
-    return explainer_of(network, deconvolution["device"], deconvolution["precision"])
+    explainer = explainer_of(network, deconvolution["device"], deconvolution["precision"])
+    for assumption in explainer.assumptions:
+        log.info("assumed: %s", assumption)
+    return explainer

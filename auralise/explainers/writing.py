@@ -5,7 +5,7 @@ the network sees, its map is that of the whole song in one piece.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,7 @@ def write_maps(
         The song at ``stft.sample_rate``; may be mapped from a file.
     stft : Stft
     origin : Origin
+        The explainer's assumptions are added to its own.
     features : mapping of int to sequence of int, optional
         Features of each layer, as `choose_features` returns them; all by default.
     windows : Windows, optional
@@ -81,6 +82,7 @@ def write_maps(
     n_frames = stft.n_frames(len(samples))
     features = choose_features(explainer) if features is None else features
     windows = windows or Windows.of(n_frames, n_frames)
+    origin = replace(origin, assumptions=(*origin.assumptions, *explainer.assumptions))
     activations = {layer: _Activations.none(len(own)) for layer, own in features.items()}
     overlap, last = windows.length - windows.hop, len(windows) - 1
     fading: dict[int, np.ndarray] = {}  # what a window leaves to the next one's first frames
@@ -93,6 +95,8 @@ def write_maps(
         explainer.mask_scale(stft.n_bins),
         windows.hop if last else None,
     ) as writer:
+        for layer in features:
+            writer.write_path(layer, explainer.layers[layer - 1].path)
         progress = tqdm(windows, "deconvolve", unit="window", disable=not last)
         for k, (first, stop) in enumerate(progress):
             weights = windows.weights(k)

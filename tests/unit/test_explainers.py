@@ -1,5 +1,6 @@
 """Another method of explanation costs a class and a registration."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,15 @@ def test_another_method_explains_a_song_of_many_windows(scaled, tmp_path):
             maps.activation_peak(1), [magnitude.max(), 2 * magnitude.max()], rtol=1e-5
         )
         assert maps.live(1).all()
+        assert maps.path(1) == "weight"
+
+
+def test_what_is_assumed_stands_in_the_file_after_what_the_reader_assumed(scaled, tmp_path):
+    origin = Origin("song", "n", "", {}, ("padding is 'same'",))
+    explain_song(np.ones(4000, np.float32), scaled, STFT, tmp_path, origin)
+    with open_maps(tmp_path / "song.h5") as maps:
+        assert maps.origin.assumptions == ("padding is 'same'", "loud is twice")
+        assert json.loads(maps.file.attrs["assumptions"]) == list(maps.origin.assumptions)
 
 
 def test_another_method_is_compared_between_signals(scaled):
