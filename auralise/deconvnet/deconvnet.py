@@ -31,7 +31,6 @@ from auralise.deconvnet.graph import (
     Rectified,
     fired,
     just_rectified,
-    unwrapped,
 )
 from auralise.deconvnet.policy import END_MODULES
 from auralise.deconvnet.pooled import PooledNetwork
@@ -48,6 +47,7 @@ from auralise.deconvnet.steps import (
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
 from auralise.networks.front_ends import FrontEndStep, check_bins, is_time_first, mask_scale
+from auralise.networks.wrappers import unwrapped
 
 
 @contextmanager

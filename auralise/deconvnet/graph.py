@@ -5,7 +5,6 @@ During the forward pass every function passes through `_Recorder`, which replace
 then a product of autograd with one feature map, for a batch of features at once.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 from auralise.deconvnet import policy
 from auralise.errors import NetworkError, is_out_of_memory
 from auralise.networks.front_ends import FrontEndStep
+from auralise.networks.wrappers import evaluated_copy
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 BINS_TRIED = (128, 96, 64, 80, 229, 256, 257, 512, 513, 1025, 40, 32)
@@ -460,30 +460,6 @@ def _reach(node) -> set:
     return reached
 
 
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The module inside DataParallel and `torch.compile`.
-
-    Raises
-    ------
-    NetworkError
-        It is scripted: what runs inside cannot be followed.
-    """
-    while True:
-        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            network = network.module
-        elif isinstance(getattr(network, "_orig_mod", None), nn.Module):
-            network = network._orig_mod
-        else:
-            break
-    for path, module in network.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise NetworkError(
-                f"'{path}' is TorchScript, inside which nothing can be followed; pass the module "
-                "that it was scripted or traced from"
-            )
-    return network
-
-
 @dataclass(frozen=True)
 class GraphPass:
     """What one song left behind: its input, and the layers' feature maps with their history."""
@@ -524,16 +500,9 @@ class Graph:
         shape: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
     ):
-        network = unwrapped(network)
-        try:
-            copied = copy.deepcopy(network).eval().float().requires_grad_(False).to(device)
-        except Exception as error:  # whatever a foreign module raises
-            raise NetworkError(
-                f"{type(network).__name__} cannot be copied ({_short(error)}); remove what keeps "
-                "a history of gradients, such as weight norm (torch.nn.utils.remove_weight_norm)"
-            ) from None
-        self.network, self.device = copied, torch.device(device)
-        self.modules = {path: module for path, module in copied.named_modules() if path}
+        self.network = evaluated_copy(network).to(device)
+        self.device = torch.device(device)
+        self.modules = {path: module for path, module in self.network.named_modules() if path}
         self._name = type(network).__name__
         self._wanted_modules = [of for of in layers or () if isinstance(of, str)]
         for path in self._wanted_modules:

@@ -1,6 +1,5 @@
 """Which modules a network's convolutional part runs through, in order, found by torch.fx."""
 
-import copy
 from collections.abc import Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch.nn import functional
 
 from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError
+from auralise.networks.wrappers import evaluated_copy
 
 # The functions that people write in place of modules, and the names of their arguments, which
 # are not in the order of the modules' own.
@@ -74,7 +74,7 @@ def convolutional_chain(network: nn.Module) -> list[tuple[str, nn.Module]]:
     """
     try:
         # Only evaluation mode takes the branches of `if self.training:` that are explained.
-        network = copy.deepcopy(network).eval().float().requires_grad_(False)
+        network = evaluated_copy(network)
         graph = _Tracer().trace(network)
     except Exception as error:  # whatever a foreign module raises
         raise NetworkError(

@@ -467,6 +467,9 @@ def test_wrapped_networks_are_unwrapped_and_scripted_ones_refused():
     for wrapped in (nn.DataParallel(network), torch.compile(network)):
         found = Deconvnet(wrapped).deconvolve(magnitude_of(20, 20), "b")
         np.testing.assert_array_equal(found, expected)
+    network.a = torch.compile(nn.DataParallel(network.a))
+    found = Deconvnet(network).deconvolve(magnitude_of(20, 20), "b")
+    np.testing.assert_array_equal(found, expected)
     scripted = torch.jit.script(nn.Sequential(conv(1, 2, padding=1), nn.ReLU()))
     with pytest.raises(NetworkError, match="TorchScript.*pass the module that it was scripted"):
         Deconvnet(scripted)
