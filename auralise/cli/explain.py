@@ -53,7 +53,7 @@ how to read it:
   xarray.open_dataset("explained/blues.h5", group="layer3").
 
 network:
-  PyTorch state dict or safetensors, Keras .h5 or .keras, Lasagne .npz, or auralise's own. The class
+  PyTorch state dict or safetensors, ONNX, Keras .h5 or .keras, Lasagne .npz, or auralise's own. The class
   that the weights belong to is named with --module. Without it, a file without an architecture is
   refused, unless --assume says that it is a network as in 2015. The network's input is the
   magnitude of the STFT that --sample-rate, --n-fft and --hop-length describe: give those it was

@@ -164,6 +164,8 @@ class Deconvnet:
             self._rectified = self._way_back.rectified
             self.assumptions = self._way_back.assumptions
             self._front_end = [of for of in network.modules() if isinstance(of, FrontEndStep)]
+        left_out = [getattr(module, "left_out", "") for module in network.modules()]
+        self.assumptions += [said for said in left_out if isinstance(said, str) and said]
         self.time_first = is_time_first(self._front_end)
 
     @property
