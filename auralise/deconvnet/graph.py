@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
 from auralise.deconvnet import policy
 from auralise.errors import NetworkError, is_out_of_memory
@@ -144,6 +145,8 @@ class _Recorder(TorchFunctionMode):
     convolutions: list[Captured] = field(default_factory=list)
     outputs: dict[str, Captured] = field(default_factory=dict)
     stack: list[str] = field(default_factory=list)
+    held: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    taken_out: dict[str, None] = field(default_factory=dict)
     widest: int = 1
     affine: tuple[Tensor, Callable[[Tensor], Tensor]] | None = None
 
@@ -217,19 +220,42 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", str(function))
-        if name == "__get__" or not any(
-            isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves((args, kwargs))
-        ):
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        is_signal = any(of.requires_grad for of in given)
+        is_held = any(of in self.held for of in given)
+        if not is_signal and not is_held:
             return function(*args, **kwargs)
         bare = name.rstrip("_") if not name.startswith("__") else name
+        if bare in policy.TAKING_OUT:
+            self.taken_out[f"{self._where(bare)}: what it takes out is held constant"] = None
+        if name == "__get__" or not is_signal:
+            output = function(*args, **kwargs)
+            self._hold(bare, args[0] if name == "__setitem__" else output)
+            return output
         output, verdict = self._run(function, bare, args, kwargs)
+        if is_held and bare not in policy.CHOOSING:
+            said = (
+                f"{self._where(bare)}: what has no gradient (detached, compared) is held constant"
+            )
+            verdict.notice = verdict.notice or said
         changed = args[0] if name == "__setitem__" else output
+        self._hold(bare, changed)
         self._note(changed, verdict, f"{self.path}.{bare}" if self.path else bare, bare)
         self._stop_if_enough()
         return output
 
+    def _where(self, name: str) -> str:
+        return f"'{self.path}' ({name})" if self.path else f"'{name}'"
+
+    def _hold(self, name: str, output) -> None:
+        """Remember what was made of the signal and has no gradient."""
+        if name not in policy.OF_ITS_SIZE:
+            for leaf in tree_leaves(output):
+                if isinstance(leaf, Tensor) and not leaf.requires_grad:
+                    self.held[leaf] = None
+
     def _run(self, function, name: str, args, kwargs) -> tuple[object, _Verdict]:
-        where = f"'{self.path}' ({name})" if self.path else f"'{name}'"
+        where = self._where(name)
         ending = self._ending_module() or (where if name in policy.END_FUNCTIONS else "")
         if ending:
             return function(*args, **kwargs), _Verdict(end=ending)
@@ -648,7 +674,7 @@ class Graph:
         notices = {
             fact.notice: None for *_, facts in chosen for fact in reversed(facts) if fact.notice
         }
-        self.assumptions = [*notices, *assumptions]
+        self.assumptions = [*notices, *recorder.taken_out, *assumptions]
         self._kinds = [(kind, index) for kind, index, *_ in chosen]
         self._n_parts = [layer.n_parts for _, _, layer, _ in chosen]
         self._paths = [layer.path for _, _, layer, _ in chosen]

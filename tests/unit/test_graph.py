@@ -387,6 +387,36 @@ def test_assumptions_name_module_and_rule():
     assert Deconvnet(NETWORKS["residual"][0]).assumptions == []
 
 
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (lambda x: x * x.detach().mean(), "'mul': what has no gradient"),
+        (lambda x: x * (x > 0), "'mul': what has no gradient"),
+        (lambda x: x.masked_fill(x < 0, 0), "'masked_fill': what has no gradient"),
+        (lambda x: x / x.data.amax(), "what has no gradient"),
+        (lambda x: x * x.max().item(), "'item': what it takes out is held constant"),
+        (lambda x: x + torch.zeros_like(x), ""),
+        (lambda x: x.gather(1, x.argsort(1)), ""),
+    ],
+)
+def test_what_has_no_gradient_is_said_to_be_held(part, said):
+    net = Deconvnet(Net(lambda m, x: m.b(part(m.a(x))), a=conv(1, 4), b=conv(4, 4)))
+    assert (
+        any(said in assumption for assumption in net.assumptions) if said else not net.assumptions
+    )
+
+
+def test_what_runs_without_gradients_is_said_to_be_held():
+    def forward(m, x):
+        with torch.no_grad():
+            mean = m.a(x).mean()
+        return m.b(x + mean)
+
+    net = Deconvnet(Net(forward, a=conv(1, 4), b=conv(1, 4)))
+    assert [of.path for of in net.layers] == ["b"]
+    assert "'add': what has no gradient (detached, compared) is held constant" in net.assumptions
+
+
 def recurrent(m, x):
     x = m.relu(m.a(x)).mean(2).transpose(1, 2)
     return m.late(m.rest(x)[0][:, None])
