@@ -57,8 +57,8 @@ network:
   The class that the weights belong to is named with --module. Without it, a file without an
   architecture is refused, unless --assume says that it is a network as in 2015. The network's
   input is the magnitude of the STFT that --sample-rate, --n-fft and --hop-length describe: give
-  those it was trained with. For a network that takes mel bands, decibels or the like, give the steps from one to
-  the other with --front-end, a file such as
+  those it was trained with. For a network that takes mel bands, decibels or the like, give the
+  steps from one to the other with --front-end, a file such as
     - power: 2
     - mel: {n_bands: 96, fmax: 8000}
     - log1p: {gain: 10000, base: 10}
