@@ -91,7 +91,13 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         metavar="1,3-5",
         help="counted from 1, or paths of modules such as features.block2 (default: all)",
     )
-    add("--features", type=ranges, metavar="0-63", help="counted from 0 (default: all)")
+    add(
+        "--features",
+        type=ranges,
+        metavar="0-63",
+        help="counted from 0 (default: all; in a network of more than 1,024, the 64 strongest of "
+        "each layer on the song)",
+    )
     how = explain.add_argument_group("how")
     add = how.add_argument
     add(
@@ -148,7 +154,8 @@ def run(options: argparse.Namespace) -> int:
     from auralise.audio import map_audio
     from auralise.auralisation import Auralisation
     from auralise.explainers.making import explainer_of
-    from auralise.explainers.songs import explain_song, require_results
+    from auralise.explainers.songs import explain_song, require_results, windows_of
+    from auralise.explainers.strongest import MANY, STRONGEST, estimate_cost, limit_features
     from auralise.explainers.writing import choose_features
     from auralise.files import printable, sha256_of_file
     from auralise.maps import Origin
@@ -172,6 +179,7 @@ def run(options: argparse.Namespace) -> int:
     numbers = None if by_path else options.layers
     check_choice(explainer.n_features, numbers, options.features)
     features = choose_features(explainer, numbers, options.features)
+    n_features = sum(map(len, features.values()))
     weights_sha256 = sha256_of_file(asked.weights)
     config = {
         "layers": options.layers,
@@ -186,13 +194,23 @@ def run(options: argparse.Namespace) -> int:
             print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
             try:
                 with map_audio(path, stft.sample_rate, options.channel) as samples:
+                    own = features
+                    if options.features is None and n_features > MANY:
+                        windows = windows_of(explainer, len(samples), stft, options.window)
+                        about = (explainer, samples, stft)
+                        own = limit_features(*about, features, windows)
+                        print(
+                            f"of {n_features:,} features, the {STRONGEST} strongest of each layer "
+                            f"(others: --features): {estimate_cost(*about, own, windows)}",
+                            file=sys.stderr,
+                        )
                     explanation = explain_song(
                         samples,
                         explainer,
                         stft,
                         options.out,
                         Origin(song, asked.name, weights_sha256, config, asked.assumptions),
-                        features,
+                        own,
                         options.window,
                         Auralisation(options.mode, options.loudness),
                     )

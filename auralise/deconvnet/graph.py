@@ -63,7 +63,7 @@ class Rectified:
         gain, offset = (of.to(maps).reshape(places) for of in (self.gain, self.offset))
         # Two ways to the same offset may differ in their last bits.
         above = (maps - offset) * gain.sign() > 1e-6 * offset.abs()
-        return above.flatten(1).any(dim=1)
+        return above.reshape(len(maps), -1).any(dim=1)
 
 
 def just_rectified() -> Rectified:
@@ -564,12 +564,32 @@ class Graph:
             if not failed or self._has_all(best):
                 break
         if best is None or not (best.convolutions or best.outputs):
+            if shape is not None and len(shape) == 2 and (takes := self._takes_no_magnitude()):
+                raise NetworkError(
+                    f"{self._name} takes {takes}; auralise's commands give a network one "
+                    "magnitude (n_bins, n_frames), so explain it in Python: "
+                    "auralise.Deconvnet(network).deconvolve(…)"
+                )
             raise NetworkError(
                 f"{self._name} has no Conv1d or Conv2d that an input reaches ({reason}); if it "
                 "wants an input of a certain size, pass shape=(n_bins, n_frames)"
             )
         self._n_leading = self._layout
         return best
+
+    def _takes_no_magnitude(self) -> str:
+        """What a network hears by its first convolution, if that is no magnitude."""
+        first = self._first
+        if isinstance(first, nn.Conv1d) and first.in_channels == 1:
+            return "samples (n_samples,)"
+        if isinstance(first, nn.Conv2d) and first.in_channels > 1:
+            return f"{first.in_channels} channels (n_channels, n_bins, n_frames)"
+        return ""
+
+    @property
+    def _first(self) -> nn.Conv1d | nn.Conv2d | None:
+        kinds = nn.Conv1d | nn.Conv2d
+        return next((of for of in self.modules.values() if isinstance(of, kinds)), None)
 
     def _has_all(self, recorder: _Recorder) -> bool:
         seen = {layer.path for layer in recorder.convolutions}
@@ -582,8 +602,7 @@ class Graph:
 
     def _candidates(self, shape: Sequence[int] | None) -> Iterator[tuple[Sequence[int], int]]:
         """Shapes of a magnitude, and how many dimensions of 1 the network wants before them."""
-        kinds = nn.Conv1d | nn.Conv2d
-        first = next((of for of in self.modules.values() if isinstance(of, kinds)), None)
+        first = self._first
         n_inputs = first.in_channels if first is not None else 1
         if shape is not None:
             shapes = [tuple(shape)]
@@ -783,7 +802,7 @@ class Graph:
 def fired(maps: Tensor, rectified: Rectified | None) -> Tensor:
     """Which of feature maps ``(n_features, …)`` are more than what silence leaves."""
     if rectified is None:
-        return (maps != 0).flatten(1).any(dim=1)
+        return (maps != 0).reshape(len(maps), -1).any(dim=1)
     return rectified.fired(maps)
 
 

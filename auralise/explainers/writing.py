@@ -113,6 +113,9 @@ def write_maps(
                 writer.write_maps(layer, maps[:, :, :n_ready], first)
                 fading[layer] = maps[:, :, n_ready:].copy()
                 own, chosen = feature_maps[layer - 1].astype(np.float64), features[layer]
+                # Behind convolutions of one dimension there is no height, behind a mean no width.
+                width = own.shape[-1] if own.ndim > 1 else 1
+                own = own.reshape(len(own), -1, width)
                 shares = _shares(weights, own.shape[2], explainer.strides[layer - 1])
                 found = activations[layer]
                 found.add(own[chosen], explainer.fired(layer, own)[chosen], shares)

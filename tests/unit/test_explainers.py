@@ -14,7 +14,8 @@ from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError, SettingsError
 from auralise.explainers.making import METHODS, explainer_of, read_explainer
-from auralise.explainers.songs import explain_song
+from auralise.explainers.songs import explain_song, windows_of
+from auralise.explainers.strongest import estimate_cost, limit_features
 from auralise.explainers.writing import choose_features
 from auralise.maps import Origin, open_maps
 from auralise.weights.reader import write_weights
@@ -109,6 +110,52 @@ def test_the_explainer_of_the_settings(tmp_path, small_network, small_architectu
     assert not silence[0].any(), "biases take part"
     with pytest.raises(SettingsError, match="torch has no device 'abacus' here"):
         read_explainer(path, small_architecture.to_settings(), how | {"device": "abacus"})
+
+
+def test_layers_without_height_or_width_are_explained(tmp_path):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv1d(33, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool1d(1))
+    network.append(nn.Flatten())
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4000).astype(np.float32)
+    explainer = explainer_of(network, layers=["1", "3"], shape=(33, 126))
+    found = explain_song(samples, explainer, STFT, tmp_path, Origin("song", "n", "", {}))
+    magnitude = np.abs(STFT.analyse(samples))
+    with open_maps(found.maps) as maps:
+        for layer, own in enumerate(explainer.feature_maps(magnitude), start=1):
+            energy = np.square(own.reshape(4, -1).astype(np.float64)).sum(axis=1)
+            np.testing.assert_allclose(maps.activation_energy(layer), energy, rtol=1e-5)
+            assert maps.live(layer).all()
+            assert maps.deconvolved(layer).any(axis=(1, 2)).all()
+
+
+class Thousands(Scaled):
+    """Feature k is the magnitude times the k-th of 1,100 factors."""
+
+    factors = np.random.default_rng(0).permutation(1100)
+
+    def __init__(self):
+        super().__init__(None, None, None, layers=None, shape=None)
+        self.n_features = [1100]
+
+    def feature_maps(self, magnitude):
+        return [self.factors[:, None, None] * magnitude]
+
+    def deconvolve_all(self, magnitude, layers=None, features=None):
+        yield 1, self.feature_maps(magnitude)[0][features[1]]
+
+
+def test_of_thousands_of_features_the_strongest_are_the_default(scaled):
+    explainer = Thousands()
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 9000).astype(np.float32)
+    windows = windows_of(explainer, len(samples), STFT, 0.5)
+    about = (explainer, samples, STFT)
+    found = limit_features(*about, choose_features(explainer), windows)
+    assert found == {1: sorted(np.flatnonzero(explainer.factors >= 1100 - 64))}
+    few = {1: list(range(1000))}
+    assert limit_features(*about, few, windows) == few
+    cost = estimate_cost(*about, found, windows)
+    assert cost.n_bytes == 64 * (4 * STFT.n_bins * STFT.n_frames(9000) + 2 * 9000)
+    assert cost.seconds > 0
 
 
 def test_features_are_chosen_of_layers_that_have_them(scaled):

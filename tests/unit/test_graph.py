@@ -349,6 +349,15 @@ def test_convolutions_of_one_dimension(n_inputs, shape):
     assert_agrees(net, network, magnitude_of(*shape), "m4", "m5")
 
 
+@pytest.mark.parametrize(
+    ("first", "takes"),
+    [(nn.Conv1d(1, 4, 3), "samples"), (nn.Conv2d(3, 4, 3), "3 channels")],
+)
+def test_what_takes_no_magnitude_is_refused_where_one_is_given(first, takes):
+    with pytest.raises(NetworkError, match=f"takes {takes} .*in Python"):
+        Deconvnet(in_a_row(first, nn.ReLU()), shape=(20, 90))
+
+
 def functions(m, x):
     x = x.unsqueeze(1)
     x = functional.max_pool2d(functional.relu(m.a(x)), 2)
