@@ -10,14 +10,22 @@ import torch
 from torch import Tensor
 
 from auralise.deconvnet.pooled import PooledNetwork, Stage
-from auralise.deconvnet.steps import ForwardPass
+from auralise.deconvnet.steps import ForwardPass, Layer, Step
 
 WORKING_MEMORY = 2**30  # bytes of a batch's signals, about
 STAMP_MEMORY = 2**28  # bytes of the stamps that are gathered at once
 
 
 class PooledAtOnce(PooledNetwork):
-    """`PooledNetwork`, a layer and a batch of features at a time."""
+    """`PooledNetwork`, a layer and a batch of features at a time; of regular layers only."""
+
+    @staticmethod
+    def takes(steps: Sequence[Step], layers: Sequence[Layer]) -> bool:
+        """Whether every layer is a stage with a pooling whose windows lie side by side."""
+        return all(
+            Stage.takes(steps[layer.steps]) and Stage.is_regular(steps[layer.steps])
+            for layer in layers
+        )
 
     def back(
         self, passed: ForwardPass, wanted: Iterable[tuple[int, list[int]]]

@@ -150,9 +150,8 @@ class Deconvnet:
         self._way_back: PooledNetwork | StepByStep | Graph
         if layers is None and (chain := _chain(network, self.device)):
             self.steps, self.layers = chain, find_layers(chain)
-            regular = PooledNetwork.takes(self.steps, self.layers)
             pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
-            way_back = pooled if regular else StepByStep
+            way_back = pooled if pooled.takes(self.steps, self.layers) else StepByStep
             self._way_back = way_back(self.steps, self.layers, getattr(torch, precision))
             self._rectified = [_rectified(self.steps, layer) for layer in self.layers]
             self.assumptions = list(_left_out(network))
