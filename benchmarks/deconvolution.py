@@ -25,7 +25,7 @@ import torch
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import StepByStep
 from auralise.networks.genre import Architecture, build_convolutional_part
-from tests.unit.reference_deconvnet import Loops, by_captum, by_zennit, with_rectifiers
+from benchmarks.references import Loops, by_captum, by_zennit, with_rectifiers
 
 FOLDER = Path(__file__).parent
 SHAPE = (257, 173)

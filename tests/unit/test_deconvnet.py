@@ -24,8 +24,8 @@ from auralise.networks.genre import (
     build_convolutional_part,
     build_network,
 )
+from benchmarks.references import Loops, by_autograd, by_captum, by_zennit
 from tests.conftest import CHOI_2015
-from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
 
 TOLERANCE = 1e-5
 

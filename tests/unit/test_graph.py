@@ -1,9 +1,7 @@
 """What `Deconvnet` promises for any graph: the maps of autograd whose activations are ReLUs back.
 
-The reference below shares no line with the product: it replaces modules, and knows only modules.
+The reference shares no line with the product: `benchmarks.references.reference`.
 """
-
-import copy
 
 import numpy as np
 import pytest
@@ -16,69 +14,9 @@ from torch.nn import functional
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.graph import Graph
 from auralise.errors import NetworkError
+from benchmarks.references import ACTIVATIONS, reference
 
 TOLERANCE = 1e-5
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
-ACTIVATIONS += (nn.Tanh, nn.PReLU)
-
-
-# The reference
-
-
-class RectifiedBack(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, function):
-        return function(x)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return torch.relu(gradient), None
-
-
-class Rectifier(nn.Module):
-    def __init__(self, activation):
-        super().__init__()
-        self.activation = copy.deepcopy(activation)
-        if hasattr(activation, "inplace"):
-            self.activation.inplace = False
-
-    def forward(self, x):
-        return RectifiedBack.apply(x, self.activation)
-
-
-class HeldStatistics(nn.Module):
-    """A normalisation as an affine map, whose slope is found by its own effect on 0 and 1."""
-
-    def __init__(self, norm):
-        super().__init__()
-        self.norm = copy.deepcopy(norm)
-
-    def forward(self, x):
-        still, n = x.detach(), self.norm
-        dims = {
-            nn.InstanceNorm2d: (2, 3),
-            nn.LayerNorm: (-1,),
-        }.get(type(n))
-        if dims is None:  # groups
-            parts = [
-                self._standardise(part, held, (1, 2, 3))
-                for part, held in zip(
-                    x.chunk(n.num_groups, 1), still.chunk(n.num_groups, 1), strict=True
-                )
-            ]
-            y = torch.cat(parts, 1)
-        else:
-            y = self._standardise(x, still, dims)
-        if getattr(n, "weight", None) is None:
-            return y
-        if isinstance(n, nn.LayerNorm):
-            return y * n.weight + n.bias
-        return y * n.weight[:, None, None] + n.bias[:, None, None]
-
-    def _standardise(self, x, still, dims):
-        mean = still.mean(dims, keepdim=True)
-        variance = ((still - mean) ** 2).mean(dims, keepdim=True)
-        return (x - mean) / torch.sqrt(variance + self.norm.eps)
 
 
 class Gated(nn.Module):
@@ -95,48 +33,6 @@ class Gated(nn.Module):
 
     def forward(self, x):
         return x * self.weigh(x)
-
-
-class HeldGate(nn.Module):
-    def __init__(self, gated):
-        super().__init__()
-        self.gated = gated
-
-    def forward(self, x):
-        return x * self.gated.weigh(x).detach()
-
-
-def by_the_rules(module):
-    if isinstance(module, ACTIVATIONS):
-        return Rectifier(module)
-    if isinstance(module, nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm):
-        return HeldStatistics(module)
-    if isinstance(module, Gated):
-        return HeldGate(module)
-    for name, child in module.named_children():
-        setattr(module, name, by_the_rules(child))
-    return module
-
-
-def reference(network, magnitude, end):
-    """Feature maps and deconvolved maps of the output of the module at the path `end`."""
-    network = by_the_rules(copy.deepcopy(network).eval().requires_grad_(False))
-    caught = []
-    network.get_submodule(end).register_forward_hook(
-        lambda module, given, output: caught.append(output.clone())
-    )
-    leaf = torch.from_numpy(magnitude).requires_grad_()
-    x = leaf
-    while x.dim() < network.n_dims:
-        x = x[None]
-    network(x)
-    (maps,) = caught
-    found = []
-    for feature in range(maps.shape[1]):
-        own = maps[:, feature]
-        (gradient,) = torch.autograd.grad((own * own.detach()).sum(), leaf, retain_graph=True)
-        found.append(gradient.numpy())
-    return maps[0].detach().numpy(), np.stack(found)
 
 
 def magnitude_of(*shape, seed=0):
