@@ -41,7 +41,9 @@ class PooledAtOnce(PooledNetwork):
                 signal = _alone(passed.outputs[self.layers[number - 1].end][0], batch)
                 for index in range(number - 1, -1, -1):
                     convolution = self.layers[index].convolution
-                    switches = passed.memories[self.poolings[index]]
+                    pooling = self.poolings[index]
+                    assert pooling is not None  # as `takes` says
+                    switches = passed.memories[pooling]
                     size, _ = passed.memories[convolution]
                     signal = _back(self.stages[index], signal, switches, size)
                 n_rows, n_columns = signal.shape[:2]

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -58,7 +58,8 @@ def _inference(device: torch.device) -> Iterator[None]:
     would move maps by 1e-3, and some switches. What is allowed holds for the whole process: not
     for several threads at once.
     """
-    cudnn, cuda, mkldnn = torch.backends.cudnn, torch.backends.cuda, torch.backends.mkldnn
+    backends: Any = torch.backends
+    cudnn, cuda, mkldnn = backends.cudnn, backends.cuda, backends.mkldnn
     on_gpu = (cudnn.conv, cudnn.rnn, cuda.matmul)
     kinds = on_gpu if device.type == "cuda" else (mkldnn.conv, mkldnn.matmul)
     allowed = [kind.fp32_precision for kind in kinds]
@@ -82,6 +83,14 @@ def _device(name: str | torch.device) -> torch.device:
             "GPU (--device, or the setting deconvolution.device)"
         ) from None
     return torch.device(name)
+
+
+class _WayBack(Protocol):
+    """Which maps a layer's features have, given what a forward pass of the same kind left."""
+
+    def back(
+        self, passed: Any, wanted: Iterable[tuple[int, list[int]]]
+    ) -> Iterator[torch.Tensor]: ...
 
 
 class Deconvnet:
@@ -147,7 +156,7 @@ class Deconvnet:
         network = unwrapped(network)
         self.steps: list[Step] = []
         self.layers: list[Layer] | list[FoundLayer] = []
-        self._way_back: PooledNetwork | StepByStep | Graph
+        self._way_back: _WayBack
         if layers is None and (chain := _chain(network, self.device)):
             self.steps, self.layers = chain, find_layers(chain)
             pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
@@ -336,7 +345,9 @@ class Deconvnet:
     def _feature_maps(self, passed: ForwardPass | GraphPass, number: int) -> torch.Tensor:
         if isinstance(passed, GraphPass):
             return passed.layers[number].output.detach()[0]
-        return passed.outputs[self.layers[number - 1].end][0]
+        layer = self.layers[number - 1]
+        assert isinstance(layer, Layer)
+        return passed.outputs[layer.end][0]
 
     def _back(
         self, passed: ForwardPass | GraphPass, layers: list[int], chosen: dict[int, list[int]]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from textwrap import shorten
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -338,7 +339,7 @@ class _Recorder(TorchFunctionMode):
             of for of in tree_leaves(output) if isinstance(of, Tensor) and of.grad_fn is not None
         ]
         new, known = [], []
-        pending = [of.grad_fn for of in tensors]
+        pending: list[Any] = [of.grad_fn for of in tensors]
         while pending:
             node = pending.pop()
             if node in self.verdicts:

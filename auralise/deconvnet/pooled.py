@@ -506,13 +506,14 @@ class PooledNetwork:
             if len(group) == 1:
                 ((layer, own),) = group.items()
                 parts = [own[i : i + at_once] for i in range(0, len(own), at_once)] or [[]]
-                maps = [self._maps(passed, {layer: part}) for part in parts]
-                yield self.before.back(maps[0] if len(maps) == 1 else torch.cat(maps), passed)
+                found = [self._maps(passed, {layer: part}) for part in parts]
+                whole = found[0] if len(found) == 1 else torch.cat(found)
+                yield self.before.back(whole, passed)
                 continue
             maps = self._maps(passed, group)
             downwards = sorted(group, reverse=True)
-            parts = maps.split([len(group[layer]) for layer in downwards])
-            of_layer = dict(zip(downwards, parts, strict=True))
+            split = maps.split([len(group[layer]) for layer in downwards])
+            of_layer = dict(zip(downwards, split, strict=True))
             yield from (self.before.back(of_layer[layer], passed) for layer in group)
 
     def _at_once(self, passed: ForwardPass) -> int:
