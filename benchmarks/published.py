@@ -420,7 +420,7 @@ class DenseNet(Images):
 
 
 class UNet(Images):
-    """Jansson et al. 2017: a mask of the vocals, from 512 bins × 128 frames."""
+    """Jansson et al. 2017: a mask of the vocals, from bins and frames that 64 divides."""
 
     def __init__(self):
         super().__init__()
@@ -603,20 +603,20 @@ NETWORKS = {
     "Musicnn": Published(Musicnn, (96, 187)),
     "FCN": Published(Fcn, (96, 1366)),
     "CRNN": Published(Crnn, (96, 1366)),
-    "ShortChunkCNN": Published(ShortChunk, (128, 231)),
-    "ShortChunkCNN_Res": Published(ShortChunkRes, (128, 231)),
-    "HarmonicCNN": Published(HarmonicCnn, (6, 128, 231), "state dict, Python"),
+    "ShortChunkCNN": Published(ShortChunk, (128, 128)),
+    "ShortChunkCNN_Res": Published(ShortChunkRes, (128, 128)),
+    "HarmonicCNN": Published(HarmonicCnn, (6, 128, 128), "state dict, Python"),
     "SampleCNN": Published(SampleCnn, (59049,), "state dict, Python"),
-    "Cnn14": Published(cnn14, (128, 64), "checkpoint (`model`), `--module`"),
-    "Cnn6": Published(cnn6, (128, 64), "checkpoint (`model`), `--module`"),
+    "Cnn14": Published(cnn14, (64, 64), "checkpoint (`model`), `--module`"),
+    "Cnn6": Published(cnn6, (64, 64), "checkpoint (`model`), `--module`"),
     "VGGish": Published(Vggish, (96, 64)),
-    "OpenL3": Published(OpenL3, (128, 199)),
+    "OpenL3": Published(OpenL3, (128, 96)),
     "CREPE": Published(Crepe, (1024,), "state dict, Python"),
     "basic-pitch": Published(BasicPitch, (264, 172), "ONNX, `read_onnx(…, start=…)`"),
     "SVDNet": Published(SvdNet, (80, 115), "Lasagne `.npz`"),
     "ResNet-18": Published(ResNet18, (128, 128)),
     "DenseNet": Published(DenseNet, (64, 64)),
-    "U-Net": Published(UNet, (512, 128)),
+    "U-Net": Published(UNet, (128, 128)),
     "MobileNetV3": Published(MobileNetV3, (128, 128)),
     "ConvNeXt": Published(ConvNext, (128, 128)),
     "plain nn.Module": Published(Plain, (128, 128)),
