@@ -68,7 +68,10 @@ class Musicnn(Images):
 
     def forward(self, x):
         x = self.input_bn(x)
-        branches = [F.relu(branch(x)).amax(2) for branch in self.timbral]
+        branches = []
+        for branch in self.timbral:
+            y = F.relu(branch(x))
+            branches.append(F.max_pool2d(y, (y.size(2), 1)).squeeze(2))
         mean = x.mean(2)
         branches += [F.relu(branch(mean)) for branch in self.temporal]
         front = torch.cat(branches, 1)

@@ -188,7 +188,7 @@ def by_autograd(network: nn.Module, magnitude: np.ndarray, feature: int) -> np.n
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
 ACTIVATIONS += (nn.Tanh, nn.PReLU, nn.Sigmoid)
 # Functions that people write in place of modules.
-FUNCTIONS = {functional: ["relu", "leaky_relu", "elu", "gelu", "silu"], torch: ["relu"]}
+FUNCTIONS = {functional: ["relu", "relu_", "leaky_relu", "elu", "gelu", "silu"], torch: ["relu"]}
 
 
 class Rectifier(nn.Module):
@@ -276,7 +276,7 @@ def rectified_functions():
     with ExitStack() as stack:
         for place, names in FUNCTIONS.items():
             for name in names:
-                function = rectified(getattr(place, name))
+                function = rectified(getattr(place, name.rstrip("_")))
                 stack.enter_context(patch.object(place, name, function))
         yield
 

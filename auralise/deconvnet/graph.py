@@ -324,9 +324,12 @@ class _Recorder(TorchFunctionMode):
         if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
             return function(*args, **kwargs), _Verdict()
         signal, gate = (b, a) if ranks[0] > ranks[1] else (a, b)
-        only_gate = _reach(gate.grad_fn) - _reach(signal.grad_fn)
-        for convolution in self.convolutions:
-            convolution.is_gate |= convolution.origin in only_gate
+        to_signal = _reach(signal.grad_fn)
+        only_gate = _reach(gate.grad_fn) - to_signal
+        # A mask of the input itself is what the network is for.
+        if any(convolution.origin in to_signal for convolution in self.convolutions):
+            for convolution in self.convolutions:
+                convolution.is_gate |= convolution.origin in only_gate
         notice = f"{where}: its gate is held constant"
         if signal is a:
             return function(a, b.detach()), _Verdict(notice)

@@ -282,6 +282,16 @@ def test_a_gate_that_people_write_by_hand_is_held():
     assert [of.path for of in Deconvnet(by_hand).layers] == ["a"]
 
 
+def test_convolutions_that_make_a_mask_of_the_input_are_layers():
+    masking = Net(
+        lambda m, x: x * torch.sigmoid(m.b(m.r(m.a(x)))), a=conv(1, 4), r=nn.ReLU(), b=conv(4, 1)
+    )
+    net = Deconvnet(randomise(masking))
+    assert [of.path for of in net.layers] == ["a", "b"]
+    chain = in_a_row(masking.a, nn.ReLU(), masking.b)
+    assert_agrees(net, chain, magnitude_of(20, 20), "a", "m1")
+
+
 def test_assumptions_name_module_and_rule():
     net = Deconvnet(NETWORKS["group norm, SiLU"][0])
     assert net.assumptions == [
