@@ -544,6 +544,32 @@ def test_random_graphs(graph, size, seed):
             assert not own.any()
 
 
+@st.composite
+def chains(draw):
+    """Chains of convolutions, norms, activations and max-poolings in any order and of any size."""
+    modules, n = [], 1
+    for _ in range(draw(st.integers(1, 3))):
+        n_out = draw(st.integers(2, 4))
+        kernel = draw(st.tuples(*[st.integers(1, 3)] * 2))
+        options = {"stride": draw(st.integers(1, 2)), "dilation": draw(st.integers(1, 2))}
+        modules.append(nn.Conv2d(n, n_out, kernel, padding=draw(st.integers(0, 2)), **options))
+        n, window = n_out, draw(st.tuples(*[st.integers(1, 3)] * 2))
+        pad = min(draw(st.integers(0, 1)), min(window) // 2)
+        pool = nn.MaxPool2d(window, draw(st.tuples(*[st.integers(1, 2)] * 2)), pad)
+        rest = [nn.ReLU(), pool, nn.BatchNorm2d(n), nn.BatchNorm2d(n)]
+        modules += draw(st.permutations(rest))[: draw(st.integers(0, 4))]
+    return nn.Sequential(*modules)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(chains(), st.tuples(st.integers(40, 44), st.integers(40, 44)), st.integers(0, 2**20))
+def test_random_chains_on_their_pooled_grids(network, size, seed):
+    network = randomise(network, seed)
+    chain = Deconvnet(network)
+    general = Deconvnet(network, layers=list(range(1, chain.n_layers + 1)), shape=size)
+    assert_same(chain, general, magnitude_of(*size, seed=seed))
+
+
 def test_batches_change_no_value(monkeypatch):
     network, end = NETWORKS["residual"]
     net = Deconvnet(network, layers=[end])
