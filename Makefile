@@ -50,6 +50,7 @@ format: .venv/test.stamp  ## Put the code into the house style
 
 benchmark: .venv/test.stamp  ## Measure the deconvolution beside its alternatives, and writing
 	$(BIN)/python -m benchmarks.deconvolution
+	$(BIN)/python -m benchmarks.networks
 	$(BIN)/python -m benchmarks.writing
 
 docs: .venv/test.stamp  ## Build the site, the gallery run anew, into docs/build/html

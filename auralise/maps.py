@@ -30,12 +30,15 @@ class Origin:
         Of the file of the network's weights.
     config : mapping
         The settings that shaped the maps; JSON can hold it.
+    assumptions : tuple of str
+        What the maps rest on beside network and method, in words.
     """
 
     song: str
     network: str
     weights_sha256: str
     config: Mapping[str, Any]
+    assumptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class MapsWriter:
         """
         if spectrum.shape[1]:
             self.file[f"surroundings/{where}"] = spectrum
+
+    def write_path(self, layer: int, path: str) -> None:
+        """Write the path of a layer's module in the network."""
+        self.file[f"layer{layer}"].attrs["path"] = path
 
     def write_maps(self, layer: int, maps: np.ndarray, first: int = 0) -> None:
         """Write maps, float32, shape (n_features, n_bins, n_frames), from frame `first` on.
@@ -154,6 +161,7 @@ def create_maps(
             network=origin.network,
             weights_sha256=origin.weights_sha256,
             config=json.dumps(origin.config, sort_keys=True),
+            assumptions=json.dumps(origin.assumptions, ensure_ascii=False),
             versions=json.dumps(versions(), sort_keys=True),
             sample_rate=stft.sample_rate,
             n_fft=stft.n_fft,
@@ -226,7 +234,8 @@ class Maps:
         """What the maps were made from."""
         facts = self.file.attrs
         config = json.loads(facts["config"])
-        return Origin(facts["song"], facts["network"], facts["weights_sha256"], config)
+        assumptions = tuple(json.loads(facts.get("assumptions", "[]")))  # older files have none
+        return Origin(facts["song"], facts["network"], facts["weights_sha256"], config, assumptions)
 
     @property
     def n_frames(self) -> int:
@@ -264,6 +273,10 @@ class Maps:
     def spectrum_of(self, frames: slice) -> np.ndarray:
         """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""
         return self.file["stft"][:, frames]
+
+    def path(self, layer: int) -> str:
+        """Of the layer's module in the network; empty in a file that does not say."""
+        return str(self._of(layer, "deconvolved").parent.attrs.get("path", ""))
 
     def features(self, layer: int) -> np.ndarray:
         """Which features of `layer` the file holds, counted from 0."""

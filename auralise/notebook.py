@@ -377,7 +377,6 @@ def explain(
         shape = stft.n_bins, min(length, n_frames)
         explainer = explainer_of(network, layers=layers, shape=shape)
         config = {"layers": None if layers is None else list(layers), "window": window}
-        config["assumptions"] = list(explainer.assumptions)
         origin = Origin(Path(song).stem, name, weights_digest(network), config)
         stride = max(stride or 1 for stride in explainer.strides)
         windows = Windows.of(n_frames, length, stride)

@@ -25,7 +25,8 @@ import torch
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import StepByStep
 from auralise.networks.genre import Architecture, build_convolutional_part
-from tests.unit.reference_deconvnet import Loops, by_captum, by_zennit, with_rectifiers
+from auralise.networks.musicnn import build_vgg
+from benchmarks.references import Loops, by_captum, by_zennit, with_rectifiers
 
 FOLDER = Path(__file__).parent
 SHAPE = (257, 173)
@@ -133,6 +134,35 @@ def pooled(precision: str, device: str = "cpu") -> tuple[Callable, float]:
     return lambda: list(net.deconvolve_all(magnitude())), 1.0
 
 
+MUSICNN = "auralise, musicnn MTT_vgg"
+MUSICNN_FRAMES = 251  # 4 s
+
+
+def musicnn() -> tuple[Callable, float]:
+    """All 640 features of the tagger, behind its front end, with random weights."""
+    torch.manual_seed(0)
+    part = build_vgg(0.3, -0.5).get_submodule("convolutional").eval().requires_grad_(False)
+    for module in part.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.constant_(module.bias, 0.5)
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, -0.5, 1.5)
+    song = np.abs(np.random.default_rng(0).standard_normal((257, MUSICNN_FRAMES)))
+    net = Deconvnet(part)
+    return lambda: list(net.deconvolve_all(song.astype(np.float32))), 1.0
+
+
+def musicnn_flops() -> float:
+    """Dense arithmetic of its maps, as `all_flops`; the first pooling halves both axes, too."""
+    pixels = [(96 >> depth) * (MUSICNN_FRAMES >> depth) for depth in range(5)]
+    first = 2 * 9 * pixels[0] * 128
+    total = first / 128
+    for top in range(1, 5):
+        between = sum(2 * 9 * pixels[depth] * 128 * 128 for depth in range(1, top))
+        total += 2 * 9 * pixels[top] * 128 + between + first
+    return 128 * total
+
+
 WAYS: dict[str, tuple[Callable[[], tuple[Callable, float]], int]] = {
     "reference loops": (loops, 3),
     "Captum": (captum, 3),
@@ -141,6 +171,7 @@ WAYS: dict[str, tuple[Callable[[], tuple[Callable, float]], int]] = {
     "auralise, any network": (step_by_step, 3),
     "auralise, float32": (lambda: pooled("float32"), 7),
     "auralise, bfloat16": (lambda: pooled("bfloat16"), 1),
+    MUSICNN: (musicnn, 2),
 }
 if torch.cuda.is_available():
     WAYS["auralise, float32, GPU"] = (lambda: pooled("float32", "cuda"), 7)
@@ -172,7 +203,8 @@ def measure(name: str) -> dict:
     for _ in range(repeats if repeats > 1 else 0):
         floors.append(seconds_of(lambda: torch.mm(matrix, matrix, out=product)))
         seconds.append(seconds_of(function))
-    floor = min(floors) / (2 * MATRIX**3) * all_flops()
+    arithmetic = musicnn_flops() if name == MUSICNN else all_flops()
+    floor = min(floors) / (2 * MATRIX**3) * arithmetic
     return {
         "way": name,
         "share_timed": share,
@@ -219,6 +251,8 @@ def _fields(cpuinfo: Path) -> list[str]:
 
 def as_markdown(rows: list[dict], errors: tuple[float, float], load: float) -> str:
     loops_floor = rows[0]["times_floor"]
+    (tagger,) = [row for row in rows if row["way"] == MUSICNN]
+    rows = [row for row in rows if row is not tagger]
     lines = [
         "| way | seconds a song | × floor | × faster than the loops | peak memory | timed |",
         "|---|--:|--:|--:|--:|---|",
@@ -241,6 +275,9 @@ def as_markdown(rows: list[dict], errors: tuple[float, float], load: float) -> s
         "in the same process; the ratios are to that one. What was timed in part is scaled by its "
         "share of the arithmetic. Processes that ran on the machine meanwhile, on average: "
         f"{load:.1f} (1 to {torch.get_num_threads()} are this benchmark's own).\n"
+        f"{MUSICNN}: 640 maps of {MUSICNN_FRAMES} frames in {tagger['seconds']:.1f} s, "
+        f"{tagger['times_floor']:.2f} × the floor of its own {musicnn_flops() / 1e9:.0f} GFLOP, "
+        f"{tagger['peak_memory_mb']:.0f} MB at most.\n"
         f"bfloat16: the norm of the error is at most {errors[0]:.1e} of a map's, the error at most "
         f"{errors[1]:.1e} of a map's maximum.\n"
     )

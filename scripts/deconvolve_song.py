@@ -19,13 +19,18 @@ with job(snakemake):
     excerpt = params.start, params.duration, params.edges, around
     names = ("architecture", "stft", "duration", "start", "edges", "deconvolution")
     config = {name: getattr(params, name) for name in names}
-    config["assumptions"] = [*stated_assumptions(weights), *explainer.assumptions]
     wildcards = snakemake.wildcards
     write_maps(
         snakemake.output[0],
         explainer,
         read_surrounded(snakemake.input.song, stft.sample_rate, *excerpt),
         stft,
-        Origin(wildcards.song, wildcards.network, sha256_of_file(weights), config),
+        Origin(
+            wildcards.song,
+            wildcards.network,
+            sha256_of_file(weights),
+            config,
+            stated_assumptions(weights),
+        ),
         choose_features(explainer, how["layers"], how["features"]),
     )

@@ -57,12 +57,12 @@ how to read it:
   xarray.open_dataset("explained/blues.h5", group="layer3").
 
 network:
-  PyTorch state dict or safetensors, Keras .h5 or .keras, Lasagne .npz, or auralise's own. The class
-  that the weights belong to is named with --module. Without it, a file without an architecture is
-  refused, unless --assume says that it is a network as in 2015. The network's input is the
-  magnitude of the STFT that --sample-rate, --n-fft and --hop-length describe: give those it was
-  trained with. For a network that takes mel bands, decibels or the like, give the steps from one to
-  the other with --front-end, a file such as
+  PyTorch state dict or safetensors, ONNX, Keras .h5 or .keras, Lasagne .npz, or auralise's own.
+  The class that the weights belong to is named with --module. Without it, a file without an
+  architecture is refused, unless --assume says that it is a network as in 2015. The network's
+  input is the magnitude of the STFT that --sample-rate, --n-fft and --hop-length describe: give
+  those it was trained with. For a network that takes mel bands, decibels or the like, give the
+  steps from one to the other with --front-end, a file such as
     - power: 2
     - mel: {n_bands: 96, fmax: 8000}
     - log1p: {gain: 10000, base: 10}
@@ -95,7 +95,13 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         metavar="1,3-5",
         help="counted from 1, or paths of modules such as features.block2 (default: all)",
     )
-    add("--features", type=ranges, metavar="0-63", help="counted from 0 (default: all)")
+    add(
+        "--features",
+        type=ranges,
+        metavar="0-63",
+        help="counted from 0 (default: all; in a network of more than 1,024, the 64 strongest of "
+        "each layer on the song)",
+    )
     how = explain.add_argument_group("how")
     add = how.add_argument
     add(
@@ -192,7 +198,13 @@ def run(options: argparse.Namespace) -> int:
     from auralise.auralisation import Auralisation
     from auralise.explainers.making import explainer_of
     from auralise.explainers.rehearing import say_certificates
-    from auralise.explainers.songs import certify_songs, explain_song, require_results
+    from auralise.explainers.songs import (
+        certify_songs,
+        explain_song,
+        require_results,
+        windows_of,
+    )
+    from auralise.explainers.strongest import MANY, STRONGEST, estimate_cost, limit_features
     from auralise.explainers.writing import choose_features
     from auralise.files import printable, sha256_of_file
     from auralise.maps import Origin, open_maps
@@ -211,12 +223,12 @@ def run(options: argparse.Namespace) -> int:
         layers=options.layers if by_path else None,
         shape=(stft.n_bins, stft.n_frames(stft.n_samples(options.window))),
     )
-    assumptions = [*asked.assumptions, *explainer.assumptions]
-    for assumption in assumptions:
+    for assumption in (*asked.assumptions, *explainer.assumptions):
         print(f"assumed: {assumption}", file=sys.stderr)
     numbers = None if by_path else options.layers
     check_choice(explainer.n_features, numbers, options.features)
     features = choose_features(explainer, numbers, options.features)
+    n_features = sum(map(len, features.values()))
     weights_sha256 = sha256_of_file(asked.weights)
     config = {
         "layers": options.layers,
@@ -224,7 +236,6 @@ def run(options: argparse.Namespace) -> int:
         "precision": options.precision,
         "biases": options.biases,
         "edges": "reflect" if options.as_in_2015 else EDGES[0],
-        "assumptions": assumptions,
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
     failures: list[Failure] = []
@@ -233,13 +244,23 @@ def run(options: argparse.Namespace) -> int:
             print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
             try:
                 with map_audio(path, stft.sample_rate, options.channel) as samples:
+                    own = features
+                    if options.features is None and n_features > MANY:
+                        windows = windows_of(explainer, len(samples), stft, options.window)
+                        about = (explainer, samples, stft)
+                        own = limit_features(*about, features, windows)
+                        print(
+                            f"of {n_features:,} features, the {STRONGEST} strongest of each layer "
+                            f"(others: --features): {estimate_cost(*about, own, windows)}",
+                            file=sys.stderr,
+                        )
                     explanation = explain_song(
                         song_of(samples, stft, options.as_in_2015),
                         explainer,
                         stft,
                         options.out,
-                        Origin(song, asked.name, weights_sha256, config),
-                        features,
+                        Origin(song, asked.name, weights_sha256, config, asked.assumptions),
+                        own,
                         options.window,
                         Auralisation(options.mode, options.loudness),
                         options.rehearing,

@@ -10,14 +10,22 @@ import torch
 from torch import Tensor
 
 from auralise.deconvnet.pooled import PooledNetwork, Stage
-from auralise.deconvnet.steps import ForwardPass
+from auralise.deconvnet.steps import ForwardPass, Layer, Step
 
 WORKING_MEMORY = 2**30  # bytes of a batch's signals, about
 STAMP_MEMORY = 2**28  # bytes of the stamps that are gathered at once
 
 
 class PooledAtOnce(PooledNetwork):
-    """Like `PooledNetwork`, but one whole layer and one batch of features at a time."""
+    """Like `PooledNetwork`, but one whole layer of regular ones, and one batch, at a time."""
+
+    @staticmethod
+    def takes(steps: Sequence[Step], layers: Sequence[Layer]) -> bool:
+        """Whether every layer is a stage with a pooling whose windows lie side by side."""
+        return all(
+            Stage.takes(steps[layer.steps]) and Stage.is_regular(steps[layer.steps])
+            for layer in layers
+        )
 
     def back(
         self, passed: ForwardPass, wanted: Iterable[tuple[int, list[int]]]
@@ -33,7 +41,9 @@ class PooledAtOnce(PooledNetwork):
                 signal = _alone(passed.outputs[self.layers[number - 1].end][0], batch)
                 for index in range(number - 1, -1, -1):
                     convolution = self.layers[index].convolution
-                    switches = passed.memories[self.poolings[index]]
+                    pooling = self.poolings[index]
+                    assert pooling is not None  # as `takes` says
+                    switches = passed.memories[pooling]
                     size, _ = passed.memories[convolution]
                     signal = _back(self.stages[index], signal, switches, size)
                 n_rows, n_columns = signal.shape[:2]

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from textwrap import shorten
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,7 +32,6 @@ from auralise.deconvnet.graph import (
     above_rest,
     fired,
     just_rectified,
-    unwrapped,
 )
 from auralise.deconvnet.policy import END_MODULES
 from auralise.deconvnet.pooled import PooledNetwork
@@ -55,6 +54,7 @@ from auralise.networks.front_ends import (
     is_time_first,
     mask_scale,
 )
+from auralise.networks.wrappers import unwrapped
 
 
 @contextmanager
@@ -65,7 +65,8 @@ def _inference(device: torch.device) -> Iterator[None]:
     would move maps by 1e-3, and some switches. What is allowed holds for the whole process: not
     for several threads at once.
     """
-    cudnn, cuda, mkldnn = torch.backends.cudnn, torch.backends.cuda, torch.backends.mkldnn
+    backends: Any = torch.backends
+    cudnn, cuda, mkldnn = backends.cudnn, backends.cuda, backends.mkldnn
     on_gpu = (cudnn.conv, cudnn.rnn, cuda.matmul)
     kinds = on_gpu if device.type == "cuda" else (mkldnn.conv, mkldnn.matmul)
     allowed = [kind.fp32_precision for kind in kinds]
@@ -89,6 +90,14 @@ def _device(name: str | torch.device) -> torch.device:
             "GPU (--device, or the setting deconvolution.device)"
         ) from None
     return torch.device(name)
+
+
+class _WayBack(Protocol):
+    """Which maps a layer's features have, given what a forward pass of the same kind left."""
+
+    def back(
+        self, passed: Any, wanted: Iterable[tuple[int, list[int]]]
+    ) -> Iterator[torch.Tensor]: ...
 
 
 class Deconvnet:
@@ -166,12 +175,11 @@ class Deconvnet:
         network = unwrapped(network)
         self.steps: list[Step] = []
         self.layers: list[Layer] | list[FoundLayer] = []
-        self._way_back: PooledNetwork | StepByStep | Graph
+        self._way_back: _WayBack
         if layers is None and (chain := _chain(network, self.device)):
             self.steps, self.layers = chain, find_layers(chain)
-            regular = PooledNetwork.takes(self.steps, self.layers)
             pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
-            way_back = pooled if regular else StepByStep
+            way_back = pooled if pooled.takes(self.steps, self.layers) else StepByStep
             self._way_back = way_back(self.steps, self.layers, getattr(torch, precision))
             self._rectified = [_rectified(self.steps, layer) for layer in self.layers]
             self.assumptions = list(_left_out(network))
@@ -183,6 +191,8 @@ class Deconvnet:
             self._rectified = self._way_back.rectified
             self.assumptions = self._way_back.assumptions
             self._front_end = [of for of in network.modules() if isinstance(of, FrontEndStep)]
+        left_out = [getattr(module, "left_out", "") for module in network.modules()]
+        self.assumptions += [said for said in left_out if isinstance(said, str) and said]
         self.time_first = is_time_first(self._front_end)
 
     @property
@@ -206,10 +216,11 @@ class Deconvnet:
     @property
     def receptive_field(self) -> int | None:
         """Frames that a feature of the deepest layer sees; None outside of chains."""
-        if not self.steps:
+        deepest = self.layers[-1]
+        if not isinstance(deepest, Layer):
             return None
         seen = stride = 1
-        for step in self.steps[: self.layers[-1].end + 1]:
+        for step in self.steps[: deepest.end + 1]:
             seen += (step.span[0 if self.time_first else 1] - 1) * stride
             stride *= step.stride[0 if self.time_first else 1]
         return seen
@@ -415,7 +426,9 @@ class Deconvnet:
     def _feature_maps(self, passed: ForwardPass | GraphPass, number: int) -> torch.Tensor:
         if isinstance(passed, GraphPass):
             return passed.layers[number].output.detach()[0]
-        return passed.outputs[self.layers[number - 1].end][0]
+        layer = self.layers[number - 1]
+        assert isinstance(layer, Layer)
+        return passed.outputs[layer.end][0]
 
     def _back(
         self, passed: ForwardPass | GraphPass, layers: list[int], chosen: dict[int, list[int]]

@@ -5,20 +5,22 @@ During the forward pass every function passes through `_Recorder`, which replace
 then a product of autograd with one feature map, for a batch of features at once.
 """
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from textwrap import shorten
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
 
 from auralise.deconvnet import policy
 from auralise.errors import NetworkError, is_out_of_memory
 from auralise.networks.front_ends import FrontEndStep
+from auralise.networks.wrappers import evaluated_copy
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 BINS_TRIED = (128, 96, 64, 80, 229, 256, 257, 512, 513, 1025, 40, 32)
@@ -65,7 +67,8 @@ class Rectified:
         """Which feature maps ``(n_features, …)`` hold more than a silent activation leaves."""
         _, offset = self._beside(maps)
         # Two ways to the same offset may differ in their last bits.
-        return (self.above_rest(maps) > 1e-6 * offset.abs()).flatten(1).any(dim=1)
+        above = self.above_rest(maps) > 1e-6 * offset.abs()
+        return above.reshape(len(maps), -1).any(dim=1)
 
     def _beside(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         places = (-1, *[1] * (maps.dim() - 1))
@@ -151,6 +154,8 @@ class _Recorder(TorchFunctionMode):
     convolutions: list[Captured] = field(default_factory=list)
     outputs: dict[str, Captured] = field(default_factory=dict)
     stack: list[str] = field(default_factory=list)
+    held: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    taken_out: dict[str, None] = field(default_factory=dict)
     widest: int = 1
     affine: tuple[Tensor, Callable[[Tensor], Tensor]] | None = None
 
@@ -224,19 +229,42 @@ class _Recorder(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         name = getattr(function, "__name__", str(function))
-        if name == "__get__" or not any(
-            isinstance(leaf, Tensor) and leaf.requires_grad for leaf in tree_leaves((args, kwargs))
-        ):
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        is_signal = any(of.requires_grad for of in given)
+        is_held = any(of in self.held for of in given)
+        if not is_signal and not is_held:
             return function(*args, **kwargs)
         bare = name.rstrip("_") if not name.startswith("__") else name
+        if bare in policy.TAKING_OUT:
+            self.taken_out[f"{self._where(bare)}: what it takes out is held constant"] = None
+        if name == "__get__" or not is_signal:
+            output = function(*args, **kwargs)
+            self._hold(bare, args[0] if name == "__setitem__" else output)
+            return output
         output, verdict = self._run(function, bare, args, kwargs)
+        if is_held and bare not in policy.CHOOSING:
+            said = (
+                f"{self._where(bare)}: what has no gradient (detached, compared) is held constant"
+            )
+            verdict.notice = verdict.notice or said
         changed = args[0] if name == "__setitem__" else output
+        self._hold(bare, changed)
         self._note(changed, verdict, f"{self.path}.{bare}" if self.path else bare, bare)
         self._stop_if_enough()
         return output
 
+    def _where(self, name: str) -> str:
+        return f"'{self.path}' ({name})" if self.path else f"'{name}'"
+
+    def _hold(self, name: str, output) -> None:
+        """Remember what was made of the signal and has no gradient."""
+        if name not in policy.OF_ITS_SIZE:
+            for leaf in tree_leaves(output):
+                if isinstance(leaf, Tensor) and not leaf.requires_grad:
+                    self.held[leaf] = None
+
     def _run(self, function, name: str, args, kwargs) -> tuple[object, _Verdict]:
-        where = f"'{self.path}' ({name})" if self.path else f"'{name}'"
+        where = self._where(name)
         ending = self._ending_module() or (where if name in policy.END_FUNCTIONS else "")
         if ending:
             return function(*args, **kwargs), _Verdict(end=ending)
@@ -304,9 +332,12 @@ class _Recorder(TorchFunctionMode):
         if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
             return function(*args, **kwargs), _Verdict()
         signal, gate = (b, a) if ranks[0] > ranks[1] else (a, b)
-        only_gate = _reach(gate.grad_fn) - _reach(signal.grad_fn)
-        for convolution in self.convolutions:
-            convolution.is_gate |= convolution.origin in only_gate
+        to_signal = _reach(signal.grad_fn)
+        only_gate = _reach(gate.grad_fn) - to_signal
+        # A mask of the input itself is what the network is for.
+        if any(convolution.origin in to_signal for convolution in self.convolutions):
+            for convolution in self.convolutions:
+                convolution.is_gate |= convolution.origin in only_gate
         notice = f"{where}: its gate is held constant"
         if signal is a:
             return function(a, b.detach()), _Verdict(notice)
@@ -319,7 +350,7 @@ class _Recorder(TorchFunctionMode):
             of for of in tree_leaves(output) if isinstance(of, Tensor) and of.grad_fn is not None
         ]
         new, known = [], []
-        pending = [of.grad_fn for of in tensors]
+        pending: list[Any] = [of.grad_fn for of in tensors]
         while pending:
             node = pending.pop()
             if node in self.verdicts:
@@ -467,30 +498,6 @@ def _reach(node) -> set:
     return reached
 
 
-def unwrapped(network: nn.Module) -> nn.Module:
-    """The module inside DataParallel and `torch.compile`.
-
-    Raises
-    ------
-    NetworkError
-        It is scripted: what runs inside cannot be followed.
-    """
-    while True:
-        if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
-            network = network.module
-        elif isinstance(getattr(network, "_orig_mod", None), nn.Module):
-            network = network._orig_mod
-        else:
-            break
-    for path, module in network.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
-            raise NetworkError(
-                f"'{path}' is TorchScript, inside which nothing can be followed; pass the module "
-                "that it was scripted or traced from"
-            )
-    return network
-
-
 @dataclass(frozen=True)
 class GraphPass:
     """What one song left behind: its input, and the layers' feature maps with their history."""
@@ -531,16 +538,9 @@ class Graph:
         shape: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
     ):
-        network = unwrapped(network)
-        try:
-            copied = copy.deepcopy(network).eval().float().requires_grad_(False).to(device)
-        except Exception as error:  # whatever a foreign module raises
-            raise NetworkError(
-                f"{type(network).__name__} cannot be copied ({_short(error)}); remove what keeps "
-                "a history of gradients, such as weight norm (torch.nn.utils.remove_weight_norm)"
-            ) from None
-        self.network, self.device = copied, torch.device(device)
-        self.modules = {path: module for path, module in copied.named_modules() if path}
+        self.network = evaluated_copy(network).to(device)
+        self.device = torch.device(device)
+        self.modules = {path: module for path, module in self.network.named_modules() if path}
         self._name = type(network).__name__
         self._wanted_modules = [of for of in layers or () if isinstance(of, str)]
         for path in self._wanted_modules:
@@ -576,12 +576,32 @@ class Graph:
             if not failed or self._has_all(best):
                 break
         if best is None or not (best.convolutions or best.outputs):
+            if shape is not None and len(shape) == 2 and (takes := self._takes_no_magnitude()):
+                raise NetworkError(
+                    f"{self._name} takes {takes}; auralise's commands give a network one "
+                    "magnitude (n_bins, n_frames), so explain it in Python: "
+                    "auralise.Deconvnet(network).deconvolve(…)"
+                )
             raise NetworkError(
                 f"{self._name} has no Conv1d or Conv2d that an input reaches ({reason}); if it "
                 "wants an input of a certain size, pass shape=(n_bins, n_frames)"
             )
         self._n_leading = self._layout
         return best
+
+    def _takes_no_magnitude(self) -> str:
+        """What a network hears by its first convolution, if that is no magnitude."""
+        first = self._first
+        if isinstance(first, nn.Conv1d) and first.in_channels == 1:
+            return "samples (n_samples,)"
+        if isinstance(first, nn.Conv2d) and first.in_channels > 1:
+            return f"{first.in_channels} channels (n_channels, n_bins, n_frames)"
+        return ""
+
+    @property
+    def _first(self) -> nn.Conv1d | nn.Conv2d | None:
+        kinds = nn.Conv1d | nn.Conv2d
+        return next((of for of in self.modules.values() if isinstance(of, kinds)), None)
 
     def _has_all(self, recorder: _Recorder) -> bool:
         seen = {layer.path for layer in recorder.convolutions}
@@ -594,8 +614,7 @@ class Graph:
 
     def _candidates(self, shape: Sequence[int] | None) -> Iterator[tuple[Sequence[int], int]]:
         """Shapes of a magnitude, and how many dimensions of 1 the network wants before them."""
-        kinds = nn.Conv1d | nn.Conv2d
-        first = next((of for of in self.modules.values() if isinstance(of, kinds)), None)
+        first = self._first
         n_inputs = first.in_channels if first is not None else 1
         if shape is not None:
             shapes = [tuple(shape)]
@@ -686,7 +705,7 @@ class Graph:
         notices = {
             fact.notice: None for *_, facts in chosen for fact in reversed(facts) if fact.notice
         }
-        self.assumptions = [*notices, *assumptions]
+        self.assumptions = [*notices, *recorder.taken_out, *assumptions]
         self._kinds = [(kind, index) for kind, index, *_ in chosen]
         self._n_parts = [layer.n_parts for _, _, layer, _ in chosen]
         self._paths = [layer.path for _, _, layer, _ in chosen]
@@ -795,7 +814,7 @@ class Graph:
 def fired(maps: Tensor, rectified: Rectified | None) -> Tensor:
     """Which of feature maps ``(n_features, …)`` are more than what silence leaves."""
     if rectified is None:
-        return (maps != 0).flatten(1).any(dim=1)
+        return (maps != 0).reshape(len(maps), -1).any(dim=1)
     return rectified.fired(maps)
 
 

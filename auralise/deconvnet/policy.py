@@ -37,6 +37,18 @@ CONVOLUTIONS = {"conv1d", "conv2d"}
 POOLINGS = {"max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"}
 DROPOUTS = {"dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout"}
 
+# Without a gradient, of a signal: these take its size alone, those choose among its values, as
+# switches do, and these take numbers out of torch.
+OF_ITS_SIZE = set(
+    "zeros_like ones_like full_like empty_like rand_like randn_like new_zeros new_ones new_full "
+    "new_empty new_tensor".split()
+)
+CHOOSING = set(
+    "__getitem__ gather index_select take_along_dim max_unpool1d max_unpool2d scatter scatter_add "
+    "index_add".split()
+)
+TAKING_OUT = {"item", "tolist", "numpy", "__float__", "__array__"}
+
 # What ends the convolutional part.
 END_MODULES = (
     nn.RNNBase,

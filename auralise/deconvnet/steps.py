@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,8 @@ from auralise.networks.genre import NormalisedLogScaling
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 
 
-def pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+def pair(value: int | tuple[int, ...]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
 class Step:
@@ -61,6 +62,8 @@ class Step:
 
 class Convolution(Step):
     """Forward with its bias, back by the transpose without."""
+
+    module: nn.Conv2d
 
     def __init__(self, module: nn.Conv2d, path: str = ""):
         super().__init__(module, path)
@@ -115,8 +118,11 @@ class Convolution(Step):
 class Normalisation(Step):
     """Batch normalisation with its stored statistics: forward as it is, back by its gain."""
 
+    module: nn.BatchNorm2d
+
     def __init__(self, module: nn.BatchNorm2d, path: str = ""):
         super().__init__(module, path)
+        assert module.running_var is not None  # as `convolutional_chain` says
         scale = torch.rsqrt(module.running_var + module.eps)
         self.gain = scale if module.weight is None else module.weight * scale
 
@@ -133,6 +139,8 @@ class Activation(Step):
 
 class MaxPooling(Step):
     """Remembers where each maximum came from (the switch), and writes each value back there."""
+
+    module: nn.MaxPool2d
 
     def forward(self, x):
         m = self.module
@@ -151,6 +159,8 @@ class MaxPooling(Step):
 
 class AveragePooling(Step):
     """Spreads each value evenly over its window: the transpose of averaging."""
+
+    module: nn.AvgPool2d
 
     def forward(self, x):
         return self.module(x), x.shape[-2:]
@@ -238,15 +248,17 @@ class Layer:
 
 def find_layers(steps: Sequence[Step]) -> list[Layer]:
     starts = [i for i, step in enumerate(steps) if isinstance(step, Convolution)]
-    layers = []
+    layers: list[Layer] = []
     for start, stop in pairwise([*starts, len(steps)]):
         shaping = [
             i
             for i in range(start, stop)
             if isinstance(steps[i], Convolution | Activation | MaxPooling | AveragePooling)
         ]
-        n_features = steps[start].module.out_channels
-        number, path = len(layers) + 1, steps[start].path
+        convolution = steps[start]
+        assert isinstance(convolution, Convolution)
+        n_features = convolution.module.out_channels
+        number, path = len(layers) + 1, convolution.path
         layers.append(Layer(start, shaping[-1], stop, n_features, number, path))
     return layers
 
@@ -260,12 +272,13 @@ class ForwardPass:
     size : (int, int)
         Bins and frames of the magnitude.
     outputs : list of Tensor, shape (1, n_channels, height, width)
-    memories : list of object
+    memories : list
+        What each step remembers.
     """
 
     size: tuple[int, int]
     outputs: list[Tensor]
-    memories: list[object]
+    memories: list[Any]
 
     @classmethod
     def of(cls, steps: Sequence[Step], magnitude: Tensor) -> "ForwardPass":
@@ -285,7 +298,8 @@ class ForwardPass:
                 ) from None
             outputs.append(x)
             memories.append(memory)
-        return cls(tuple(magnitude.shape), outputs, memories)
+        n_bins, n_frames = magnitude.shape
+        return cls((n_bins, n_frames), outputs, memories)
 
 
 def dtypes_of(layers: Sequence[Layer], dtype: torch.dtype) -> list[torch.dtype]:
@@ -367,6 +381,7 @@ class StepByStep:
         for number, features in wanted:
             layer = self.layers[number - 1]
             first_step = self.steps[layer.convolution]
+            assert isinstance(first_step, Convolution)
             # From the feature maps to the convolution, channels do not mix: all of them at once.
             start = passed.outputs[layer.end]
             start = self._walk(start, layer.end, layer.convolution + 1, passed)

@@ -1,6 +1,5 @@
 """Which modules a network's convolutional part runs through, in order, found by torch.fx."""
 
-import copy
 from collections.abc import Iterator
 
 import torch
@@ -10,6 +9,7 @@ from torch.nn import functional
 
 from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError
+from auralise.networks.wrappers import evaluated_copy
 
 # The functions that people write in place of modules, and the names of their arguments, which
 # are not in the order of the modules' own.
@@ -74,7 +74,7 @@ def convolutional_chain(network: nn.Module) -> list[tuple[str, nn.Module]]:
     """
     try:
         # Only evaluation mode takes the branches of `if self.training:` that are explained.
-        network = copy.deepcopy(network).eval().float().requires_grad_(False)
+        network = evaluated_copy(network)
         graph = _Tracer().trace(network)
     except Exception as error:  # whatever a foreign module raises
         raise NetworkError(
@@ -105,11 +105,11 @@ def _follow(graph: torch.fx.Graph, modules: dict[str, nn.Module]) -> Iterator:
 
 
 def _path(node: torch.fx.Node) -> str:
-    return node.target if node.op == "call_module" else node.name
+    return str(node.target) if node.op == "call_module" else node.name
 
 
 def _kind(node: torch.fx.Node, modules: dict[str, nn.Module]):
-    return type(modules[node.target]) if node.op == "call_module" else node.target
+    return type(modules[str(node.target)]) if node.op == "call_module" else node.target
 
 
 def _asks_for_shape(node: torch.fx.Node) -> bool:
@@ -122,7 +122,7 @@ def _as_module(node: torch.fx.Node, modules: dict[str, nn.Module]) -> nn.Module:
     """The module of a step, or the one that does what the step's function does."""
     kind = _kind(node, modules)
     if node.op == "call_module" and kind in STEPS:
-        return modules[node.target]
+        return modules[str(node.target)]
     if node.op == "call_module" or kind not in MODULE_OF_FUNCTION:
         name = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
         known = ", ".join(sorted(known.__name__ for known in STEPS))
@@ -176,4 +176,4 @@ def _refuse_what_is_inexact(path: str, module: nn.Module) -> None:
         case nn.MaxPool2d(return_indices=True):
             raise NetworkError(f"'{path}' returns its indices; set return_indices=False")
     if hasattr(module, "inplace"):
-        module.inplace = False  # the forward pass keeps every step's output
+        setattr(module, "inplace", False)  # noqa: B010 the forward pass keeps every step's output

@@ -105,10 +105,19 @@ def activations(
     n_frames = stft.n_frames(excerpt.n_samples)
     part = Part.of(excerpt, stft, 0, n_frames, margin, margin)
     found = {}
-    for layer, maps in enumerate(explainer.feature_maps(part.magnitude), start=1):
+    for layer, maps in enumerate(map(in_rows, explainer.feature_maps(part.magnitude)), start=1):
         shares = part.shares(maps.shape[-1], explainer.strides[layer - 1], np.ones(n_frames))
         found[layer] = explainer.above_rest(layer, maps)[..., main(shares)]
     return found
+
+
+def in_rows(maps: np.ndarray) -> np.ndarray:
+    """Feature maps as ``(n_features, height, width)``, of networks whose maps have no such shape.
+
+    Behind convolutions of one dimension there is no height, behind a mean no width.
+    """
+    width = maps.shape[-1] if maps.ndim > 1 else 1
+    return maps.reshape(len(maps), -1, width)
 
 
 def main(shares: np.ndarray) -> np.ndarray:

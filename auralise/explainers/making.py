@@ -1,5 +1,6 @@
 """The explainer of a network: the one place that knows which methods there are."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from auralise.explainers.protocol import Explainer
 from auralise.networks.genre import Architecture
 from auralise.networks.names import is_given
 from auralise.weights.expected import read_expected_network, read_expected_whole
+
+log = logging.getLogger(__name__)
 
 # Each is called as `Deconvnet` is.
 METHODS: dict[str, Callable[..., Explainer]] = {"deconvnet": Deconvnet}
@@ -55,6 +58,8 @@ def read_explainer(
 ) -> Explainer:
     """The explainer of an experiment's network, as the settings ask for it.
 
+    What it assumes is logged.
+
     Parameters
     ----------
     weights : str or Path
@@ -73,10 +78,15 @@ def read_explainer(
         As `explainer_of`.
     """
     how = deconvolution["device"], deconvolution["precision"]
-    if not is_given(architecture):
+    if is_given(architecture):
+        stft = Stft(**architecture["stft"])
+        whole = read_expected_whole(weights, architecture, stft, deconvolution["biases"])
+        shape = stft.n_bins, stft.n_frames(stft.n_samples(DURATION))
+        explainer = explainer_of(whole.convolutional, *how, shape=shape)
+    else:
         expected = Architecture.from_settings(architecture)
-        return explainer_of(read_expected_network(weights, expected, deconvolution["biases"]), *how)
-    stft = Stft(**architecture["stft"])
-    whole = read_expected_whole(weights, architecture, stft, deconvolution["biases"])
-    shape = stft.n_bins, stft.n_frames(stft.n_samples(DURATION))
-    return explainer_of(whole.convolutional, *how, shape=shape)
+        network = read_expected_network(weights, expected, deconvolution["biases"])
+        explainer = explainer_of(network, *how)
+    for assumption in explainer.assumptions:
+        log.info("assumed: %s", assumption)
+    return explainer

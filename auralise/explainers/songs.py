@@ -124,15 +124,7 @@ def explain_song(
     song = song if isinstance(song, Excerpt) else Excerpt(song)
     maps_path, sounds_path = Path(out) / f"{origin.song}.h5", Path(out) / origin.song
     require_results(Path(out), origin.song)
-    if stft.n_samples(window) < stft.hop_length:
-        raise SettingsError(
-            f"a window of {window:g} s is shorter than one hop of the spectrogram, "
-            f"{stft.hop_length / stft.sample_rate:g} s; choose a longer one"
-        )
-    total_stride = max(stride or 1 for stride in explainer.strides)
-    windows = Windows.of(
-        stft.n_frames(song.n_samples), stft.n_frames(stft.n_samples(window)), total_stride
-    )
+    windows = windows_of(explainer, song.n_samples, stft, window)
     cut = {"count": len(windows), "length": windows.length, "hop": windows.hop}
     origin = replace(origin, config={**origin.config, "windows": cut})
     with whole_file(maps_path) as new_maps, whole_folder(sounds_path) as new_sounds:
@@ -178,6 +170,23 @@ def certify_songs(explanations: Sequence[Explanation]) -> pd.DataFrame:
         known = read_features(sounds / FEATURES)
         write_features(sounds / FEATURES, known, rehearing.table(), certificates)
     return certificates
+
+
+def windows_of(explainer: Explainer, n_samples: int, stft: Stft, window: float) -> Windows:
+    """The windows of `window` seconds in which a song is explained.
+
+    Raises
+    ------
+    SettingsError
+        The window is shorter than a hop.
+    """
+    if stft.n_samples(window) < stft.hop_length:
+        raise SettingsError(
+            f"a window of {window:g} s is shorter than one hop of the spectrogram, "
+            f"{stft.hop_length / stft.sample_rate:g} s; choose a longer one"
+        )
+    total_stride = max(stride or 1 for stride in explainer.strides)
+    return Windows.of(stft.n_frames(n_samples), stft.n_frames(stft.n_samples(window)), total_stride)
 
 
 def require_results(out: Path, song: str) -> None:

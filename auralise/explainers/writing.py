@@ -5,14 +5,14 @@ the network sees, its map is that of the whole song in one piece.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from auralise.audio import Excerpt, Stft
 from auralise.errors import NetworkError
-from auralise.explainers.edges import Part, activations, main, margin_of
+from auralise.explainers.edges import Part, activations, in_rows, main, margin_of
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.maps import Origin, create_maps
@@ -76,6 +76,7 @@ def write_maps(
         At ``stft.sample_rate``; may be mapped from a file. Nothing sounds around an array.
     stft : Stft
     origin : Origin
+        The explainer's assumptions are added to its own.
     features : mapping of int to sequence of int, optional
         Features of each layer, as `choose_features` returns them; all by default.
     windows : Windows, optional
@@ -91,6 +92,7 @@ def write_maps(
     n_frames, margin = stft.n_frames(song.n_samples), margin_of(explainer, song.edges)
     features = choose_features(explainer) if features is None else features
     windows = windows or Windows.of(n_frames, n_frames)
+    origin = replace(origin, assumptions=(*origin.assumptions, *explainer.assumptions))
     found = {layer: _Activations.none(len(own)) for layer, own in features.items()}
     overlap, last = windows.length - windows.hop, len(windows) - 1
     fading: dict[int, np.ndarray] = {}  # what a window leaves to the next one's first frames
@@ -104,6 +106,8 @@ def write_maps(
         windows.hop if last else None,
         compression=explainer.compression,
     ) as writer:
+        for layer in features:
+            writer.write_path(layer, explainer.layers[layer - 1].path)
         progress = tracked(windows, "deconvolve", unit="window", disable=not last)
         for k, (first, stop) in enumerate(progress):
             weights = windows.weights(k)
@@ -115,7 +119,8 @@ def write_maps(
             writer.write_surroundings(part.spectrum[:, part.inside.stop :], "after")
             feature_maps = explainer.feature_maps(part.magnitude)
             for layer, maps in explainer.deconvolve_all(part.magnitude, list(features), features):
-                own, chosen = feature_maps[layer - 1].astype(np.float64), features[layer]
+                own = in_rows(feature_maps[layer - 1].astype(np.float64))
+                chosen = features[layer]
                 shares = part.shares(own.shape[-1], explainer.strides[layer - 1], weights)
                 above = explainer.above_rest(layer, own)
                 seen = shares > 0 if shares.any() else main(shares)

@@ -6,10 +6,10 @@ import shutil
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -209,10 +209,11 @@ def fit(
     attrs: dict = {}
     if not schedule.is_over(_losses(history)):
         trainer = _trainer(schedule, checkpoints)
-        order = EpochShuffle(len(train), seed, trainer.global_rank, trainer.world_size)
-        shown = range(trainer.global_rank, len(validation), trainer.world_size)
+        order = EpochShuffle(len(cast(Sized, train)), seed, trainer.global_rank, trainer.world_size)
+        n_shown = len(cast(Sized, validation))
+        shown = range(trainer.global_rank, n_shown, trainer.world_size)
         # Channels last: 1.5 times the segments per second of channels first.
-        network.train().to(memory_format=torch.channels_last)
+        cast(Any, network.train()).to(memory_format=torch.channels_last)
         fitting = _Fitting(network, loss, schedule, order, best, fingerprint)
         with _expected_warnings():
             trainer.fit(
@@ -250,7 +251,7 @@ def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
             limit_train_batches=1.0 if schedule.batches is None else schedule.batches,
             accelerator=schedule.accelerator,
             devices=schedule.devices,
-            precision=schedule.precision,
+            precision=cast(Any, schedule.precision),  # Lightning itself says which there are
             deterministic=True,
             use_distributed_sampler=False,
             logger=False,

@@ -130,9 +130,9 @@ def safetensors_facts(path: str | Path) -> dict[str, str]:
         return {}
 
 
-def stated_assumptions(path: str | Path) -> list[str]:
+def stated_assumptions(path: str | Path) -> tuple[str, ...]:
     """What was assumed of a network when its file was made, in words."""
-    return list(json.loads(safetensors_facts(path).get("assumptions", "[]")))
+    return tuple(json.loads(safetensors_facts(path).get("assumptions", "[]")))
 
 
 @names_file

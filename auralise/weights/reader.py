@@ -1,5 +1,6 @@
 """Weights files of many origins, read by their layout and never by running code from them."""
 
+import re
 from pathlib import Path
 
 from torch import nn
@@ -8,13 +9,14 @@ from auralise.weights import zips
 from auralise.weights.common import ignore_biases, names_file, refusal, require_size
 from auralise.weights.keras import read_keras_hdf5, read_keras_zip
 from auralise.weights.lasagne import read_lasagne
+from auralise.weights.onnx import read_onnx
 from auralise.weights.own import FORMAT, read_network, read_safetensors, write_weights
 from auralise.weights.recognition import describe_file
 from auralise.weights.torch_files import assume_convolutions, fill_network, read_state_dict
 
 __all__ = ["FORMAT", "read_network", "read_weights", "write_weights"]
 
-KNOWN = "safetensors, a PyTorch state dict, Keras HDF5 or .keras, or a Lasagne .npz"
+KNOWN = "safetensors, a PyTorch state dict, ONNX, Keras HDF5 or .keras, or a Lasagne .npz"
 # What lies where weights should, by its first bytes: what it is, and what to do.
 PAGE = ("a web page, not the file that it offers", "Download the file itself.")
 IMPOSTORS = {
@@ -30,6 +32,8 @@ EXPORT = (
     "Loading it would run code from the file; in PyTorch, "
     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pt'), and give the class (--module)."
 )
+# Its version, then the name of what wrote it, a text or the graph (protobuf, onnx.proto).
+ONNX = re.compile(rb"\x08[\x03-\x14](\x12.[a-zA-Z]|[\x1a\x22\x32].|:)", re.DOTALL)
 CHECK = "Check the path, or copy the file anew from where it was written."
 
 
@@ -45,6 +49,7 @@ def read_weights(
       network as it was;
     - Lasagne ``.npz`` of SVDNet (Schlüter & Grill 2015): as published, transposed to take
       ``(n_bins, n_frames)``;
+    - ONNX: the network as the file describes it, with the optional package `onnx`;
     - what holds tensors alone (PyTorch state dicts, other safetensors, Keras 0.3 and bare Keras
       weights, other ``.npz``): every layer is assumed to be convolution 'same', batch
       normalisation where there is one, ReLU, max-pooling 2×2, as in 2015; a message of level
@@ -102,6 +107,9 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
         _refuse_network(network, "HDF5")
         return read_keras_hdf5(path)
+    if Path(path).suffix.lower() == ".onnx" or ONNX.match(start):
+        _refuse_network(network, "ONNX")
+        return read_onnx(path)
     for beginning, (what, remedy) in IMPOSTORS.items():
         if start.lstrip().lower().startswith(beginning):
             raise refusal(what, KNOWN, remedy)

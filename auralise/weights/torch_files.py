@@ -6,9 +6,11 @@ its convolution, and the rest of each layer is assumed to be that of 2015
 (`common.assume_2015`); a module of one's own to fill makes every assumption needless.
 """
 
+import logging
 import pickle
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +28,8 @@ from auralise.weights.common import (
     shape_text,
 )
 
+log = logging.getLogger(__name__)
+
 GIVE_NETWORK = "If the network is another one, pass it as read_weights(path, network=module)."
 SAVE_STATE_DICT = "Save the tensors alone: torch.save(model.state_dict(), path)."
 NESTED_UNDER = ("state_dict", "model_state_dict", "model")
@@ -35,7 +39,8 @@ EPSILON = 1e-5  # torch's default; a state dict does not hold it
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a file that ``torch.save`` wrote, in their order.
 
-    Nothing but tensors and plain containers is unpickled (``weights_only=True``).
+    Nothing but tensors and plain containers is unpickled (``weights_only=True``). What else a
+    Lightning checkpoint holds beside its state dict, such as settings, becomes empty objects.
 
     Raises
     ------
@@ -45,6 +50,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if (checkpoint := _without_settings(path)) is not None:
+            return _tensors_in(checkpoint)
         blocked = re.search(r"(?:GLOBAL|global|class|type) ['`]?([\w.]+\.[\w.]+)", str(error))
         found = f"it asks for {blocked[1]}" if blocked else "it holds more than tensors"
         raise refusal(
@@ -61,22 +68,124 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return _tensors_in(content)
 
 
+class _Inert:
+    """Stands for any object of a checkpoint; takes what it is given, and does nothing."""
+
+    def __new__(cls, *arguments: object) -> "_Inert":
+        return super().__new__(cls)
+
+    def __init__(self, *arguments: object):
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _without_settings(path: str | Path) -> Mapping | None:
+    """A Lightning checkpoint, whatever objects stand beside its state dict; or nothing."""
+    try:
+        asked_for = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        inert: list = [(type("Inert", (_Inert,), {}), name) for name in asked_for]
+        with torch.serialization.safe_globals(inert):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # torch raises many kinds; the reason why it was tried is shown
+        return None
+    return content if isinstance(content, dict) and "state_dict" in content else None
+
+
 def fill_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Put a file's tensors into a module of the user's, strictly by name.
 
-    A first part of the names that all share and the module lacks, as Lightning's checkpoints and
-    DataParallel prepend one, is taken off.
+    Names may begin with what Lightning's modules, DataParallel and `torch.compile` prepend, in
+    the file or in the module. What a checkpoint holds beside the network (losses, metrics,
+    buffers of a front end that the module lacks) is left out; a message says so.
 
     Raises
     ------
     WeightsError
-        Names the tensors that are missing, unexpected or misshapen; the module is as before.
+        Names the tensors that are missing, unexpected or misshapen; the module is as before. Or
+        the file holds several such networks.
     """
     wanted = network.state_dict()
-    first_parts = {name.partition(".")[0] for name in tensors}
-    if len(first_parts) == 1 and not wanted.keys() & tensors.keys():
-        tensors = {name.partition(".")[2]: tensor for name, tensor in tensors.items()}
-    fill(network, tensors, "Pass the module that these weights were saved from.")
+    matched, others, outside = _match(list(wanted), tensors)
+    children = {name.split(".")[0] for name in wanted}
+    layers = _of_layers({name: of for name, of in others.items() if not BESIDE.search(name)})
+    kept = [name for name in others if name in layers or name.split(".")[0] in children]
+    left_out = [*outside, *(name for name in others if name not in kept)]
+    if left_out:
+        log.info("left out, since the module has no place for it: %s", listing(left_out))
+    found = matched | {name: others[name] for name in kept}
+    fill(network, found, "Pass the module that these weights were saved from.")
+
+
+# What checkpoints hold beside a network.
+BESIDE = re.compile(
+    r"(^|[._])(\w*loss\w*|criterion|metrics?|\w*stft|\w*spec|\w*spectrogram\w*|\w*mel\w*|\w*cqt)(\.|_|$)"
+)
+WRAPPERS = {"module", "_orig_mod"}
+USUAL = {"model", "network", "net", "backbone"}
+
+
+def _of_layers(tensors: Mapping[str, Tensor]) -> set[str]:
+    """The names of those that belong to layers with weights or running statistics."""
+    owners = {
+        name.rpartition(".")[0]
+        for name, tensor in tensors.items()
+        if name.endswith("running_mean") or (name.endswith("weight") and tensor.ndim > 1)
+    }
+    return {name for name in tensors if name.rpartition(".")[0] in owners}
+
+
+def _match(
+    wanted: Sequence[str], tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
+    """Tensors under the wanted names, others that stand where these do, and names elsewhere."""
+    own = {_without_wrappers(name): name for name in wanted}
+    found = {_without_wrappers(name): tensor for name, tensor in tensors.items()}
+    if len(own) < len(wanted) or len(found) < len(tensors):
+        own, found = {name: name for name in wanted}, dict(tensors)
+    needed = {name for name in own if not name.endswith("num_batches_tracked")}
+    outside: list[str] = []
+    if (prefix := _prefix(found, needed)) is not None:
+        outside = [name for name in found if not name.startswith(prefix)]
+        found = {name[len(prefix) :]: of for name, of in found.items() if name.startswith(prefix)}
+    elif (prefix := _prefix(needed, set(found))) is not None:
+        found = {prefix + name: tensor for name, tensor in found.items()}
+    matched = {own[name]: tensor for name, tensor in found.items() if name in own}
+    return matched, {name: of for name, of in found.items() if name not in own}, outside
+
+
+def _without_wrappers(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part not in WRAPPERS)
+
+
+def _prefix(names: Iterable[str], wanted: set[str]) -> str | None:
+    """What most of the wanted names begin with among `names`; nothing if none is there.
+
+    Raises
+    ------
+    WeightsError
+        All are there under several prefixes.
+    """
+    counts: Counter[str] = Counter()
+    for name in names:
+        parts = name.split(".")
+        for cut in range(len(parts)):
+            if ".".join(parts[cut:]) in wanted:
+                counts[".".join([*parts[:cut], ""]) if cut else ""] += 1
+    if not counts:
+        return None
+    most = max(counts.values())
+    best = [prefix for prefix, count in counts.items() if count == most]
+    usual = [of for of in best if USUAL.issuperset(of.split(".")[:-1])]
+    best = sorted(usual, key=len)[:1] or best
+    if len(best) > 1 and most == len(wanted):
+        raise refusal(
+            f"the module's tensors stand in it under {listing(best)}",
+            "one network that fits the module",
+            "Save the state dict of the one that is meant: torch.save(model.state_dict(), path).",
+        )
+    return best[0]
 
 
 def assume_convolutions(tensors: Mapping[str, Tensor], in_order: bool) -> nn.Sequential:

@@ -24,8 +24,8 @@ from auralise.networks.genre import (
     build_convolutional_part,
     build_network,
 )
+from benchmarks.references import Loops, by_autograd, by_captum, by_zennit
 from tests.conftest import CHOI_2015
-from tests.unit.reference_deconvnet import Loops, by_autograd, by_captum, by_zennit
 
 TOLERANCE = 1e-5
 
@@ -52,11 +52,11 @@ def random_network(*features, biases=True, seed=0, **settings):
 
 def ways_back(net):
     """The same `Deconvnet`, by every way back that takes its network."""
-    regular = PooledNetwork.takes(net.steps, net.layers)
-    for way_back in [PooledNetwork, PooledAtOnce, StepByStep] if regular else [StepByStep]:
-        way = copy(net)
-        way._way_back = way_back(net.steps, net.layers, torch.float32)
-        yield way
+    for way_back in [PooledNetwork, PooledAtOnce, StepByStep]:
+        if way_back is StepByStep or way_back.takes(net.steps, net.layers):
+            way = copy(net)
+            way._way_back = way_back(net.steps, net.layers, torch.float32)
+            yield way
 
 
 # The procedure of 2015
@@ -331,10 +331,45 @@ REGULAR = {
         (1, 6, 7, 3, nn.ReLU(), nn.MaxPool2d(2)), (6, 5, 11, 5, nn.ReLU(), nn.MaxPool2d(2))
     ),
 }
-IRREGULAR = {
+POOLED = {
     "svdnet": svdnet(),
-    "strides": layers_of((1, 6, 3, 0, nn.ReLU()), (6, 5, 3, 1, nn.ELU(), nn.AvgPool2d(2))),
+    "musicnn": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.BatchNorm2d(6), nn.MaxPool2d((1, 4), (2, 2)), nn.Dropout()),
+        (6, 5, 3, 1, nn.ReLU(), nn.BatchNorm2d(5), nn.MaxPool2d(2)),
+        (5, 4, 3, 1, nn.ReLU(), nn.BatchNorm2d(4), nn.MaxPool2d(4)),
+    ),
     "overlapping pools": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
+        (6, 5, 3, 1, nn.ReLU(), nn.MaxPool2d((5, 2), 1, (2, 0))),
+        (5, 4, 3, 1, nn.ReLU(), nn.MaxPool2d((3, 5), (2, 1))),
+    ),
+    "overlapping before the activation": layers_of(
+        (1, 6, 3, 1, nn.BatchNorm2d(6), nn.MaxPool2d(3, 1), nn.BatchNorm2d(6), nn.ReLU()),
+        (6, 5, 3, 1, nn.MaxPool2d(3, 2), nn.ELU()),
+    ),
+    "normalised after the activation": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.BatchNorm2d(6), nn.MaxPool2d(2), nn.BatchNorm2d(6)),
+        (6, 5, 3, 1, nn.BatchNorm2d(5), nn.ReLU(), nn.MaxPool2d(2)),
+    ),
+    "no activation": layers_of((1, 6, 3, 1, nn.MaxPool2d(2)), (6, 5, 3, 1)),
+    "no activation, overlapping": layers_of((1, 6, 3, 1, nn.MaxPool2d(3, 2)), (6, 5, 3, 1)),
+    "strides and dilations": nn.Sequential(
+        nn.Conv2d(1, 6, (7, 5), stride=(3, 2), padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(6, 5, 3, dilation=(1, 2), stride=(1, 2), padding=3),
+        nn.LeakyReLU(),
+        nn.Conv2d(5, 4, (2, 3), dilation=2, padding="same"),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+    ),
+    "pools with gaps": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.MaxPool2d(2, 3)), (6, 5, 1, 0, nn.ReLU(), nn.MaxPool2d(1, 2))
+    ),
+}
+IRREGULAR = {
+    "average": layers_of((1, 6, 3, 0, nn.ReLU()), (6, 5, 3, 1, nn.ELU(), nn.AvgPool2d(2))),
+    "ceil": layers_of(
         (1, 6, 3, 1, nn.ReLU(), nn.MaxPool2d(3, 2, 1)),
         (6, 5, 3, 1, nn.ReLU(), nn.MaxPool2d(2, ceil_mode=True)),
     ),
@@ -345,11 +380,12 @@ IRREGULAR = {
         nn.Conv2d(6, 6, 3, groups=3, stride=2),
         nn.ReLU(),
     ),
-    "normalised after the activation": layers_of(
-        (1, 6, 3, 1, nn.ReLU(), nn.BatchNorm2d(6), nn.MaxPool2d(2)),
-        (6, 5, 3, 1, nn.ReLU(), nn.MaxPool2d(2)),
+    "normalised between activations": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.BatchNorm2d(6), nn.ELU()), (6, 5, 3, 1, nn.ReLU())
     ),
-    "no activation": layers_of((1, 6, 3, 1, nn.MaxPool2d(2)), (6, 5, 3, 1)),
+    "pooled twice": layers_of(
+        (1, 6, 3, 1, nn.ReLU(), nn.MaxPool2d(2), nn.MaxPool2d(2)), (6, 5, 3, 1, nn.ReLU())
+    ),
 }
 
 
@@ -366,19 +402,21 @@ def randomise(network):
 
 
 @pytest.mark.parametrize("shape", [(60, 53), (61, 64)])
-@pytest.mark.parametrize("name", [*REGULAR, *IRREGULAR])
+@pytest.mark.parametrize("name", [*REGULAR, *POOLED, *IRREGULAR])
 def test_any_chain_is_explained(name, shape):
-    network = randomise(REGULAR.get(name) or IRREGULAR[name])
+    network = randomise((REGULAR | POOLED | IRREGULAR)[name])
     magnitude = magnitude_of(shape)
     net = Deconvnet(network)
-    assert isinstance(net._way_back, PooledNetwork) == (name in REGULAR)
+    assert isinstance(net._way_back, PooledNetwork) == (name not in IRREGULAR)
+    assert PooledAtOnce.takes(net.steps, net.layers) == (name in REGULAR)
     n_features = net.n_features[-1]
     expected = [by_autograd(network, magnitude, feature) for feature in range(n_features)]
     for way in ways_back(net):
         maps = way.deconvolve(magnitude, net.n_layers)
         assert maps.any()
-        for found, wanted in zip(maps, expected, strict=True):
-            scale = np.abs(wanted).max()
+        fired = net.fired(net.n_layers, net.feature_maps(magnitude)[-1])
+        for found, wanted, is_live in zip(maps, expected, fired, strict=True):
+            scale, wanted = np.abs(wanted).max(), wanted * is_live
             np.testing.assert_allclose(found, wanted, rtol=0, atol=TOLERANCE * scale)
 
 

@@ -1,5 +1,6 @@
 """Another method of explanation costs a class and a registration."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError, SettingsError
 from auralise.explainers.making import METHODS, explainer_of, read_explainer
-from auralise.explainers.songs import explain_song
+from auralise.explainers.songs import explain_song, windows_of
+from auralise.explainers.strongest import estimate_cost, limit_features
 from auralise.explainers.writing import choose_features
 from auralise.maps import Origin, open_maps
 from auralise.weights.reader import write_weights
@@ -85,6 +87,15 @@ def test_another_method_explains_a_song_of_many_windows(scaled, tmp_path):
             maps.activation_peak(1), [magnitude.max(), 2 * magnitude.max()], rtol=1e-5
         )
         assert maps.live(1).all()
+        assert maps.path(1) == "weight"
+
+
+def test_what_is_assumed_stands_in_the_file_after_what_the_reader_assumed(scaled, tmp_path):
+    origin = Origin("song", "n", "", {}, ("padding is 'same'",))
+    explain_song(np.ones(4000, np.float32), scaled, STFT, tmp_path, origin)
+    with open_maps(tmp_path / "song.h5") as maps:
+        assert maps.origin.assumptions == ("padding is 'same'", "loud is twice")
+        assert json.loads(maps.file.attrs["assumptions"]) == list(maps.origin.assumptions)
 
 
 def test_another_method_is_compared_between_signals(scaled):
@@ -106,6 +117,52 @@ def test_the_explainer_of_the_settings(tmp_path, small_network, small_architectu
     assert not silence[0].any(), "biases take part"
     with pytest.raises(SettingsError, match="torch has no device 'abacus' here"):
         read_explainer(path, small_architecture.to_settings(), how | {"device": "abacus"})
+
+
+def test_layers_without_height_or_width_are_explained(tmp_path):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv1d(33, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool1d(1))
+    network.append(nn.Flatten())
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4000).astype(np.float32)
+    explainer = explainer_of(network, layers=["1", "3"], shape=(33, 126))
+    found = explain_song(samples, explainer, STFT, tmp_path, Origin("song", "n", "", {}))
+    magnitude = np.abs(STFT.analyse(samples))
+    with open_maps(found.maps) as maps:
+        for layer, own in enumerate(explainer.feature_maps(magnitude), start=1):
+            energy = np.square(own.reshape(4, -1).astype(np.float64)).sum(axis=1)
+            np.testing.assert_allclose(maps.activation_energy(layer), energy, rtol=1e-5)
+            assert (maps.live(layer) == (energy > 0)).all() and energy.any()
+            assert (maps.deconvolved(layer).any(axis=(1, 2)) == (energy > 0)).all()
+
+
+class Thousands(Scaled):
+    """Feature k is the magnitude times the k-th of 1,100 factors."""
+
+    factors = np.random.default_rng(0).permutation(1100)
+
+    def __init__(self):
+        super().__init__(None, None, None, layers=None, shape=None)
+        self.n_features = [1100]
+
+    def feature_maps(self, magnitude):
+        return [self.factors[:, None, None] * magnitude]
+
+    def deconvolve_all(self, magnitude, layers=None, features=None):
+        yield 1, self.feature_maps(magnitude)[0][features[1]]
+
+
+def test_of_thousands_of_features_the_strongest_are_the_default(scaled):
+    explainer = Thousands()
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 9000).astype(np.float32)
+    windows = windows_of(explainer, len(samples), STFT, 0.5)
+    about = (explainer, samples, STFT)
+    found = limit_features(*about, choose_features(explainer), windows)
+    assert found == {1: sorted(np.flatnonzero(explainer.factors >= 1100 - 64))}
+    few = {1: list(range(1000))}
+    assert limit_features(*about, few, windows) == few
+    cost = estimate_cost(*about, found, windows)
+    assert cost.n_bytes == 64 * (4 * STFT.n_bins * STFT.n_frames(9000) + 2 * 9000)
+    assert cost.seconds > 0
 
 
 def test_features_are_chosen_of_layers_that_have_them(scaled):

@@ -28,7 +28,7 @@ from auralise.networks.front_ends import (
     undo,
 )
 from auralise.networks.genre import Architecture, build_convolutional_part
-from tests.unit.reference_deconvnet import with_rectifiers
+from benchmarks.references import with_rectifiers
 
 STFT = Stft(16000, 512, 256)
 CQT_STFT = Stft(22050, 1024, 512)

@@ -1,9 +1,7 @@
 """What `Deconvnet` promises for any graph: the maps of autograd whose activations are ReLUs back.
 
-The reference below shares no line with the product: it replaces modules, and knows only modules.
+The reference shares no line with the product: `benchmarks.references.reference`.
 """
-
-import copy
 
 import numpy as np
 import pytest
@@ -16,69 +14,9 @@ from torch.nn import functional
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.graph import Graph
 from auralise.errors import NetworkError
+from benchmarks.references import ACTIVATIONS, reference
 
 TOLERANCE = 1e-5
-ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
-ACTIVATIONS += (nn.Tanh, nn.PReLU)
-
-
-# The reference
-
-
-class RectifiedBack(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, function):
-        return function(x)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return torch.relu(gradient), None
-
-
-class Rectifier(nn.Module):
-    def __init__(self, activation):
-        super().__init__()
-        self.activation = copy.deepcopy(activation)
-        if hasattr(activation, "inplace"):
-            self.activation.inplace = False
-
-    def forward(self, x):
-        return RectifiedBack.apply(x, self.activation)
-
-
-class HeldStatistics(nn.Module):
-    """A normalisation as an affine map, whose slope is found by its own effect on 0 and 1."""
-
-    def __init__(self, norm):
-        super().__init__()
-        self.norm = copy.deepcopy(norm)
-
-    def forward(self, x):
-        still, n = x.detach(), self.norm
-        dims = {
-            nn.InstanceNorm2d: (2, 3),
-            nn.LayerNorm: (-1,),
-        }.get(type(n))
-        if dims is None:  # groups
-            parts = [
-                self._standardise(part, held, (1, 2, 3))
-                for part, held in zip(
-                    x.chunk(n.num_groups, 1), still.chunk(n.num_groups, 1), strict=True
-                )
-            ]
-            y = torch.cat(parts, 1)
-        else:
-            y = self._standardise(x, still, dims)
-        if getattr(n, "weight", None) is None:
-            return y
-        if isinstance(n, nn.LayerNorm):
-            return y * n.weight + n.bias
-        return y * n.weight[:, None, None] + n.bias[:, None, None]
-
-    def _standardise(self, x, still, dims):
-        mean = still.mean(dims, keepdim=True)
-        variance = ((still - mean) ** 2).mean(dims, keepdim=True)
-        return (x - mean) / torch.sqrt(variance + self.norm.eps)
 
 
 class Gated(nn.Module):
@@ -95,48 +33,6 @@ class Gated(nn.Module):
 
     def forward(self, x):
         return x * self.weigh(x)
-
-
-class HeldGate(nn.Module):
-    def __init__(self, gated):
-        super().__init__()
-        self.gated = gated
-
-    def forward(self, x):
-        return x * self.gated.weigh(x).detach()
-
-
-def by_the_rules(module):
-    if isinstance(module, ACTIVATIONS):
-        return Rectifier(module)
-    if isinstance(module, nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm):
-        return HeldStatistics(module)
-    if isinstance(module, Gated):
-        return HeldGate(module)
-    for name, child in module.named_children():
-        setattr(module, name, by_the_rules(child))
-    return module
-
-
-def reference(network, magnitude, end):
-    """Feature maps and deconvolved maps of the output of the module at the path `end`."""
-    network = by_the_rules(copy.deepcopy(network).eval().requires_grad_(False))
-    caught = []
-    network.get_submodule(end).register_forward_hook(
-        lambda module, given, output: caught.append(output.clone())
-    )
-    leaf = torch.from_numpy(magnitude).requires_grad_()
-    x = leaf
-    while x.dim() < network.n_dims:
-        x = x[None]
-    network(x)
-    (maps,) = caught
-    found = []
-    for feature in range(maps.shape[1]):
-        own = maps[:, feature]
-        (gradient,) = torch.autograd.grad((own * own.detach()).sum(), leaf, retain_graph=True)
-        found.append(gradient.numpy())
-    return maps[0].detach().numpy(), np.stack(found)
 
 
 def magnitude_of(*shape, seed=0):
@@ -349,6 +245,15 @@ def test_convolutions_of_one_dimension(n_inputs, shape):
     assert_agrees(net, network, magnitude_of(*shape), "m4", "m5")
 
 
+@pytest.mark.parametrize(
+    ("first", "takes"),
+    [(nn.Conv1d(1, 4, 3), "samples"), (nn.Conv2d(3, 4, 3), "3 channels")],
+)
+def test_what_takes_no_magnitude_is_refused_where_one_is_given(first, takes):
+    with pytest.raises(NetworkError, match=f"takes {takes} .*in Python"):
+        Deconvnet(in_a_row(first, nn.ReLU()), shape=(20, 90))
+
+
 def functions(m, x):
     x = x.unsqueeze(1)
     x = functional.max_pool2d(functional.relu(m.a(x)), 2)
@@ -377,6 +282,16 @@ def test_a_gate_that_people_write_by_hand_is_held():
     assert [of.path for of in Deconvnet(by_hand).layers] == ["a"]
 
 
+def test_convolutions_that_make_a_mask_of_the_input_are_layers():
+    masking = Net(
+        lambda m, x: x * torch.sigmoid(m.b(m.r(m.a(x)))), a=conv(1, 4), r=nn.ReLU(), b=conv(4, 1)
+    )
+    net = Deconvnet(randomise(masking))
+    assert [of.path for of in net.layers] == ["a", "b"]
+    chain = in_a_row(masking.a, nn.ReLU(), masking.b)
+    assert_agrees(net, chain, magnitude_of(20, 20), "a", "m1")
+
+
 def test_assumptions_name_module_and_rule():
     net = Deconvnet(NETWORKS["group norm, SiLU"][0])
     assert net.assumptions == [
@@ -385,6 +300,36 @@ def test_assumptions_name_module_and_rule():
         "'m4' (tanh) walks back by a ReLU",
     ]
     assert Deconvnet(NETWORKS["residual"][0]).assumptions == []
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (lambda x: x * x.detach().mean(), "'mul': what has no gradient"),
+        (lambda x: x * (x > 0), "'mul': what has no gradient"),
+        (lambda x: x.masked_fill(x < 0, 0), "'masked_fill': what has no gradient"),
+        (lambda x: x / x.data.amax(), "what has no gradient"),
+        (lambda x: x * x.max().item(), "'item': what it takes out is held constant"),
+        (lambda x: x + torch.zeros_like(x), ""),
+        (lambda x: x.gather(1, x.argsort(1)), ""),
+    ],
+)
+def test_what_has_no_gradient_is_said_to_be_held(part, said):
+    net = Deconvnet(Net(lambda m, x: m.b(part(m.a(x))), a=conv(1, 4), b=conv(4, 4)))
+    assert (
+        any(said in assumption for assumption in net.assumptions) if said else not net.assumptions
+    )
+
+
+def test_what_runs_without_gradients_is_said_to_be_held():
+    def forward(m, x):
+        with torch.no_grad():
+            mean = m.a(x).mean()
+        return m.b(x + mean)
+
+    net = Deconvnet(Net(forward, a=conv(1, 4), b=conv(1, 4)))
+    assert [of.path for of in net.layers] == ["b"]
+    assert "'add': what has no gradient (detached, compared) is held constant" in net.assumptions
 
 
 def recurrent(m, x):
@@ -468,6 +413,9 @@ def test_wrapped_networks_are_unwrapped_and_scripted_ones_refused():
     for wrapped in (nn.DataParallel(network), torch.compile(network)):
         found = Deconvnet(wrapped).deconvolve(magnitude_of(20, 20), "b")
         np.testing.assert_array_equal(found, expected)
+    network.a = torch.compile(nn.DataParallel(network.a))
+    found = Deconvnet(network).deconvolve(magnitude_of(20, 20), "b")
+    np.testing.assert_array_equal(found, expected)
     scripted = torch.jit.script(nn.Sequential(conv(1, 2, padding=1), nn.ReLU()))
     with pytest.raises(NetworkError, match="TorchScript.*pass the module that it was scripted"):
         Deconvnet(scripted)
@@ -596,6 +544,32 @@ def test_random_graphs(graph, size, seed):
             assert np.abs(own - wanted).max() <= TOLERANCE * np.abs(expected).max()
         else:
             assert not own.any()
+
+
+@st.composite
+def chains(draw):
+    """Chains of convolutions, norms, activations and max-poolings in any order and of any size."""
+    modules, n = [], 1
+    for _ in range(draw(st.integers(1, 3))):
+        n_out = draw(st.integers(2, 4))
+        kernel = draw(st.tuples(*[st.integers(1, 3)] * 2))
+        options = {"stride": draw(st.integers(1, 2)), "dilation": draw(st.integers(1, 2))}
+        modules.append(nn.Conv2d(n, n_out, kernel, padding=draw(st.integers(0, 2)), **options))
+        n, window = n_out, draw(st.tuples(*[st.integers(1, 3)] * 2))
+        pad = min(draw(st.integers(0, 1)), min(window) // 2)
+        pool = nn.MaxPool2d(window, draw(st.tuples(*[st.integers(1, 2)] * 2)), pad)
+        rest = [nn.ReLU(), pool, nn.BatchNorm2d(n), nn.BatchNorm2d(n)]
+        modules += draw(st.permutations(rest))[: draw(st.integers(0, 4))]
+    return nn.Sequential(*modules)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(chains(), st.tuples(st.integers(40, 44), st.integers(40, 44)), st.integers(0, 2**20))
+def test_random_chains_on_their_pooled_grids(network, size, seed):
+    network = randomise(network, seed)
+    chain = Deconvnet(network)
+    general = Deconvnet(network, layers=list(range(1, chain.n_layers + 1)), shape=size)
+    assert_same(chain, general, magnitude_of(*size, seed=seed))
 
 
 def test_batches_change_no_value(monkeypatch):

@@ -37,6 +37,8 @@ def test_holds_what_the_design_fixes(path, stft, song):
         assert attributes["network"] == "n-0"
         assert attributes["weights_sha256"] == "ab"
         assert json.loads(attributes["config"]) == {"x": 1}
+        assert json.loads(attributes["assumptions"]) == []
+        assert file["layer1"].attrs["path"] == "convolutional.layer1.convolution"
         assert "torch" in json.loads(attributes["versions"])
         assert [attributes[k] for k in ("sample_rate", "n_fft", "hop_length")] == [11025, 512, 256]
         np.testing.assert_allclose(file["frequency"], stft.frequencies)

@@ -1,8 +1,11 @@
 """Weights from PyTorch: state dicts, Lightning checkpoints, plain safetensors."""
 
+import argparse
 import logging
 import os
+import pathlib
 import pickle
+from collections import OrderedDict
 
 import pytest
 import safetensors.torch
@@ -161,6 +164,70 @@ class TestAModuleOfOnesOwn:
         module.head[0] = nn.Linear(9, 6)
         with pytest.raises(WeightsError, match=r"'head.0.weight' is 6×72; expected 6×9"):
             read_weights(saved, network=module)
+
+
+def small():
+    return nn.Sequential(OrderedDict(conv=nn.Conv2d(1, 2, 3), norm=nn.BatchNorm2d(2)))
+
+
+class TestCheckpointsAsPeopleHaveThem:
+    @pytest.mark.parametrize(
+        "prefix",
+        ["", "module.", "model.", "_orig_mod.module.", "module._orig_mod.model.net.", "x."],
+    )
+    def test_any_prefix_in_any_order(self, tmp_path, prefix):
+        given, filled = small(), small()
+        torch.save({prefix + k: v for k, v in given.state_dict().items()}, tmp_path / "w.pt")
+        read_weights(tmp_path / "w.pt", network=filled)
+        assert torch.equal(filled.conv.weight, given.conv.weight)
+
+    def test_wrappers_inside_the_file_or_around_the_module(self, tmp_path):
+        given = small()
+        given.conv = torch.compile(nn.DataParallel(given.conv))
+        torch.save(given.state_dict(), tmp_path / "w.pt")
+        filled = small()
+        read_weights(tmp_path / "w.pt", network=nn.DataParallel(filled))
+        assert torch.equal(filled.conv.weight, given.conv.module.weight)
+
+    def test_a_module_that_holds_the_network_of_the_file(self, tmp_path):
+        given, filled = small(), nn.Sequential(OrderedDict(net=small()))
+        torch.save(given.state_dict(), tmp_path / "w.pt")
+        read_weights(tmp_path / "w.pt", network=filled)
+        assert torch.equal(filled.net.conv.weight, given.conv.weight)
+
+    def test_a_lightning_checkpoint_with_a_loss_a_filterbank_and_settings(self, tmp_path, caplog):
+        given, filled = small(), small()
+        state = {f"model.{k}": v for k, v in given.state_dict().items()} | {
+            "loss.weight": torch.ones(3, 3),
+            "spec.mel_scale.fb": torch.ones(257, 96),
+            "model.stft.conv.weight": torch.ones(4, 1, 8),
+        }
+        settings = argparse.Namespace(rate=1e-3, folder=pathlib.PurePosixPath("a"))
+        torch.save({"state_dict": state, "hyper_parameters": settings}, tmp_path / "w.ckpt")
+        with caplog.at_level(logging.INFO, "auralise"):
+            read_weights(tmp_path / "w.ckpt", network=filled)
+        assert torch.equal(filled.conv.weight, given.conv.weight)
+        for name in ("loss.weight", "spec.mel_scale.fb", "stft.conv.weight"):
+            assert name in caplog.text
+
+    def test_layers_that_the_module_lacks_are_no_extras(self, tmp_path):
+        state = small().state_dict() | {"late.weight": torch.ones(2, 2), "late.bias": torch.ones(2)}
+        torch.save(state, tmp_path / "w.pt")
+        with pytest.raises(WeightsError, match="also holds 'late.weight', 'late.bias'"):
+            read_weights(tmp_path / "w.pt", network=small())
+
+    def test_of_two_networks_in_one_file_the_usual_one_is_taken_or_none(self, tmp_path):
+        state = small().state_dict()
+        both = {
+            f"{p}.{k}": v + (p == "teacher") for p in ("teacher", "model") for k, v in state.items()
+        }
+        torch.save(both, tmp_path / "w.pt")
+        filled = small()
+        read_weights(tmp_path / "w.pt", network=filled)
+        assert torch.equal(filled.conv.weight, state["conv.weight"])
+        torch.save({k.replace("model", "student"): v for k, v in both.items()}, tmp_path / "w.pt")
+        with pytest.raises(WeightsError, match="under 'teacher.', 'student.'"):
+            read_weights(tmp_path / "w.pt", network=small())
 
 
 class TestWhatNoChainCanBe:

@@ -6,6 +6,7 @@ None of them shares a line with `auralise.deconvnet`.
 import copy
 import importlib.util
 import sys
+from contextlib import ExitStack, contextmanager
 from types import ModuleType
 from unittest.mock import patch
 
@@ -14,6 +15,7 @@ import torch
 from captum.attr import Deconvolution
 from scipy.signal import convolve2d
 from torch import nn
+from torch.nn import functional
 
 
 def convolve(maps: np.ndarray, kernels: np.ndarray) -> np.ndarray:
@@ -179,3 +181,133 @@ def by_autograd(network: nn.Module, magnitude: np.ndarray, feature: int) -> np.n
     maps = with_rectifiers(network)(x)[:, feature]
     (gradient,) = torch.autograd.grad(maps, x, maps.detach())
     return gradient[0, 0].numpy()
+
+
+# Any graph
+
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
+ACTIVATIONS += (nn.Tanh, nn.PReLU, nn.Sigmoid)
+# Functions that people write in place of modules.
+FUNCTIONS = {functional: ["relu", "relu_", "leaky_relu", "elu", "gelu", "silu"], torch: ["relu"]}
+
+
+class Rectifier(nn.Module):
+    """An activation with a ReLU as its way back."""
+
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = copy.deepcopy(activation)
+        if hasattr(activation, "inplace"):
+            self.activation.inplace = False
+
+    def forward(self, x):
+        return _RectifiedBack.apply(x, self.activation)
+
+
+class HeldStatistics(nn.Module):
+    """A normalisation as an affine map, whose slope is found by its own effect on 0 and 1."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = copy.deepcopy(norm)
+
+    def forward(self, x):
+        still, n = x.detach(), self.norm
+        dims = {
+            nn.InstanceNorm2d: (2, 3),
+            nn.LayerNorm: (-1,),
+        }.get(type(n))
+        if dims is None:  # groups
+            parts = [
+                self._standardise(part, held, (1, 2, 3))
+                for part, held in zip(
+                    x.chunk(n.num_groups, 1), still.chunk(n.num_groups, 1), strict=True
+                )
+            ]
+            y = torch.cat(parts, 1)
+        else:
+            y = self._standardise(x, still, dims)
+        if getattr(n, "weight", None) is None:
+            return y
+        if isinstance(n, nn.LayerNorm):
+            return y * n.weight + n.bias
+        return y * n.weight[:, None, None] + n.bias[:, None, None]
+
+    def _standardise(self, x, still, dims):
+        mean = still.mean(dims, keepdim=True)
+        variance = ((still - mean) ** 2).mean(dims, keepdim=True)
+        return (x - mean) / torch.sqrt(variance + self.norm.eps)
+
+
+class HeldGate(nn.Module):
+    """A module that multiplies its input by what its method `weigh` gives, held constant."""
+
+    def __init__(self, gated):
+        super().__init__()
+        self.gated = gated
+
+    def forward(self, x):
+        return x * self.gated.weigh(x).detach()
+
+
+def by_the_rules(module):
+    """Replace, in place, what has another way back than its gradient."""
+    if isinstance(module, ACTIVATIONS):
+        return Rectifier(module)
+    if isinstance(module, nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm):
+        return HeldStatistics(module)
+    if hasattr(module, "weigh"):
+        return HeldGate(module)
+    for name, child in module.named_children():
+        setattr(module, name, by_the_rules(child))
+    return module
+
+
+@contextmanager
+def rectified_functions():
+    """Let the functions of torch that are activations have a ReLU as their way back."""
+
+    def rectified(function):
+        def run(x, *args, inplace=False, **kwargs):
+            return _RectifiedBack.apply(x, lambda given: function(given, *args, **kwargs))
+
+        return run
+
+    with ExitStack() as stack:
+        for place, names in FUNCTIONS.items():
+            for name in names:
+                function = rectified(getattr(place, name.rstrip("_")))
+                stack.enter_context(patch.object(place, name, function))
+        yield
+
+
+def reference(network, magnitude, end, features=None):
+    """Feature maps and deconvolved maps of the output of the module at the path `end`.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Its attribute `n_dims` says of how many dimensions its input is.
+    magnitude : ndarray
+    end : str
+    features : sequence of int, optional
+        All by default.
+    """
+    network = by_the_rules(copy.deepcopy(network).eval().requires_grad_(False))
+    caught = []
+    network.get_submodule(end).register_forward_hook(
+        lambda module, given, output: caught.append(output.clone())
+    )
+    leaf = torch.from_numpy(magnitude).requires_grad_()
+    x = leaf
+    while x.dim() < network.n_dims:
+        x = x[None]
+    with rectified_functions():
+        network(x)
+    maps = caught[0]
+    found = []
+    for feature in range(maps.shape[1]) if features is None else features:
+        own = maps[:, feature]
+        (gradient,) = torch.autograd.grad((own * own.detach()).sum(), leaf, retain_graph=True)
+        found.append(gradient.numpy())
+    return maps[0].detach().numpy(), np.stack(found)

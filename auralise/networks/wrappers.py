@@ -1,0 +1,64 @@
+"""Networks inside others: compiled, spread over devices, scripted."""
+
+import copy
+
+import torch
+from torch import nn
+
+from auralise.errors import NetworkError
+
+
+def unwrapped(network: nn.Module) -> nn.Module:
+    """The module inside DataParallel, DistributedDataParallel and `torch.compile`.
+
+    Raises
+    ------
+    NetworkError
+        It, or a part of it, is scripted: what runs inside cannot be followed.
+
+    Examples
+    --------
+    >>> unwrapped(nn.DataParallel(nn.ReLU()))
+    ReLU()
+    """
+    while (inner := _inside(network)) is not None:
+        network = inner
+    for path, module in network.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise NetworkError(
+                f"'{path}' is TorchScript, inside which nothing can be followed; pass the module "
+                "that it was scripted or traced from"
+            )
+    return network
+
+
+def evaluated_copy(network: nn.Module) -> nn.Module:
+    """A copy that computes in float32 and in evaluation mode, without gradients and wrappers.
+
+    Raises
+    ------
+    NetworkError
+        As `unwrapped`; or the network cannot be copied.
+    """
+    try:
+        copied = copy.deepcopy(unwrapped(network))
+    except NetworkError:
+        raise
+    except Exception as error:  # whatever a foreign module raises
+        raise NetworkError(
+            f"{type(network).__name__} cannot be copied ({type(error).__name__}: "
+            f"{str(error)[:160]}); remove what keeps a history of gradients, such as weight norm "
+            "(torch.nn.utils.remove_weight_norm)"
+        ) from None
+    for module in list(copied.modules()):
+        for name, child in list(module.named_children()):
+            if _inside(child) is not None:
+                setattr(module, name, unwrapped(child))
+    return copied.eval().float().requires_grad_(False)
+
+
+def _inside(network: nn.Module) -> nn.Module | None:
+    if isinstance(network, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return network.module
+    inner = getattr(network, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else None
