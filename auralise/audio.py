@@ -1,7 +1,6 @@
 """Sound files, resampling and the short-time Fourier transform: samples ↔ spectra."""
 
 import logging
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from auralise.containers import Contents, View, read_contents
 from auralise.errors import AudioError, SettingsError
 from auralise.files import printable, whole_file
 from auralise.songs import AUDIO_SUFFIXES
+from auralise.storage import patient_file, temporary_file, write_temporarily
 
 log = logging.getLogger(__name__)
 
@@ -251,10 +251,9 @@ def map_audio(
     AudioError
         As `read_audio`.
     """
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
         for block in _read_blocks(Path(path), sample_rate, channel):
-            file.write(block.tobytes())
-        file.flush()
+            write_temporarily(file, block)
         yield np.memmap(file, np.float32, "c")
 
 
@@ -554,8 +553,8 @@ def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int) -> None
     peak = np.abs(samples).max(initial=0.0)
     if peak > 1:
         log.warning("%s: peak %+.1f dB above full scale is clipped", path, 20 * np.log10(peak))
-    with whole_file(path) as partial:
-        soundfile.write(partial, np.clip(samples, -1, 1), sample_rate, subtype="PCM_16")
+    with create_audio(path, sample_rate) as file:
+        file.write(np.clip(samples, -1, 1))
 
 
 @contextmanager
@@ -574,8 +573,10 @@ def create_audio(path: str | Path, sample_rate: int) -> Iterator[soundfile.Sound
     soundfile.SoundFile
         Clips what is outside [-1, 1].
     """
+    kind = Path(path).suffix[1:].upper()
     with (
         whole_file(path) as partial,
-        soundfile.SoundFile(partial, "w", sample_rate, 1, subtype="PCM_16") as file,
+        patient_file(partial) as target,
+        soundfile.SoundFile(target, "w", sample_rate, 1, "PCM_16", format=kind) as file,
     ):
         yield file

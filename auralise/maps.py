@@ -14,6 +14,7 @@ from auralise.audio import Stft
 from auralise.errors import MapsError
 from auralise.files import whole_file
 from auralise.provenance import versions
+from auralise.storage import PatientFile, patient_file, require_space
 
 FORMAT = "auralise-maps/1"
 
@@ -45,13 +46,17 @@ class MapsWriter:
     Attributes
     ----------
     file : h5py.File
+    target : PatientFile
+        What `file` is written to; a failed write is raised at once.
     """
 
     file: h5py.File
+    target: PatientFile
 
     def write_spectrum(self, spectrum: np.ndarray, first: int = 0) -> None:
         """Write the song's STFT, complex64, shape (n_bins, n_frames), from frame `first` on."""
         self.file["stft"][:, first : first + spectrum.shape[1]] = spectrum
+        self.target.raise_failure()
 
     def write_maps(self, layer: int, maps: np.ndarray, first: int = 0) -> None:
         """Write maps, float32, shape (n_features, n_bins, n_frames), from frame `first` on.
@@ -59,6 +64,7 @@ class MapsWriter:
         Whole chunks are written once; parts of one would be read and checked again each time.
         """
         self.file[f"layer{layer}/deconvolved"][:, :, first : first + maps.shape[2]] = maps
+        self.target.raise_failure()
 
     def write_activations(
         self, layer: int, energy: np.ndarray, peak: np.ndarray, live: np.ndarray
@@ -118,7 +124,14 @@ def create_maps(
     """
     n_frames = stft.n_frames(n_samples)
     frames_at_once = min(frames_at_once or n_frames, n_frames)
-    with whole_file(path) as partial, h5py.File(partial, "w", track_order=True) as file:
+    n_maps = sum(map(len, features.values()))
+    n_bytes = 4 * n_frames * stft.n_bins * (n_maps + 2)
+    with (
+        whole_file(path) as partial,
+        patient_file(partial) as target,
+        h5py.File(target, "w", track_order=True) as file,
+    ):
+        require_space(partial.parent, n_bytes, f"{n_maps} maps of {origin.song}")
         file.attrs.update(
             format=FORMAT,
             song=origin.song,
@@ -155,7 +168,7 @@ def create_maps(
                 fletcher32=True,
             )
             _attach(dataset, feature, frequency, time)
-        yield MapsWriter(file)
+        yield MapsWriter(file, target)
 
 
 def _scale(group: h5py.Group, name: str, values: np.ndarray, units: str) -> h5py.Dataset:

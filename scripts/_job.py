@@ -5,8 +5,10 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from auralise.errors import AuraliseError
+from auralise.errors import AuraliseError, message_of
+from auralise.storage import storage_error
 
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -15,10 +17,14 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 @contextmanager
 def job(snakemake) -> Iterator[None]:
     """Log to the rule's log file and the terminal; end with status 1 on an `AuraliseError`."""
+    logging.raiseExceptions = False  # a log that finds no room must not hide why
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    with suppress(OSError):
+        handlers.append(logging.FileHandler(snakemake.log[0], "w", "utf-8"))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        handlers=[logging.FileHandler(snakemake.log[0], "w", "utf-8"), logging.StreamHandler()],
+        handlers=handlers,
         force=True,
     )
     logging.captureWarnings(True)
@@ -26,10 +32,14 @@ def job(snakemake) -> Iterator[None]:
     try:
         yield
     except AuraliseError as error:
-        log.error("%s", error)
+        log.error("%s", message_of(error))
         sys.exit(1)
-    except Exception:
-        log.exception("unexpected error")
+    except Exception as error:
+        told = storage_error(error, Path(snakemake.output[0]))
+        if told is None:
+            log.exception("unexpected error")
+        else:
+            log.error("%s", message_of(told))
         sys.exit(1)
 
 

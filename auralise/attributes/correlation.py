@@ -7,7 +7,6 @@ live features, with its spread, the layer's. Other representations of a feature 
 can be compared in the same way: see `auralise.attributes.representations`.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -15,6 +14,8 @@ import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
+
+from auralise.storage import reserve_temporarily, temporary_file
 
 WORKING_MEMORY = 2048 * 2**20  # bytes of what is kept of all signals at once
 BLOCK = 128 * 2**20  # bytes that are multiplied at a time
@@ -173,9 +174,11 @@ def correlate_attributes(
 
 def _empty(*shape: int) -> torch.Tensor:
     """Memory for float16 values: on disk, and paged, where it would be too much."""
-    if 2 * np.prod(shape, dtype=np.int64) <= WORKING_MEMORY:
+    n_bytes = 2 * int(np.prod(shape, dtype=np.int64))
+    if n_bytes <= WORKING_MEMORY:
         return torch.empty(shape, dtype=torch.float16)
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
+        reserve_temporarily(file, n_bytes)
         return torch.from_numpy(np.memmap(file, np.float16, "w+", shape=shape))
 
 

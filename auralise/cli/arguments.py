@@ -3,8 +3,7 @@
 import argparse
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from auralise.errors import SettingsError
@@ -138,17 +137,6 @@ def prepare_folder(out: Path) -> None:
         raise SettingsError(
             f"--out: {out} cannot be a folder for the results ({error.strerror})"
         ) from None
-
-
-@contextmanager
-def writing_to(out: Path) -> Iterator[None]:
-    """Answer a full disk, or a folder that may not be written, as a mistake like others."""
-    from soundfile import LibsndfileError
-
-    try:
-        yield
-    except (OSError, LibsndfileError) as error:
-        raise SettingsError(f"--out: results cannot be written to {out} ({error})") from None
 
 
 def layers(text: str) -> list[int] | list[str]:

@@ -19,10 +19,9 @@ from auralise.cli.arguments import (
     ranges,
     spare_inputs,
     table,
-    writing_to,
 )
 from auralise.cli.networks import add_network_options, read_asked_network
-from auralise.errors import AuraliseError, SettingsError
+from auralise.errors import AuraliseError, SettingsError, message_of, printable
 
 if TYPE_CHECKING:
     from auralise.explainers.songs import Explanation
@@ -150,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
     from auralise.explainers.making import explainer_of
     from auralise.explainers.songs import explain_song, require_results
     from auralise.explainers.writing import choose_features
-    from auralise.files import printable, sha256_of_file
+    from auralise.files import sha256_of_file
     from auralise.maps import Origin
 
     asked = read_asked_network(options)
@@ -183,26 +182,26 @@ def run(options: argparse.Namespace) -> int:
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
     failures: list[Failure] = []
-    with writing_to(options.out):
-        for number, (song, path) in enumerate(songs.items(), start=1):
-            print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
-            try:
-                with map_audio(path, stft.sample_rate, options.channel) as samples:
-                    explanation = explain_song(
-                        samples,
-                        explainer,
-                        stft,
-                        options.out,
-                        Origin(song, asked.name, weights_sha256, config),
-                        features,
-                        options.window,
-                        Auralisation(options.mode, options.loudness),
-                    )
-                done.append(explanation)
-            except AuraliseError as error:
-                where = "" if printable(path) in str(error) else f"{printable(path)}: "
-                print(f"auralise: error: {where}{error}", file=sys.stderr)
-                failures.append(Failure(printable(song), str(error)))
+    for number, (song, path) in enumerate(songs.items(), start=1):
+        print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
+        try:
+            with map_audio(path, stft.sample_rate, options.channel) as samples:
+                explanation = explain_song(
+                    samples,
+                    explainer,
+                    stft,
+                    options.out,
+                    Origin(song, asked.name, weights_sha256, config),
+                    features,
+                    options.window,
+                    Auralisation(options.mode, options.loudness),
+                )
+            done.append(explanation)
+        except (AuraliseError, OSError) as error:
+            reason = message_of(error)
+            where = "" if printable(path) in reason else f"{printable(path)}: "
+            print(f"auralise: error: {where}{reason}", file=sys.stderr)
+            failures.append(Failure(printable(song), reason))
     print(summary(done, failures))
     if not failures:
         return DONE

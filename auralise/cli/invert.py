@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auralise.choices import PHASES, SCALES
-from auralise.cli.arguments import DONE, prepare_folder, seed, spare_inputs, table, time, writing_to
+from auralise.cli.arguments import DONE, prepare_folder, seed, spare_inputs, table, time
 from auralise.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     spare_inputs([options.song, options.classifier, options.meanstd, *options.inverter], [folder])
     ours = [*sounds, *pictures, "inversions.npz"]
     require_replaceable(folder, ours, "inversion", "inversions.npz")
-    with writing_to(options.out), whole_folder(folder) as partial:
+    with whole_folder(folder) as partial:
         found = invert_song(
             options.song,
             subject,

@@ -3,6 +3,7 @@
 import argparse
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 import auralise
 from auralise.cli import explain, invert, layers, predict
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
-from auralise.errors import AuraliseError, is_out_of_memory
+from auralise.errors import AuraliseError, is_out_of_memory, message_of
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,7 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except AuraliseError as error:
-        print(f"auralise: error: {error}", file=sys.stderr)
+        print(f"auralise: error: {message_of(error)}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read the output has ended; what Python still holds of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        print(f"auralise: error: the system refuses: {message_of(error)}", file=sys.stderr)
         return FAILED
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

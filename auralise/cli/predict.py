@@ -7,7 +7,7 @@ from pathlib import Path
 
 from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, count, name_songs
 from auralise.cli.networks import add_network_options, read_asked_network
-from auralise.errors import AudioError, NetworkError
+from auralise.errors import AuraliseError, message_of, printable
 
 DESCRIPTION = """\
 Print what a network answers for your songs, as CSV: song,class,probability.
@@ -59,7 +59,6 @@ def run(options: argparse.Namespace) -> int:
     import numpy as np
 
     from auralise.audio import read_audio
-    from auralise.files import printable
     from auralise.networks.prediction import predict_song
 
     asked = read_asked_network(options)
@@ -71,15 +70,15 @@ def run(options: argparse.Namespace) -> int:
             samples = read_audio(path, asked.stft.sample_rate)
             magnitude = np.abs(asked.stft.analyse(samples))
             answer = predict_song(asked.network, magnitude, asked.n_frames)
-        except (AudioError, NetworkError) as error:
-            where = "" if printable(path) in str(error) else f"{printable(path)}: "
-            print(f"auralise: error: {where}{error}", file=sys.stderr)
+        except (AuraliseError, OSError) as error:
+            reason = message_of(error)
+            where = "" if printable(path) in reason else f"{printable(path)}: "
+            print(f"auralise: error: {where}{reason}", file=sys.stderr)
             n_failed += 1
             continue
+        names = asked.classes or range(len(answer))
         for index in np.argsort(-answer, kind="stable")[: options.top]:
-            table.writerow(
-                (song, (asked.classes or range(len(answer)))[index], f"{answer[index]:.4f}")
-            )
+            table.writerow((printable(song), names[index], f"{answer[index]:.4f}"))
     if n_failed == 0:
         return DONE
     return SOME_FAILED if n_failed < len(songs) else FAILED

@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_written_is_told(folder, capsys, monkeypatch):
 
     monkeypatch.setattr("auralise.inversion.excerpts.write_audio", full)
     assert run(folder, "mp6.npz", time_index=0.5) == 2
-    assert "results cannot be written to" in capsys.readouterr().err
+    assert "out is full" in capsys.readouterr().err
 
 
 def test_a_seed_that_is_none_is_refused(folder, capsys):
