@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from auralise.errors import AuraliseError, message_of
+from auralise.experiment.records import Record, write_record
 from auralise.storage import storage_error
 
 # Options of glibc's mallopt(3).
@@ -31,6 +32,7 @@ def job(snakemake) -> Iterator[None]:
     log = logging.getLogger(snakemake.rule)
     try:
         yield
+        record(snakemake)
     except AuraliseError as error:
         log.error("%s", message_of(error))
         sys.exit(1)
@@ -41,6 +43,22 @@ def job(snakemake) -> Iterator[None]:
         else:
             log.error("%s", message_of(told))
         sys.exit(1)
+
+
+def record(snakemake) -> None:
+    """Write down what the job has made, and from what, for `auralise verify` and `provenance`."""
+    values = list(snakemake.params)
+    about = next(value for value in values if isinstance(value, dict) and "record" in value)
+    written = Record(
+        about["rule"],
+        {name: str(value) for name, value in snakemake.wildcards.items()},
+        about["made"],
+        temporary=about["temporary"],
+        settings=dict(snakemake.params.items()),
+        code=[value for value in values if str(value).startswith("code of ")],
+    )
+    results, path = Path(about["results"]), Path(about["record"])
+    write_record(results, path, written, snakemake.output, snakemake.input)
 
 
 def prepare_torch(snakemake) -> None:

@@ -1,0 +1,325 @@
+"""Records beside the results: what each job has made, from what and how, and whether it is whole.
+
+A job of the workflow writes a record when it ends: size, time and SHA-256 of each file that it
+made, SHA-256 of what it read, its settings, its code and versions. From these a results folder
+can tell whether it is whole and unchanged, and how each of its files came to be.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from auralise.errors import ResultsError, printable
+from auralise.files import sha256_of_file, whole_file
+from auralise.provenance import versions
+
+FOLDER = "provenance"  # of a results folder
+FORMAT = "auralise-record/1"
+MUCH = 500 * 10**6  # bytes of inputs from which on known hashes are looked up first
+
+
+@dataclass(frozen=True)
+class State:
+    """What a file was when a job ended: size (bytes), time of change (ns), SHA-256."""
+
+    size: int
+    time: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> "State":
+        found = path.stat()
+        return cls(found.st_size, found.st_mtime_ns, sha256_of_file(path))
+
+    def is_of(self, path: Path, deep: bool) -> bool:
+        """Whether a file is unchanged: by size and time, and by content where these do not tell."""
+        found = path.stat()
+        if found.st_size != self.size:
+            return False
+        if found.st_mtime_ns == self.time and not deep:
+            return True
+        return sha256_of_file(path) == self.sha256
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one job has made, and how.
+
+    Attributes
+    ----------
+    rule : str
+    wildcards : mapping of str to str
+    made : int
+        How often its files were found missing, plus one; the workflow makes them again when
+        this number changes.
+    outputs : mapping of str to State
+        By path within the results folder.
+    temporary : sequence of str
+        Outputs that may be gone: files, or folders with all that was in them.
+    inputs : mapping of str to str
+        SHA-256 by path; paths within the results folder are relative to it.
+    settings : mapping
+    code : sequence of str
+        As `auralise.provenance.code_by_file` returns it.
+    versions : mapping of str to str
+    """
+
+    rule: str
+    wildcards: Mapping[str, str] = field(default_factory=dict)
+    made: int = 1
+    outputs: Mapping[str, State] = field(default_factory=dict)
+    temporary: Sequence[str] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    code: Sequence[str] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def may_be_gone(self, name: str) -> bool:
+        return any(Path(name).is_relative_to(temporary) for temporary in self.temporary)
+
+    def write(self, path: Path) -> None:
+        with whole_file(path) as partial:
+            content = {"format": FORMAT, **asdict(self)}
+            partial.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "Record":
+        """Read a record.
+
+        Raises
+        ------
+        ResultsError
+            It is missing or damaged.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values.pop("format") != FORMAT:
+                raise ValueError("another format")
+            outputs = {name: State(**state) for name, state in values.pop("outputs").items()}
+            record = cls(**values, outputs=outputs)
+            if not isinstance(record.made, int) or not isinstance(record.inputs, dict):
+                raise TypeError("made, inputs")
+            return record
+        except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            raise ResultsError(
+                f"{printable(path)}: not a readable record ({type(error).__name__}); run again, "
+                "and what it is about is made again"
+            ) from None
+
+
+def record_path(results: Path, rule: str, wildcards: Iterable[str] = ()) -> Path:
+    """Where the record of a job is."""
+    *folders, name = [rule, *wildcards]
+    return Path(results, FOLDER, *folders, f"{name}.json")
+
+
+def write_record(
+    results: Path,
+    path: Path,
+    record: Record,
+    outputs: Iterable[str | Path],
+    inputs: Iterable[str | Path],
+) -> None:
+    """Write the record of a job that has just ended.
+
+    Parameters
+    ----------
+    results : Path
+        The experiment's folder.
+    path : Path
+        As `record_path` returns it.
+    record : Record
+        Its outputs, inputs and versions are filled in here.
+    outputs, inputs : iterable of str or Path
+        Files, and folders with all that is in them.
+    """
+    made = {_within(file, results): State.of(file) for file in _files_of(outputs)}
+    sources = [Path(given) for given in inputs]
+    large = sum(file.stat().st_size for file in _files_of(sources)) > MUCH
+    known = Results(results).states if large else {}
+    hashes = {_within(source, results): _hash_of(source, results, known) for source in sources}
+    temporary = [_within(Path(given), results) for given in record.temporary]
+    replace(record, outputs=made, inputs=hashes, temporary=temporary, versions=versions()).write(
+        path
+    )
+
+
+def noted_making(path: Path) -> int:
+    """How often a job's files have been found missing, plus one, as `count_making` noted it."""
+    try:
+        return Record.read(path).made
+    except ResultsError:
+        return 1
+
+
+def count_making(results: Path, path: Path, outputs: Sequence[str], note: bool) -> int:
+    """How often a job's files have been found missing, plus one; once more if some are missing.
+
+    The workflow makes files again when this number is not the one of their last making.
+
+    Parameters
+    ----------
+    results, path : Path
+        As for `write_record`.
+    outputs : sequence of str
+        Of the job.
+    note : bool
+        Whether to keep the new number, for the job itself to find it with `noted_making`.
+    """
+    try:
+        record = Record.read(path)
+    except ResultsError:
+        # Results without a record may be anything; a first run has neither.
+        made = 0 if any(map(os.path.exists, outputs)) else 1
+        if note and (made == 0 or path.exists()):
+            Record(path.stem, made=made).write(path)
+        return made
+    if not _any_missing(results, record, outputs):
+        return record.made
+    record = replace(record, made=record.made + 1)
+    if note:
+        # Without files there is nothing missing: the number stays until they are made.
+        replace(record, outputs={}).write(path)
+    return record.made
+
+
+def _any_missing(results: Path, record: Record, outputs: Sequence[str]) -> bool:
+    wanted = [name for name in record.outputs if not record.may_be_gone(name)]
+    there = {
+        _within(Path(folder) / name, results)
+        for output in outputs
+        for folder, _, names in os.walk(output)
+        for name in names
+    }
+    return any(name not in there and not (results / name).is_file() for name in wanted)
+
+
+class Results:
+    """A results folder and its records.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._paths = sorted((folder / FOLDER).rglob("*.json"))
+
+    @classmethod
+    def around(cls, path: Path) -> "Results | None":
+        """Those that a file or folder belongs to."""
+        path = path.absolute()
+        for folder in (path, *path.parents):
+            if (folder / FOLDER).is_dir():
+                return cls(folder)
+        return None
+
+    @cached_property
+    def records(self) -> dict[Path, Record]:
+        """By path of the record; those that are damaged are left out."""
+        found = {}
+        for path in self._paths:
+            with suppress(ResultsError):
+                found[path] = Record.read(path)
+        return found
+
+    @cached_property
+    def states(self) -> dict[str, State]:
+        """What each file was when it was made, by path within the folder."""
+        return {
+            name: state
+            for record in self.records.values()
+            for name, state in record.outputs.items()
+        }
+
+    def record_of(self, path: Path) -> Record | None:
+        """The record of a file."""
+        name = _within(path.absolute(), self.folder)
+        of_file = (record for record in self.records.values() if name in record.outputs)
+        return next(of_file, None)
+
+    def faults(self, deep: bool = False, only: Path | None = None) -> Iterator[str]:
+        """What is not whole and unchanged, a line for each file.
+
+        Parameters
+        ----------
+        deep : bool
+            Whether contents are read; else sizes and times tell, and contents only of files
+            whose time has changed.
+        only : Path, optional
+            A file, or a folder in the folder.
+        """
+        within = None if only is None else _within(only.absolute(), self.folder)
+        for path in self._paths:
+            if path not in self.records and within is None:
+                yield f"{printable(path)}: the record is damaged; run again"
+        for record in self.records.values():
+            if not record.outputs and within is None:
+                yield f"files of {record.rule} {' '.join(record.wildcards.values())} are missing"
+            for name, state in record.outputs.items():
+                if within is None or Path(name).is_relative_to(within):
+                    yield from self._fault(record, name, state, deep)
+            if within is None or any(Path(name).is_relative_to(within) for name in record.outputs):
+                yield from self._older_inputs(record)
+
+    def _fault(self, record: Record, name: str, state: State, deep: bool) -> Iterator[str]:
+        path = self.folder / name
+        shown = printable(path)
+        try:
+            if not state.is_of(path, deep):
+                yield f"{shown}: changed since it was made; delete it and run again"
+        except FileNotFoundError:
+            if not record.may_be_gone(name):
+                yield f"{shown}: missing; run again"
+        except OSError as error:
+            yield f"{shown}: cannot be read ({error.strerror})"
+
+    def _older_inputs(self, record: Record) -> Iterator[str]:
+        """Whether other files stand today where a job has read its inputs."""
+        for name, sha256 in record.inputs.items():
+            now = self.states.get(name)
+            if now is not None and now.sha256 != sha256 and record.outputs:
+                first = printable(self.folder / next(iter(record.outputs)))
+                yield f"{first}: made from another {name} than is there; run again"
+
+
+def _within(path: str | Path, results: Path) -> str:
+    """A path relative to the results folder, or as it is where it lies outside."""
+    path = Path(path)
+    if path.is_absolute() != results.is_absolute():
+        path, results = path.absolute(), results.absolute()
+    return (path.relative_to(results) if path.is_relative_to(results) else path).as_posix()
+
+
+def _files_of(paths: Iterable[str | Path]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if path.is_dir():
+            # Snakemake leaves a file of its own in folders.
+            yield from (
+                file
+                for file in sorted(path.rglob("*"))
+                if file.is_file() and file.name != ".snakemake_timestamp"
+            )
+        else:
+            yield path
+
+
+def _hash_of(path: Path, results: Path, known: Mapping[str, State]) -> str:
+    """SHA-256 of a file; of a folder, that of the names and hashes of its files."""
+    if path.is_dir():
+        lines = [
+            f"{file.relative_to(path).as_posix()} {_hash_of(file, results, known)}"
+            for file in _files_of([path])
+        ]
+        return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    state = known.get(_within(path, results))
+    if state is not None and state.is_of(path, deep=False):
+        return state.sha256
+    return sha256_of_file(path)
