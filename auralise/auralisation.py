@@ -19,6 +19,7 @@ from auralise.maps import Maps
 log = logging.getLogger(__name__)
 
 RECORD = "auralisation.json"  # beside the sounds
+FORMAT = "auralise-sound/1"
 
 FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
 
@@ -176,16 +177,17 @@ def write_auralisations(
     with whole_file(folder / RECORD) as path:
         path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
     if maps.frames_at_once < maps.n_frames:
-        return _write_block_by_block(folder, maps, mode, loudness)
-    rate = maps.stft.sample_rate
+        return _write_block_by_block(folder, maps, auralisation)
+    rate, facts = maps.stft.sample_rate, _facts(maps, auralisation)
     spectrum = maps.spectrum
     original = maps.stft.synthesise(spectrum, maps.n_samples)
-    write_audio(folder / "original.wav", original, rate)
+    write_audio(folder / "original.wav", original, rate, facts)
     for layer in tqdm(maps.layers, "auralise", unit="layer"):
         sounds = auralise(spectrum, maps.masks(layer), maps.stft, maps.n_samples, mode)
         sounds = set_loudness(sounds, original, loudness)
         for feature, samples in zip(maps.features(layer), sounds, strict=True):
-            write_audio(folder / sound_name(layer, feature), samples, rate)
+            own = facts | {"layer": layer, "feature": int(feature)}
+            write_audio(folder / sound_name(layer, feature), samples, rate, own)
 
 
 def read_auralisation(folder: str | Path) -> Auralisation:
@@ -224,13 +226,32 @@ def _tell_what_is_silent(maps: Maps) -> None:
     )
 
 
-def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) -> None:
+def _facts(maps: Maps, auralisation: Auralisation) -> dict:
+    """How the sounds of a song came to be, for a sound that is found alone."""
+    origin = maps.origin
+    return {
+        "format": FORMAT,
+        "song": origin.song,
+        "song_sha256": origin.song_sha256,
+        "network": origin.network,
+        "weights_sha256": origin.weights_sha256,
+        "sample_rate": maps.stft.sample_rate,
+        "n_fft": maps.stft.n_fft,
+        "hop_length": maps.stft.hop_length,
+        "auralisation": asdict(auralisation),
+        "config": dict(origin.config),
+        "versions": maps.versions,
+    }
+
+
+def _write_block_by_block(folder: Path, maps: Maps, auralisation: Auralisation) -> None:
     """As `write_auralisations`, with no more in memory than a block of one layer's features.
 
     Everything is read twice, because a gain is known only at the end of the song.
     """
-    rate = maps.stft.sample_rate
-    with create_audio(folder / "original.wav", rate) as file:
+    mode, loudness = auralisation.mode, auralisation.loudness
+    rate, facts = maps.stft.sample_rate, _facts(maps, auralisation)
+    with create_audio(folder / "original.wav", rate, facts) as file:
         energy = 0.0
         for block in _original_blocks(maps):
             file.write(block)
@@ -248,7 +269,13 @@ def _write_block_by_block(folder: Path, maps: Maps, mode: str, loudness: str) ->
         for rows in batches:
             with ExitStack() as stack:
                 files = [
-                    stack.enter_context(create_audio(folder / sound_name(layer, feature), rate))
+                    stack.enter_context(
+                        create_audio(
+                            folder / sound_name(layer, feature),
+                            rate,
+                            facts | {"layer": layer, "feature": int(feature)},
+                        )
+                    )
                     for feature in features[rows]
                 ]
                 for sounds in _sound_blocks(maps, layer, rows, mode):

@@ -31,12 +31,15 @@ class Origin:
         Of the file of the network's weights.
     config : mapping
         The settings that shaped the maps; JSON can hold it.
+    song_sha256 : str
+        Of the song's file; empty where it is no file.
     """
 
     song: str
     network: str
     weights_sha256: str
     config: Mapping[str, Any]
+    song_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def create_maps(
             song=origin.song,
             network=origin.network,
             weights_sha256=origin.weights_sha256,
+            song_sha256=origin.song_sha256,
             config=json.dumps(origin.config, sort_keys=True),
             versions=json.dumps(versions(), sort_keys=True),
             sample_rate=stft.sample_rate,
@@ -209,7 +213,18 @@ class Maps:
         """What the maps were made from."""
         facts = self.file.attrs
         config = json.loads(facts["config"])
-        return Origin(facts["song"], facts["network"], facts["weights_sha256"], config)
+        return Origin(
+            facts["song"],
+            facts["network"],
+            facts["weights_sha256"],
+            config,
+            facts.get("song_sha256", ""),
+        )
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the libraries that made the maps."""
+        return json.loads(self.file.attrs["versions"])
 
     @property
     def n_frames(self) -> int:

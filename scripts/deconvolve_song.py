@@ -29,6 +29,12 @@ with job(snakemake):
         explainer,
         samples,
         Stft(**params.stft),
-        Origin(wildcards.song, wildcards.network, sha256_of_file(weights), config),
+        Origin(
+            wildcards.song,
+            wildcards.network,
+            sha256_of_file(weights),
+            config,
+            sha256_of_file(snakemake.input.song),
+        ),
         choose_features(explainer, how["layers"], how["features"]),
     )

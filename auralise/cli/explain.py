@@ -191,7 +191,7 @@ def run(options: argparse.Namespace) -> int:
                     explainer,
                     stft,
                     options.out,
-                    Origin(song, asked.name, weights_sha256, config),
+                    Origin(song, asked.name, weights_sha256, config, sha256_of_file(path)),
                     features,
                     options.window,
                     Auralisation(options.mode, options.loudness),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import auralise
-from auralise.cli import explain, invert, layers, predict
+from auralise.cli import explain, invert, layers, predict, verify
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
 from auralise.errors import AuraliseError, is_out_of_memory, message_of
 
@@ -25,6 +25,7 @@ def build_parser() -> argparse.ArgumentParser:
     invert.add_parser(commands)
     predict.add_parser(commands)
     layers.add_parser(commands)
+    verify.add_parsers(commands)
     return parser
 
 

@@ -217,7 +217,7 @@ class Results:
         """Those that a file or folder belongs to."""
         path = path.absolute()
         for folder in (path, *path.parents):
-            if (folder / FOLDER).is_dir():
+            if (folder / FOLDER).is_dir() and folder.name != FOLDER:
                 return cls(folder)
         return None
 
@@ -239,9 +239,20 @@ class Results:
             for name, state in record.outputs.items()
         }
 
+    def name_of(self, path: Path) -> str:
+        """A file's path within the folder."""
+        return _within(path.absolute(), self.folder)
+
+    def knows(self, path: Path | None) -> bool:
+        """Whether there is a record of a file, or of something in a folder; of any for None."""
+        if path is None:
+            return bool(self._paths)
+        within = self.name_of(path)
+        return any(Path(name).is_relative_to(within) for name in self.states)
+
     def record_of(self, path: Path) -> Record | None:
         """The record of a file."""
-        name = _within(path.absolute(), self.folder)
+        name = self.name_of(path)
         of_file = (record for record in self.records.values() if name in record.outputs)
         return next(of_file, None)
 
@@ -256,10 +267,10 @@ class Results:
         only : Path, optional
             A file, or a folder in the folder.
         """
-        within = None if only is None else _within(only.absolute(), self.folder)
+        within = None if only is None else self.name_of(only)
         for path in self._paths:
             if path not in self.records and within is None:
-                yield f"{printable(path)}: the record is damaged; run again"
+                yield f"{_shown(path)}: the record is damaged; run again"
         for record in self.records.values():
             if not record.outputs and within is None:
                 yield f"files of {record.rule} {' '.join(record.wildcards.values())} are missing"
@@ -271,7 +282,7 @@ class Results:
 
     def _fault(self, record: Record, name: str, state: State, deep: bool) -> Iterator[str]:
         path = self.folder / name
-        shown = printable(path)
+        shown = _shown(path)
         try:
             if not state.is_of(path, deep):
                 yield f"{shown}: changed since it was made; delete it and run again"
@@ -286,8 +297,14 @@ class Results:
         for name, sha256 in record.inputs.items():
             now = self.states.get(name)
             if now is not None and now.sha256 != sha256 and record.outputs:
-                first = printable(self.folder / next(iter(record.outputs)))
+                first = _shown(self.folder / next(iter(record.outputs)))
                 yield f"{first}: made from another {name} than is there; run again"
+
+
+def _shown(path: Path) -> str:
+    """A path as a user may type it."""
+    here = Path.cwd()
+    return printable(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _within(path: str | Path, results: Path) -> str:

@@ -107,17 +107,19 @@ def code_of(rule_name):
     A change of one re-runs the rule, as does a file of the record that is missing.
     """
 
-    def record(wildcards, output):
+    def record(wildcards):
         path = record_path(R, rule_name, wildcards)
+        # Not by asking for `output`: what is derived from it does not re-run a rule.
+        declared = list(getattr(rules, rule_name).output)
+        outputs = expand(declared, **dict(wildcards.items()))
         if workflow.is_main_process:
-            made = count_making(R, path, output, note=not workflow.dryrun)
+            made = count_making(R, path, outputs, note=not workflow.dryrun)
         else:
             made = noted_making(path)
-        outputs = getattr(rules, rule_name).output
         temporary = [
-            name
-            for name, declared in zip(output, outputs)
-            if is_flagged(declared, "temp")
+            path
+            for path, output in zip(outputs, declared)
+            if is_flagged(output, "temp")
         ]
         return {
             "record": str(path),
