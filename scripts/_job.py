@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from auralise.errors import AuraliseError, message_of
-from auralise.experiment.records import Record, write_record
+from auralise.experiment.records import Record, refuse_damaged, write_record
 from auralise.storage import storage_error
 
 # Options of glibc's mallopt(3).
@@ -37,7 +37,7 @@ def job(snakemake) -> Iterator[None]:
         log.error("%s", message_of(error))
         sys.exit(1)
     except Exception as error:
-        told = storage_error(error, Path(snakemake.output[0]))
+        told = storage_error(error, Path(snakemake.output[0])) or damaged_input(snakemake)
         if told is None:
             log.exception("unexpected error")
         else:
@@ -45,19 +45,33 @@ def job(snakemake) -> Iterator[None]:
         sys.exit(1)
 
 
+def about(snakemake) -> dict:
+    """Where the job is recorded, and how often it was: the workflow's `code_of`."""
+    values = (value for value in snakemake.params if isinstance(value, dict))
+    return next(value for value in values if "record" in value)
+
+
+def damaged_input(snakemake) -> AuraliseError | None:
+    """Which input may be why the job failed; None where all are what their jobs have made."""
+    try:
+        refuse_damaged(Path(about(snakemake)["results"]), snakemake.input)
+    except AuraliseError as error:
+        return error
+    return None
+
+
 def record(snakemake) -> None:
     """Write down what the job has made, and from what, for `auralise verify` and `provenance`."""
-    values = list(snakemake.params)
-    about = next(value for value in values if isinstance(value, dict) and "record" in value)
+    facts = about(snakemake)
     written = Record(
-        about["rule"],
+        facts["rule"],
         {name: str(value) for name, value in snakemake.wildcards.items()},
-        about["made"],
-        temporary=about["temporary"],
+        facts["made"],
+        temporary=facts["temporary"],
         settings=dict(snakemake.params.items()),
-        code=[value for value in values if str(value).startswith("code of ")],
+        code=[value for value in snakemake.params if str(value).startswith("code of ")],
     )
-    results, path = Path(about["results"]), Path(about["record"])
+    results, path = Path(facts["results"]), Path(facts["record"])
     write_record(results, path, written, snakemake.output, snakemake.input)
 
 

@@ -7,6 +7,7 @@ can tell whether it is whole and unchanged, and how each of its files came to be
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,8 @@ from typing import Any
 from auralise.errors import ResultsError, printable
 from auralise.files import sha256_of_file, whole_file
 from auralise.provenance import versions
+
+log = logging.getLogger(__name__)
 
 FOLDER = "provenance"  # of a results folder
 FORMAT = "auralise-record/1"
@@ -138,16 +141,58 @@ def write_record(
         Its outputs, inputs and versions are filled in here.
     outputs, inputs : iterable of str or Path
         Files, and folders with all that is in them.
+
+    Raises
+    ------
+    ResultsError
+        An input is another than its own job has made, although its time is the same: what was
+        made from it is worth nothing.
     """
     made = {_within(file, results): State.of(file) for file in _files_of(outputs)}
+    folder = Results(results)
     sources = [Path(given) for given in inputs]
     large = sum(file.stat().st_size for file in _files_of(sources)) > MUCH
-    known = Results(results).states if large else {}
-    hashes = {_within(source, results): _hash_of(source, results, known) for source in sources}
+    hashes = {}
+    for source in sources:
+        name = _within(source, results)
+        known = folder.states_within(name)
+        hashes[name] = _hash_of(source, results, known if large else {})
+        if hashes[name] != _hash_recorded(source, name, known):
+            refuse_damaged(results, [source])
     temporary = [_within(Path(given), results) for given in record.temporary]
     replace(record, outputs=made, inputs=hashes, temporary=temporary, versions=versions()).write(
         path
     )
+
+
+def refuse_damaged(results: Path, inputs: Iterable[str | Path]) -> None:
+    """Refuse inputs that are not what their own jobs have made.
+
+    Parameters
+    ----------
+    results : Path
+    inputs : iterable of str or Path
+        Those outside the results folder are passed over. One that was written anew since, by
+        hand for instance, is told in the log.
+
+    Raises
+    ------
+    ResultsError
+    """
+    folder = Results(results)
+    for source in map(Path, inputs):
+        for name, state in folder.states_within(_within(source, results)).items():
+            path = results / name
+            if not path.is_file():
+                raise ResultsError(f"{_shown(path)} is missing; run again, and it is made again")
+            if state.is_of(path, deep=True):
+                continue
+            if path.stat().st_mtime_ns == state.time:
+                raise ResultsError(
+                    f"{_shown(path)} is damaged: its content is not what was written; delete it "
+                    "and run again, and it is made again"
+                )
+            log.warning("%s was changed since it was made; used as it is", _shown(path))
 
 
 def noted_making(path: Path) -> int:
@@ -211,6 +256,7 @@ class Results:
     def __init__(self, folder: Path):
         self.folder = folder
         self._paths = sorted((folder / FOLDER).rglob("*.json"))
+        self._known: dict[Path, Record] = {}
 
     @classmethod
     def around(cls, path: Path) -> "Results | None":
@@ -227,7 +273,7 @@ class Results:
         found = {}
         for path in self._paths:
             with suppress(ResultsError):
-                found[path] = Record.read(path)
+                found[path] = self._read(path)
         return found
 
     @cached_property
@@ -238,6 +284,27 @@ class Results:
             for record in self.records.values()
             for name, state in record.outputs.items()
         }
+
+    def states_within(self, name: str) -> dict[str, State]:
+        """As `states`, of a file or of the files in a folder; few records are read for it."""
+        found: dict[str, State] = {}
+        for path in self._paths:
+            _, *wildcards = path.relative_to(self.folder / FOLDER).with_suffix("").parts
+            # A job's wildcards are all in the names of its outputs.
+            if all(wildcard in name for wildcard in wildcards):
+                with suppress(ResultsError):
+                    record = self._read(path)
+                    found |= {
+                        output: state
+                        for output, state in record.outputs.items()
+                        if Path(output).is_relative_to(name)
+                    }
+        return found
+
+    def _read(self, path: Path) -> Record:
+        if path not in self._known:
+            self._known[path] = Record.read(path)
+        return self._known[path]
 
     def name_of(self, path: Path) -> str:
         """A file's path within the folder."""
@@ -328,14 +395,26 @@ def _files_of(paths: Iterable[str | Path]) -> Iterator[Path]:
             yield path
 
 
+def _hash_recorded(path: Path, name: str, known: Mapping[str, State]) -> str | None:
+    """As `_hash_of`, by what is recorded; None where nothing is."""
+    if name in known:
+        return known[name].sha256
+    if not known:
+        return None
+    files = sorted(known.items(), key=lambda item: Path(item[0]))
+    return _hash_of_folder((Path(file).relative_to(name), state.sha256) for file, state in files)
+
+
+def _hash_of_folder(files: Iterable[tuple[Path, str]]) -> str:
+    lines = "\n".join(f"{file.as_posix()} {sha256}" for file, sha256 in files)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def _hash_of(path: Path, results: Path, known: Mapping[str, State]) -> str:
     """SHA-256 of a file; of a folder, that of the names and hashes of its files."""
     if path.is_dir():
-        lines = [
-            f"{file.relative_to(path).as_posix()} {_hash_of(file, results, known)}"
-            for file in _files_of([path])
-        ]
-        return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+        files = ((file, _hash_of(file, results, known)) for file in _files_of([path]))
+        return _hash_of_folder((file.relative_to(path), sha256) for file, sha256 in files)
     state = known.get(_within(path, results))
     if state is not None and state.is_of(path, deep=False):
         return state.sha256

@@ -19,6 +19,7 @@ from auralise.experiment.records import (
     count_making,
     noted_making,
     record_path,
+    refuse_damaged,
     write_record,
 )
 from auralise.files import sha256_of_file
@@ -36,13 +37,13 @@ def job(results, rule, outputs, inputs=(), made=1, temporary=(), **wildcards):
 def results(tmp_path):
     """A table, made from a song outside; a folder of two sounds, made from the table."""
     folder = tmp_path / "results/bands"
-    (folder / "sounds/a song").mkdir(parents=True)
+    (folder / "sounds/n-0/a song").mkdir(parents=True)
     (tmp_path / "song.wav").write_bytes(b"song")
     (folder / "table.csv").write_bytes(b"layer,feature\n1,2\n")
     for name in ("one.wav", "two.wav"):
-        (folder / "sounds/a song" / name).write_bytes(name.encode() * 100)
+        (folder / "sounds/n-0/a song" / name).write_bytes(name.encode() * 100)
     job(folder, "tabulate", [folder / "table.csv"], [tmp_path / "song.wav"])
-    sounds = folder / "sounds/a song"
+    sounds = folder / "sounds/n-0/a song"
     job(folder, "auralise_song", [sounds], [folder / "table.csv"], network="n-0", song="a song")
     return folder
 
@@ -65,7 +66,7 @@ def made_again(results, rule, outputs, *wildcards):
     return count_making(results, path, list(map(str, outputs)), note=False) != noted_making(path)
 
 
-FILES = ("table.csv", "sounds/a song/one.wav", "sounds/a song/two.wav")
+FILES = ("table.csv", "sounds/n-0/a song/one.wav", "sounds/n-0/a song/two.wav")
 
 
 class TestVerify:
@@ -80,7 +81,7 @@ class TestVerify:
         assert verify(results) == 1
         (line,) = capsys.readouterr().out.splitlines()
         assert f"{name}: missing" in line
-        sounds = results / "sounds/a song"
+        sounds = results / "sounds/n-0/a song"
         assert made_again(results, "tabulate", [results / "table.csv"]) == (name == "table.csv")
         again = made_again(results, "auralise_song", [sounds], "n-0", "a song")
         assert again == (name != "table.csv")
@@ -89,7 +90,9 @@ class TestVerify:
         shutil.rmtree(results / "sounds")
         assert verify(results) == 1
         assert len(capsys.readouterr().out.splitlines()) == 2
-        assert made_again(results, "auralise_song", [results / "sounds/a song"], "n-0", "a song")
+        assert made_again(
+            results, "auralise_song", [results / "sounds/n-0/a song"], "n-0", "a song"
+        )
 
     @pytest.mark.parametrize("name", FILES)
     def test_each_flipped_bit_is_found_by_reading(self, results, name, capsys):
@@ -178,7 +181,7 @@ class TestMaking:
 
 class TestProvenance:
     def test_a_file_of_an_experiment(self, results, tmp_path, capsys):
-        assert main(["provenance", str(results / "sounds/a song/one.wav")]) == 0
+        assert main(["provenance", str(results / "sounds/n-0/a song/one.wav")]) == 0
         told = json.loads(capsys.readouterr().out)["record"]
         assert told["rule"] == "auralise_song" and told["unchanged"] is True
         assert told["wildcards"] == {"network": "n-0", "song": "a song"}
@@ -249,6 +252,40 @@ class TestProvenance:
             origin_of(tmp_path / "missing.wav")
 
 
+class TestInputs:
+    def test_a_result_made_from_a_flipped_input_is_refused(self, results):
+        (results / "page.html").write_text("page")
+        for path in (results / "table.csv", results / "sounds/n-0/a song/two.wav"):
+            flip(path)
+            with pytest.raises(ResultsError, match=f"{path.name} is damaged.*delete it and run"):
+                job(results, "page", [results / "page.html"], [path])
+            with pytest.raises(ResultsError, match=f"{path.name} is damaged"):
+                job(results, "page", [results / "page.html"], [results / path])
+            flip(path)
+        job(results, "page", [results / "page.html"], [results / "table.csv"])
+
+    def test_one_in_a_folder(self, results):
+        (results / "page.html").write_text("page")
+        job(results, "page", [results / "page.html"], [results / "sounds/n-0/a song"])
+        flip(results / "sounds/n-0/a song/two.wav")
+        with pytest.raises(ResultsError, match="two.wav is damaged"):
+            job(results, "page", [results / "page.html"], [results / "sounds/n-0/a song"])
+
+    def test_what_was_edited_by_hand_is_used_and_told(self, results, caplog):
+        (results / "table.csv").write_text("mine")
+        (results / "page.html").write_text("page")
+        job(results, "page", [results / "page.html"], [results / "table.csv"])
+        assert "table.csv was changed since it was made; used as it is" in caplog.text
+
+    def test_inputs_of_a_job_that_failed(self, results):
+        refuse_damaged(
+            results, [results / "table.csv", results / "sounds/n-0/a song", "/etc/passwd"]
+        )
+        (results / "table.csv").unlink()
+        with pytest.raises(ResultsError, match="table.csv is missing; run again"):
+            refuse_damaged(results, [results / "table.csv"])
+
+
 def test_many_inputs_are_not_read_again(results, monkeypatch):
     """Where inputs are large, hashes that are known and still true are taken."""
     monkeypatch.setattr("auralise.experiment.records.MUCH", 0)
@@ -260,7 +297,12 @@ def test_many_inputs_are_not_read_again(results, monkeypatch):
 
     monkeypatch.setattr("auralise.experiment.records.sha256_of_file", spy)
     (results / "page.html").write_text("page")
-    job(results, "page", [results / "page.html"], [results / "table.csv", results / "sounds"])
+    job(
+        results,
+        "page",
+        [results / "page.html"],
+        [results / "table.csv", results / "sounds/n-0/a song"],
+    )
     assert read == ["page.html"]
     assert Results(results).record_of(results / "page.html").inputs["table.csv"] == sha256_of_file(
         results / "table.csv"
