@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,9 @@ from pathlib import Path
 from auralise.errors import AuraliseError, message_of
 from auralise.experiment.records import Record, refuse_damaged, write_record
 from auralise.storage import storage_error
+
+# Jupyter's, inherited, needs Jupyter.
+os.environ["MPLBACKEND"] = "agg"
 
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4

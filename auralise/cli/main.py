@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Names of songs that a terminal cannot show must not end the command.
             stream.reconfigure(errors="backslashreplace")
+    os.environ["MPLBACKEND"] = "agg"  # Jupyter's, inherited, needs Jupyter
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
     # Ends through the stack, so that what is half-written is removed.

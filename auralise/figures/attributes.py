@@ -1,14 +1,14 @@
 """The attribute experiment: means by layer, distributions, features, trained against untrained."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
 
-from auralise.figures.style import PAGE, variant_colours
+from auralise.figures.style import PAGE, in_house_style, new_figure, variant_colours
 from auralise.networks.names import INPUT, UNTRAINED, variant_of
 
 PANELS = 4  # in a row
@@ -22,7 +22,7 @@ def _panels(n: int, height: float, n_rows: int = 1) -> tuple[Figure, np.ndarray]
     """Panels for `n` attributes, `n_rows` for each; as ``(n_rows, n)`` axes."""
     n_columns = min(n, PANELS)
     blocks = -(-n // n_columns)
-    figure, grid = plt.subplots(
+    figure, grid = new_figure(
         n_rows * blocks,
         n_columns,
         figsize=(PAGE, height * blocks),
@@ -58,6 +58,7 @@ def _legend(figure: Figure, axis: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
 
 
+@in_house_style
 def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """Mean correlation by layer for each attribute, trained beside untrained.
 
@@ -99,6 +100,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_distribution(table: pd.DataFrame) -> Figure:
     """Distribution of the live features' correlations in each layer.
 
@@ -143,6 +145,7 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_comparison(comparison: pd.DataFrame) -> Figure:
     """Trained against untrained: difference of the means, and effect size, by layer.
 
@@ -187,6 +190,7 @@ def draw_comparison(comparison: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     """Feature by attribute, layer by layer: who keeps what.
 
@@ -203,7 +207,7 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
     n_rows = live.groupby("layer").size().max() if len(live) else 1
     height = min(9.0, 1.3 + ROW * n_rows)
     every = max(1, int(np.ceil(n_rows * ROW / (height - 1.3) - 1e-9)))
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         1,
         len(layers),
         figsize=(PAGE, max(2.5, height)),
@@ -244,7 +248,7 @@ def draw_features(features: pd.DataFrame, thresholds: pd.DataFrame) -> Figure:
         sns.despine(ax=axis, left=True, bottom=True)
         if len(rows) < n_rows:
             axis.add_patch(
-                plt.Rectangle(
+                Rectangle(
                     (-0.5, len(rows) - 0.5), len(attributes), n_rows - len(rows), color="white"
                 )
             )

@@ -1,16 +1,23 @@
 """All features of a layer, side by side."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from auralise.figures.style import DYNAMIC_RANGE, frequency_rows, log_frequency_picture
+from auralise.figures.style import (
+    DYNAMIC_RANGE,
+    frequency_rows,
+    in_house_style,
+    log_frequency_picture,
+    new_figure,
+)
 
 TICKS = (100, 500, 2000)  # Hz
 DPI = 130  # about one pixel of the sheet for one of the picture
 
 
+@in_house_style
 def draw_sheet(
     spectrum: np.ndarray,
     maps: np.ndarray,
@@ -57,7 +64,7 @@ def draw_sheet(
 
     width = 1.4 * n_columns + 0.8
     sheet_height = 1.4 * n_columns * mosaic.shape[0] / mosaic.shape[1]
-    figure, (top, sheet) = plt.subplots(
+    figure, (top, sheet) = new_figure(
         2,
         1,
         figsize=(width, sheet_height + 2.2),
@@ -80,7 +87,7 @@ def draw_sheet(
     for number, is_live, corner in zip(features, live, corners, strict=True):
         y, x = corner.real, corner.imag
         if not is_live:
-            box = plt.Rectangle((x, y), n_frames, n_rows_px, facecolor="0.88", edgecolor="none")
+            box = Rectangle((x, y), n_frames, n_rows_px, facecolor="0.88", edgecolor="none")
             sheet.add_patch(box)
         sheet.text(
             x + 4,
