@@ -317,7 +317,9 @@ def open_maps(path: str | Path) -> Iterator[Maps]:
         The file is missing, not HDF5, or of another format.
     """
     try:
-        file = h5py.File(path, "r")
+        # Nobody writes a file that has its final name: locks, which some file systems lack, are
+        # not needed.
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise MapsError(f"{path}: not a readable HDF5 file ({error})") from None
     with file:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from auralise.choices import CHANNELS
 from auralise.errors import SettingsError
 
 HIGHEST_RATE = 768_000  # Hz
@@ -113,6 +114,16 @@ def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
                     "explain them into two folders"
                 )
     return songs
+
+
+def add_channel(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """Add the option that says what of a stereo song is used."""
+    parser.add_argument(
+        "--channel",
+        choices=CHANNELS,
+        help="of a stereo song: one channel, half the sum or half the difference of both "
+        "(default: the mean of all channels)",
+    )
 
 
 def spare_inputs(inputs: Iterable[Path], results: Iterable[Path]) -> None:

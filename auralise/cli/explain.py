@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.choices import CHANNELS, DURATION, LOUDNESS, MODES, PRECISIONS
+from auralise.choices import DURATION, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     DONE,
     FAILED,
     SOME_FAILED,
+    add_channel,
     duration,
     layers,
     name_songs,
@@ -101,12 +102,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         help="longer songs are explained in overlapping windows of this length, cross-faded; "
         "memory grows with it (default: %(default)s)",
     )
-    add(
-        "--channel",
-        choices=CHANNELS,
-        help="of a stereo song: one channel, half the sum or half the difference of both "
-        "(default: the mean of all channels)",
-    )
+    add_channel(how)
     add(
         "--mode",
         choices=MODES,

@@ -5,7 +5,7 @@ import csv
 import sys
 from pathlib import Path
 
-from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, count, name_songs
+from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, add_channel, count, name_songs
 from auralise.cli.networks import add_network_options, read_asked_network
 from auralise.errors import AuraliseError, message_of, printable
 
@@ -48,6 +48,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="how many classes of each song, the likeliest first (default: %(default)s)",
     )
+    add_channel(predict)
     add_network_options(predict)
     predict.set_defaults(run=run)
 
@@ -67,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     n_failed = 0
     for song, path in songs.items():
         try:
-            samples = read_audio(path, asked.stft.sample_rate)
+            samples = read_audio(path, asked.stft.sample_rate, options.channel)
             magnitude = np.abs(asked.stft.analyse(samples))
             answer = predict_song(asked.network, magnitude, asked.n_frames)
         except (AuraliseError, OSError) as error:

@@ -202,7 +202,8 @@ def fit(
     Raises
     ------
     SettingsError
-        The machine has no such devices, or the loss was no number in the first epoch.
+        The machine has no such devices, one of them would have no rows, or the loss was no
+        number in the first epoch.
     """
     checkpoints = Path(checkpoints)
     last, best = checkpoints / "last.ckpt", checkpoints / "best.pt"
@@ -210,6 +211,7 @@ def fit(
     attrs: dict = {}
     if not schedule.is_over(_losses(history)):
         trainer = _trainer(schedule, checkpoints)
+        _require_rows(trainer.world_size, {"training": len(train), "validation": len(validation)})
         order = EpochShuffle(len(train), seed, trainer.global_rank, trainer.world_size)
         shown = range(trainer.global_rank, len(validation), trainer.world_size)
         # Channels last: 1.5 times the segments per second of channels first.
@@ -238,6 +240,16 @@ def fit(
     table = pd.DataFrame(history)
     table.attrs |= attrs
     return table
+
+
+def _require_rows(n_devices: int, n_rows: Mapping[str, int]) -> None:
+    """Refuse more devices than there is work for: one without a row would wait for ever."""
+    for part, n in n_rows.items():
+        if n < n_devices:
+            raise SettingsError(
+                f"training.devices: {n_devices} devices, but {n} segments for {part}; expected at "
+                "least one for each device; use fewer devices, or more clips"
+            )
 
 
 def _losses(history: Sequence[Mapping]) -> list[float]:

@@ -141,3 +141,15 @@ def test_what_goes_in_is_never_written_over(folder, capsys):
     assert run(folder, "out/song/fc8.npz", time_index=0.5) == 2
     assert "fc8.npz would be replaced by the results" in capsys.readouterr().err
     assert (own / "original.wav").read_bytes() == before
+
+
+def test_channels_that_cancel_are_told_and_one_of_them_is_inverted(folder, capsys):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(66150)
+    soundfile.write(folder / "song.wav", np.column_stack([noise, -noise]), 22050)
+    assert run(folder, "fc8.npz", time_index=1.0) == 2
+    assert "channels cancel" in capsys.readouterr().err
+    assert run(folder, "fc8.npz", time_index=1.0, channel="side") == 0
+    found, _ = soundfile.read(folder / "out/song/original.wav")
+    np.testing.assert_allclose(
+        found[1000:-1000], noise[22050:][1000 : len(found) - 1000], atol=1e-2
+    )
