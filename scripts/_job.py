@@ -2,18 +2,17 @@
 
 import ctypes
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from auralise.environment import settle_environment
 from auralise.errors import AuraliseError, message_of
 from auralise.experiment.records import Record, refuse_damaged, write_record
 from auralise.storage import storage_error
 
-# Jupyter's, inherited, needs Jupyter.
-os.environ["MPLBACKEND"] = "agg"
+settle_environment()  # before what the scripts import
 
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4

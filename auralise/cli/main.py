@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import auralise
 from auralise.cli import explain, invert, layers, predict, verify
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
+from auralise.environment import settle_environment
 from auralise.errors import AuraliseError, is_out_of_memory, message_of
 
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Names of songs that a terminal cannot show must not end the command.
             stream.reconfigure(errors="backslashreplace")
-    os.environ["MPLBACKEND"] = "agg"  # Jupyter's, inherited, needs Jupyter
+    settle_environment()
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
     # Ends through the stack, so that what is half-written is removed.

@@ -16,6 +16,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -266,6 +267,8 @@ def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
             precision=schedule.precision,
             deterministic=True,
             use_distributed_sampler=False,
+            # Those of a Slurm job around this one are not meant for it.
+            plugins=[LightningEnvironment()],
             logger=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1,
