@@ -17,7 +17,8 @@ def settle_environment() -> None:
     if not _can_be_written(home):
         caches = Path(tempfile.gettempdir(), f"auralise-{os.getuid()}")
         for name in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
-            if not _can_be_written(Path(os.environ.get(name) or "/nonexistent")):
+            given = os.environ.get(name)
+            if not given or not _can_be_written(Path(given)):
                 os.environ[name] = str(caches)
 
 
