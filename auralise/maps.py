@@ -13,6 +13,7 @@ import numpy as np
 from auralise.audio import Stft
 from auralise.errors import MapsError
 from auralise.files import whole_file
+from auralise.hdf5 import DAMAGE
 from auralise.provenance import versions
 from auralise.storage import PatientFile, patient_file, require_space
 
@@ -206,35 +207,39 @@ class Maps:
     @property
     def n_samples(self) -> int:
         """Length of the song (samples)."""
-        return int(self.file.attrs["n_samples"])
+        with self._naming_damage("n_samples"):
+            return int(self.file.attrs["n_samples"])
 
     @property
     def origin(self) -> Origin:
         """What the maps were made from."""
-        facts = self.file.attrs
-        config = json.loads(facts["config"])
-        return Origin(
-            facts["song"],
-            facts["network"],
-            facts["weights_sha256"],
-            config,
-            facts.get("song_sha256", ""),
-        )
+        with self._naming_damage("origin"):
+            facts = self.file.attrs
+            return Origin(
+                facts["song"],
+                facts["network"],
+                facts["weights_sha256"],
+                json.loads(facts["config"]),
+                facts.get("song_sha256", ""),
+            )
 
     @property
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that made the maps."""
-        return json.loads(self.file.attrs["versions"])
+        with self._naming_damage("versions"):
+            return json.loads(self.file.attrs["versions"])
 
     @property
     def n_frames(self) -> int:
         """Length of the song (frames)."""
-        return self.file["stft"].shape[1]
+        with self._naming_damage("stft"):
+            return self.file["stft"].shape[1]
 
     @property
     def frames_at_once(self) -> int:
         """Frames that are stored together; `n_frames` for a song explained in one piece."""
-        chunks = self.file["stft"].chunks
+        with self._naming_damage("stft"):
+            chunks = self.file["stft"].chunks
         return self.n_frames if chunks is None else chunks[1]
 
     @property
@@ -244,23 +249,23 @@ class Maps:
 
     def spectrum_of(self, frames: slice) -> np.ndarray:
         """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""
-        return self.file["stft"][:, frames]
+        return self._read("stft", slice(None), frames)
 
     def features(self, layer: int) -> np.ndarray:
         """Which features of `layer` the file holds, counted from 0."""
-        return self._of(layer, "feature")[:]
+        return self._of(layer, "feature")
 
     def live(self, layer: int) -> np.ndarray:
         """Which of them fired on this song, bool, shape (n_features,)."""
-        return self._of(layer, "live")[:]
+        return self._of(layer, "live")
 
     def activation_energy(self, layer: int) -> np.ndarray:
         """Sum of the squared activations, float32, shape (n_features,)."""
-        return self._of(layer, "activation_energy")[:]
+        return self._of(layer, "activation_energy")
 
     def activation_peak(self, layer: int) -> np.ndarray:
         """Largest activation, float32, shape (n_features,)."""
-        return self._of(layer, "activation_peak")[:]
+        return self._of(layer, "activation_peak")
 
     def deconvolved(
         self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
@@ -272,13 +277,7 @@ class Maps:
         MapsError
             The stored checksum does not fit the data.
         """
-        try:
-            return self._of(layer, "deconvolved")[rows, :, frames]
-        except OSError as error:
-            raise MapsError(
-                f"{self.file.filename}: the maps of layer {layer} are damaged ({error}); "
-                "delete the file and run again"
-            ) from None
+        return self._of(layer, "deconvolved", rows, slice(None), frames)
 
     @property
     def mask_scale(self) -> np.ndarray:
@@ -286,9 +285,11 @@ class Maps:
 
         1 where the network hears the magnitude itself, 0 where its front end hears nothing.
         """
-        if "mask_scale" not in self.file:  # written when every network heard the magnitude
+        with self._naming_damage("mask_scale"):
+            is_old = "mask_scale" not in self.file
+        if is_old:  # written when every network heard the magnitude
             return np.ones(self.stft.n_bins, np.float32)
-        return self.file["mask_scale"][:]
+        return self._read("mask_scale")
 
     def masks(
         self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
@@ -296,10 +297,21 @@ class Maps:
         """Maps as `deconvolved`, times `mask_scale`: what multiplies the song's STFT."""
         return scale_maps(self.deconvolved(layer, rows, frames), self.mask_scale)
 
-    def _of(self, layer: int, name: str) -> h5py.Dataset:
+    def _of(self, layer: int, name: str, *where: slice) -> np.ndarray:
         if layer not in self.layers:
             raise MapsError(f"{self.file.filename}: no layer {layer}, only {self.layers}")
-        return self.file[f"layer{layer}/{name}"]
+        return self._read(f"layer{layer}/{name}", *where)
+
+    def _read(self, name: str, *where: slice) -> np.ndarray:
+        with self._naming_damage(name):
+            return self.file[name][where or slice(None)]
+
+    @contextmanager
+    def _naming_damage(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:
+            raise _damaged(self.file.filename, f"'{name}' is damaged", error) from None
 
 
 def scale_maps(maps: np.ndarray, mask_scale: np.ndarray) -> np.ndarray:
@@ -323,9 +335,19 @@ def open_maps(path: str | Path) -> Iterator[Maps]:
     except OSError as error:
         raise MapsError(f"{path}: not a readable HDF5 file ({error})") from None
     with file:
-        found = file.attrs.get("format")
-        if found != FORMAT:
-            raise MapsError(f"{path}: format is {found!r}, expected {FORMAT!r}")
-        stft = Stft(*(int(file.attrs[key]) for key in ("sample_rate", "n_fft", "hop_length")))
-        names = (name.removeprefix("layer") for name in file if name.startswith("layer"))
-        yield Maps(file, stft, sorted(int(name) for name in names))
+        try:
+            found = file.attrs.get("format")
+            if found != FORMAT:
+                raise MapsError(f"{path}: format is {found!r}, expected {FORMAT!r}")
+            stft = Stft(*(int(file.attrs[key]) for key in ("sample_rate", "n_fft", "hop_length")))
+            names = (name.removeprefix("layer") for name in file if name.startswith("layer"))
+            maps = Maps(file, stft, sorted(int(name) for name in names))
+        except DAMAGE as error:
+            raise _damaged(path, "the file is damaged", error) from None
+        yield maps
+
+
+def _damaged(path: object, what: str, error: Exception) -> MapsError:
+    return MapsError(
+        f"{path}: {what} ({str(error)[:120]}); delete it and run again, and it is made again"
+    )

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import h5py
 from safetensors import SafetensorError, safe_open
 
 from auralise.audio import read_facts
 from auralise.errors import ResultsError, printable
 from auralise.experiment.records import Results
 from auralise.files import sha256_of_file
+from auralise.hdf5 import open_hdf5
 
 
 def origin_of(path: Path) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def _facts_in(path: Path) -> dict[str, Any] | None:
     if start[:4] == b"RIFF":
         return read_facts(path)
     if start == b"\x89HDF\r\n\x1a\n":
-        with h5py.File(path, "r", locking=False) as file:
+        with open_hdf5(path) as file:
             return {name: _plain(value) for name, value in file.attrs.items()}
     if path.suffix == ".safetensors":
         try:
