@@ -340,7 +340,8 @@ class Results:
                 yield f"{_shown(path)}: the record is damaged; run again"
         for record in self.records.values():
             if not record.outputs and within is None:
-                yield f"files of {record.rule} {' '.join(record.wildcards.values())} are missing"
+                job = " ".join((record.rule, *record.wildcards.values()))
+                yield f"files of {job}: missing, or made before there were records; run again"
             for name, state in record.outputs.items():
                 if within is None or Path(name).is_relative_to(within):
                     yield from self._fault(record, name, state, deep)

@@ -427,3 +427,19 @@ def test_a_file_that_is_no_configuration_is_refused_in_a_short_message(tmp_path,
     with pytest.raises(SettingsError, match=answer) as error:
         refuse_repeated_keys(path)
     assert str(path) in str(error.value) and len(str(error.value)) <= 500
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"songs": "songs {mine}"}, "songs = "),
+        ({"dataset": {"name": "folder", "path": "set {v1}"}}, "dataset.path = "),
+    ],
+)
+def test_braces_in_a_path_are_refused_since_the_workflow_takes_them_for_wildcards(
+    schema, tmp_path, monkeypatch, given, key
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set {v1}").mkdir()
+    with pytest.raises(SettingsError, match=f"{key}.*braces"):
+        refuse_contradictions(complete_settings(given, schema), tmp_path / "results")
