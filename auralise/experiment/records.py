@@ -255,7 +255,9 @@ class Results:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._paths = sorted((folder / FOLDER).rglob("*.json"))
+        found = (folder / FOLDER).rglob("*.json")
+        # One that is hidden is just being written.
+        self._paths = sorted(path for path in found if not path.name.startswith("."))
         self._known: dict[Path, Record] = {}
 
     @classmethod
