@@ -70,6 +70,7 @@ onstart:
 
 onsuccess:
     forget_run(config["experiment"])
+    tell_what_is_not_whole()
     print(WHERE_TO_LOOK)
 
 

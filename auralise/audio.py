@@ -1,8 +1,8 @@
 """Sound files, resampling and the short-time Fourier transform: samples ↔ spectra."""
 
+import json
 import logging
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,11 @@ import soundfile
 import soxr
 
 from auralise.choices import EDGES, HOP_LENGTH, N_FFT, SAMPLE_RATE
-from auralise.containers import Contents, View, read_contents
+from auralise.containers import Contents, View, append_comment, read_comment, read_contents
 from auralise.errors import AudioError, SettingsError
 from auralise.files import printable, whole_file
 from auralise.songs import AUDIO_SUFFIXES
+from auralise.storage import patient_file, temporary_file, write_temporarily
 
 log = logging.getLogger(__name__)
 
@@ -381,10 +382,9 @@ def map_audio(
     AudioError
         As `read_audio`.
     """
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
         for block in _read_blocks(Path(path), sample_rate, channel):
-            file.write(block.tobytes())
-        file.flush()
+            write_temporarily(file, block)
         yield np.memmap(file, np.float32, "c")
 
 
@@ -694,7 +694,9 @@ def read_surrounded(
     return Excerpt(recording, first - earliest, n_samples, edges)
 
 
-def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int) -> None:
+def write_audio(
+    path: str | Path, samples: np.ndarray, sample_rate: int, facts: Mapping | None = None
+) -> None:
     """Write mono samples as 16-bit PCM; the ending of `path` chooses the format.
 
     Parameters
@@ -704,16 +706,20 @@ def write_audio(path: str | Path, samples: np.ndarray, sample_rate: int) -> None
         In [-1, 1]; values outside are clipped, and said so in the log.
     sample_rate : int
         In Hz.
+    facts : mapping, optional
+        As `create_audio`.
     """
     peak = np.abs(samples).max(initial=0.0)
     if peak > 1:
         log.warning("%s: peak %+.1f dB above full scale is clipped", path, 20 * np.log10(peak))
-    with whole_file(path) as partial:
-        soundfile.write(partial, np.clip(samples, -1, 1), sample_rate, subtype="PCM_16")
+    with create_audio(path, sample_rate, facts) as file:
+        file.write(np.clip(samples, -1, 1))
 
 
 @contextmanager
-def create_audio(path: str | Path, sample_rate: int) -> Iterator[soundfile.SoundFile]:
+def create_audio(
+    path: str | Path, sample_rate: int, facts: Mapping | None = None
+) -> Iterator[soundfile.SoundFile]:
     """A new mono sound file of 16-bit PCM, to be written block by block.
 
     Parameters
@@ -722,14 +728,31 @@ def create_audio(path: str | Path, sample_rate: int) -> Iterator[soundfile.Sound
         Appears only when the context closes without an error; its ending chooses the format.
     sample_rate : int
         In Hz.
+    facts : mapping, optional
+        How the sound came to be, in values that JSON can hold; kept in the file if it is WAV,
+        for `read_facts`.
 
     Yields
     ------
     soundfile.SoundFile
         Clips what is outside [-1, 1].
     """
-    with (
-        whole_file(path) as partial,
-        soundfile.SoundFile(partial, "w", sample_rate, 1, subtype="PCM_16") as file,
-    ):
-        yield file
+    kind = Path(path).suffix[1:].upper()
+    with whole_file(path) as partial:
+        with (
+            patient_file(partial) as target,
+            soundfile.SoundFile(target, "w", sample_rate, 1, "PCM_16", format=kind) as file,
+        ):
+            yield file
+        if facts is not None and kind == "WAV":
+            append_comment(partial, json.dumps(facts))
+
+
+def read_facts(path: str | Path) -> dict | None:
+    """What a sound file says of how it came to be; None if it does not."""
+    comment = read_comment(Path(path))
+    try:
+        facts = json.loads(comment or "null")
+    except (ValueError, RecursionError):
+        return None
+    return facts if isinstance(facts, dict) else None

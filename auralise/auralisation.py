@@ -21,6 +21,7 @@ from auralise.progress import tracked
 log = logging.getLogger(__name__)
 
 RECORD = "auralisation.json"  # beside the sounds
+FORMAT = "auralise-sound/1"
 
 FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
 
@@ -226,12 +227,12 @@ def write_auralisations(
     with whole_file(folder / RECORD) as path:
         path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
     if maps.frames_at_once < maps.n_frames:
-        return _write_block_by_block(folder, maps, mode, loudness, expand)
-    rate, measured = maps.stft.sample_rate, []
+        return _write_block_by_block(folder, maps, auralisation, expand)
+    rate, facts, measured = maps.stft.sample_rate, _facts(maps, auralisation), []
     spectrum = maps.spectrum
     quiet = QUIET * np.abs(spectrum).max()
     original = maps.stft.synthesise(spectrum, maps.n_samples)
-    write_audio(folder / "original.wav", original, rate)
+    write_audio(folder / "original.wav", original, rate, facts)
     for layer in tracked(maps.layers, "auralise", unit="layer"):
         masks, energies = maps.masks(layer), _Energies()
         energies.add(masks, np.abs(spectrum), quiet)
@@ -243,7 +244,8 @@ def write_auralisations(
         for feature, samples in zip(
             maps.features(layer), (sounds * gains[:, None]).astype(np.float32), strict=True
         ):
-            write_audio(folder / sound_name(layer, feature), samples, rate)
+            own = facts | {"layer": layer, "feature": int(feature)}
+            write_audio(folder / sound_name(layer, feature), samples, rate, own)
     return pd.concat(measured, ignore_index=True)
 
 
@@ -348,15 +350,34 @@ def _tell_what_is_silent(maps: Maps) -> None:
     )
 
 
+def _facts(maps: Maps, auralisation: Auralisation) -> dict:
+    """How the sounds of a song came to be, for a sound that is found alone."""
+    origin = maps.origin
+    return {
+        "format": FORMAT,
+        "song": origin.song,
+        "song_sha256": origin.song_sha256,
+        "network": origin.network,
+        "weights_sha256": origin.weights_sha256,
+        "sample_rate": maps.stft.sample_rate,
+        "n_fft": maps.stft.n_fft,
+        "hop_length": maps.stft.hop_length,
+        "auralisation": asdict(auralisation),
+        "config": dict(origin.config),
+        "versions": maps.versions,
+    }
+
+
 def _write_block_by_block(
-    folder: Path, maps: Maps, mode: str, loudness: str, expand: Expand | None
+    folder: Path, maps: Maps, auralisation: Auralisation, expand: Expand | None
 ) -> pd.DataFrame:
     """Like `write_auralisations`, holding one block of one layer's features in memory at a time.
 
     Everything is read twice, because a gain is known only at the end of the song.
     """
-    rate = maps.stft.sample_rate
-    with create_audio(folder / "original.wav", rate) as file:
+    mode, loudness = auralisation.mode, auralisation.loudness
+    rate, facts = maps.stft.sample_rate, _facts(maps, auralisation)
+    with create_audio(folder / "original.wav", rate, facts) as file:
         energy = 0.0
         for block in _original_blocks(maps):
             file.write(block)
@@ -381,7 +402,13 @@ def _write_block_by_block(
         for rows in batches:
             with ExitStack() as stack:
                 files = [
-                    stack.enter_context(create_audio(folder / sound_name(layer, feature), rate))
+                    stack.enter_context(
+                        create_audio(
+                            folder / sound_name(layer, feature),
+                            rate,
+                            facts | {"layer": layer, "feature": int(feature)},
+                        )
+                    )
                     for feature in features[rows]
                 ]
                 for sounds in _sound_blocks(maps, layer, rows, mode, expand):

@@ -15,6 +15,8 @@ from pathlib import Path
 # A piece of a view: bytes of its own, (start, stop) in the file, or a number of zeros.
 Piece = bytes | tuple[int, int] | int
 
+LONGEST_COMMENT = 10**7  # bytes
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -60,6 +62,43 @@ def read_contents(path: Path) -> Contents:
         if start or data[0] == 0xFF or path.suffix.lower() == ".mp3":
             return _read_mp3(data, start)
     return Contents()
+
+
+def append_comment(path: Path, text: str) -> None:
+    """Put a comment (``LIST INFO ICMT``) behind the sound of a WAV file.
+
+    Players and readers pass over it, or show it; libsndfile would cut it short.
+
+    Parameters
+    ----------
+    path : Path
+        Of a whole WAV file, of less than 4 GiB.
+    text : str
+    """
+    content = text.encode() + b"\0"
+    content += b"\0" * (len(content) % 2)
+    body = b"INFO" + struct.pack("<4sI", b"ICMT", len(content)) + content
+    with path.open("r+b") as file:
+        file.seek(0, io.SEEK_END)
+        file.write(b"\0" * (file.tell() % 2) + struct.pack("<4sI", b"LIST", len(body)) + body)
+        size = file.tell() - 8
+        file.seek(4)
+        file.write(struct.pack("<I", size))
+
+
+def read_comment(path: Path) -> str | None:
+    """The comment that `append_comment` has put into a file; None where there is none."""
+    with path.open("rb") as file:
+        if file.read(12)[:4] != b"RIFF":
+            return None
+        while len(head := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", head)
+            if name == b"LIST" and file.read(8) == b"INFOICMT":
+                (length,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
+                content = file.read(min(length, LONGEST_COMMENT))
+                return content.rstrip(b"\0").decode("utf-8", "replace")
+            file.seek(size + size % 2 - (8 if name == b"LIST" else 0), io.SEEK_CUR)
+    return None
 
 
 class View(io.RawIOBase):

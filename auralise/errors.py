@@ -1,5 +1,28 @@
 """Errors that a user can act on: each names what was given, what was expected and the remedy."""
 
+LONGEST_MESSAGE = 500  # characters
+
+
+def printable(name: object) -> str:
+    """A name that any log takes: what is not UTF-8 in it is spelt out."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def message_of(error: BaseException) -> str:
+    """What a user is told of an error: any log takes it, and foreign input cannot make it long.
+
+    Examples
+    --------
+    >>> len(message_of(ValueError("a" * 10_000)))
+    500
+    """
+    text = printable(error)
+    text = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    kept = (LONGEST_MESSAGE - 3) // 2  # the remedy stands at the end
+    return f"{text[:kept]} … {text[len(text) - kept :]}"
+
 
 class AuraliseError(Exception):
     """Base of every error that auralise raises for a user's mistake; shown without a traceback."""
@@ -32,3 +55,11 @@ class MapsError(AuraliseError):
 
 class InversionError(AuraliseError):
     """Inversions that cannot be made or read."""
+
+
+class StorageError(AuraliseError):
+    """A disk that is full, or a folder that may not be written."""
+
+
+class ResultsError(AuraliseError):
+    """A file of results that is damaged or missing, with how it is made again."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from auralise.errors import SettingsError
+from auralise.errors import SettingsError, printable
+from auralise.storage import naming_storage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,18 +58,26 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Path
         The name to write to, in the same folder and with the same ending. When the block
         raises, whatever was written there is removed and `path` is left as it was.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, the folder may not be written, or the name is too long.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _own_partial(path)
-    partial.unlink(missing_ok=True)
-    try:
-        yield partial
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with naming_storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = _own_partial(path)
+        try:
+            partial.unlink(missing_ok=True)
+            with naming_storage(path):  # while the partial file still fills the disk
+                yield partial
+                with partial.open("rb") as written:
+                    os.fsync(written.fileno())
+            os.replace(partial, path)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 def _own_partial(path: Path) -> Path:
@@ -213,14 +222,15 @@ def resumed_file(path: str | Path, fingerprint: str) -> Iterator[tuple[Path, Jou
         To note what has been written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
-    lines = path.with_name(f".journal-{path.name}")
-    yield partial, Journal(lines, partial, fingerprint)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    os.replace(partial, path)
-    lines.unlink(missing_ok=True)
+    with naming_storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".partial-{path.name}")
+        lines = path.with_name(f".journal-{path.name}")
+        yield partial, Journal(lines, partial, fingerprint)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, path)
+        lines.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -239,14 +249,16 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _own_partial(path)
-    former = partial.with_name(f"{partial.name}.former")
-    for leftover in (partial, former):
-        remove(leftover)
-    partial.mkdir()
+    with naming_storage(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = _own_partial(path)
+        former = partial.with_name(f"{partial.name}.former")
+        for leftover in (partial, former):
+            remove(leftover)
+        partial.mkdir()
     try:
-        yield partial
+        with naming_storage(path):
+            yield partial
         # Whoever comes last wins, whole: between the two steps another process may have put
         # its own folder there.
         while True:
@@ -301,13 +313,9 @@ def require_replaceable(
 def not_replaceable(path: Path, reason: str) -> SettingsError:
     """The error for a file or folder that results must not replace; `reason` says what it is."""
     return SettingsError(
-        f"{path} is where results would go, but {reason}; choose another folder or move it"
+        f"{printable(path)} is where results would go, but {reason}; choose another folder or move "
+        "it"
     )
-
-
-def printable(name: object) -> str:
-    """A name that any log can hold: bytes that are not UTF-8 are escaped."""
-    return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def sha256_of_file(path: str | Path) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 from auralise.audio import Stft
 from auralise.errors import MapsError
 from auralise.files import whole_file
+from auralise.hdf5 import DAMAGE
 from auralise.provenance import versions
+from auralise.storage import PatientFile, patient_file, require_space
 
 FORMAT = "auralise-maps/1"
 
@@ -32,6 +34,8 @@ class Origin:
         The settings that shaped the maps; JSON can hold it.
     assumptions : tuple of str
         What the maps rest on beside network and method, in words.
+    song_sha256 : str
+        Of the song's file; empty where it is no file.
     """
 
     song: str
@@ -39,6 +43,7 @@ class Origin:
     weights_sha256: str
     config: Mapping[str, Any]
     assumptions: tuple[str, ...] = ()
+    song_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,13 +53,17 @@ class MapsWriter:
     Attributes
     ----------
     file : h5py.File
+    target : PatientFile
+        What `file` is written to; a failed write is raised at once.
     """
 
     file: h5py.File
+    target: PatientFile
 
     def write_spectrum(self, spectrum: np.ndarray, first: int = 0) -> None:
         """Write the song's STFT, complex64, shape (n_bins, n_frames), from frame `first` on."""
         self.file["stft"][:, first : first + spectrum.shape[1]] = spectrum
+        self.target.raise_failure()
 
     def write_surroundings(self, spectrum: np.ndarray, where: str) -> None:
         """Write the frames analysed before or after the song, shape (n_bins, any); none: nothing.
@@ -77,6 +86,7 @@ class MapsWriter:
         Whole chunks are written once; parts of one would be read and checked again each time.
         """
         self.file[f"layer{layer}/deconvolved"][:, :, first : first + maps.shape[2]] = maps
+        self.target.raise_failure()
 
     def write_activations(
         self,
@@ -154,12 +164,20 @@ def create_maps(
     """
     n_frames = stft.n_frames(n_samples)
     frames_at_once = min(frames_at_once or n_frames, n_frames)
-    with whole_file(path) as partial, h5py.File(partial, "w", track_order=True) as file:
+    n_maps = sum(map(len, features.values()))
+    n_bytes = 4 * n_frames * stft.n_bins * (n_maps + 2)
+    with (
+        whole_file(path) as partial,
+        patient_file(partial) as target,
+        h5py.File(target, "w", track_order=True) as file,
+    ):
+        require_space(partial.parent, n_bytes, f"{n_maps} maps of {origin.song}")
         file.attrs.update(
             format=FORMAT,
             song=origin.song,
             network=origin.network,
             weights_sha256=origin.weights_sha256,
+            song_sha256=origin.song_sha256,
             config=json.dumps(origin.config, sort_keys=True),
             assumptions=json.dumps(origin.assumptions, ensure_ascii=False),
             versions=json.dumps(versions(), sort_keys=True),
@@ -193,7 +211,7 @@ def create_maps(
                 fletcher32=True,
             )
             _attach(dataset, feature, frequency, time)
-        yield MapsWriter(file)
+        yield MapsWriter(file, target)
 
 
 def _scale(group: h5py.Group, name: str, values: np.ndarray, units: str) -> h5py.Dataset:
@@ -227,25 +245,40 @@ class Maps:
     @property
     def n_samples(self) -> int:
         """Length of the song (samples)."""
-        return int(self.file.attrs["n_samples"])
+        with self._naming_damage("n_samples"):
+            return int(self.file.attrs["n_samples"])
 
     @property
     def origin(self) -> Origin:
         """What the maps were made from."""
-        facts = self.file.attrs
-        config = json.loads(facts["config"])
-        assumptions = tuple(json.loads(facts.get("assumptions", "[]")))  # older files have none
-        return Origin(facts["song"], facts["network"], facts["weights_sha256"], config, assumptions)
+        with self._naming_damage("origin"):
+            facts = self.file.attrs
+            return Origin(
+                facts["song"],
+                facts["network"],
+                facts["weights_sha256"],
+                json.loads(facts["config"]),
+                tuple(json.loads(facts.get("assumptions", "[]"))),  # older files have none
+                facts.get("song_sha256", ""),
+            )
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the libraries that made the maps."""
+        with self._naming_damage("versions"):
+            return json.loads(self.file.attrs["versions"])
 
     @property
     def n_frames(self) -> int:
         """Length of the song (frames)."""
-        return self.file["stft"].shape[1]
+        with self._naming_damage("stft"):
+            return self.file["stft"].shape[1]
 
     @property
     def frames_at_once(self) -> int:
         """Frames that are stored together; `n_frames` for a song explained in one piece."""
-        chunks = self.file["stft"].chunks
+        with self._naming_damage("stft"):
+            chunks = self.file["stft"].chunks
         return self.n_frames if chunks is None else chunks[1]
 
     @property
@@ -272,35 +305,35 @@ class Maps:
 
     def spectrum_of(self, frames: slice) -> np.ndarray:
         """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""
-        return self.file["stft"][:, frames]
+        return self._read("stft", slice(None), frames)
 
     def path(self, layer: int) -> str:
         """Of the layer's module in the network; empty in a file that does not say."""
-        return str(self._of(layer, "deconvolved").parent.attrs.get("path", ""))
+        return str(self.file[f"layer{layer}"].attrs.get("path", ""))
 
     def features(self, layer: int) -> np.ndarray:
         """Which features of `layer` the file holds, counted from 0."""
-        return self._of(layer, "feature")[:]
+        return self._of(layer, "feature")
 
     def live(self, layer: int) -> np.ndarray:
         """Which of them fired on this song, bool, shape (n_features,)."""
-        return self._of(layer, "live")[:]
+        return self._of(layer, "live")
 
     def activation_energy(self, layer: int) -> np.ndarray:
         """Sum of the squared activations, float32, shape (n_features,)."""
-        return self._of(layer, "activation_energy")[:]
+        return self._of(layer, "activation_energy")
 
     def activation_peak(self, layer: int) -> np.ndarray:
         """Largest activation, float32, shape (n_features,)."""
-        return self._of(layer, "activation_peak")[:]
+        return self._of(layer, "activation_peak")
 
     def responds(self, layer: int) -> np.ndarray:
         """Which of them fired more than on silence and quiet noise, bool, shape (n_features,)."""
-        return self._of(layer, "responds")[:]
+        return self._of(layer, "responds")
 
     def silence_peak(self, layer: int) -> np.ndarray:
         """Largest activation on digital silence, float32, shape (n_features,)."""
-        return self._of(layer, "silence_peak")[:]
+        return self._of(layer, "silence_peak")
 
     def deconvolved(
         self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
@@ -312,13 +345,7 @@ class Maps:
         MapsError
             The stored checksum does not fit the data.
         """
-        try:
-            return self._of(layer, "deconvolved")[rows, :, frames]
-        except OSError as error:
-            raise MapsError(
-                f"{self.file.filename}: the maps of layer {layer} are damaged ({error}); "
-                "delete the file and run again"
-            ) from None
+        return self._of(layer, "deconvolved", rows, slice(None), frames)
 
     @property
     def compression(self) -> list[dict] | None:
@@ -331,9 +358,11 @@ class Maps:
 
         1 where the network hears the magnitude itself, 0 where its front end hears nothing.
         """
-        if "mask_scale" not in self.file:  # written when every network heard the magnitude
+        with self._naming_damage("mask_scale"):
+            is_old = "mask_scale" not in self.file
+        if is_old:  # written when every network heard the magnitude
             return np.ones(self.stft.n_bins, np.float32)
-        return self.file["mask_scale"][:]
+        return self._read("mask_scale")
 
     def masks(
         self, layer: int, rows: slice = slice(None), frames: slice = slice(None)
@@ -341,7 +370,7 @@ class Maps:
         """Maps as `deconvolved`, times `mask_scale`: what multiplies the song's STFT."""
         return scale_maps(self.deconvolved(layer, rows, frames), self.mask_scale)
 
-    def _of(self, layer: int, name: str) -> h5py.Dataset:
+    def _of(self, layer: int, name: str, *where: slice) -> np.ndarray:
         if layer not in self.layers:
             raise MapsError(f"{self.file.filename}: no layer {layer}, only {self.layers}")
         if name not in self.file[f"layer{layer}"]:
@@ -349,7 +378,18 @@ class Maps:
                 f"{self.file.filename}: says nothing of '{name}', it was written by an earlier "
                 "version; explain the song again"
             )
-        return self.file[f"layer{layer}/{name}"]
+        return self._read(f"layer{layer}/{name}", *where)
+
+    def _read(self, name: str, *where: slice) -> np.ndarray:
+        with self._naming_damage(name):
+            return self.file[name][where or slice(None)]
+
+    @contextmanager
+    def _naming_damage(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except DAMAGE as error:
+            raise _damaged(self.file.filename, f"'{name}' is damaged", error) from None
 
 
 def scale_maps(maps: np.ndarray, mask_scale: np.ndarray) -> np.ndarray:
@@ -367,13 +407,25 @@ def open_maps(path: str | Path) -> Iterator[Maps]:
         The file is missing, not HDF5, or of another format.
     """
     try:
-        file = h5py.File(path, "r")
+        # Nobody writes a file that has its final name: locks, which some file systems lack, are
+        # not needed.
+        file = h5py.File(path, "r", locking=False)
     except OSError as error:
         raise MapsError(f"{path}: not a readable HDF5 file ({error})") from None
     with file:
-        found = file.attrs.get("format")
-        if found != FORMAT:
-            raise MapsError(f"{path}: format is {found!r}, expected {FORMAT!r}")
-        stft = Stft(*(int(file.attrs[key]) for key in ("sample_rate", "n_fft", "hop_length")))
-        names = (name.removeprefix("layer") for name in file if name.startswith("layer"))
-        yield Maps(file, stft, sorted(int(name) for name in names))
+        try:
+            found = file.attrs.get("format")
+            if found != FORMAT:
+                raise MapsError(f"{path}: format is {found!r}, expected {FORMAT!r}")
+            stft = Stft(*(int(file.attrs[key]) for key in ("sample_rate", "n_fft", "hop_length")))
+            names = (name.removeprefix("layer") for name in file if name.startswith("layer"))
+            maps = Maps(file, stft, sorted(int(name) for name in names))
+        except DAMAGE as error:
+            raise _damaged(path, "the file is damaged", error) from None
+        yield maps
+
+
+def _damaged(path: object, what: str, error: Exception) -> MapsError:
+    return MapsError(
+        f"{path}: {what} ({str(error)[:120]}); delete it and run again, and it is made again"
+    )

@@ -7,7 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from auralise.errors import AuraliseError, is_out_of_memory
+from auralise.environment import settle_environment
+from auralise.errors import AuraliseError, is_out_of_memory, message_of
+from auralise.experiment.records import Record, refuse_damaged, write_record
+from auralise.storage import storage_error
+
+settle_environment()  # before what the scripts import
 
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -19,10 +24,14 @@ ENDED = "the job ended"  # the last line of a log, unless the job was killed
 def job(snakemake) -> Iterator[None]:
     """Log to the rule's log file and the terminal; end with status 1 on an `AuraliseError`."""
     killed = was_killed(Path(snakemake.log[0]))
+    logging.raiseExceptions = False  # a log that finds no room must not hide why
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    with suppress(OSError):
+        handlers.append(logging.FileHandler(snakemake.log[0], "w", "utf-8"))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
-        handlers=[logging.FileHandler(snakemake.log[0], "w", "utf-8"), logging.StreamHandler()],
+        handlers=handlers,
         force=True,
     )
     logging.captureWarnings(True)
@@ -36,11 +45,15 @@ def job(snakemake) -> Iterator[None]:
         )
     try:
         yield
+        record(snakemake)
     except AuraliseError as error:
-        log.error("%s", error)
+        log.error("%s", message_of(error))
         sys.exit(1)
     except Exception as error:
-        if is_out_of_memory(error):
+        told = storage_error(error, Path(snakemake.output[0])) or damaged_input(snakemake)
+        if told is not None:
+            log.error("%s", message_of(told))
+        elif is_out_of_memory(error):
             log.error("not enough memory; the rule asks for %s MB", memory)
         else:
             log.exception("unexpected error")
@@ -55,6 +68,36 @@ def was_killed(log: Path) -> bool:
         text = log.read_text("utf-8", errors="replace").strip()
         return bool(text) and not text.endswith(ENDED)
     return False
+
+
+def about(snakemake) -> dict:
+    """Where the job is recorded, and how often it was: the workflow's `code_of`."""
+    values = (value for value in snakemake.params if isinstance(value, dict))
+    return next(value for value in values if "record" in value)
+
+
+def damaged_input(snakemake) -> AuraliseError | None:
+    """Which input may be why the job failed; None where all are what their jobs have made."""
+    try:
+        refuse_damaged(Path(about(snakemake)["results"]), snakemake.input)
+    except AuraliseError as error:
+        return error
+    return None
+
+
+def record(snakemake) -> None:
+    """Write down what the job has made, and from what, for `auralise verify` and `provenance`."""
+    facts = about(snakemake)
+    written = Record(
+        facts["rule"],
+        {name: str(value) for name, value in snakemake.wildcards.items()},
+        facts["made"],
+        temporary=facts["temporary"],
+        settings=dict(snakemake.params.items()),
+        code=[value for value in snakemake.params if str(value).startswith("code of ")],
+    )
+    results, path = Path(facts["results"]), Path(facts["record"])
+    write_record(results, path, written, snakemake.output, snakemake.input)
 
 
 def prepare_torch(snakemake) -> None:

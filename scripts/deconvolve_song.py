@@ -31,6 +31,7 @@ with job(snakemake):
             sha256_of_file(weights),
             config,
             stated_assumptions(weights),
+            sha256_of_file(snakemake.input.song),
         ),
         choose_features(explainer, how["layers"], how["features"]),
     )

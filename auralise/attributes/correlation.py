@@ -8,7 +8,6 @@ in every attribute: what is as high there is no matter of the attribute. What is
 feature, its maps or what is heard of them: see `auralise.attributes.representations`.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -17,6 +16,7 @@ import pandas as pd
 import torch
 
 from auralise.progress import tracked
+from auralise.storage import reserve_temporarily, temporary_file
 
 WORKING_MEMORY = 2048 * 2**20  # bytes of what is kept of all signals at once
 BLOCK = 128 * 2**20  # bytes that are multiplied at a time
@@ -216,9 +216,11 @@ def correlate_attributes(
 
 def _empty(*shape: int) -> torch.Tensor:
     """Memory for float16 values: on disk, and paged, where it would be too much."""
-    if 2 * np.prod(shape, dtype=np.int64) <= WORKING_MEMORY:
+    n_bytes = 2 * int(np.prod(shape, dtype=np.int64))
+    if n_bytes <= WORKING_MEMORY:
         return torch.empty(shape, dtype=torch.float16)
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
+        reserve_temporarily(file, n_bytes)
         return torch.from_numpy(np.memmap(file, np.float16, "w+", shape=shape))
 
 

@@ -3,10 +3,10 @@
 import argparse
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from auralise.choices import CHANNELS
 from auralise.errors import SettingsError
 
 HIGHEST_RATE = 768_000  # Hz
@@ -116,6 +116,16 @@ def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
     return songs
 
 
+def add_channel(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
+    """Add the option that says what of a stereo song is used."""
+    parser.add_argument(
+        "--channel",
+        choices=CHANNELS,
+        help="of a stereo song: one channel, half the sum or half the difference of both "
+        "(default: the mean of all channels)",
+    )
+
+
 def spare_inputs(inputs: Iterable[Path], results: Iterable[Path]) -> None:
     """Refuse to write results over what they are made from.
 
@@ -138,17 +148,6 @@ def prepare_folder(out: Path) -> None:
         raise SettingsError(
             f"--out: {out} cannot be a folder for the results ({error.strerror})"
         ) from None
-
-
-@contextmanager
-def writing_to(out: Path) -> Iterator[None]:
-    """Report a full disk, or a folder without write permission, as an `AuraliseError`."""
-    from soundfile import LibsndfileError
-
-    try:
-        yield
-    except (OSError, LibsndfileError) as error:
-        raise SettingsError(f"--out: results cannot be written to {out} ({error})") from None
 
 
 def layers(text: str) -> list[int] | list[str]:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.choices import CHANNELS, DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
+from auralise.choices import DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     DONE,
     FAILED,
     SOME_FAILED,
+    add_channel,
     duration,
     layers,
     name_songs,
@@ -19,10 +20,9 @@ from auralise.cli.arguments import (
     ranges,
     spare_inputs,
     table,
-    writing_to,
 )
 from auralise.cli.networks import add_network_options, read_asked_network
-from auralise.errors import AuraliseError, SettingsError
+from auralise.errors import AuraliseError, SettingsError, message_of, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,12 +112,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         help="longer songs are explained in overlapping windows of this length, cross-faded; "
         "memory grows with it (default: %(default)s)",
     )
-    add(
-        "--channel",
-        choices=CHANNELS,
-        help="of a stereo song: one channel, half the sum or half the difference of both "
-        "(default: the mean of all channels)",
-    )
+    add_channel(how)
     add(
         "--mode",
         choices=MODES,
@@ -206,7 +201,7 @@ def run(options: argparse.Namespace) -> int:
     )
     from auralise.explainers.strongest import MANY, STRONGEST, estimate_cost, limit_features
     from auralise.explainers.writing import choose_features
-    from auralise.files import printable, sha256_of_file
+    from auralise.files import sha256_of_file
     from auralise.maps import Origin, open_maps
 
     asked = read_asked_network(options)
@@ -239,43 +234,44 @@ def run(options: argparse.Namespace) -> int:
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
     failures: list[Failure] = []
-    with writing_to(options.out):
-        for number, (song, path) in enumerate(songs.items(), start=1):
-            print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
-            try:
-                with map_audio(path, stft.sample_rate, options.channel) as samples:
-                    own = features
-                    if options.features is None and n_features > MANY:
-                        windows = windows_of(explainer, len(samples), stft, options.window)
-                        about = (explainer, samples, stft)
-                        own = limit_features(*about, features, windows)
-                        print(
-                            f"of {n_features:,} features, the {STRONGEST} strongest of each layer "
-                            f"(others: --features): {estimate_cost(*about, own, windows)}",
-                            file=sys.stderr,
-                        )
-                    explanation = explain_song(
-                        song_of(samples, stft, options.as_in_2015),
-                        explainer,
-                        stft,
-                        options.out,
-                        Origin(song, asked.name, weights_sha256, config, asked.assumptions),
-                        own,
-                        options.window,
-                        Auralisation(options.mode, options.loudness),
-                        options.rehearing,
+    for number, (song, path) in enumerate(songs.items(), start=1):
+        print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
+        try:
+            with map_audio(path, stft.sample_rate, options.channel) as samples:
+                own = features
+                if options.features is None and n_features > MANY:
+                    windows = windows_of(explainer, len(samples), stft, options.window)
+                    about = (explainer, samples, stft)
+                    own = limit_features(*about, features, windows)
+                    print(
+                        f"of {n_features:,} features, the {STRONGEST} strongest of each layer "
+                        f"(others: --features): {estimate_cost(*about, own, windows)}",
+                        file=sys.stderr,
                     )
-                if options.pictures:
-                    from auralise.figures.pictures import write_pictures
+                facts = weights_sha256, config, asked.assumptions, sha256_of_file(path)
+                explanation = explain_song(
+                    song_of(samples, stft, options.as_in_2015),
+                    explainer,
+                    stft,
+                    options.out,
+                    Origin(song, asked.name, *facts),
+                    own,
+                    options.window,
+                    Auralisation(options.mode, options.loudness),
+                    options.rehearing,
+                )
+            if options.pictures:
+                from auralise.figures.pictures import write_pictures
 
-                    with open_maps(explanation.maps) as maps:
-                        write_pictures(explanation.sounds, maps, options.mode)
-                done.append(explanation)
-            except AuraliseError as error:
-                where = "" if printable(path) in str(error) else f"{printable(path)}: "
-                print(f"auralise: error: {where}{error}", file=sys.stderr)
-                failures.append(Failure(printable(song), str(error)))
-        certificates = certify_songs(done) if options.rehearing and len(done) > 1 else None
+                with open_maps(explanation.maps) as maps:
+                    write_pictures(explanation.sounds, maps, options.mode)
+            done.append(explanation)
+        except (AuraliseError, OSError) as error:
+            reason = message_of(error)
+            where = "" if printable(path) in reason else f"{printable(path)}: "
+            print(f"auralise: error: {where}{reason}", file=sys.stderr)
+            failures.append(Failure(printable(song), reason))
+    certificates = certify_songs(done) if options.rehearing and len(done) > 1 else None
     print(summary(done, failures))
     if certificates is not None:
         print(say_certificates(certificates))

@@ -6,7 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auralise.choices import PHASES, SCALES
-from auralise.cli.arguments import DONE, prepare_folder, seed, spare_inputs, table, time, writing_to
+from auralise.cli.arguments import (
+    DONE,
+    add_channel,
+    prepare_folder,
+    seed,
+    spare_inputs,
+    table,
+    time,
+)
 from auralise.errors import SettingsError, WeightsError
 
 if TYPE_CHECKING:
@@ -69,6 +77,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         metavar="SECONDS",
         help="where the excerpt begins (default: drawn between 10 and 20 s)",
     )
+    add_channel(parser)
     add("--seed", type=seed, default=0, metavar="N", help="of that draw (default: %(default)s)")
     add(
         "--scale",
@@ -105,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
     spare_inputs([options.song, options.classifier, options.meanstd, *options.inverter], [folder])
     ours = [*sounds, *pictures, "inversions.npz"]
     require_replaceable(folder, ours, "inversion", "inversions.npz")
-    with writing_to(options.out), whole_folder(folder) as partial:
+    with whole_folder(folder) as partial:
         found = invert_song(
             options.song,
             subject,
@@ -115,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
             time=options.time_index,
             phase=options.phase,
             seed=options.seed,
+            channel=options.channel,
         )
         figure = draw_inversions(found, options.scale)
         save_figure(figure, *(partial / picture for picture in pictures))

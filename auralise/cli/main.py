@@ -3,14 +3,16 @@
 import argparse
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
 
 import auralise
-from auralise.cli import explain, invert, layers, predict, run
+from auralise.cli import explain, invert, layers, predict, run, verify
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
-from auralise.errors import AuraliseError, is_out_of_memory
+from auralise.environment import settle_environment
+from auralise.errors import AuraliseError, is_out_of_memory, message_of
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -25,6 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     predict.add_parser(commands)
     layers.add_parser(commands)
     run.add_parser(commands)
+    verify.add_parsers(commands)
     return parser
 
 
@@ -45,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Names of songs that a terminal cannot show must not end the command.
             stream.reconfigure(errors="backslashreplace")
+    settle_environment()
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
     # Ends through the stack, so that what is half-written is removed.
@@ -52,7 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options)
     except AuraliseError as error:
-        print(f"auralise: error: {error}", file=sys.stderr)
+        print(f"auralise: error: {message_of(error)}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:
+        # Whoever read the output has ended; what Python still holds of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        print(f"auralise: error: the system refuses: {message_of(error)}", file=sys.stderr)
         return FAILED
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

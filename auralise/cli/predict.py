@@ -5,8 +5,9 @@ import csv
 import sys
 from pathlib import Path
 
-from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, count, name_songs
+from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, add_channel, count, name_songs
 from auralise.cli.networks import add_network_options, read_asked_network
+from auralise.errors import message_of
 
 DESCRIPTION = """\
 Print what a network answers for your songs, as CSV: song,class,probability.
@@ -47,6 +48,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         metavar="N",
         help="how many classes of each song, the likeliest first (default: %(default)s)",
     )
+    add_channel(predict)
     add_network_options(predict)
     predict.set_defaults(run=run)
 
@@ -65,11 +67,17 @@ def run(options: argparse.Namespace) -> int:
     n_failed = 0
     for song, path in songs.items():
         answers, failures = predict_songs(
-            asked.network, {song: path}, asked.stft, asked.classes, asked.n_frames, options.top
+            asked.network,
+            {song: path},
+            asked.stft,
+            asked.classes,
+            asked.n_frames,
+            options.top,
+            options.channel,
         )
         table.writerows(answers.itertuples(index=False))
         for error in failures.values():
-            print(f"auralise: error: {error}", file=sys.stderr)
+            print(f"auralise: error: {message_of(error)}", file=sys.stderr)
             n_failed += 1
     if n_failed == 0:
         return DONE

@@ -23,6 +23,7 @@ from auralise.songs import (
     UNTOLD,
     is_hidden,
     list_folder,
+    shared_name,
     tell_passed_over,
     why_unread,
 )
@@ -70,14 +71,28 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
             f"{clips['genre'].nunique()} class folders; expected <class>/<clip> with two classes "
             f"or more, and clips ending in {', '.join(AUDIO_SUFFIXES)}"
         )
-    twice = clips[clips["clip"].duplicated(keep=False)]
-    if len(twice):
-        raise SettingsError(
-            "dataset.path: clips need names of their own, across classes too (clashes: "
-            f"{twice['clip'].nunique()}); rename one of "
-            + " and ".join(twice.loc[twice["clip"] == twice["clip"].iloc[0], "path"])
-        )
+    _refuse_shared_names(clips)
     return clips
+
+
+def _refuse_shared_names(clips: pd.DataFrame) -> None:
+    """Refuse clips, or classes, of one name, on machines that do not tell case apart, too."""
+    names = clips["clip"].map(shared_name)
+    twice = clips[names.duplicated(keep=False)]
+    if len(twice):
+        first = twice.loc[names[twice.index] == names[twice.index[0]], "path"]
+        raise SettingsError(
+            "dataset.path: clips need names of their own, across classes and whatever their case "
+            f"(clashes: {names[twice.index].nunique()}); rename one of {' and '.join(first[:2])}"
+        )
+    classes = pd.Series(clips["genre"].unique())
+    alike = classes[classes.map(shared_name).duplicated(keep=False)]
+    if len(alike):
+        raise SettingsError(
+            f"dataset.path: the classes {' and '.join(map(repr, alike[:2]))} differ by nothing but "
+            "upper and lower case, or by how accents are written; put them into one folder, or "
+            "rename one"
+        )
 
 
 def find_passed_over(folder: str | Path) -> pd.DataFrame:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import torch
@@ -16,6 +15,7 @@ import torch
 from auralise.audio import Stft, read_audio
 from auralise.errors import SettingsError
 from auralise.files import whole_file
+from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.mel import LogMel
 from auralise.progress import tracked
 
@@ -146,7 +146,7 @@ def write_spectra(path: str | Path, songs: pd.DataFrame, stft: Stft) -> None:
         As `find_songs_with_labels` returns it.
     stft : Stft
     """
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with whole_file(path) as partial, create_hdf5(partial) as file:
         for song in tracked(songs.itertuples(), "spectra", len(songs), unit="song"):
             magnitude = np.abs(stft.analyse(read_audio(song.path, stft.sample_rate)))
             group = file.require_group(song.split).create_group(song.clip)
@@ -188,7 +188,7 @@ class Spectra(torch.utils.data.Dataset):
 
     @classmethod
     def open(cls, path: str | Path, split: str, n_frames: int, hop: int = 1) -> "Spectra":
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             songs = tuple(file[split])
             sung = tuple(file[split][song]["sung"][:] for song in songs)
         firsts = tuple(np.arange(0, len(labels) - n_frames + 1, hop) for labels in sung)
@@ -217,7 +217,7 @@ class Spectra(torch.utils.data.Dataset):
 
     def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Magnitudes of some excerpts, float32, shape ``(len(rows), n_bins, n_frames)``."""
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             songs = file[self.split]
             return np.stack(
                 [
@@ -228,7 +228,7 @@ class Spectra(torch.utils.data.Dataset):
 
     def song(self, name: str) -> np.ndarray:
         """Magnitude of a whole song, float32, shape ``(n_bins, n_frames)``."""
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             return file[self.split][name]["magnitude"][:]
 
     def __getitems__(self, rows: Sequence[int]) -> list[tuple[torch.Tensor, float]]:
@@ -253,7 +253,7 @@ def measure_bands(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """
     front_end, count = LogMel(), 0
     total = squares = np.zeros(len(front_end.filterbank))
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         for song in file["train"].values():
             bands = front_end(torch.from_numpy(song["magnitude"][:])).double().numpy()
             total, squares = total + bands.sum(1), squares + np.square(bands).sum(1)
@@ -280,7 +280,7 @@ def write_excerpts(
     n_frames, hop : int
         Frames of an excerpt, and from one to the next.
     """
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with whole_file(path) as partial, create_hdf5(partial) as file:
         file.attrs["classes"] = CLASSES
         for split in LISTS:
             source = Spectra.open(spectra, split, n_frames, hop)

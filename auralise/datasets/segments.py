@@ -15,8 +15,10 @@ from auralise.audio import Excerpt, Stft, read_audio
 from auralise.choices import EDGES
 from auralise.datasets.clips import SPLITS
 from auralise.files import fingerprint_of, resumed_file
+from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
 from auralise.provenance import code_version
+from auralise.storage import require_space
 
 NOTED_AT_A_TIME = 32  # clips between two notes of what is done
 
@@ -83,6 +85,8 @@ def write_segments(
     fingerprint = fingerprint_of(code_version(__file__), facts, repr(stft), str(duration), edges)
     with resumed_file(path, fingerprint) as (partial, journal):
         if not partial.exists():
+            n_bytes = 4 * int(n_segments.sum()) * stft.n_bins * stft.n_frames(n_samples)
+            require_space(partial.parent, n_bytes, f"{len(clips)} clips")
             _lay_out(partial, clips, n_segments, stft, duration)
             journal.note()
         places = _places(partial, clips, n_segments)
@@ -125,7 +129,7 @@ def _lay_out(
     space = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     space.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     space.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as file:
         file.attrs.update(classes=classes, sample_rate=stft.sample_rate, duration=duration)
         for split in SPLITS:
             members = clips[clips["split"] == split]
@@ -141,7 +145,7 @@ def _lay_out(
 def _places(path: Path, clips: pd.DataFrame, n_segments: pd.Series) -> np.ndarray:
     """Where in the file the rows of each clip begin (bytes)."""
     places = np.zeros(len(clips), np.int64)
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         for split in SPLITS:
             magnitude = file[split]["magnitude"]
             members = clips.index[clips["split"] == split]
@@ -177,7 +181,7 @@ class Segments(torch.utils.data.Dataset):
 
     @classmethod
     def open(cls, path: str | Path, split: str) -> "Segments":
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             group = file[split]
             return cls(
                 Path(path),
@@ -207,7 +211,7 @@ class Segments(torch.utils.data.Dataset):
 
     def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Magnitudes of some segments, float32, shape ``(len(rows), n_bins, n_frames)``."""
-        with h5py.File(self.path, "r") as file:
+        with open_hdf5(self.path) as file:
             magnitude = file[self.split]["magnitude"]
             return np.stack([magnitude[row] for row in rows])
 

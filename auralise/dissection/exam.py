@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from auralise.audio import Stft, write_audio
@@ -14,6 +13,7 @@ from auralise.dissection.concepts import CONCEPTS, Masked, mask_concepts
 from auralise.dissection.pieces import Piece, compose_pieces
 from auralise.dissection.stems import render_stems
 from auralise.files import whole_folder
+from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
 
 FILE = "concepts.h5"
@@ -48,7 +48,7 @@ class Exam:
     @classmethod
     def read(cls, folder: str | Path) -> "Exam":
         """Read what `write_exam` wrote."""
-        with h5py.File(Path(folder) / FILE, "r") as file:
+        with open_hdf5(Path(folder) / FILE) as file:
             magnitudes = file["magnitude"][:]
             packed, n_frames = file["masks"][:], magnitudes.shape[2]
             return cls(
@@ -122,7 +122,7 @@ def write_exam(
     with whole_folder(folder) as partial_folder:
         for clip in clips:
             write_audio(partial_folder / f"{clip.name}.flac", clip.samples, stft.sample_rate)
-        with h5py.File(partial_folder / FILE, "w") as file:
+        with create_hdf5(partial_folder / FILE) as file:
             file.attrs.update(
                 clips=json.dumps(exam.clips), concepts=json.dumps(exam.concepts), hop=exam.hop
             )

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 from torch import nn
 
@@ -20,6 +19,7 @@ from auralise.dissection.exam import Exam
 from auralise.dissection.scores import energy_inside, enrichment, fires
 from auralise.explainers.protocol import Explainer
 from auralise.files import whole_file
+from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
 from auralise.weights.common import ignore_biases
 
@@ -169,7 +169,7 @@ def score_untrained(
 
 def write_scores(path: str | Path, layers: Sequence[Scored]) -> None:
     """Write what `score_network` returned."""
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with whole_file(path) as partial, create_hdf5(partial) as file:
         for scored in layers:
             group = file.create_group(f"layer{scored.activations.layer}")
             cells = scored.activations.cells
@@ -187,7 +187,7 @@ def read_scores(path: str | Path) -> list[Scored]:
 
 
 def _read_scores(path: Path) -> Iterator[Scored]:
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         for number in range(1, len(file) + 1):
             group = file[f"layer{number}"]
             size = int(group.attrs["height"]), int(group.attrs["width"])
@@ -198,12 +198,12 @@ def _read_scores(path: Path) -> Iterator[Scored]:
 
 def write_untrained(path: str | Path, layers: Sequence[np.ndarray]) -> None:
     """Write what `score_untrained` returned."""
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with whole_file(path) as partial, create_hdf5(partial) as file:
         for number, scores in enumerate(layers, start=1):
             file[f"layer{number}"] = scores
 
 
 def read_untrained(path: str | Path) -> list[np.ndarray]:
     """Read what `write_untrained` wrote."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         return [file[f"layer{number}"][:] for number in range(1, len(file) + 1)]

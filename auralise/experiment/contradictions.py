@@ -33,7 +33,7 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
         One line per contradiction: the key, the value and what was expected.
     """
     lines = [*_of_segments(settings), *_of_variants(settings), *_of_crops(settings)]
-    lines += [*_of_given(settings, results), *_of_results(results)]
+    lines += [*_of_given(settings, results), *_of_results(results), *_of_paths(settings)]
     of_method = {"deconvolution": _of_deconvolution, "inversion": _of_inversion}
     for method in settings["methods"]:
         lines += of_method[method](settings, results)
@@ -121,6 +121,21 @@ def _of_results(results: Path) -> Iterator[str]:
             f"  experiment = {shown(results.name)}: cannot write to {results}; make '{nearest}' a "
             "folder that can be written to, or choose another name"
         )
+
+
+def _of_paths(settings: Mapping) -> Iterator[str]:
+    paths = {
+        "songs": settings["songs"],
+        "dataset.path": settings["dataset"]["path"],
+        "attributes.path": settings["attributes"]["path"],
+        "inversion.data.path": settings["inversion"]["data"]["path"],
+    }
+    for key, path in paths.items():
+        if isinstance(path, str) and set(path) & set("{}") and not is_url(path):
+            yield (
+                f"  {key} = {shown(path)}: braces, which are wildcards in the workflow; expected a "
+                "path without; rename it, or give a link to it"
+            )
 
 
 def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:

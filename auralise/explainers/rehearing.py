@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 import soundfile
@@ -20,6 +19,7 @@ from auralise.auralisation import sound_name
 from auralise.explainers.edges import activations, margin_of, samples_around
 from auralise.explainers.protocol import Explainer
 from auralise.files import whole_file
+from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.maps import Maps
 from auralise.progress import tracked
 
@@ -167,7 +167,7 @@ def _read(path: Path, first: int, n_samples: int, around: int, edges: str) -> Ex
 
 def write_rehearing(path: str | Path, rehearing: Rehearing) -> None:
     """Write a `Rehearing` as HDF5: a group for each layer, a dataset for each attribute."""
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    with whole_file(path) as partial, create_hdf5(partial) as file:
         for layer in rehearing.features:
             for name in ("features", "responds", "activation"):
                 file[f"layer{layer}/{name}"] = getattr(rehearing, name)[layer]
@@ -175,7 +175,7 @@ def write_rehearing(path: str | Path, rehearing: Rehearing) -> None:
 
 def read_rehearing(path: str | Path) -> Rehearing:
     """What `write_rehearing` wrote."""
-    with h5py.File(path) as file:
+    with open_hdf5(path) as file:
         numbers = sorted(int(name.removeprefix("layer")) for name in file)
         return Rehearing(
             *(

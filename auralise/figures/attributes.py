@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.patches import Rectangle
 
-from auralise.figures.style import PAGE, variant_colours
+from auralise.figures.style import PAGE, in_house_style, new_figure, variant_colours
 from auralise.networks.names import INPUT, PERMUTED, is_control, variant_of
 from auralise.statistics import HIGHER, LOWER
 
@@ -25,7 +25,7 @@ def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
     """Panels for `n` attributes."""
     n_columns = min(n, PANELS)
     blocks = -(-n // n_columns)
-    figure, grid = plt.subplots(
+    figure, grid = new_figure(
         blocks,
         n_columns,
         figsize=(PAGE, height * blocks),
@@ -77,6 +77,7 @@ def _legend(figure: Figure, axis: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
 
 
+@in_house_style
 def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """Mean correlation by layer for each attribute, trained beside untrained, and r_all.
 
@@ -119,6 +120,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_as_in_2016(summary: pd.DataFrame) -> Figure:
     """Mean correlation and its deviation over features by layer, as in the figure of 2016.
 
@@ -145,6 +147,7 @@ def draw_as_in_2016(summary: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_distribution(table: pd.DataFrame) -> Figure:
     """Distribution of the live features' correlations in each layer.
 
@@ -189,6 +192,7 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_comparison(comparison: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """s of every network by layer, trained beside untrained, with the verdicts.
 
@@ -230,6 +234,7 @@ def draw_comparison(comparison: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_features(table: pd.DataFrame) -> Figure:
     """Feature by attribute, layer by layer: who keeps what.
 
@@ -246,7 +251,7 @@ def draw_features(table: pd.DataFrame) -> Figure:
     n_rows = live.groupby("layer").size().max() if len(live) else 1
     height = min(9.0, 1.3 + ROW * n_rows)
     every = max(1, int(np.ceil(n_rows * ROW / (height - 1.3) - 1e-9)))
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         1,
         len(layers),
         figsize=(PAGE, max(2.5, height)),
@@ -282,7 +287,7 @@ def draw_features(table: pd.DataFrame) -> Figure:
         sns.despine(ax=axis, left=True, bottom=True)
         if len(rows) < n_rows:
             axis.add_patch(
-                plt.Rectangle(
+                Rectangle(
                     (-0.5, len(rows) - 0.5), len(attributes), n_rows - len(rows), color="white"
                 )
             )

@@ -1,6 +1,5 @@
 """One feature on one song."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -9,10 +8,13 @@ from auralise.figures.style import (
     DYNAMIC_RANGE,
     PAGE,
     frequency_rows,
+    in_house_style,
     log_frequency_picture,
+    new_figure,
 )
 
 
+@in_house_style
 def draw_feature(
     spectrum: np.ndarray,
     mask: np.ndarray,
@@ -36,7 +38,7 @@ def draw_feature(
     """
     magnitude = np.abs(spectrum)
     panels = {"the song": magnitude, title: magnitude * np.abs(mask)}
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         1, 2, figsize=(PAGE, 2.4), sharex=True, sharey=True, layout="constrained"
     )
     for axis, (name, values) in zip(axes, panels.items(), strict=True):

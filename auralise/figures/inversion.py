@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -10,7 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from auralise.choices import SCALES
-from auralise.figures.style import PAGE, frequency_rows, variant_colours
+from auralise.figures.style import (
+    PAGE,
+    frequency_rows,
+    in_house_style,
+    new_figure,
+    variant_colours,
+)
 from auralise.inversion.excerpts import Inversions
 from auralise.pictures import log_frequency_rows
 
@@ -19,6 +24,7 @@ N_COLUMNS = 4
 SPACES = {"input": "input space", "features": "feature space"}
 
 
+@in_house_style
 def draw_errors(errors: pd.DataFrame) -> Figure:
     """NRE by layer in both spaces, trained beside untrained, with the mean picture as the floor.
 
@@ -28,7 +34,7 @@ def draw_errors(errors: pd.DataFrame) -> Figure:
         As `auralise.inversion.findings.summarise_errors` gives it, for classifiers with the same
         layers. Bars are 95 % intervals over clips.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.9), layout="constrained", sharex=True)
+    figure, axes = new_figure(1, 2, figsize=(PAGE, 2.9), layout="constrained", sharex=True)
     layers = errors["layer"].drop_duplicates().tolist()
     names = errors["classifier"].drop_duplicates().tolist()
     controls = errors[errors["control"]]["classifier"].drop_duplicates().tolist()
@@ -76,6 +82,7 @@ def _draw_reference(
         label = "_"  # one entry in the legend
 
 
+@in_house_style
 def draw_inversions(found: Inversions, scale: str = "common") -> Figure:
     """The input on top, and below it what the inverter of each layer makes of its features.
 
@@ -90,7 +97,7 @@ def draw_inversions(found: Inversions, scale: str = "common") -> Figure:
         raise ValueError(f"scale must be one of {SCALES}, got {scale!r}")
     n_columns = min(N_COLUMNS, max(2, len(found.layers)))
     n_rows = 1 + -(-len(found.layers) // n_columns)
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         n_rows,
         n_columns,
         figsize=(PAGE, 1.5 * n_rows + 0.3),

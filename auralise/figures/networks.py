@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from auralise.figures.style import COLUMN, PAGE, variant_colours
+from auralise.figures.style import COLUMN, PAGE, in_house_style, new_figure, variant_colours
 from auralise.networks.names import PERMUTED, UNTRAINED, variant_of
 from auralise.training.baselines import BASELINES
 
 
+@in_house_style
 def draw_learning_curve(history: pd.DataFrame, network: str) -> Figure:
     """Loss and accuracy by epoch, training beside validation; the kept epoch is marked."""
-    figure, axes = plt.subplots(1, 2, figsize=(PAGE, 2.4), layout="constrained")
+    figure, axes = new_figure(1, 2, figsize=(PAGE, 2.4), layout="constrained")
     kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
     for axis, value, unit in zip(axes, ("loss", "accuracy"), (" (nats)", ""), strict=True):
         for split, style in (("train", "--"), ("validation", "-")):
@@ -30,11 +30,12 @@ def draw_learning_curve(history: pd.DataFrame, network: str) -> Figure:
     return figure
 
 
+@in_house_style
 def draw_confusion(evaluation: dict, network: str) -> Figure:
     """Confusion matrix of the test clips, beside chance and the linear baselines."""
     counts = np.asarray(evaluation["confusion"])
     classes = evaluation["classes"]
-    figure, axis = plt.subplots(figsize=(COLUMN * 1.25, COLUMN * 1.2), layout="constrained")
+    figure, axis = new_figure(figsize=(COLUMN * 1.25, COLUMN * 1.2), layout="constrained")
     sns.heatmap(
         counts,
         ax=axis,
@@ -62,6 +63,7 @@ def _baseline_words(evaluation: Mapping) -> str:
     return ", ".join(f"{label} {share:.0%}" for label, share in shares.items())
 
 
+@in_house_style
 def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame) -> Figure:
     """Accuracy and calibration on the test clips, variant by variant.
 
@@ -74,7 +76,7 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     """
     variants = list(dict.fromkeys(map(variant_of, evaluations)))
     colours = variant_colours(variants, [UNTRAINED])
-    figure, (accuracy, classes, calibration) = plt.subplots(
+    figure, (accuracy, classes, calibration) = new_figure(
         1, 3, figsize=(PAGE, 3.0), width_ratios=(1, 1.25, 1), layout="constrained"
     )
     for number, variant in enumerate(variants):
@@ -157,6 +159,7 @@ def _pooled_bins(calibrations: Iterable[Mapping]) -> pd.DataFrame:
     return sums.div(sums["count"], axis=0)[sums["count"] >= 5]
 
 
+@in_house_style
 def draw_kernels(kernels: Mapping[str, np.ndarray]) -> Figure:
     """First-layer kernels of the variants, each scaled to its own largest weight.
 
@@ -168,7 +171,7 @@ def draw_kernels(kernels: Mapping[str, np.ndarray]) -> Figure:
     blocks = {name: _mosaic(weights) for name, weights in kernels.items()}
     shapes = np.array([block.shape for block in blocks.values()])
     heights = shapes[:, 0] / shapes[:, 1] * (PAGE - 0.2)
-    figure, axes = plt.subplots(
+    figure, axes = new_figure(
         len(blocks),
         1,
         figsize=(PAGE, heights.sum() + 0.35 * len(blocks) + 0.35),

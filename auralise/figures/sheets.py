@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from auralise.figures.style import DYNAMIC_RANGE, PAGE, frequency_rows, log_frequency_picture
+from auralise.figures.style import (
+    DYNAMIC_RANGE,
+    PAGE,
+    frequency_rows,
+    in_house_style,
+    log_frequency_picture,
+    new_figure,
+)
 
 TICKS = (100, 500, 2000)  # Hz
 DPI = 220  # about one pixel of the sheet for one of the picture
@@ -76,6 +82,7 @@ def rank_features(heard: np.ndarray, live: np.ndarray, floor: float) -> Ranking:
     return Ranking(shown, levels, int(live.sum()) - len(shown), int((~live).sum()), floor)
 
 
+@in_house_style
 def draw_sheet(
     spectrum: np.ndarray,
     pictures: np.ndarray,
@@ -126,7 +133,7 @@ def draw_sheet(
         mosaic[bottom : bottom + height, left : left + width] = tile
 
     sheet_height = min(PAGE, 1.1 * n_columns) * mosaic.shape[0] / mosaic.shape[1]
-    figure, (top, sheet) = plt.subplots(
+    figure, (top, sheet) = new_figure(
         2,
         1,
         figsize=(PAGE, sheet_height + 2.0),

@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from cycler import cycler
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from auralise.files import whole_file, write_table
@@ -22,13 +21,34 @@ DYNAMIC_RANGE = 60.0  # dB shown below each picture's maximum
 GREY = "0.45"  # of untrained networks
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
 
-sns.set_theme(
-    context="paper",
-    style="ticks",
-    palette="colorblind",
-    rc={"figure.dpi": 200, "pdf.fonttype": 42},  # publishers refuse Type 3 fonts
-)
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font in a PDF
+
+# For the drawing functions alone, as a decorator: who imports them keeps a style of their own.
+in_house_style = matplotlib.rc_context(
+    sns.axes_style("ticks")
+    | sns.plotting_context("paper")
+    | {
+        "axes.prop_cycle": cycler("color", sns.color_palette("colorblind")),
+        "patch.facecolor": sns.color_palette("colorblind")[0],
+        "figure.dpi": 200,
+        "pdf.fonttype": 42,  # publishers refuse Type 3 fonts
+    }
+)
+
+
+def new_figure(
+    n_rows: int = 1,
+    n_columns: int = 1,
+    *,
+    figsize: tuple[float, float],
+    layout: Any,
+    dpi: float | None = None,
+    **subplots: Any,
+) -> tuple[Figure, Any]:
+    """As ``pyplot.subplots``, without a window, whatever the backend of the process is."""
+    figure = Figure(figsize=figsize, layout=layout, dpi=dpi)
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(n_rows, n_columns, **subplots)
 
 
 def variant_colours(
@@ -40,6 +60,7 @@ def variant_colours(
     return dict(zip(trained, palette, strict=True)) | dict.fromkeys(untrained, GREY)
 
 
+@in_house_style
 def save_figure(figure: Figure, *paths: str | Path) -> None:
     """Write a figure under each name, whole; the ending chooses the format."""
     for path in paths:
@@ -47,7 +68,6 @@ def save_figure(figure: Figure, *paths: str | Path) -> None:
             # Dates in the file would make equal figures differ.
             metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
             figure.savefig(partial, dpi=figure.dpi, metadata=metadata)
-    plt.close(figure)
 
 
 def save_captioned(

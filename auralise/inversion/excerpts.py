@@ -76,7 +76,11 @@ def draw_time(duration: float, excerpt: float, rng: np.random.Generator) -> floa
 
 
 def read_picture(
-    path: str | Path, subject: Subject, time: float | None = None, seed: int = 0
+    path: str | Path,
+    subject: Subject,
+    time: float | None = None,
+    seed: int = 0,
+    channel: str | None = None,
 ) -> tuple[float, np.ndarray]:
     """The spectrum of an excerpt of a song, as long as a picture of the classifier.
 
@@ -88,6 +92,8 @@ def read_picture(
         Where it begins (s); drawn if None.
     seed : int
         Of the draw.
+    channel : {'left', 'right', 'mid', 'side'}, optional
+        As in `auralise.audio.mix`.
 
     Returns
     -------
@@ -105,7 +111,7 @@ def read_picture(
     stft, n_frames = subject.stft, subject.picture[1]
     excerpt = float(stft.times(n_frames)[-1])
     frame_rate = stft.sample_rate / stft.hop_length
-    with map_audio(path, stft.sample_rate) as samples:
+    with map_audio(path, stft.sample_rate, channel) as samples:
         duration = len(samples) / stft.sample_rate
         latest = stft.n_frames(len(samples)) - n_frames
         if latest < 0:
@@ -140,6 +146,7 @@ def invert_song(
     time: float | None = None,
     phase: str = "original",
     seed: int = 0,
+    channel: str | None = None,
 ) -> Inversions:
     """Invert every layer on one excerpt of a song and write pictures and sounds.
 
@@ -161,6 +168,8 @@ def invert_song(
         Of the sounds: the song's own, or one found by Griffin & Lim.
     seed : int
         Of the drawn time.
+    channel : {'left', 'right', 'mid', 'side'}, optional
+        As in `auralise.audio.mix`.
 
     Returns
     -------
@@ -172,7 +181,7 @@ def invert_song(
         As `read_picture`.
     """
     stft = subject.stft
-    time, spectrum = read_picture(path, subject, time, seed)
+    time, spectrum = read_picture(path, subject, time, seed, channel)
     picture = subject.to_picture(torch.from_numpy(np.abs(spectrum)))
     layers: dict[str, torch.Tensor] = {}
     with torch.inference_mode():

@@ -1,6 +1,5 @@
 """How much of its input a layer has kept: reconstruction errors."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch import nn
 from auralise.datasets.segments import Segments
 from auralise.inversion.subjects import Subject
 from auralise.progress import tracked
+from auralise.storage import temporary_file, write_temporarily
 
 BATCH = 16
 SPACES = ("input", "features")
@@ -106,7 +106,7 @@ def reconstruct(
     parts: dict[str, list[np.ndarray]] = {
         name: [] for name in ("input", "features", "mean_input", "mean_features", "bound")
     }
-    with tempfile.TemporaryFile() as file:
+    with temporary_file() as file:
         # On disk, since the features of the first layers are large.
         for batch in tracked(_batches(rows), f"invert {layer}", unit="batch"):
             x = subject.scaling(torch.from_numpy(test.read(batch))[:, None])
@@ -114,7 +114,7 @@ def reconstruct(
             found = inverter(features)
             again = front(found).flatten(1)
             features = features.flatten(1)
-            file.write(features.numpy().tobytes())
+            write_temporarily(file, features.numpy())
             x, found = x.flatten(1), found.flatten(1)
             pictures.append(x.numpy())
             inversions.append(found.numpy())
@@ -126,7 +126,6 @@ def reconstruct(
                 ("bound", x.clamp(min=LOWEST) - x),
             ):
                 parts[name].append(difference.norm(dim=1).numpy())
-        file.flush()
         all_features = np.memmap(file, np.float32, "r", shape=(len(rows), features.shape[1]))
         all_pictures = np.concatenate(pictures)
         scales = {

@@ -25,6 +25,7 @@ def predict_songs(
     classes: Sequence[str] = (),
     n_frames: int | None = None,
     top: int | None = None,
+    channel: str | None = None,
 ) -> tuple["pd.DataFrame", dict[str, AuraliseError]]:
     """A network's answers for songs, the likeliest class of each first.
 
@@ -40,6 +41,8 @@ def predict_songs(
         Names of its answers; without any, their numbers stand for them.
     top : int, optional
         How many classes of each song; all by default.
+    channel : {'left', 'right', 'mid', 'side'}, optional
+        Of stereo songs; their mix by default.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def predict_songs(
     failures: dict[str, AuraliseError] = {}
     for song, path in songs.items():
         try:
-            magnitude = np.abs(stft.analyse(read_audio(path, stft.sample_rate)))
+            magnitude = np.abs(stft.analyse(read_audio(path, stft.sample_rate, channel)))
             answer = predict_song(network, magnitude, n_frames)
             names = _names(classes, len(answer))
         except (AudioError, NetworkError) as error:

@@ -16,6 +16,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -201,7 +202,8 @@ def fit(
     Raises
     ------
     SettingsError
-        The machine has no such devices, or the loss was no number in the first epoch.
+        The machine has no such devices, one of them would have no rows, or the loss was no
+        number in the first epoch.
     """
     checkpoints = Path(checkpoints)
     last, best = checkpoints / "last.ckpt", checkpoints / "best.pt"
@@ -209,8 +211,9 @@ def fit(
     attrs: dict = {}
     if not schedule.is_over(_losses(history)):
         trainer = _trainer(schedule, checkpoints)
-        order = EpochShuffle(len(cast(Sized, train)), seed, trainer.global_rank, trainer.world_size)
-        n_shown = len(cast(Sized, validation))
+        n_rows, n_shown = len(cast(Sized, train)), len(cast(Sized, validation))
+        _require_rows(trainer.world_size, {"training": n_rows, "validation": n_shown})
+        order = EpochShuffle(n_rows, seed, trainer.global_rank, trainer.world_size)
         shown = range(trainer.global_rank, n_shown, trainer.world_size)
         # Channels last: 1.5 times the segments per second of channels first.
         cast(Any, network.train()).to(memory_format=torch.channels_last)
@@ -240,6 +243,16 @@ def fit(
     return table
 
 
+def _require_rows(n_devices: int, n_rows: Mapping[str, int]) -> None:
+    """Refuse more devices than there is work for: one without a row would wait for ever."""
+    for part, n in n_rows.items():
+        if n < n_devices:
+            raise SettingsError(
+                f"training.devices: {n_devices} devices, but {n} segments for {part}; expected at "
+                "least one for each device; use fewer devices, or more clips"
+            )
+
+
 def _losses(history: Sequence[Mapping]) -> list[float]:
     return [row["validation_loss"] for row in history]
 
@@ -254,6 +267,8 @@ def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
             precision=cast(Any, schedule.precision),  # Lightning itself says which there are
             deterministic=True,
             use_distributed_sampler=False,
+            # Those of a Slurm job around this one are not meant for it.
+            plugins=[LightningEnvironment()],
             logger=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1,

@@ -29,7 +29,7 @@ def open_hdf5(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
         What to open: the path itself, or a member of an archive.
     """
     try:
-        with h5py.File(source, "r") as file:
+        with h5py.File(source, "r", locking=False) as file:  # some file systems have no locks
             yield file
     except DAMAGE as error:
         raise refusal(f"damaged or cut short ({error})", "a whole HDF5 file", COPY_ANEW) from None

@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_written_is_told(folder, capsys, monkeypatch):
 
     monkeypatch.setattr("auralise.inversion.excerpts.write_audio", full)
     assert run(folder, "mp6.npz", time_index=0.5) == 2
-    assert "results cannot be written to" in capsys.readouterr().err
+    assert "out is full" in capsys.readouterr().err
 
 
 def test_a_seed_that_is_none_is_refused(folder, capsys):
@@ -151,3 +151,15 @@ def test_what_goes_in_is_never_written_over(folder, capsys):
     assert run(folder, "out/song/fc8.npz", time_index=0.5) == 2
     assert "fc8.npz would be replaced by the results" in capsys.readouterr().err
     assert (own / "original.wav").read_bytes() == before
+
+
+def test_channels_that_cancel_are_told_and_one_of_them_is_inverted(folder, capsys):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(66150)
+    soundfile.write(folder / "song.wav", np.column_stack([noise, -noise]), 22050)
+    assert run(folder, "fc8.npz", time_index=1.0) == 2
+    assert "channels cancel" in capsys.readouterr().err
+    assert run(folder, "fc8.npz", time_index=1.0, channel="side") == 0
+    found, _ = soundfile.read(folder / "out/song/original.wav")
+    np.testing.assert_allclose(
+        found[1000:-1000], noise[22050:][1000 : len(found) - 1000], atol=1e-2
+    )

@@ -4,6 +4,9 @@ import csv
 import io
 from pathlib import Path
 
+import numpy as np
+import soundfile
+
 from auralise.cli.main import main
 from auralise.weights import published
 
@@ -41,3 +44,18 @@ def test_without_the_package_the_line_that_installs_it_is_printed(capsys, monkey
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "pip install --no-deps musicnn==0.1.0" in printed.err
+
+
+def test_a_channel_is_taken_alone(capsys, tmp_path):
+    samples, rate = soundfile.read(SONGS / "bach_prelude_c.flac")
+    samples = samples[: 5 * rate]
+    soundfile.write(tmp_path / "mono.wav", samples, rate)
+    soundfile.write(tmp_path / "cancel.wav", np.column_stack([samples, -samples]), rate)
+    assert main(["predict", str(tmp_path / "cancel.wav"), *NETWORK]) == 2
+    capsys.readouterr()
+    answers = []
+    for name, channel in (("mono", "left"), ("cancel", "left"), ("cancel", "side")):
+        song = str(tmp_path / f"{name}.wav")
+        assert main(["predict", song, *NETWORK, "--channel", channel, "--top", "2"]) == 0
+        answers.append(capsys.readouterr().out.replace("cancel", "mono"))
+    assert answers[0] == answers[1] == answers[2]

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 import auralise.datasets.segments as segments
 import auralise.files as files
@@ -348,3 +349,20 @@ def break_off(function, at):
             raise KeyboardInterrupt
 
     return called
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "what"),
+    [
+        ("rock/Song.wav", "pop/song.wav", "clips need names of their own"),
+        ("rock/caf\u00e9.wav", "pop/cafe\u0301.wav", "clips need names of their own"),
+        ("rock/a.wav", "Rock/b.wav", "the classes 'Rock' and 'rock' differ by nothing but"),
+    ],
+)
+def test_names_that_are_one_on_some_machines_are_refused(tmp_path, first, second, what):
+    for name in (first, second, "jazz/other.wav"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, sine(), 11025)
+    with pytest.raises(SettingsError, match=what):
+        find_clips(tmp_path)

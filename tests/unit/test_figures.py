@@ -1,5 +1,8 @@
 """Figures: what is drawn is what was given."""
 
+import subprocess
+import sys
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -304,3 +307,15 @@ def test_kernels_are_drawn_one_by_one_in_their_order():
     np.testing.assert_allclose(square[-3:, :3], first)
     assert time[0, np.isfinite(time[0])][-1] == -1  # the last kernel's last weight
     assert np.nanmax(np.abs(square)) == 1
+
+
+def test_who_imports_the_figures_keeps_a_backend_and_a_style_of_their_own():
+    code = (
+        "import matplotlib, numpy as np\n"
+        "matplotlib.use('svg'); before = dict(matplotlib.rcParams)\n"
+        "import auralise.figures.inversion, auralise.figures.attributes, auralise.figures.sheets\n"
+        "from auralise.figures.networks import draw_kernels\n"
+        "draw_kernels({'a': np.zeros((2, 3, 3))}).canvas.draw()\n"
+        "assert matplotlib.get_backend() == 'svg' and dict(matplotlib.rcParams) == before\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from auralise.errors import SettingsError
-from auralise.training.fitting import fit
+from auralise.training.fitting import _require_rows, fit
 from tests.conftest import make_schedule
 
 LINE = torch.utils.data.TensorDataset(torch.linspace(-1, 1, 24)[:, None])
@@ -216,3 +216,9 @@ def test_a_halved_rate_survives_an_interruption(tmp_path):
     again = fit(resumed, kill_at(None), LINE, LINE, OVERSHOOTING, 0, tmp_path / "cut", "f")
     np.testing.assert_array_equal(again, history)
     assert resumed.weight.item() == whole.weight.item()
+
+
+def test_more_devices_than_segments_are_refused():
+    _require_rows(2, {"training": 2, "validation": 2})
+    with pytest.raises(SettingsError, match="4 devices, but 2 segments for validation"):
+        _require_rows(4, {"training": 8, "validation": 2})

@@ -1,67 +1,107 @@
-"""What every script's job says in its log when it fails, and after one that was killed."""
+"""A job of the workflow answers a mistake, a full disk and a damaged input without a traceback."""
 
-import importlib
-import logging
+import json
+import os
+import subprocess
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+
+CODE = """
+import sys
+from types import SimpleNamespace
+sys.path.insert(0, {scripts!r})
+from _job import job
 from auralise.errors import SettingsError
 
+class Named(list):
+    def __init__(self, *values, **names):
+        super().__init__([*values, *names.values()]); self.names = names
+    def items(self):
+        return self.names.items()
 
-@pytest.fixture
-def job(repository, monkeypatch):
-    monkeypatch.syspath_prepend(str(repository / "scripts"))
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield importlib.import_module("_job").job
-    logging.captureWarnings(False)
-    root.handlers, root.level = handlers, level
-    sys.modules.pop("_job")
-
-
-@pytest.fixture
-def snakemake(tmp_path):
-    log = tmp_path / "rule.log"
-    return SimpleNamespace(log=[str(log)], rule="train_network", resources={"mem_mb": 6000})
-
-
-def log_of(snakemake) -> str:
-    with open(snakemake.log[0]) as file:
-        return file.read()
-
-
-def run(job, snakemake, error=None):
+def run(rule, inputs, output, action, made=1):
+    about = dict(record=f"results/a/provenance/{{rule}}.json", results="results/a", rule=rule,
+                 made=made, temporary=[])
+    snakemake = SimpleNamespace(
+        rule=rule, log=["job.log"], resources=dict(mem_mb=6000),
+        input=inputs, output=[output], wildcards=Named(),
+        params=Named("code of auralise/a.py 12", about, epochs=3))
     with job(snakemake):
-        if error is not None:
-            raise error
+        action()
+
+def write(path, text):
+    return lambda: open(path, "w").write(text)
+"""
 
 
-@pytest.mark.parametrize(
-    ("error", "told"),
-    [
-        (SettingsError("the setting is wrong"), "ERROR the setting is wrong"),
-        (MemoryError(), "ERROR not enough memory; the rule asks for 6000 MB"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "ERROR not enough memory"),
-    ],
-)
-def test_a_mistake_is_told_without_a_traceback(job, snakemake, error, told):
-    with pytest.raises(SystemExit):
-        run(job, snakemake, error)
-    assert told in log_of(snakemake) and "Traceback" not in log_of(snakemake)
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "results/a").mkdir(parents=True)
+
+    def run(code):
+        return subprocess.run(
+            [sys.executable, "-c", CODE.format(scripts=str(ROOT / "scripts")) + code],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return run
 
 
-def test_after_a_job_that_was_killed_the_next_attempt_says_so(job, snakemake):
-    with open(snakemake.log[0], "w") as file:
-        file.write("2026-01-01 12:00:00 INFO epoch 3\n")
-    run(job, snakemake)
-    assert "the attempt before this one was killed" in log_of(snakemake)
-    assert "6000 MB" in log_of(snakemake)
+MAKE = "run('evaluate', [], 'results/a/e.json', write('results/a/e.json', '{\"a\": 1}'))\n"
+READ = "run('draw', ['results/a/e.json'], 'results/a/b.png', lambda: {}['what e.json lacks'])\n"
 
 
-def test_after_a_job_that_ended_nothing_is_said(job, snakemake):
-    with pytest.raises(SystemExit):
-        run(job, snakemake, SettingsError("wrong"))
-    run(job, snakemake)
-    assert "killed" not in log_of(snakemake)
+def test_a_job_is_recorded_with_its_settings(run, tmp_path):
+    done = run(MAKE)
+    assert done.returncode == 0, done.stdout
+    record = json.loads((tmp_path / "results/a/provenance/evaluate.json").read_text())
+    assert record["settings"] == {"epochs": 3} and record["made"] == 1
+    assert record["code"] == ["code of auralise/a.py 12"] and set(record["outputs"]) == {"e.json"}
+
+
+def test_a_failure_on_a_damaged_input_names_the_input(run, tmp_path):
+    assert run(MAKE).returncode == 0
+    path = tmp_path / "results/a/e.json"
+    times = path.stat()
+    path.write_text('{"a"')
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    done = run(READ)
+    assert done.returncode == 1 and "Traceback" not in done.stdout
+    assert "results/a/e.json is damaged" in done.stdout and "delete it and run" in done.stdout
+
+
+def test_a_failure_on_whole_inputs_is_ours(run):
+    done = run(MAKE + READ)
+    assert done.returncode == 1 and "Traceback" in done.stdout
+
+
+@pytest.mark.slow
+def test_mistakes_and_full_disks_are_sentences(run):
+    for error, told in (
+        ("SettingsError('epochs: too many')", "ERROR epochs: too many"),
+        ("OSError(28, 'No space left on device')", "the disk of results/a is full"),
+        ("RuntimeError('write failed: No space left on device')", "the disk of results/a is full"),
+        ("SettingsError('x' * 10**6)", " … "),
+        ("MemoryError()", "ERROR not enough memory; the rule asks for 6000 MB"),
+    ):
+        code = "def fail():\n    raise " + error + "\nrun('r', [], 'results/a/b.png', fail)\n"
+        done = run(code)
+        assert done.returncode == 1 and told in done.stdout, done.stdout
+        assert "Traceback" not in done.stdout and len(done.stdout) < 1000
+
+
+@pytest.mark.slow
+def test_after_a_job_that_was_killed_the_next_attempt_says_so(run, tmp_path):
+    (tmp_path / "job.log").write_text("2026-01-01 12:00:00 INFO epoch 3\n")
+    told = "the attempt before this one was killed; a cluster does so when a job takes more memory"
+    done = run(MAKE)
+    assert told in done.stdout and "(this attempt has 6000 MB)" in done.stdout
+    assert "killed" not in run(MAKE).stdout

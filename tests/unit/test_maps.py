@@ -136,7 +136,7 @@ def test_a_flipped_byte_is_found(tmp_path, path):
         chunk = file["layer1/deconvolved"].id.get_chunk_info(2)
     content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
     copy.write_bytes(content)
-    with open_maps(copy) as maps, pytest.raises(MapsError, match="maps of layer 1 are damaged"):
+    with open_maps(copy) as maps, pytest.raises(MapsError, match="'layer1.deconvolved' is damaged"):
         maps.deconvolved(1)
 
 

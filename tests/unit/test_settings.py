@@ -543,3 +543,19 @@ def test_a_default_may_depend_on_the_data_set(schema, name, clips, duration, spl
     mine = {"name": name, "clips_per_class": 7, "split": [0.5, 0.25, 0.25]}
     dataset = complete_settings({"dataset": mine}, schema)["dataset"]
     assert dataset["clips_per_class"] == 7 and dataset["split"] == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        ({"songs": "songs {mine}"}, "songs = "),
+        ({"dataset": {"name": "folder", "path": "set {v1}"}}, "dataset.path = "),
+    ],
+)
+def test_braces_in_a_path_are_refused_since_the_workflow_takes_them_for_wildcards(
+    schema, tmp_path, monkeypatch, given, key
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set {v1}").mkdir()
+    with pytest.raises(SettingsError, match=f"{key}.*braces"):
+        refuse_contradictions(complete_settings(given, schema), tmp_path / "results")

@@ -1,6 +1,7 @@
 """One small experiment from nothing to the page, and what runs again after a change."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from auralise.experiment.origins import origin_of
+from auralise.experiment.records import Results
 from auralise.features import read_features
+from auralise.files import sha256_of_file
 from auralise.maps import open_maps
 from tests.workflow.conftest import SMALL, SONG
 
@@ -285,6 +289,41 @@ def test_every_rule_has_its_script_log_and_resources(repository):
                 assert directive in block, f"{name} lacks {directive}"
             scripts.discard(name)
     assert not scripts
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("clips.csv", "list_clips"),
+        ("segments.h5", "write_segments"),
+        ("networks/square-0/weights.safetensors", "train_network"),
+        ("networks/square-0/evaluation.json", "evaluate_network"),
+        (f"deconvolution/square-0/{SONG}.h5", "deconvolve_song"),
+        (f"auralisation/square-0/{SONG}/layer2/feature01.wav", "auralise_song"),
+        ("listening/page.js", "build_listening_page"),
+    ],
+)
+def test_what_is_missing_is_told_and_made_again(finished, results, tmp_path, name, rule):
+    assert list(Results(results).faults(deep=True)) == []
+    folder = (results / name).parent.stat()
+    shutil.move(results / name, tmp_path / "kept")
+    (fault,) = Results(results).faults()
+    planned = finished.planned()
+    shutil.move(tmp_path / "kept", results / name)
+    os.utime((results / name).parent, ns=(folder.st_atime_ns, folder.st_mtime_ns))
+    assert f"{name}: missing" in fault
+    assert planned[rule] >= 1
+
+
+def test_each_file_says_how_it_came_to_be(results):
+    for path in results.rglob("*"):
+        is_result = path.relative_to(results).parts[0] not in ("logs", "benchmarks", "provenance")
+        if path.is_file() and is_result and path.name != ".snakemake_timestamp":
+            assert origin_of(path)["record"]["unchanged"], path
+    alone = origin_of(results / f"auralisation/square-0/{SONG}/layer2/feature01.wav")["facts"]
+    assert (alone["network"], alone["layer"], alone["feature"]) == ("square-0", 2, 1)
+    weights = results / "networks/square-0/weights.safetensors"
+    assert alone["weights_sha256"] == sha256_of_file(weights)
 
 
 def dry_run(project, folder, *arguments):

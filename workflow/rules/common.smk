@@ -4,11 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import is_flagged
 
 from auralise.attributes.signals import FACTORS
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.datasets.archives import is_archive, is_url
 from auralise.errors import AuraliseError
+from auralise.experiment.records import (
+    Results,
+    count_making,
+    noted_making,
+    record_path,
+)
 from auralise.experiment.runs import forget_run, note_run, release_stale_locks
 from auralise.files import fingerprint_of
 from auralise.provenance import code_by_file
@@ -136,8 +143,40 @@ wildcard_constraints:
 
 
 def code_of(rule_name):
-    """The library's files behind a rule, with versions: a change of one re-runs the rule."""
-    return code_by_file(SCRIPTS / f"{rule_name}.py")
+    """The library's files behind a rule, with versions, and where its jobs are recorded.
+
+    A change of one re-runs the rule, as does a file of the record that is missing.
+    """
+
+    def record(wildcards):
+        path = record_path(R, rule_name, wildcards)
+        # Not by asking for `output`: what is derived from it does not re-run a rule.
+        declared = list(getattr(rules, rule_name).output)
+        outputs = expand(declared, **dict(wildcards.items()))
+        if workflow.is_main_process:
+            made = count_making(R, path, outputs, note=not workflow.dryrun)
+        else:
+            made = noted_making(path)
+        temporary = [
+            path
+            for path, output in zip(outputs, declared)
+            if is_flagged(output, "temp")
+        ]
+        return {
+            "record": str(path),
+            "results": str(R),
+            "rule": rule_name,
+            "made": made,
+            "temporary": temporary,
+        }
+
+    return [*code_by_file(SCRIPTS / f"{rule_name}.py"), record]
+
+
+def tell_what_is_not_whole():
+    """Print a line for each file of the results that is missing or was changed."""
+    for line in Results(R).faults():
+        print(line, file=sys.stderr)
 
 
 def say_what_changed():
@@ -154,7 +193,11 @@ def names_of(change):
     """The files of the library that changed since a job last ran, and settings."""
     values = {str(value).strip("'") for value in change.only_old | change.only_new}
     names = {
-        v.rpartition(" ")[0] if v.startswith("code of ") else "a setting"
+        (
+            v.rpartition(" ")[0]
+            if v.startswith("code of ")
+            else "a file that it made" if v.startswith("{'record'") else "a setting"
+        )
         for v in values
     }
     return ", ".join(sorted(names))

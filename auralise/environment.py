@@ -1,0 +1,28 @@
+"""What a process of ours sets, whatever environment it is started in."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def settle_environment() -> None:
+    """Set what others' settings would change or break; called before libraries are loaded.
+
+    Figures are drawn without a window: the backend that Jupyter leaves to its children needs
+    Jupyter. A user without a home, as in many containers, keeps caches among temporary files:
+    numba, matplotlib and others look for them when they are imported.
+    """
+    os.environ["MPLBACKEND"] = "agg"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~"), ".cache"))
+    if not _can_be_written(home):
+        caches = Path(tempfile.gettempdir(), f"auralise-{os.getuid()}")
+        for name in ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+            given = os.environ.get(name)
+            if not given or not _can_be_written(Path(given)):
+                os.environ[name] = str(caches)
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether a folder can be filled, or made."""
+    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
