@@ -21,7 +21,7 @@ def message_of(error: BaseException) -> str:
     if len(text) <= LONGEST_MESSAGE:
         return text
     kept = (LONGEST_MESSAGE - 3) // 2  # the remedy stands at the end
-    return f"{text[:kept]} … {text[len(text) - kept :]}"
+    return f"{text[: LONGEST_MESSAGE - 3 - kept]} … {text[len(text) - kept :]}"
 
 
 class AuraliseError(Exception):

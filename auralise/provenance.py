@@ -4,6 +4,8 @@ import ast
 import hashlib
 import platform
 import re
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -20,27 +22,30 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that shape a result."""
     found = {"python": platform.python_version()}
     for name in RECORDED:
-        found[name] = metadata.version(name)
+        with suppress(metadata.PackageNotFoundError):  # snakemake is an extra
+            found[name] = metadata.version(name)
     return found
 
 
-def code_version(script: str | Path) -> str:
+def code_version(script: str | Path, unused: Collection[str] = ()) -> str:
     """Hash of all library code behind a script (see `code_by_file`).
 
     Parameters
     ----------
     script : str or Path
         Of a rule, or a module of the library, which then counts itself.
+    unused : collection of str
+        As in `code_by_file`.
 
     Returns
     -------
     str
         12 hexadecimal digits.
     """
-    return hashlib.sha256("\n".join(code_by_file(script)).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join(code_by_file(script, unused)).encode()).hexdigest()[:12]
 
 
-def code_by_file(script: str | Path) -> list[str]:
+def code_by_file(script: str | Path, unused: Collection[str] = ()) -> list[str]:
     """The library's files that a script runs, each with a hash of its code.
 
     A thin script over a library hides the library's changes from the workflow; these values, as
@@ -53,6 +58,9 @@ def code_by_file(script: str | Path) -> list[str]:
     ----------
     script : str or Path
         Of a rule, or a module of the library, which then counts itself.
+    unused : collection of str
+        Modules that do not run, such as ``weights/whole.py``; what they alone import does not
+        count either.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def code_by_file(script: str | Path) -> list[str]:
     """
     return [
         f"code of auralise/{file.relative_to(PACKAGE).as_posix()} {_version_of(file)}"
-        for file in sorted(_files_behind(Path(script)))
+        for file in sorted(_files_behind(Path(script), {PACKAGE / name for name in unused}))
     ]
 
 
@@ -73,7 +81,7 @@ def _short(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:8]
 
 
-def _files_behind(script: Path) -> set[Path]:
+def _files_behind(script: Path, unused: set[Path]) -> set[Path]:
     """The modules that a script imports, directly or through others, and their data files."""
     found = {script} if script.is_relative_to(PACKAGE) else set()
     waiting = [script]
@@ -82,7 +90,7 @@ def _files_behind(script: Path) -> set[Path]:
         if file.suffix != ".py":
             continue
         code = _read(file)
-        modules = {path for name in code.names if (path := _path_of(name)) is not None}
+        modules = {path for name in code.names if (path := _path_of(name)) is not None} - unused
         waiting += modules - found
         found |= modules
         if file.is_relative_to(PACKAGE):

@@ -230,7 +230,7 @@ def _maps(folder: Path) -> dict[str, bytes]:
     origin = Origin("song", "network", "0" * 64, {"layers": [1]})
     with create_maps(path, stft, 320, {1: [0, 1]}, origin, np.ones(stft.n_bins)) as writer:
         writer.write_maps(1, np.ones((2, stft.n_bins, 11), np.float32))
-        writer.write_activations(1, np.ones(2), np.ones(2), np.ones(2, bool))
+        writer.write_activations(1, *np.ones((2, 2)), *np.ones((2, 2), bool), np.zeros(2))
     return {".h5": path.read_bytes()}
 
 

@@ -193,7 +193,9 @@ def still_excerpts(
     for clip in np.argsort(-loudest, kind="stable"):
         if loudest[clip] < 0:
             break
-        begin, end = -(-first[clip] // stride), (first[clip] + length) // stride
+        # What is left of the frames behind the last column belongs to it.
+        begin = min(-(-first[clip] // stride), levels.shape[1] - 1)
+        end = (first[clip] + length) // stride
         inside = levels[clip, begin : max(end, begin + 1)]
         found.append((int(clip), int(first[clip]), bool(inside.max() < STILL * peak)))
     return found

@@ -18,7 +18,7 @@ from auralise.cli.main import main
 from auralise.errors import SettingsError
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.reader import write_weights
-from tests.unit.reference_deconvnet import Loops
+from benchmarks.references import Loops
 
 RATE = 4000
 GRID = ["--sample-rate", str(RATE), "--n-fft", "64", "--hop-length", "32"]

@@ -109,7 +109,9 @@ def test_a_song_of_one_window_is_that_of_the_plain_way(tmp_path, loudness):
     wavs = sorted(p.relative_to(tmp_path / "plain") for p in (tmp_path / "plain").rglob("*.wav"))
     assert len(wavs) == 1 + 3 + 4
     for wav in wavs:
-        assert (tmp_path / "plain" / wav).read_bytes() == (tmp_path / "new/söng" / wav).read_bytes()
+        # The bytes behind the sound say in how many windows it was explained.
+        plain, new = (soundfile.read(tmp_path / of / wav)[0] for of in ("plain", "new/söng"))
+        np.testing.assert_array_equal(plain, new)
 
 
 @pytest.fixture(scope="module")

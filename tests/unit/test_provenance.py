@@ -22,8 +22,9 @@ def package(tmp_path, repository, monkeypatch):
 
 
 def versions(repository):
+    """Of every rule, in an experiment that trains its networks."""
     return {
-        script.stem: provenance.code_version(script)
+        script.stem: provenance.code_version(script, ["weights/whole.py"])
         for script in (repository / "scripts").glob("[a-z]*.py")
     }
 
@@ -44,6 +45,11 @@ def test_a_module_changes_the_rules_that_use_it(package, repository):
     assert changed_by(package, repository, "attributes/correlation.py") == {
         "correlate_attributes",
         "correlate_inputs",
+        # These know its columns.
+        "compare_networks",
+        "draw_attributes_as_in_2016",
+        "rank_features",
+        "summarise_correlation",
     }
 
 

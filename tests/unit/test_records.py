@@ -229,7 +229,7 @@ class TestProvenance:
     def test_maps_say_it_themselves(self, tmp_path):
         from auralise.maps import Origin, create_maps, open_maps
 
-        origin = Origin("song", "net", "ab", {"layers": [1]}, "cd")
+        origin = Origin("song", "net", "ab", {"layers": [1]}, ("taken",), "cd")
         path, stft = tmp_path / "song.h5", Stft()
         with create_maps(path, stft, 2560, {1: [0]}, origin, np.ones(stft.n_bins)):
             pass

@@ -7,7 +7,7 @@ import torch
 from auralise import network_of
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import WeightsError
-from tests.unit.reference_deconvnet import Loops
+from benchmarks.references import Loops
 
 
 @pytest.fixture(scope="module")
