@@ -295,11 +295,12 @@ class Maps:
         spectrum : ndarray, complex64, shape (n_bins, any)
         frames : slice
         """
-        around = self.file.get("surroundings", {})
         none = np.zeros((self.stft.n_bins, 0), np.complex64)
-        before, after = (
-            around[where][:] if where in around else none for where in ("before", "after")
-        )
+        with self._naming_damage("surroundings"):
+            around = self.file.get("surroundings", {})
+            before, after = (
+                around[where][:] if where in around else none for where in ("before", "after")
+            )
         spectrum = np.concatenate([before, self.spectrum, after], axis=1)
         return spectrum, slice(before.shape[1], spectrum.shape[1] - after.shape[1])
 
@@ -309,7 +310,8 @@ class Maps:
 
     def path(self, layer: int) -> str:
         """Of the layer's module in the network; empty in a file that does not say."""
-        return str(self.file[f"layer{layer}"].attrs.get("path", ""))
+        with self._naming_damage(f"layer{layer}"):
+            return str(self.file[f"layer{layer}"].attrs.get("path", ""))
 
     def features(self, layer: int) -> np.ndarray:
         """Which features of `layer` the file holds, counted from 0."""
@@ -350,7 +352,8 @@ class Maps:
     @property
     def compression(self) -> list[dict] | None:
         """Steps of the pointwise compression that the network hears; None if it hears another."""
-        return json.loads(self.file.attrs.get("compression", "null"))
+        with self._naming_damage("compression"):
+            return json.loads(self.file.attrs.get("compression", "null"))
 
     @property
     def mask_scale(self) -> np.ndarray:
@@ -373,7 +376,9 @@ class Maps:
     def _of(self, layer: int, name: str, *where: slice) -> np.ndarray:
         if layer not in self.layers:
             raise MapsError(f"{self.file.filename}: no layer {layer}, only {self.layers}")
-        if name not in self.file[f"layer{layer}"]:
+        with self._naming_damage(f"layer{layer}"):
+            is_there = name in self.file[f"layer{layer}"]
+        if not is_there:
             raise MapsError(
                 f"{self.file.filename}: says nothing of '{name}', it was written by an earlier "
                 "version; explain the song again"
