@@ -66,7 +66,7 @@ rule score_nulls:
         R / "benchmarks/score_nulls/{variant}.tsv"
     wildcard_constraints:
         variant=only(VARIANTS),
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(3000),
         runtime=120,
