@@ -1,5 +1,6 @@
 """Name the features of all networks, and count names and marks where nothing is to be found."""
 
+import json
 from pathlib import Path
 
 from _job import job
@@ -8,13 +9,17 @@ from auralise.dissection.exam import Exam
 from auralise.dissection.networks import read_scores, read_untrained
 from auralise.dissection.tables import NULLS, dissect_networks
 from auralise.files import write_table
+from auralise.training.baselines import is_above_mean_spectrum
 
 with job(snakemake):
     params, inputs = snakemake.params, snakemake.input
     scores = dict(zip(params.networks, map(read_scores, inputs.scores), strict=True))
     untrained = dict(zip(params.trained, map(read_untrained, inputs.untrained), strict=True))
+    evaluations = [json.loads(Path(path).read_text()) for path in inputs.evaluations]
+    known = dict(zip(sum(params.trained.values(), []), evaluations, strict=True))
+    unproven = [name for name, of in known.items() if not is_above_mean_spectrum(of)]
     found, nulls = dissect_networks(
-        Exam.read(inputs.exam), scores, untrained, params.trained, params.controls
+        Exam.read(inputs.exam), scores, untrained, params.trained, params.controls, unproven
     )
     for name, network in found.items():
         folder = Path(snakemake.output.nulls).with_name(name)

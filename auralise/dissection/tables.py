@@ -1,6 +1,6 @@
 """Names of all networks, and how often the same procedure names what means nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -146,6 +146,7 @@ def dissect_networks(
     untrained: Mapping[str, Sequence[np.ndarray]],
     trained: Mapping[str, Sequence[str]],
     controls: Mapping[str, int],
+    unproven: Collection[str] = (),
 ) -> tuple[dict[str, Dissected], pd.DataFrame]:
     """Dissect networks of any number of architectures.
 
@@ -161,6 +162,9 @@ def dissect_networks(
     controls : mapping of str to int
         Untrained networks of the first variant, with their seeds: each is held against those of
         other seeds.
+    unproven : collection of str
+        Networks that are not shown to know more than a linear classifier of mean spectra: nothing
+        of theirs is called learned.
 
     Returns
     -------
@@ -179,5 +183,8 @@ def dissect_networks(
             others = [np.delete(layer, [seed], axis=0) for layer in null]
             own[name] = dissect_network(exam, scores[name], others, 1)
         for name, network in own.items():
-            found[name] = replace(network, names=printable_names(network.names, nulls[-1]))
+            printable = printable_names(network.names, nulls[-1])
+            if name in unproven:
+                printable = printable.assign(learned=False)
+            found[name] = replace(network, names=printable)
     return found, pd.concat(nulls, ignore_index=True)

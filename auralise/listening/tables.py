@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from auralise.errors import AuraliseError
+from auralise.training.baselines import describe_accuracy
 
 MEASURES_OF_A_NETWORK = (
     "clip_accuracy",
@@ -37,8 +38,11 @@ def number(value: Any) -> float | None:
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
-def read_evaluation(path: Path) -> dict[str, float]:
-    """Accuracies of a network, between 0 and 1, as far as its evaluation holds them."""
+def read_evaluation(path: Path) -> dict[str, float | str]:
+    """Accuracies of a network, between 0 and 1, as far as its evaluation holds them.
+
+    ``knowledge`` says in words whether a trained network is clear of the baselines.
+    """
     if not path.is_file():
         return {}
     try:
@@ -48,11 +52,15 @@ def read_evaluation(path: Path) -> dict[str, float]:
         raise AuraliseError(
             f"{path}: not a JSON object; remove it and evaluate the network again"
         ) from None
+    try:
+        knowledge = describe_accuracy({path.parent.name: evaluation}).replace("**", "")
+    except (KeyError, TypeError):  # an evaluation without baselines or intervals
+        knowledge = ""
     return {
         name: value
         for name, value in found.items()
         if isinstance(value, int | float) and math.isfinite(value)
-    }
+    } | ({"knowledge": knowledge} if knowledge else {})
 
 
 def read_answers(path: Path) -> dict[str, list[tuple[str, float | None]]]:

@@ -86,6 +86,7 @@ rule name_features:
         exam=rules.render_exam.output[0],
         scores=expand(rules.score_network.output[0], network=DISSECTED),
         untrained=expand(rules.score_nulls.output[0], variant=VARIANTS),
+        evaluations=expand(rules.evaluate_network.output[0], network=SEEDED),
     output:
         names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
         exams=expand(R / "dissection/{network}/exam.csv", network=DISSECTED),

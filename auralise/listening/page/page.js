@@ -466,6 +466,7 @@ function showChoices() {
 
 /** One line about how well a network does its own work. */
 function evaluationText(network) {
+  if (network.knowledge) return network.knowledge;
   const percent = (share) => `${(100 * share).toFixed(1)} %`;
   const parts = [
     ["clip_accuracy", "of the clips"],
