@@ -141,6 +141,9 @@ class _Fitting(pl.LightningModule):
         for split in FITTED:
             row |= self._means(split)
         self.history.append(row)
+        if self.trainer.is_global_zero:
+            numbers = ", ".join(f"{n} {v:.3g}" for n, v in row.items() if n != "epoch")
+            log.info("epoch %d of %d: %s", self.current_epoch + 1, self.trainer.max_epochs, numbers)
         # Before Lightning writes the state that says that this epoch is done.
         if self.schedule.is_kept(_losses(self.history)) and self.trainer.is_global_zero:
             with whole_file(self.best) as path:
@@ -258,6 +261,8 @@ def _losses(history: Sequence[Mapping]) -> list[float]:
 
 
 def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
+    on_terminal = sys.stderr.isatty()  # a log has a line for each epoch
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it advertises
     try:
         return pl.Trainer(
             max_epochs=schedule.epochs,
@@ -273,6 +278,7 @@ def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
             num_sanity_val_steps=0,
             log_every_n_steps=1,
             enable_model_summary=False,
+            enable_progress_bar=on_terminal,
             callbacks=[
                 ModelCheckpoint(
                     checkpoints,
@@ -280,7 +286,7 @@ def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
                     save_on_train_epoch_end=True,
                     enable_version_counter=False,
                 ),
-                TQDMProgressBar(refresh_rate=5),
+                *([TQDMProgressBar(refresh_rate=5)] if on_terminal else []),
             ],
         )
     except (MisconfigurationException, ValueError) as error:
