@@ -157,10 +157,10 @@ def code_of(rule_name):
             made = count_making(R, path, outputs, note=not workflow.dryrun)
         else:
             made = noted_making(path)
+        # Flags are kept by the rule itself alone.
+        flagged = workflow.get_rule(rule_name).output
         temporary = [
-            path
-            for path, output in zip(outputs, declared)
-            if is_flagged(output, "temp")
+            path for path, output in zip(outputs, flagged) if is_flagged(output, "temp")
         ]
         return {
             "record": str(path),
