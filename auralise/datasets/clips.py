@@ -36,6 +36,7 @@ SPLITS = ("train", "validation", "test")
 FACTS = ("seconds", "sample_rate", "peak", "clipping", "sha256")
 
 KNOWN = "known: "  # begins the problems that a published list names
+SHOWN = 2  # clips that cannot be used, in the message about them
 PASSED_OVER = "passed over: "  # begins those of files that are no clips
 
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit sound
@@ -355,12 +356,14 @@ def refuse_problems(clips: pd.DataFrame) -> None:
     Raises
     ------
     SettingsError
-        A table of the clips, and what to do.
+        The first of the clips, and what to do; all of them stand in the log.
     """
     bad = clips[(clips["problem"] != "") & ~clips["problem"].str.startswith((KNOWN, PASSED_OVER))]
     if len(bad):
         lines = [f"  {printable(row.path or row.clip)}: {row.problem}" for row in bad.itertuples()]
+        log.error("clips that cannot be used:\n%s", "\n".join(lines))
+        more = f"\n  and {len(lines) - SHOWN} more, see above" if len(lines) > SHOWN else ""
         raise SettingsError(
             f"{len(bad)} of {len(clips)} clips cannot be used; mend or remove them, or set "
-            "dataset.on_problem: exclude\n" + "\n".join(lines)
+            "dataset.on_problem: exclude\n" + "\n".join(lines[:SHOWN]) + more
         )

@@ -118,12 +118,13 @@ def test_the_control_has_forgotten_what_was_learned_and_has_statistics_of_music(
 def test_each_network_stands_beside_the_controls_of_its_architecture(mixed):
     comparison = pd.read_csv(mixed / "attributes/comparison.csv")
     assert set(comparison["variant"]) == {"square", "tagger"}
-    means = pd.read_csv(mixed / "attributes/summary.csv").set_index("network")["mean"]
+    s = pd.read_csv(mixed / "attributes/summary.csv").set_index("network")["s"]
     for variant, control in {"square": "untrained-0", "tagger": "tagger-untrained-0"}.items():
-        found = comparison[comparison["variant"] == variant]["untrained"]
-        np.testing.assert_allclose(found, means.loc[control])
-    features = pd.read_csv(mixed / "attributes/features.csv")
-    assert set(features["network"]) == NETWORKS
+        found = comparison[comparison["variant"] == variant]["s_untrained"]
+        np.testing.assert_allclose(found, s.loc[control])
+    for network in NETWORKS:
+        ranked = pd.read_csv(mixed / "attributes" / network / "correlation.csv")
+        assert set(ranked["network"]) == {network} and "percentile" in ranked
 
 
 def test_predictions_are_those_of_the_command(project, mixed):
