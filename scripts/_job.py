@@ -96,8 +96,12 @@ def record(snakemake) -> None:
         settings=dict(snakemake.params.items()),
         code=[value for value in snakemake.params if str(value).startswith("code of ")],
     )
+    outputs = [Path(output) for output in snakemake.output]
+    # Files that the rule does not declare one by one, as their names are known to the job alone.
+    beside = written.settings.get("beside")
+    outputs += sorted(outputs[0].parent.glob(beside)) if beside else []
     results, path = Path(facts["results"]), Path(facts["record"])
-    write_record(results, path, written, snakemake.output, snakemake.input)
+    write_record(results, path, written, outputs, snakemake.input)
 
 
 def prepare_torch(snakemake) -> None:

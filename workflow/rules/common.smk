@@ -158,7 +158,7 @@ def code_of(rule_name):
         else:
             made = noted_making(path)
         # Flags are kept by the rule itself alone.
-        flagged = workflow.get_rule(rule_name).output
+        flagged = getattr(rules, rule_name).rule.output
         temporary = [
             path for path, output in zip(outputs, flagged) if is_flagged(output, "temp")
         ]
