@@ -90,6 +90,39 @@ def masked_spectrum(
     raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
 
 
+def expansion(
+    maps: Maps,
+    mode: str,
+    undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
+) -> Expand | None:
+    """What `masked_spectrum` takes as `expand` for these maps; None where nothing is compressed.
+
+    Parameters
+    ----------
+    maps : Maps
+    mode : str
+        As in `masked_spectrum`; all but ``phase`` need nothing.
+    undo : callable, optional
+        `auralise.networks.front_ends.undo`.
+
+    Raises
+    ------
+    SettingsError
+        With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
+    """
+    compression = maps.compression if mode == "phase" else []
+    if compression is None:
+        raise SettingsError(
+            f"mode: phase takes a map for a magnitude, but the maps of {maps.file.filename} went "
+            "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
+        )
+    if not compression:
+        return None
+    if undo is None:
+        raise ValueError(f"mode phase takes {compression} back and needs undo")
+    return functools.partial(undo, compression)
+
+
 def auralise(
     spectrum: np.ndarray,
     maps: np.ndarray,
@@ -210,17 +243,7 @@ def write_auralisations(
         With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
     """
     folder, mode, loudness = Path(folder), auralisation.mode, auralisation.loudness
-    compression = maps.compression if mode == "phase" else []
-    if compression is None:
-        raise SettingsError(
-            f"mode: phase takes a map for a magnitude, but the maps of {maps.file.filename} went "
-            "back through a filterbank or normalisation, which keeps none; choose mask or rectified"
-        )
-    expand = None
-    if compression:
-        if undo is None:
-            raise ValueError(f"mode phase takes {compression} back and needs undo")
-        expand = functools.partial(undo, compression)
+    expand = expansion(maps, mode, undo)
     _tell_what_is_silent(maps)
     for earlier in folder.glob("layer*/feature*.*"):
         earlier.unlink()  # of another choice of features

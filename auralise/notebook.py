@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from auralise.audio import Stft, map_audio, write_audio
-from auralise.auralisation import masked_spectrum, set_loudness
+from auralise.auralisation import expansion, masked_spectrum, set_loudness
 from auralise.choices import DURATION
 from auralise.errors import MapsError, SettingsError
 from auralise.files import read_table
@@ -157,13 +157,16 @@ class Explained:
         Raises
         ------
         SettingsError
-            The feature was not explained.
+            The feature was not explained, or the network's front end does not allow ``phase``.
         """
+        from auralise.networks.front_ends import undo
+
         with open_maps(self.path) as maps:
             layer, row = _find(maps, feature)
             mask = maps.masks(layer, slice(row, row + 1))
             spectrum = maps.spectrum
-            sounds = maps.stft.synthesise(masked_spectrum(spectrum, mask, mode), maps.n_samples)
+            masked = masked_spectrum(spectrum, mask, mode, expansion(maps, mode, undo))
+            sounds = maps.stft.synthesise(masked, maps.n_samples)
             original = maps.stft.synthesise(spectrum, maps.n_samples)
             return Sound(
                 set_loudness(sounds, original)[0],
@@ -195,7 +198,7 @@ class Explained:
         floor : float
             In dB below the loudest feature; what lies below is counted, not drawn.
         """
-        from auralise.figures.sheets import draw_sheet, rank_features
+        from auralise.figures.sheets import draw_sheet, rank_by_level
 
         with open_maps(self.path) as maps:
             heard = np.abs(maps.spectrum) * np.abs(maps.masks(layer))
@@ -203,7 +206,7 @@ class Explained:
                 maps.spectrum,
                 heard,
                 maps.features(layer),
-                rank_features(heard, maps.live(layer), floor),
+                rank_by_level(heard, maps.live(layer), floor),
                 maps.stft.frequencies,
                 maps.n_samples / maps.stft.sample_rate,
                 f"{maps.origin.song}, {maps.origin.network}, layer {layer}",

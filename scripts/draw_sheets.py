@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from _job import job
 
-from auralise.figures.sheets import draw_sheet, rank_features
+from auralise.figures.sheets import draw_sheet, rank_by_level
 from auralise.figures.style import save_figure
 from auralise.maps import open_maps
 
@@ -14,7 +14,7 @@ with job(snakemake), open_maps(snakemake.input[0]) as maps:
     for layer in maps.layers:
         masks = maps.masks(layer)
         heard = np.abs(maps.spectrum) * np.abs(masks)
-        ranking = rank_features(heard, maps.live(layer), snakemake.params.audible)
+        ranking = rank_by_level(heard, maps.live(layer), snakemake.params.audible)
         for pictures, content, ending in (
             (heard, "what each feature lets through, |spectrum × map|", ""),
             (masks, "deconvolved map of each feature, |map|", "_maps"),

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib import image
 
-from auralise.auralisation import masked_spectrum, sound_name
+from auralise.auralisation import expansion, masked_spectrum, sound_name
 from auralise.figures.style import DYNAMIC_RANGE
 from auralise.files import whole_file
 from auralise.maps import Maps
+from auralise.networks.front_ends import undo
 from auralise.progress import tracked
 
 
@@ -25,13 +26,14 @@ def write_pictures(folder: str | Path, maps: Maps, mode: str = "mask") -> None:
     mode : {'mask', 'magnitude', 'rectified', 'phase'}
         As in `auralise.auralisation.masked_spectrum`.
     """
-    spectrum = maps.spectrum
+    spectrum, expand = maps.spectrum, expansion(maps, mode, undo)
     for layer in tracked(maps.layers, "draw", unit="layer"):
         for row, feature in enumerate(maps.features(layer)):
             masks = maps.masks(layer, slice(row, row + 1))
             sound = Path(folder) / sound_name(layer, feature)
             _save(sound.with_name(f"{sound.stem}_map.png"), _relative(masks[0]), -1, "berlin")
-            level = 1 + _decibels(np.abs(masked_spectrum(spectrum, masks, mode)[0])) / DYNAMIC_RANGE
+            heard = np.abs(masked_spectrum(spectrum, masks, mode, expand)[0])
+            level = 1 + _decibels(heard) / DYNAMIC_RANGE
             _save(sound.with_name(f"{sound.stem}_heard.png"), level, 0, "magma")
 
 

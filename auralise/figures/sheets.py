@@ -53,7 +53,7 @@ class Ranking:
         )
 
 
-def rank_features(heard: np.ndarray, live: np.ndarray, floor: float) -> Ranking:
+def rank_by_level(heard: np.ndarray, live: np.ndarray, floor: float) -> Ranking:
     """Order a layer's features by level and leave out what lies below the audibility floor.
 
     Parameters
@@ -67,7 +67,7 @@ def rank_features(heard: np.ndarray, live: np.ndarray, floor: float) -> Ranking:
     Examples
     --------
     >>> heard = np.array([0.1, 1.0, 0.0, 0.001])[:, None, None]
-    >>> ranking = rank_features(heard, np.array([True, True, False, True]), -40.0)
+    >>> ranking = rank_by_level(heard, np.array([True, True, False, True]), -40.0)
     >>> ranking.shown.tolist(), ranking.levels.round(1).tolist()
     ([1, 0], [-20.0, 0.0, -inf, -60.0])
     >>> str(ranking)

@@ -25,7 +25,7 @@ from auralise.figures.networks import (
     draw_kernels,
     draw_learning_curve,
 )
-from auralise.figures.sheets import draw_sheet, rank_features
+from auralise.figures.sheets import draw_sheet, rank_by_level
 from auralise.figures.style import (
     DYNAMIC_RANGE,
     log_frequency_picture,
@@ -80,7 +80,7 @@ class TestSheet:
     def sheet(self, frequencies):
         heard = np.zeros((6, 257, 173))
         heard[np.arange(6), 246] = 10 ** (-np.arange(6)[:, None] / 2)  # bin 246: 5.3 kHz
-        ranking = rank_features(heard, np.arange(6) != 3, -40.0)
+        ranking = rank_by_level(heard, np.arange(6) != 3, -40.0)
         spectrum = np.ones((257, 173)) + 0j
         features = np.arange(10, 16)
         return draw_sheet(

@@ -15,6 +15,7 @@ from auralise.errors import MapsError, SettingsError
 from auralise.explainers.making import explainer_of
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
+from auralise.networks.front_ends import build_front_end
 from tests.conftest import sine
 
 SONG = "a <b>song</b>"
@@ -138,3 +139,10 @@ def test_an_experiment_gives_maps_and_tables(network, stft, tmp_path):
 def test_a_folder_without_results_is_refused(tmp_path):
     with pytest.raises(SettingsError, match="not the results of an experiment"):
         auralise.open(tmp_path)
+
+
+def test_phase_is_refused_behind_a_filterbank(song, network, stft):
+    front_end = build_front_end([{"mel": {"n_bands": 20}}], stft)
+    explained = auralise.explain(song, torch.nn.Sequential(front_end, network))
+    with pytest.raises(SettingsError, match="choose mask or rectified"):
+        explained.hear("1-0", "phase")
