@@ -10,10 +10,11 @@ from auralise.files import write_table
 from auralise.maps import open_maps
 from auralise.networks.front_ends import undo
 
-with job(snakemake), open_maps(snakemake.input[0]) as maps:
+with job(snakemake) as outputs, open_maps(snakemake.input[0]) as maps:
     auralisation = Auralisation(**snakemake.params.auralisation)
     folder = Path(snakemake.output.original).parent
     measured = write_auralisations(folder, maps, auralisation, undo)
     if snakemake.params.pictures:
         write_pictures(folder, maps, auralisation.mode)
     write_table(snakemake.output.measured, measured)
+    outputs += sorted(folder.glob("layer*/feature*.*"))

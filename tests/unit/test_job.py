@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 CODE = """
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 sys.path.insert(0, {scripts!r})
 from _job import job
@@ -23,15 +24,16 @@ class Named(list):
     def items(self):
         return self.names.items()
 
-def run(rule, inputs, output, action, made=1):
+def run(rule, inputs, output, action, made=1, others=()):
     about = dict(record=f"results/a/provenance/{{rule}}.json", results="results/a", rule=rule,
                  made=made, temporary=[])
     snakemake = SimpleNamespace(
         rule=rule, log=["job.log"], resources=dict(mem_mb=6000),
         input=inputs, output=[output], wildcards=Named(),
         params=Named("code of auralise/a.py 12", about, epochs=3))
-    with job(snakemake):
+    with job(snakemake) as outputs:
         action()
+        outputs += map(Path, others)
 
 def write(path, text):
     return lambda: open(path, "w").write(text)
@@ -65,6 +67,14 @@ def test_a_job_is_recorded_with_its_settings(run, tmp_path):
     record = json.loads((tmp_path / "results/a/provenance/evaluate.json").read_text())
     assert record["settings"] == {"epochs": 3} and record["made"] == 1
     assert record["code"] == ["code of auralise/a.py 12"] and set(record["outputs"]) == {"e.json"}
+
+
+def test_files_whose_names_the_job_alone_knows_are_recorded(run, tmp_path):
+    write = "lambda: [open(f'results/a/{n}', 'w').close() for n in ('e.json', 'x.wav', 'y.wav')]"
+    done = run(f"run('auralise', [], 'results/a/e.json', {write}, others=['results/a/x.wav'])\n")
+    assert done.returncode == 0, done.stdout
+    record = json.loads((tmp_path / "results/a/provenance/auralise.json").read_text())
+    assert set(record["outputs"]) == {"e.json", "x.wav"}
 
 
 def test_a_failure_on_a_damaged_input_names_the_input(run, tmp_path):

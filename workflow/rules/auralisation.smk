@@ -18,7 +18,6 @@ rule auralise_song:
             name: config["auralisation"][name] for name in ("mode", "loudness")
         },
         pictures=config["auralisation"]["pictures"],
-        beside="layer*/feature*.*",
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
     script:
