@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
-        "audio": ["Stft"],
+        "stft": ["Stft"],
         "deconvnet.deconvnet": ["Deconvnet"],
         "notebook": ["explain", "open"],
         "weights.arrays": ["network_of"],

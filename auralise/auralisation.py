@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.audio import Stft, create_audio, write_audio
+from auralise.audio import create_audio, write_audio
 from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
 from auralise.files import whole_file
 from auralise.maps import Maps
 from auralise.progress import tracked
+from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
 

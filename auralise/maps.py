@@ -10,11 +10,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from auralise.audio import Stft
 from auralise.errors import MapsError
 from auralise.files import whole_file
 from auralise.hdf5 import DAMAGE
 from auralise.provenance import versions
+from auralise.stft import Stft
 from auralise.storage import PatientFile, patient_file, require_space
 
 FORMAT = "auralise-maps/1"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.audio import Stft
+from auralise.stft import Stft
 
 # 70 frames a second of 46 ms (Schlüter & Grill 2015, section 3). Our frames are centred on their
 # time, theirs begin at it: a shift of 23 ms against the labels, none within an excerpt.

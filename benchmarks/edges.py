@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.audio import Stft, read_surrounded
+from auralise.audio import read_surrounded
 from auralise.explainers.edges import Part, margin_of, samples_around
 from auralise.explainers.making import explainer_of
 from auralise.songs import find_songs
+from auralise.stft import Stft
 from auralise.weights.own import read_convolutional_part
 
 FOLDER = Path(__file__).parent

@@ -24,7 +24,7 @@ import soundfile
 import torch
 import yaml
 
-from auralise.audio import Stft, read_audio
+from auralise.audio import read_audio
 from auralise.datasets.archives import unpack_sounds
 from auralise.datasets.jamendo import read_passages
 from auralise.errors import LONGEST_MESSAGE, AuraliseError, message_of
@@ -33,6 +33,7 @@ from auralise.experiment.records import Record
 from auralise.experiment.settings import complete_settings, refuse_repeated_keys
 from auralise.maps import Origin, create_maps, open_maps
 from auralise.networks.genre import Architecture, build_network
+from auralise.stft import Stft
 from auralise.weights.own import write_weights
 from auralise.weights.reader import read_weights
 

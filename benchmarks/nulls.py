@@ -21,7 +21,6 @@ from auralise.attributes.correlation import correlate_attributes
 from auralise.attributes.designs import Magnitudes, pairs_by_attribute, pairs_in_everything
 from auralise.attributes.representations import Computed
 from auralise.attributes.signals import FACTORS, OWN, signal_table, write_signals
-from auralise.audio import Stft
 from auralise.datasets.bands.rendering import write_clips
 from auralise.datasets.segments import Segments, write_segments
 from auralise.deconvnet.deconvnet import Deconvnet
@@ -30,6 +29,7 @@ from auralise.networks.genre import Architecture
 from auralise.networks.names import UNTRAINED, name_network
 from auralise.provenance import code_version
 from auralise.statistics import HIGHER, LOWER
+from auralise.stft import Stft
 from auralise.training.genre import initial_network
 
 FOLDER = Path(__file__).parent

@@ -20,7 +20,6 @@ import pandas as pd
 import torch
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection.activations import Activations, Targets, chain_feature_maps, measure
 from auralise.dissection.concepts import REGISTER_NAMES
@@ -32,6 +31,7 @@ from auralise.dissection.scores import energy_inside, enrichment
 from auralise.networks.front_ends import LogScaling
 from auralise.networks.genre import Architecture, build_network
 from auralise.networks.initialisation import INITIALISATIONS, initialise
+from auralise.stft import Stft
 
 N_FEATURES = 16
 NOISE = 0.1  # of a kernel's norm

@@ -16,12 +16,13 @@ import h5py
 import numpy as np
 import torch
 
-from auralise.audio import Stft, read_excerpt
+from auralise.audio import read_excerpt
 from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
 from auralise.networks.genre import build_convolutional_part
+from auralise.stft import Stft
 from benchmarks.deconvolution import CHOI_2015, machine, seconds_of
 
 FOLDER = Path(__file__).parent

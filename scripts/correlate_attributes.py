@@ -16,9 +16,9 @@ from auralise.attributes.designs import (
     read_design,
 )
 from auralise.attributes.representations import DECONVOLVED, Computed, Stored
-from auralise.audio import Stft
 from auralise.explainers.making import read_explainer
 from auralise.files import write_table
+from auralise.stft import Stft
 
 with job(snakemake):
     prepare_torch(snakemake)

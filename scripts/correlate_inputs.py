@@ -11,10 +11,10 @@ from auralise.attributes.designs import (
     read_design,
 )
 from auralise.attributes.representations import Inputs
-from auralise.audio import Stft
 from auralise.explainers.making import read_explainer
 from auralise.files import write_table
 from auralise.networks.names import INPUT
+from auralise.stft import Stft
 
 with job(snakemake):
     prepare_torch(snakemake)

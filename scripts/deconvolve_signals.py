@@ -4,10 +4,10 @@ from _job import job, prepare_torch
 
 from auralise.attributes.designs import Magnitudes, read_design
 from auralise.attributes.representations import deconvolve_signals
-from auralise.audio import Stft
 from auralise.explainers.making import read_explainer
 from auralise.files import sha256_of_file, whole_folder
 from auralise.maps import Origin
+from auralise.stft import Stft
 
 with job(snakemake):
     prepare_torch(snakemake)

@@ -2,12 +2,13 @@
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft, read_surrounded
+from auralise.audio import read_surrounded
 from auralise.explainers.edges import samples_around
 from auralise.explainers.making import read_explainer
 from auralise.explainers.writing import choose_features, write_maps
 from auralise.files import sha256_of_file
 from auralise.maps import Origin
+from auralise.stft import Stft
 from auralise.weights.own import stated_assumptions
 
 with job(snakemake):

@@ -2,10 +2,10 @@
 
 from _job import job
 
-from auralise.audio import Stft
 from auralise.figures.networks import draw_kernels
 from auralise.figures.style import save_figure
 from auralise.networks.genre import first_kernels
+from auralise.stft import Stft
 from auralise.weights.expected import read_expected_whole
 
 with job(snakemake):

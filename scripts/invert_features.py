@@ -4,11 +4,11 @@ from functools import partial
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft
 from auralise.datasets.jamendo import find_test_songs
 from auralise.files import whole_folder
 from auralise.inversion.excerpts import invert_song, invert_songs
 from auralise.inversion.subjects import read_subject
+from auralise.stft import Stft
 from auralise.weights.svdnet import read_inverter
 
 with job(snakemake), whole_folder(snakemake.output[0]) as folder:

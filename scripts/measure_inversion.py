@@ -3,11 +3,11 @@
 import pandas as pd
 from _job import job, prepare_torch
 
-from auralise.audio import Stft
 from auralise.files import write_table
 from auralise.inversion.intervals import class_dependence
 from auralise.inversion.measures import excerpt_errors, normalised_errors, reconstruct
 from auralise.inversion.subjects import read_subject
+from auralise.stft import Stft
 from auralise.weights.svdnet import read_inverter
 
 with job(snakemake):

@@ -4,9 +4,9 @@ import logging
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft
 from auralise.files import write_table
 from auralise.networks.prediction import predict_songs
+from auralise.stft import Stft
 from auralise.weights.expected import read_expected_whole
 
 with job(snakemake):

@@ -4,7 +4,7 @@ import logging
 
 from _job import job
 
-from auralise.audio import Stft
+from auralise.stft import Stft
 from auralise.weights.whole import Description, read_whole, source_of, write_whole
 
 with job(snakemake):

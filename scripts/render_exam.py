@@ -2,8 +2,8 @@
 
 from _job import job
 
-from auralise.audio import Stft
 from auralise.dissection.exam import write_exam
+from auralise.stft import Stft
 
 with job(snakemake):
     params = snakemake.params

@@ -4,10 +4,10 @@ import shutil
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft
 from auralise.files import sha256_of_file, write_table
 from auralise.inversion.subjects import read_subject
 from auralise.inversion.training import Objective, train_inverter
+from auralise.stft import Stft
 from auralise.training.schedules import Schedule
 from auralise.weights.svdnet import Inverter, write_inverter
 

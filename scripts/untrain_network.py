@@ -2,8 +2,8 @@
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft
 from auralise.files import read_table
+from auralise.stft import Stft
 from auralise.training.controls import untrain_network
 from auralise.weights.whole import Description, read_whole, source_of, write_whole
 

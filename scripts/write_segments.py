@@ -3,9 +3,9 @@
 import torch
 from _job import job
 
-from auralise.audio import Stft
 from auralise.datasets.segments import write_segments
 from auralise.files import read_table
+from auralise.stft import Stft
 
 with job(snakemake):
     clips = read_table(snakemake.input.clips)

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 import torch
 
-from auralise.audio import Stft
 from auralise.networks.genre import Architecture, build_network
+from auralise.stft import Stft
 from auralise.training.schedules import Schedule
 
 CHOI_2015 = Architecture(  # in 2015

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.audio import Stft, read_excerpt
+from auralise.audio import read_excerpt
 from auralise.errors import SettingsError
 from auralise.songs import AUDIO_SUFFIXES
+from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
 

@@ -69,8 +69,8 @@ def read_asked_network(options: argparse.Namespace) -> "WholeNetwork":
     if (options.weights is None) == (options.network is None):
         raise SettingsError("give the network: either --weights FILE or --network NAME")
 
-    from auralise.audio import Stft
     from auralise.networks.front_ends import read_front_end
+    from auralise.stft import Stft
     from auralise.weights.whole import Description, declared_stft, read_whole
 
     if options.network:

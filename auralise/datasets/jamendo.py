@@ -12,12 +12,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auralise.audio import Stft, read_audio
+from auralise.audio import read_audio
 from auralise.errors import SettingsError
 from auralise.files import whole_file
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.mel import LogMel
 from auralise.progress import tracked
+from auralise.stft import Stft
 
 LISTS = {"train": "train", "validation": "valid", "test": "test"}
 SUNG = {"sing": True, "nosing": False}

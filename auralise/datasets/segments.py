@@ -11,13 +11,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from auralise.audio import Excerpt, Stft, read_audio
+from auralise.audio import read_audio
 from auralise.choices import EDGES
 from auralise.datasets.clips import SPLITS
+from auralise.excerpts import Excerpt
 from auralise.files import fingerprint_of, resumed_file
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
 from auralise.provenance import code_version
+from auralise.stft import Stft
 from auralise.storage import require_space
 
 NOTED_AT_A_TIME = 32  # clips between two notes of what is done
@@ -38,7 +40,7 @@ def segment_spectra(
         Length of a segment (samples).
     stft : Stft
     edges : {'surroundings', 'reflect', 'zero'}
-        What sounds around a segment, as `auralise.audio.Excerpt` takes it.
+        What sounds around a segment, as `auralise.excerpts.Excerpt` takes it.
 
     Returns
     -------

@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from auralise.audio import Stft
 from auralise.choices import INSTALL_PUBLISHED, PUBLISHED
 from auralise.datasets.archives import is_url
 from auralise.errors import SettingsError
 from auralise.experiment.settings import refuse, shown, stft_settings
 from auralise.networks.names import SVDNET, SVDNET_UNTRAINED, is_given
+from auralise.stft import Stft
 
 KNOWN = list(PUBLISHED)  # networks
 

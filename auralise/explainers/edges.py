@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auralise.audio import Excerpt, Stft
+from auralise.excerpts import Excerpt
 from auralise.explainers.protocol import Explainer
+from auralise.stft import Stft
 
 UNKNOWN_FIELD = 64  # frames, where a method does not say how far its network sees
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.choices import DURATION
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import SettingsError
 from auralise.explainers.protocol import Explainer
 from auralise.networks.genre import Architecture
 from auralise.networks.names import is_given
+from auralise.stft import Stft
 from auralise.weights.expected import read_expected_network, read_expected_whole
 
 log = logging.getLogger(__name__)

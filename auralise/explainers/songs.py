@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.audio import Excerpt, Stft
 from auralise.auralisation import RECORD, USUAL, Auralisation, write_auralisations
 from auralise.choices import DURATION
 from auralise.errors import MapsError, SettingsError
+from auralise.excerpts import Excerpt
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.rehearing import Rehearing, certify, rehear
 from auralise.explainers.windows import Windows
@@ -21,6 +21,7 @@ from auralise.features import read_features, write_features
 from auralise.files import not_replaceable, require_replaceable, whole_file, whole_folder
 from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import undo
+from auralise.stft import Stft
 
 SOUNDS = (
     "original.wav",

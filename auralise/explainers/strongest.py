@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auralise.audio import Stft
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
+from auralise.stft import Stft
 
 MANY = 1024  # features in all; above, the strongest of each layer are the default
 STRONGEST = 64  # features of a layer

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from auralise.audio import Excerpt, Stft
 from auralise.errors import NetworkError
+from auralise.excerpts import Excerpt
 from auralise.explainers.edges import Part, activations, in_rows, main, margin_of
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.maps import Origin, create_maps
 from auralise.progress import tracked
+from auralise.stft import Stft
 
 QUIET_DB = -60.0  # peak of the noise that a feature must surpass, relative to the song's
 

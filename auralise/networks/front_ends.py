@@ -31,9 +31,9 @@ import torch
 import yaml
 from torch import Tensor, nn
 
-from auralise.audio import Stft
 from auralise.errors import NetworkError
 from auralise.mel import MelBands
+from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
 

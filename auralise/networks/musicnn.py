@@ -8,9 +8,9 @@ from collections import OrderedDict
 
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.choices import PUBLISHED_STFT
 from auralise.networks.front_ends import build_front_end
+from auralise.stft import Stft
 
 STFT = Stft(**PUBLISHED_STFT)
 N_FRAMES = 187  # of a decision: 3 s

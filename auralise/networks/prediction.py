@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from auralise.audio import Stft, read_audio
+from auralise.audio import read_audio
 from auralise.errors import AudioError, AuraliseError, NetworkError
 from auralise.files import printable
+from auralise.stft import Stft
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from auralise.audio import Stft
 from auralise.choices import DURATION
 from auralise.errors import NetworkError
 from auralise.networks.front_ends import build_front_end
+from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
 

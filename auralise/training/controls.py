@@ -7,10 +7,12 @@ import pandas as pd
 import torch
 from torch import nn
 
-from auralise.audio import Excerpt, Stft, read_audio
+from auralise.audio import read_audio
 from auralise.choices import EDGES
 from auralise.errors import NetworkError
+from auralise.excerpts import Excerpt
 from auralise.networks.initialisation import fit_batch_norms, forget
+from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def untrain_network(
         Of a segment (s).
     seed : int
     edges : {'surroundings', 'reflect', 'zero'}
-        What sounds around a segment, as `auralise.audio.Excerpt` takes it.
+        What sounds around a segment, as `auralise.excerpts.Excerpt` takes it.
 
     Raises
     ------

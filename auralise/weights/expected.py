@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.networks.genre import Architecture
 from auralise.networks.names import is_given
+from auralise.stft import Stft
 from auralise.weights.common import ignore_biases, names_file, refusal
 from auralise.weights.own import read_network
 from auralise.weights.whole import Description, WholeNetwork, read_filled

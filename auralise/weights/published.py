@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.choices import INSTALL_PUBLISHED, PUBLISHED
 from auralise.errors import WeightsError
 from auralise.networks import musicnn
+from auralise.stft import Stft
 from auralise.weights.bundles import read_bundle
 from auralise.weights.common import fill, naming
 

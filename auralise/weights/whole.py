@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.errors import SettingsError
 from auralise.files import sha256_of_file
 from auralise.networks.front_ends import build_front_end, front_end_spec, is_time_first
 from auralise.networks.spectrograms import replace_spectrograms
+from auralise.stft import Stft
 from auralise.weights.common import (
     Assumed,
     declared_bins,

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from auralise.audio import Stft, create_audio, map_audio, read_audio, read_excerpt, write_audio
+from auralise.audio import create_audio, map_audio, read_audio, read_excerpt, write_audio
 from auralise.errors import AudioError, SettingsError
+from auralise.stft import Stft
 from tests.conftest import sine
 
 

@@ -7,7 +7,6 @@ import pytest
 import soundfile
 import torch
 
-from auralise.audio import Stft
 from auralise.auralisation import (
     PEAK,
     Auralisation,
@@ -23,6 +22,7 @@ from auralise.explainers.writing import write_maps
 from auralise.features import MEASURED, audible, read_features, write_features
 from auralise.maps import Origin, create_maps, open_maps, scale_maps
 from auralise.networks.front_ends import build_front_end, undo
+from auralise.stft import Stft
 
 ORIGIN = Origin("song", "n-0", "", {})
 

@@ -10,13 +10,13 @@ import pytest
 from auralise.attributes.comparison import summarise_correlation
 from auralise.attributes.correlation import correlate_attributes
 from auralise.attributes.representations import Computed
-from auralise.audio import Stft
 from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.experiment.checks import CheckError, check_results, refuse_failures
 from auralise.explainers.writing import write_maps
 from auralise.features import write_features
 from auralise.maps import Origin, open_maps
+from auralise.stft import Stft
 from auralise.weights.reader import write_weights
 
 EVERYTHING = {

@@ -18,10 +18,10 @@ from auralise.attributes.correlation import (
 )
 from auralise.attributes.designs import Magnitudes, pairs_by_attribute, pairs_in_everything
 from auralise.attributes.representations import Computed, Inputs, Stored, deconvolve_signals
-from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import LogScaling, Orientation
+from auralise.stft import Stft
 
 
 @dataclass

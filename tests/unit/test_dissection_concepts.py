@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from auralise.audio import Stft
 from auralise.datasets.bands.composer import Chord
 from auralise.datasets.bands.rendering import render_clip
 from auralise.dissection.concepts import (
@@ -25,6 +24,7 @@ from auralise.dissection.pieces import (
 )
 from auralise.dissection.stems import render_stems, sum_of
 from auralise.instruments import DRUMS, PROGRAMS, Note, Part
+from auralise.stft import Stft
 
 STFT = Stft()
 RATE = STFT.sample_rate

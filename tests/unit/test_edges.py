@@ -5,13 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from auralise.audio import Excerpt, Stft, read_surrounded
+from auralise.audio import read_surrounded
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import SettingsError
+from auralise.excerpts import Excerpt
 from auralise.explainers.edges import margin_of
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import Orientation
+from auralise.stft import Stft
 
 STFT = Stft(4000, 64, 32)
 ORIGIN = Origin("song", "n", "", {})

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from auralise.attributes.representations import Computed
-from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError, SettingsError
@@ -18,6 +17,7 @@ from auralise.explainers.songs import explain_song, windows_of
 from auralise.explainers.strongest import estimate_cost, limit_features
 from auralise.explainers.writing import choose_features
 from auralise.maps import Origin, open_maps
+from auralise.stft import Stft
 from auralise.weights.reader import write_weights
 
 STFT = Stft(4000, 64, 32)

@@ -9,7 +9,6 @@ import soundfile
 import torch
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.auralisation import (
     PEAK,
     Auralisation,
@@ -26,6 +25,7 @@ from auralise.explainers.writing import choose_features, write_maps
 from auralise.files import require_replaceable
 from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import Orientation
+from auralise.stft import Stft
 
 STFT = Stft(4000, 64, 32)
 ORIGIN = Origin("söng", "n", "ab", {"x": 1})

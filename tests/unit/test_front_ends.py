@@ -9,7 +9,6 @@ import torch
 import yaml
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.deconvnet.at_once import PooledAtOnce
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.pooled import PooledNetwork
@@ -28,6 +27,7 @@ from auralise.networks.front_ends import (
     undo,
 )
 from auralise.networks.genre import Architecture, build_convolutional_part
+from auralise.stft import Stft
 from benchmarks.references import with_rectifiers
 
 STFT = Stft(16000, 512, 256)

@@ -11,7 +11,6 @@ import soundfile
 import torch
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.errors import AudioError, InversionError, SettingsError
 from auralise.inversion import findings, training
 from auralise.inversion.excerpts import (
@@ -45,6 +44,7 @@ from auralise.mel import BANDS, STFT, LogMel
 from auralise.networks.genre import Architecture, build_network
 from auralise.networks.inverters import derive_plan, initial_inverter, plan_for
 from auralise.networks.svdnet import LAYERS, SHAPES, initial_svdnet
+from auralise.stft import Stft
 from auralise.weights.reader import write_weights
 from auralise.weights.svdnet import Inverter, write_mean_std, write_svdnet
 from tests.conftest import make_schedule, sine

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from auralise.audio import Stft
 from auralise.auralisation import Auralisation, auralise, write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import AudioError, AuraliseError, MapsError
@@ -27,6 +26,7 @@ from auralise.listening.tables import (
     read_names,
 )
 from auralise.maps import Origin, open_maps
+from auralise.stft import Stft
 
 NETWORKS = ["square-0", "untrained-0"]
 NASTY = 'Ü "quoted" <b>&#%41 it\'s'

@@ -8,11 +8,11 @@ import pytest
 import torch
 import xarray
 
-from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import MapsError
 from auralise.explainers.writing import choose_features, quiet_sounds, write_maps
 from auralise.maps import Origin, open_maps
+from auralise.stft import Stft
 
 ORIGIN = Origin("söng", "n-0", "ab", {"x": 1})
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from auralise.audio import Stft
 from auralise.figures.pictures import write_pictures
 from auralise.maps import Origin, create_maps, open_maps
+from auralise.stft import Stft
 
 STFT = Stft(4000, 64, 32)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from auralise.audio import Stft, read_facts, write_audio
+from auralise.audio import read_facts, write_audio
 from auralise.cli.main import main
 from auralise.containers import append_comment, read_comment
 from auralise.errors import ResultsError
@@ -23,6 +23,7 @@ from auralise.experiment.records import (
     write_record,
 )
 from auralise.files import sha256_of_file
+from auralise.stft import Stft
 
 
 def job(results, rule, outputs, inputs=(), made=1, temporary=(), **wildcards):

@@ -6,7 +6,6 @@ import soundfile
 import torch
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.auralisation import Auralisation, sound_name, write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.explainers.rehearing import (
@@ -19,6 +18,7 @@ from auralise.explainers.rehearing import (
 )
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
+from auralise.stft import Stft
 
 STFT = Stft(4000, 64, 32)
 ORIGIN = Origin("song", "n", "", {})

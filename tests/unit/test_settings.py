@@ -10,7 +10,6 @@ import yaml
 from auralise import choices
 from auralise.attributes.representations import COMPARED
 from auralise.attributes.signals import PERCUSSIVE, Factor
-from auralise.audio import Stft
 from auralise.cli.main import build_parser
 from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION
 from auralise.errors import SettingsError
@@ -29,6 +28,7 @@ from auralise.networks.initialisation import INITIALISATIONS
 from auralise.networks.names import INPUT, PERMUTED, UNTRAINED, is_given
 from auralise.networks.svdnet import LAYERS
 from auralise.statistics import sample_needed
+from auralise.stft import Stft
 from auralise.training.augmentation import Augmentation
 from auralise.training.schedules import OPTIMISERS, Schedule
 from auralise.training.singing import Variation

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import NetworkError
 from auralise.networks.front_ends import build_front_end
 from auralise.networks.spectrograms import replace_spectrograms, steps_of
+from auralise.stft import Stft
 
 STFT = Stft(16000, 512, 256)
 MEL = torch.from_numpy(librosa.filters.mel(sr=16000, n_fft=512, n_mels=40))

@@ -9,12 +9,12 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from auralise.audio import Stft
 from auralise.cli.main import build_parser, main
 from auralise.cli.networks import read_asked_network
 from auralise.errors import NetworkError, SettingsError, WeightsError
 from auralise.explainers.making import explainer_of, read_explainer
 from auralise.networks.initialisation import forget
+from auralise.stft import Stft
 from auralise.training.controls import read_training_segments, untrain_network
 from auralise.weights.own import safetensors_facts
 from auralise.weights.whole import (
