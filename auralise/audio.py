@@ -412,11 +412,15 @@ def write_audio(
     facts : mapping, optional
         As `create_audio`.
     """
-    peak = np.abs(samples).max(initial=0.0)
-    if peak > 1:
-        log.warning("%s: peak %+.1f dB above full scale is clipped", path, 20 * np.log10(peak))
+    warn_of_clipping(path, np.abs(samples).max(initial=0.0))
     with create_audio(path, sample_rate, facts) as file:
         file.write(np.clip(samples, -1, 1))
+
+
+def warn_of_clipping(path: str | Path, peak: float) -> None:
+    """Log that a sound is clipped, if its largest absolute value is above 1."""
+    if peak > 1:
+        log.warning("%s: peak %+.1f dB above full scale is clipped", path, 20 * np.log10(peak))
 
 
 @contextmanager

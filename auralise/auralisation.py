@@ -3,7 +3,7 @@
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.audio import create_audio, write_audio
+from auralise.audio import create_audio, warn_of_clipping
 from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
 from auralise.files import whole_file
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 RECORD = "auralisation.json"  # beside the sounds
 FORMAT = "auralise-sound/1"
 
-FEATURES_AT_ONCE = 256  # files open at a time; many systems allow 1024
+FEATURES_AT_ONCE = 128  # files open at a time; some systems allow 256
 
 PEAK = 10 ** (-1 / 20)  # 1 dB of headroom
 FULL_SCALE = 1 - 2.0**-15  # the largest value of 16-bit sound
@@ -243,34 +243,50 @@ def write_auralisations(
     SettingsError
         With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
     """
-    folder, mode, loudness = Path(folder), auralisation.mode, auralisation.loudness
-    expand = expansion(maps, mode, undo)
+    folder, loudness = Path(folder), auralisation.loudness
+    expand = expansion(maps, auralisation.mode, undo)
     _tell_what_is_silent(maps)
     for earlier in folder.glob("layer*/feature*.*"):
         earlier.unlink()  # of another choice of features
     with whole_file(folder / RECORD) as path:
         path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
-    if maps.frames_at_once < maps.n_frames:
-        return _write_block_by_block(folder, maps, auralisation, expand)
-    rate, facts, measured = maps.stft.sample_rate, _facts(maps, auralisation), []
-    spectrum = maps.spectrum
-    quiet = QUIET * np.abs(spectrum).max()
-    original = maps.stft.synthesise(spectrum, maps.n_samples)
-    write_audio(folder / "original.wav", original, rate, facts)
+    rate, facts = maps.stft.sample_rate, _facts(maps, auralisation)
+    level = _write_original(folder / "original.wav", maps, facts)
+    quiet = QUIET * max(np.abs(maps.spectrum_of(frames)).max() for frames in _blocks(maps))
+    described = []
     for layer in tracked(maps.layers, "auralise", unit="layer"):
-        masks, energies = maps.masks(layer), _Energies()
-        energies.add(masks, np.abs(spectrum), quiet)
-        masked = masked_spectrum(spectrum, masks, mode, expand)
-        sounds = maps.stft.synthesise(masked, maps.n_samples)
-        peaks, levels = np.abs(sounds).max(axis=-1), _levels(sounds)
-        gains = loudness_gains(peaks, levels, float(_levels(original)), loudness)
-        measured.append(_describe(maps, layer, levels, gains, energies))
-        for feature, samples in zip(
-            maps.features(layer), (sounds * gains[:, None]).astype(np.float32), strict=True
-        ):
-            own = facts | {"layer": layer, "feature": int(feature)}
-            write_audio(folder / sound_name(layer, feature), samples, rate, own)
-    return pd.concat(measured, ignore_index=True)
+        features = maps.features(layer)
+        batches, measured = [], []
+        for first in range(0, len(features), FEATURES_AT_ONCE):
+            rows, tally = slice(first, first + FEATURES_AT_ONCE), _Energies()
+            sounds = functools.partial(_sound_blocks, maps, layer, rows, auralisation.mode, expand)
+            blocks: Iterable[np.ndarray] = sounds(tally, quiet)
+            if maps.frames_at_once == maps.n_frames:
+                blocks = [*blocks]
+            measured.append((*_peaks_and_levels(blocks, maps.n_samples), tally))
+            # A gain is known at the end of the song: the sounds of a long one are made again then.
+            batches.append((rows, blocks if isinstance(blocks, list) else sounds()))
+        peaks, levels, tallies = zip(*measured, strict=True)
+        peaks, levels = np.concatenate(peaks), np.concatenate(levels)
+        gains = loudness_gains(peaks, levels, level, loudness)
+        described.append(_describe(maps, layer, levels, gains, _Energies.of([*tallies])))
+        for rows, blocks in batches:
+            with ExitStack() as stack:
+                files = [
+                    stack.enter_context(
+                        create_audio(
+                            folder / sound_name(layer, feature),
+                            rate,
+                            facts | {"layer": layer, "feature": int(feature)},
+                        )
+                    )
+                    for feature in features[rows]
+                ]
+                for block in blocks:
+                    scaled = (block * gains[rows, None]).astype(np.float32)
+                    for file, samples in zip(files, scaled, strict=True):
+                        file.write(samples)
+    return pd.concat(described, ignore_index=True)
 
 
 class _Energies:
@@ -392,54 +408,17 @@ def _facts(maps: Maps, auralisation: Auralisation) -> dict:
     }
 
 
-def _write_block_by_block(
-    folder: Path, maps: Maps, auralisation: Auralisation, expand: Expand | None
-) -> pd.DataFrame:
-    """Like `write_auralisations`, holding one block of one layer's features in memory at a time.
-
-    Everything is read twice, because a gain is known only at the end of the song.
-    """
-    mode, loudness = auralisation.mode, auralisation.loudness
-    rate, facts = maps.stft.sample_rate, _facts(maps, auralisation)
-    with create_audio(folder / "original.wav", rate, facts) as file:
-        energy = 0.0
-        for block in _original_blocks(maps):
+def _write_original(path: Path, maps: Maps, facts: Mapping) -> float:
+    """Write what was explained, and return its level (RMS)."""
+    peaks, energy = [0.0], 0.0
+    spectra = (maps.spectrum_of(frames) for frames in _blocks(maps))
+    with create_audio(path, maps.stft.sample_rate, facts) as file:
+        for block in maps.stft.synthesise_blocks(spectra, maps.n_samples):
             file.write(block)
             energy += np.square(block, dtype=np.float64).sum()
-    level = float(np.sqrt(energy / maps.n_samples))
-    loudest = max(float(np.abs(maps.spectrum_of(frames)).max()) for frames in _blocks(maps))
-    described = []
-    for layer in tracked(maps.layers, "auralise", unit="layer"):
-        features = maps.features(layer)
-        batches = [
-            slice(first, first + FEATURES_AT_ONCE)
-            for first in range(0, len(features), FEATURES_AT_ONCE)
-        ]
-        tallies = [_Energies() for _ in batches]
-        measured = [
-            _peaks_and_levels(maps, layer, rows, mode, expand, tally, QUIET * loudest)
-            for rows, tally in zip(batches, tallies, strict=True)
-        ]
-        peaks, levels = (np.concatenate(values) for values in zip(*measured, strict=True))
-        gains = loudness_gains(peaks, levels, level, loudness)
-        described.append(_describe(maps, layer, levels, gains, _Energies.of(tallies)))
-        for rows in batches:
-            with ExitStack() as stack:
-                files = [
-                    stack.enter_context(
-                        create_audio(
-                            folder / sound_name(layer, feature),
-                            rate,
-                            facts | {"layer": layer, "feature": int(feature)},
-                        )
-                    )
-                    for feature in features[rows]
-                ]
-                for sounds in _sound_blocks(maps, layer, rows, mode, expand):
-                    scaled = (sounds * gains[rows, None]).astype(np.float32)
-                    for file, samples in zip(files, scaled, strict=True):
-                        file.write(samples)
-    return pd.concat(described, ignore_index=True)
+            peaks.append(np.abs(block).max())
+    warn_of_clipping(path, max(peaks))
+    return float(np.sqrt(energy / maps.n_samples))
 
 
 def _blocks(maps: Maps) -> Iterator[slice]:
@@ -448,44 +427,35 @@ def _blocks(maps: Maps) -> Iterator[slice]:
         yield slice(first, min(first + maps.frames_at_once, maps.n_frames))
 
 
-def _original_blocks(maps: Maps) -> Iterator[np.ndarray]:
-    spectra = (maps.spectrum_of(frames) for frames in _blocks(maps))
-    return maps.stft.synthesise_blocks(spectra, maps.n_samples)
-
-
 def _sound_blocks(
     maps: Maps,
     layer: int,
     rows: slice,
     mode: str,
     expand: Expand | None,
-    energies: _Energies | None = None,
+    tally: _Energies | None = None,
     quiet: float = 0.0,
 ) -> Iterator[np.ndarray]:
+    """Sounds of some features at the scale of their maps, each block (n_features, any)."""
+
     def spectra() -> Iterator[np.ndarray]:
         for frames in _blocks(maps):
             spectrum, masks = maps.spectrum_of(frames), maps.masks(layer, rows, frames)
-            if energies is not None:
-                energies.add(masks, np.abs(spectrum), quiet)
+            if tally is not None:
+                tally.add(masks, np.abs(spectrum), quiet)
             yield masked_spectrum(spectrum, masks, mode, expand)
 
     return maps.stft.synthesise_blocks(spectra(), maps.n_samples)
 
 
 def _peaks_and_levels(
-    maps: Maps,
-    layer: int,
-    rows: slice,
-    mode: str,
-    expand: Expand | None,
-    tally: _Energies,
-    quiet: float,
+    blocks: Iterable[np.ndarray], n_samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
     peaks, energies = np.float32(0), np.float64(0)
-    for sounds in _sound_blocks(maps, layer, rows, mode, expand, tally, quiet):
+    for sounds in blocks:
         peaks = np.maximum(peaks, np.abs(sounds).max(axis=-1))
         energies = energies + np.square(sounds, dtype=np.float64).sum(axis=-1)
-    return np.asarray(peaks), np.sqrt(energies / maps.n_samples)
+    return np.asarray(peaks), np.sqrt(energies / n_samples)
 
 
 def sound_name(layer: int, feature: int) -> str:
