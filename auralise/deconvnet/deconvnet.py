@@ -29,8 +29,7 @@ from auralise.deconvnet.graph import (
     Graph,
     GraphPass,
     Rectified,
-    above_rest,
-    fired,
+    Unrectified,
     just_rectified,
 )
 from auralise.deconvnet.policy import END_MODULES
@@ -382,7 +381,7 @@ class Deconvnet:
         return numbers[0]
 
     def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """Whether features fired: whether an activation let anything of them through.
+        """Which features fired: of which an activation let anything through.
 
         What a batch norm adds behind the activation is no firing, and a negative gain of one
         does not hide it.
@@ -400,28 +399,26 @@ class Deconvnet:
             In a layer without an activation, whether they differ from zero anywhere.
         """
         with torch.inference_mode():
-            return fired(torch.as_tensor(maps), self._rectified[layer - 1]).numpy()
+            return self._rectified[layer - 1].fired(torch.as_tensor(maps)).numpy()
 
     def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """How far features are above what an activation that lets nothing through leaves.
+        """How far features are above what they are where the activation lets nothing through.
 
-        Feature maps themselves, unless a batch norm follows the activation: what it adds is
-        taken off, and a negative gain turns the sign.
+        These are the feature maps themselves, unless a batch norm follows the activation: what it
+        adds is taken off, and a negative gain turns the sign.
 
         Parameters
         ----------
-        layer : int
-            Counted from 1.
-        maps : ndarray, shape (n_features, height, width)
-            Feature maps of the layer.
+        layer, maps
+            As in `fired`.
 
         Returns
         -------
-        ndarray, shape (n_features, height, width)
-            In a layer without an activation, magnitudes.
+        ndarray, of the shape of `maps`
+            In a layer without an activation, absolute values.
         """
         with torch.inference_mode():
-            return above_rest(torch.as_tensor(maps), self._rectified[layer - 1]).numpy()
+            return self._rectified[layer - 1].above_rest(torch.as_tensor(maps)).numpy()
 
     def _feature_maps(self, passed: ForwardPass | GraphPass, number: int) -> torch.Tensor:
         if isinstance(passed, GraphPass):
@@ -494,13 +491,13 @@ def _chain(network: nn.Module, device: torch.device) -> list[Step]:
     return steps
 
 
-def _rectified(steps: Sequence[Step], layer: Layer) -> Rectified | None:
+def _rectified(steps: Sequence[Step], layer: Layer) -> Rectified | Unrectified:
     """What the batch norms behind a layer's last activation make of it."""
-    found = None
+    found: Rectified | Unrectified = Unrectified()
     for step in steps[layer.convolution : layer.end + 1]:
         if isinstance(step, Activation):
             found = just_rectified()
-        elif found is not None and isinstance(step, Normalisation):
+        elif isinstance(found, Rectified) and isinstance(step, Normalisation):
             gain = step.gain.cpu()
             silence = found.offset.to(step.gain).expand(len(gain))[None, :, None, None]
             offset = step.module(silence).flatten().cpu()

@@ -79,6 +79,16 @@ def just_rectified() -> Rectified:
     return Rectified(torch.ones(()), torch.zeros(()))
 
 
+class Unrectified:
+    """As `Rectified`, of feature maps that no activation gave: silence leaves zeros."""
+
+    def above_rest(self, maps: Tensor) -> Tensor:
+        return maps.abs()
+
+    def fired(self, maps: Tensor) -> Tensor:
+        return (maps != 0).reshape(len(maps), -1).any(dim=1)
+
+
 class _Replaced(torch.autograd.Function):
     """A value that is known, with a way back of one's own."""
 
@@ -116,7 +126,7 @@ class Captured:
         The operation that what follows must take its input from, to belong to the layer.
     output : Tensor, shape (1, n_features, …)
         The feature maps, at the layer's end.
-    rectified : Rectified, optional
+    rectified : Rectified or Unrectified
     n_parts : int
         How many parts (the convolution, activations, poolings) were seen.
     origin : object
@@ -130,7 +140,7 @@ class Captured:
     path: str
     tail: object
     output: Tensor
-    rectified: Rectified | None = None
+    rectified: Rectified | Unrectified = Unrectified()
     n_parts: int = 1
     origin: object = None
     is_gate: bool = False
@@ -213,7 +223,7 @@ class _Recorder(TorchFunctionMode):
                         "inside it"
                     )
                 clone = output.clone()
-                rectified = self.rectified.get(output.grad_fn)
+                rectified = self.rectified.get(output.grad_fn, Unrectified())
                 self.outputs[path] = Captured(
                     path, None, clone, rectified, order=len(self.verdicts)
                 )
@@ -408,7 +418,7 @@ class _Recorder(TorchFunctionMode):
                 layer.tail = node
                 if is_activation or is_pooling:
                     layer.output = output.clone()
-                    layer.rectified = self.rectified.get(node)
+                    layer.rectified = self.rectified.get(node, Unrectified())
                     layer.n_parts += 1
 
 
@@ -809,18 +819,6 @@ class Graph:
                     )
                 found[first : first + len(batch)] = some
             yield found
-
-
-def fired(maps: Tensor, rectified: Rectified | None) -> Tensor:
-    """Which of feature maps ``(n_features, …)`` are more than what silence leaves."""
-    if rectified is None:
-        return (maps != 0).reshape(len(maps), -1).any(dim=1)
-    return rectified.fired(maps)
-
-
-def above_rest(maps: Tensor, rectified: Rectified | None) -> Tensor:
-    """How far feature maps ``(n_features, …)`` are above what silence leaves; without sign."""
-    return maps.abs() if rectified is None else rectified.above_rest(maps)
 
 
 def _ordered(node) -> list:

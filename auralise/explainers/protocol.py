@@ -32,7 +32,9 @@ class Explainer(Protocol):
     """One network, explained by one method: a map for every feature of a magnitude.
 
     Songs, sounds, attributes and checks use this and nothing else of a method.
-    `auralise.explainers.making` lists the methods; the first one is `Deconvnet`.
+    `auralise.explainers.making` lists the methods; the first one is `Deconvnet`, which says more
+    of each function. A magnitude is (n_bins, n_frames), a layer's maps are float32 (n_features,
+    n_bins, n_frames).
 
     Attributes
     ----------
@@ -74,30 +76,11 @@ class Explainer(Protocol):
         ...
 
     def seen(self, magnitude: np.ndarray) -> np.ndarray:
-        """A magnitude as the network sees it behind its front end, float32.
-
-        Parameters
-        ----------
-        magnitude : ndarray, shape (n_bins, n_frames)
-
-        Returns
-        -------
-        ndarray, shape (n_bands, n_frames)
-        """
+        """A magnitude as the network sees it behind its front end, shape (n_bands, n_frames)."""
         ...
 
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
-        """Feature maps of every layer.
-
-        Parameters
-        ----------
-        magnitude : ndarray, shape (n_bins, n_frames)
-
-        Returns
-        -------
-        list of ndarray, float32, each of shape (n_features, height, width)
-            Time along the width.
-        """
+        """Feature maps of every layer, (n_features, height, width) with time along the width."""
         ...
 
     def deconvolve_all(
@@ -106,42 +89,16 @@ class Explainer(Protocol):
         layers: Iterable[int] | None = None,
         features: Mapping[int, Iterable[int]] | None = None,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """Maps of features, layer by layer.
+        """Maps of features, layer by layer: signed, and zero for a feature that did not fire.
 
-        Parameters
-        ----------
-        magnitude : ndarray, shape (n_bins, n_frames)
-        layers : iterable of int, optional
-            Counted from 1; all by default.
-        features : mapping of int to iterable of int, optional
-            Features of a layer, counted from 0; all by default.
-
-        Yields
-        ------
-        layer : int
-        maps : ndarray, float32, shape (n_features, n_bins, n_frames)
-            Signed; zero for a feature that did not fire.
+        Layers are counted from 1, features from 0; by default all are explained.
         """
         ...
 
     def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """Which features fired, bool, shape ``(n_features,)``.
-
-        Parameters
-        ----------
-        layer : int
-        maps : ndarray, shape (n_features, height, width)
-            Of all features of the layer.
-        """
+        """Which features fired, bool (n_features,), by the feature maps of all of a layer's."""
         ...
 
     def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """How far feature maps are above what silence inside the network leaves, of their shape.
-
-        Parameters
-        ----------
-        layer : int
-        maps : ndarray, shape (n_features, height, width)
-            Of all features of the layer.
-        """
+        """How far feature maps are above what silence inside the network leaves, of their shape."""
         ...
