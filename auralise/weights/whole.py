@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -265,11 +265,15 @@ def read_filled(
 ) -> WholeNetwork:
     """The network that is described, with the tensors of a file that `write_whole` wrote.
 
+    The file says all but the architecture: where a module has that, nothing else is read.
+
     Raises
     ------
     WeightsError
         The file's tensors are not those of the network; and as `read_whole`.
     """
+    if described.module:
+        return read_whole(replace(described, weights=Path(path)), stft, biases)
     whole = read_whole(described, stft)
     with naming(path):
         tensors, _ = read_safetensors(path)
