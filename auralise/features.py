@@ -113,6 +113,22 @@ def levels_of(maps: Maps, layer: int) -> np.ndarray:
     return relative_levels(np.array(rms), maps.live(layer))
 
 
+def keep_audible(folder: str | Path, threshold: float = AUDIBLE) -> None:
+    """Remove the sounds and pictures of features that are not `audible`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of a song's sounds, with its table of features.
+    threshold : float
+        As in `audible`.
+    """
+    features = read_features(Path(folder) / NAME)
+    for row in features[~audible(features, threshold)].itertuples():
+        for path in Path(folder).glob(f"layer{row.layer}/feature{row.feature:02d}[._]*"):
+            path.unlink()
+
+
 def audible(features: pd.DataFrame, threshold: float = AUDIBLE) -> pd.Series:
     """Which features can be heard beside the loudest one of their layer and song.
 

@@ -1,6 +1,6 @@
 """All audible features of a layer, side by side, the loudest first."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,22 +91,31 @@ CONTENTS = {
 
 
 def write_sheets(
-    folder: Path, maps: Maps, floor: float, labels: Mapping[tuple[int, int], str] | None = None
+    folder: Path,
+    maps: Maps,
+    floor: float,
+    labels: Mapping[tuple[int, int], str] | None = None,
+    contents: Iterable[str] = tuple(CONTENTS),
+    endings: Iterable[str] = (".png", ".pdf"),
 ) -> None:
-    """Draw every layer of a song: what its features let through, and their maps.
+    """Draw the sheets of every layer of a song.
 
     Parameters
     ----------
     folder : Path
-        Gets ``layer1.png``, ``layer1_maps.png`` … and the same as PDF.
+        Gets ``layer1.png`` of what is heard, ``layer1_maps.png`` of the maps … and the same as PDF.
     maps, floor, labels
         As `draw_layer`.
+    contents : iterable of str
+        Of `CONTENTS`.
+    endings : iterable of str
+        Of the files.
     """
     for layer in tracked(maps.layers, "draw sheets", unit="layer"):
-        for content, ending in ("heard", ""), ("map", "_maps"):
-            path = folder / f"layer{layer}{ending}"
+        for content in contents:
+            name = f"layer{layer}{'_maps' if content == 'map' else ''}"
             figure = draw_layer(maps, layer, floor, content, labels)
-            save_figure(figure, path.with_suffix(".png"), path.with_suffix(".pdf"))
+            save_figure(figure, *(folder / f"{name}{ending}" for ending in endings))
 
 
 def draw_layer(
