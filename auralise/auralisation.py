@@ -14,6 +14,7 @@ import pandas as pd
 from auralise.audio import create_audio, warn_of_clipping
 from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
+from auralise.features import relative_levels
 from auralise.files import whole_file
 from auralise.maps import Maps
 from auralise.progress import tracked
@@ -343,7 +344,7 @@ def _describe(
             "feature": maps.features(layer),
             "live": maps.live(layer),
             "responds": maps.responds(layer),
-            "level_db": _decibels(levels) - _decibels(levels.max(keepdims=True)),
+            "level_db": relative_levels(levels, maps.live(layer)),
             "gain_db": _decibels(gains),
             "silence_ratio": silence,
             "share_below_60db": energies.share_quiet,
@@ -351,7 +352,7 @@ def _describe(
         }
     )
     table.loc[~table["live"], "level_db":] = np.nan
-    return table
+    return table.replace({"level_db": -np.inf}, np.nan)
 
 
 def read_auralisation(folder: str | Path) -> Auralisation:

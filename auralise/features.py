@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from auralise.choices import AUDIBLE
 from auralise.errors import AuraliseError
 from auralise.files import read_table, whole_file
+from auralise.maps import Maps
 
 NAME = "features.csv"  # beside the sounds of a song
 
@@ -77,7 +80,56 @@ def read_features(path: str | Path) -> pd.DataFrame:
     return table.astype({"certificate": "boolean"})
 
 
-def audible(features: pd.DataFrame, threshold: float = -40.0) -> pd.Series:
+def relative_levels(rms: np.ndarray, live: np.ndarray | bool = True) -> np.ndarray:
+    """Level of each feature of a layer, below its loudest (dB); -inf for what is silent.
+
+    Parameters
+    ----------
+    rms : ndarray, shape (n_features,)
+        Of what each feature lets through of a song, before any gain.
+    live : ndarray of bool, shape (n_features,), optional
+        Which of them fired; the others are silent.
+
+    Examples
+    --------
+    >>> relative_levels(np.array([0.1, 1.0, 0.0])).tolist()
+    [-20.0, 0.0, -inf]
+    """
+    rms = np.where(live, rms, 0.0)
+    with np.errstate(divide="ignore"):
+        return 20 * np.log10(rms / (rms.max(initial=0.0) or 1.0))
+
+
+def levels_of(maps: Maps, layer: int) -> np.ndarray:
+    """Level of what each feature lets through of the song's spectrum, as `relative_levels`.
+
+    That of the sound, in ``features.csv``, is lower where neighbouring frames cancel each other.
+    """
+    magnitude = np.abs(maps.spectrum)
+    rms = [
+        np.sqrt(np.mean(np.square(magnitude * mask, dtype=np.float64)))
+        for mask in maps.masks_one_by_one(layer)
+    ]
+    return relative_levels(np.array(rms), maps.live(layer))
+
+
+def keep_audible(folder: str | Path, threshold: float = AUDIBLE) -> None:
+    """Remove the sounds and pictures of features that are not `audible`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of a song's sounds, with its table of features.
+    threshold : float
+        As in `audible`.
+    """
+    features = read_features(Path(folder) / NAME)
+    for row in features[~audible(features, threshold)].itertuples():
+        for path in Path(folder).glob(f"layer{row.layer}/feature{row.feature:02d}[._]*"):
+            path.unlink()
+
+
+def audible(features: pd.DataFrame, threshold: float = AUDIBLE) -> pd.Series:
     """Which features can be heard beside the loudest one of their layer and song.
 
     Parameters

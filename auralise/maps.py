@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from auralise.stft import Stft
 from auralise.storage import PatientFile, patient_file, require_space
 
 FORMAT = "auralise-maps/1"
+
+SHOWN = 30.0  # s of a song, at most, on a page or a picture
 
 
 @dataclass(frozen=True)
@@ -236,17 +238,46 @@ class Maps:
     file : h5py.File
     stft : Stft
     layers : list of int
+    part : tuple of int, optional
+        The first frame that is looked at and the one after the last; what is said of activations is
+        of the whole song all the same.
     """
 
     file: h5py.File
     stft: Stft
     layers: list[int]
+    part: tuple[int, int] | None = None
+
+    def shown(self) -> "Maps":
+        """The part that a page and pictures have room for: the loudest `SHOWN` seconds."""
+        n_frames = self.stft.n_frames(self.stft.n_samples(SHOWN))
+        if n_frames >= self.n_frames:
+            return self
+        first = self.loudest(n_frames)
+        return replace(self, part=(first, first + n_frames))
+
+    def loudest(self, n_frames: int) -> int:
+        """The first of so many frames in which the song is loudest."""
+        at_once = max(self.frames_at_once, 1)
+        energies = np.concatenate(
+            [
+                np.square(np.abs(self.spectrum_of(slice(start, start + at_once)))).sum(axis=0)
+                for start in range(0, self.n_frames, at_once)
+            ]
+        )
+        return int(np.convolve(energies, np.ones(n_frames), "valid").argmax())
+
+    @property
+    def start(self) -> float:
+        """Where in the song the frames begin (s)."""
+        return self._first * self.stft.hop_length / self.stft.sample_rate
 
     @property
     def n_samples(self) -> int:
-        """Length of the song (samples)."""
+        """Length of the song, or of the frames that are looked at (samples)."""
         with self._naming_damage("n_samples"):
-            return int(self.file.attrs["n_samples"])
+            n_samples = int(self.file.attrs["n_samples"])
+        return n_samples if self.part is None else (self.n_frames - 1) * self.stft.hop_length
 
     @property
     def origin(self) -> Origin:
@@ -270,7 +301,9 @@ class Maps:
 
     @property
     def n_frames(self) -> int:
-        """Length of the song (frames)."""
+        """Length of the song, or of the frames that are looked at (frames)."""
+        if self.part is not None:
+            return self.part[1] - self.part[0]
         with self._naming_damage("stft"):
             return self.file["stft"].shape[1]
 
@@ -279,7 +312,7 @@ class Maps:
         """Frames that are stored together; `n_frames` for a song explained in one piece."""
         with self._naming_damage("stft"):
             chunks = self.file["stft"].chunks
-        return self.n_frames if chunks is None else chunks[1]
+        return self.n_frames if chunks is None else min(chunks[1], self.n_frames)
 
     @property
     def spectrum(self) -> np.ndarray:
@@ -306,7 +339,7 @@ class Maps:
 
     def spectrum_of(self, frames: slice) -> np.ndarray:
         """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""
-        return self._read("stft", slice(None), frames)
+        return self._read("stft", slice(None), self._in_song(frames))
 
     def path(self, layer: int) -> str:
         """Of the layer's module in the network; empty in a file that does not say."""
@@ -347,7 +380,7 @@ class Maps:
         MapsError
             The stored checksum does not fit the data.
         """
-        return self._of(layer, "deconvolved", rows, slice(None), frames)
+        return self._of(layer, "deconvolved", rows, slice(None), self._in_song(frames))
 
     @property
     def compression(self) -> list[dict] | None:
@@ -372,6 +405,20 @@ class Maps:
     ) -> np.ndarray:
         """Maps as `deconvolved`, times `mask_scale`: what multiplies the song's STFT."""
         return scale_maps(self.deconvolved(layer, rows, frames), self.mask_scale)
+
+    def _in_song(self, frames: slice) -> slice:
+        """Frames of those that are looked at, as frames of the song."""
+        first, stop, _ = frames.indices(self.n_frames)
+        return slice(self._first + first, self._first + stop)
+
+    @property
+    def _first(self) -> int:
+        return 0 if self.part is None else self.part[0]
+
+    def masks_one_by_one(self, layer: int) -> Iterator[np.ndarray]:
+        """As `masks`, feature by feature, shape (n_bins, n_frames)."""
+        for row in range(len(self.features(layer))):
+            yield self.masks(layer, slice(row, row + 1))[0]
 
     def _of(self, layer: int, name: str, *where: slice) -> np.ndarray:
         if layer not in self.layers:

@@ -15,8 +15,9 @@ import pandas as pd
 
 from auralise.audio import Stft, map_audio, write_audio
 from auralise.auralisation import expansion, masked_spectrum, set_loudness
-from auralise.choices import DURATION
+from auralise.choices import AUDIBLE, DURATION
 from auralise.errors import MapsError, SettingsError
+from auralise.features import levels_of
 from auralise.files import read_table
 from auralise.maps import Maps, Origin, open_maps
 
@@ -132,7 +133,7 @@ class Explained:
                         "feature": [f"{layer}-{number}" for number in maps.features(layer)],
                         "layer": layer,
                         "live": maps.live(layer),
-                        "level_db": _levels(maps, layer),
+                        "level_db": levels_of(maps, layer),
                     }
                 )
                 tables.append(table.sort_values("level_db", ascending=False, kind="stable"))
@@ -188,8 +189,10 @@ class Explained:
                 f"{feature}, {_level_text(maps, layer, row)}",
             )
 
-    def sheet(self, layer: int, floor: float = -40.0) -> "Figure":
+    def sheet(self, layer: int, floor: float = AUDIBLE) -> "Figure":
         """What the features of a layer let through of the song, the loudest first.
+
+        Of a long song its loudest part is drawn.
 
         Parameters
         ----------
@@ -198,20 +201,10 @@ class Explained:
         floor : float
             In dB below the loudest feature; what lies below is counted, not drawn.
         """
-        from auralise.figures.sheets import draw_sheet, rank_by_level
+        from auralise.figures.sheets import draw_layer
 
         with open_maps(self.path) as maps:
-            heard = np.abs(maps.spectrum) * np.abs(maps.masks(layer))
-            return draw_sheet(
-                maps.spectrum,
-                heard,
-                maps.features(layer),
-                rank_by_level(heard, maps.live(layer), floor),
-                maps.stft.frequencies,
-                maps.n_samples / maps.stft.sample_rate,
-                f"{maps.origin.song}, {maps.origin.network}, layer {layer}",
-                "what each feature lets through, |spectrum × map|",
-            )
+            return draw_layer(maps.shown(), layer, floor)
 
     def _repr_html_(self) -> str:
         table = self.features()
@@ -425,22 +418,8 @@ def _find(maps: Maps, feature: str) -> tuple[int, int]:
     return layer, int(rows[0])
 
 
-def _levels(maps: Maps, layer: int) -> np.ndarray:
-    """Level of what each feature lets through, relative to the layer's loudest (dB)."""
-    power = np.square(np.abs(maps.spectrum), dtype=np.float64)
-    energies = np.array(
-        [
-            (power * np.square(maps.masks(layer, slice(row, row + 1))[0], dtype=np.float64)).sum()
-            for row in range(len(maps.features(layer)))
-        ]
-    )
-    with np.errstate(divide="ignore"):
-        levels = 10 * np.log10(energies)
-    return levels - levels.max() if np.isfinite(levels.max()) else levels
-
-
 def _level_text(maps: Maps, layer: int, row: int) -> str:
-    level = _levels(maps, layer)[row]
+    level = levels_of(maps, layer)[row]
     if not np.isfinite(level):
         return "silent"
     return "the layer's loudest" if level == 0 else f"{-level:.0f} dB below the layer's loudest"

@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auralise.choices import DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
+from auralise.choices import AUDIBLE, DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     DONE,
     FAILED,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
     from auralise.audio import Excerpt, Stft
     from auralise.explainers.songs import Explanation
+    from auralise.maps import Maps
+
+PAGE = "listening"  # the folder of the page, beside the songs' results
+WORTH_HEARING = 3  # features of a layer that the table names
 
 DESCRIPTION = """\
 Hear what each feature of a trained convolutional network listens to in your songs.
@@ -41,15 +45,20 @@ EPILOG = """\
 example:
   auralise explain blues.wav metal.mp3 --weights network.pt --out explained --layers 1,3-5
 
-  writes, for each of the two songs,
+  writes
+    explained/listening/index.html           the page to listen on, of both songs
+  and, for each of the two songs,
     explained/blues.h5                       every map: /layer1/deconvolved, /layer3/…
     explained/blues/original.wav             the song as the network sees it: mono, 11,025 Hz
-    explained/blues/layer3/feature00.wav     what feature 0 of layer 3 lets through
-    explained/blues/features.csv             level, gain, re-hearing … of each sound
+    explained/blues/layer3/feature00.wav     what feature 0 of layer 3 lets through, if audible
+    explained/blues/sheets/layer3.png        the audible features of layer 3, the loudest first
+    explained/blues/features.csv             level, gain, re-hearing … of each feature
     explained/blues/auralisation.json        the mode and loudness of the sounds
 
 how to read it:
-  Play original.wav, then the features of a layer: a feature that keeps only the drums listens to
+  Open the page in a browser. The table at the end says what is worth hearing: features that are
+  no more than 40 dB below the loudest of their layer. Without the page, play original.wav, then
+  the features of a layer: a feature that keeps only the drums listens to
   onsets, one that keeps only the bass to low frequencies. Layers are counted from 1 at the input,
   features from 0. A feature is 'dead' on a song if it never fired there: its sound is silent.
   Compare with an untrained network before you believe that something was learned. The maps,
@@ -128,6 +137,18 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         "(default: %(default)s)",
     )
     add(
+        "--all",
+        action="store_true",
+        help=f"write the sounds of features that are more than {-AUDIBLE:g} dB below the loudest "
+        "of their layer, and of dead ones, too",
+    )
+    add(
+        "--no-page",
+        dest="page",
+        action="store_false",
+        help="do not build the page to listen on",
+    )
+    add(
         "--precision",
         choices=PRECISIONS,
         default=PRECISIONS[0],
@@ -150,8 +171,8 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         "--as-in-2015",
         action="store_true",
         help=f"the published procedure: the first {DURATION:g} s, reflected at their ends; no "
-        "biases; song × map at a peak of 0 dB; both pictures; a file without an architecture is "
-        "that of 2015 (--assume)",
+        "biases; song × map at a peak of 0 dB; both pictures of every feature (--all); a file "
+        "without an architecture is that of 2015 (--assume)",
     )
     explain.set_defaults(run=run)
 
@@ -168,7 +189,7 @@ def follow_2015(options: argparse.Namespace) -> None:
     """Set the options of the published procedure (Choi 2015, code)."""
     from auralise.auralisation import AS_IN_2015
 
-    options.assume, options.biases, options.pictures = True, False, True
+    options.assume, options.biases, options.pictures, options.all = True, False, True, True
     options.mode, options.loudness = AS_IN_2015.mode, AS_IN_2015.loudness
     options.window = DURATION
 
@@ -199,16 +220,19 @@ def run(options: argparse.Namespace) -> int:
         require_results,
         windows_of,
     )
-    from auralise.explainers.strongest import MANY, STRONGEST, estimate_cost, limit_features
+    from auralise.explainers.strongest import MANY, STRONGEST, Pace, limit_features
     from auralise.explainers.writing import choose_features
     from auralise.files import sha256_of_file
-    from auralise.maps import Origin, open_maps
+    from auralise.maps import Origin
 
+    page = options.out / PAGE if options.page else None
     asked = read_asked_network(options)
     results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
-    spare_inputs([asked.weights, *songs.values()], results)
+    spare_inputs([asked.weights, *songs.values()], results + ([page] if page else []))
     for song in songs:
         require_results(options.out, song)
+    if page:
+        require_page(page, songs)
 
     stft, by_path = asked.stft, isinstance((options.layers or [1])[0], str)
     explainer = explainer_of(
@@ -234,23 +258,28 @@ def run(options: argparse.Namespace) -> int:
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
     failures: list[Failure] = []
+    pace: Pace | None = None
     for number, (song, path) in enumerate(songs.items(), start=1):
         print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
         try:
             with map_audio(path, stft.sample_rate, options.channel) as samples:
                 own = features
+                about = song_of(samples, stft, options.as_in_2015)
+                windows = windows_of(explainer, about.n_samples, stft, options.window)
                 if options.features is None and n_features > MANY:
-                    windows = windows_of(explainer, len(samples), stft, options.window)
-                    about = (explainer, samples, stft)
-                    own = limit_features(*about, features, windows)
+                    own = limit_features(explainer, about.samples, stft, features, windows)
                     print(
                         f"of {n_features:,} features, the {STRONGEST} strongest of each layer "
-                        f"(others: --features): {estimate_cost(*about, own, windows)}",
+                        "(others: --features)",
                         file=sys.stderr,
                     )
+                pace = pace or Pace.measure(explainer, about.samples, stft, own, windows)
+                n_own = sum(map(len, own.values()))
+                cost = pace.cost(about.n_samples, stft, n_own, windows, options.rehearing)
+                print(f"{n_own:,} features: {cost}", file=sys.stderr)
                 facts = weights_sha256, config, asked.assumptions, sha256_of_file(path)
                 explanation = explain_song(
-                    song_of(samples, stft, options.as_in_2015),
+                    about,
                     explainer,
                     stft,
                     options.out,
@@ -259,12 +288,8 @@ def run(options: argparse.Namespace) -> int:
                     options.window,
                     Auralisation(options.mode, options.loudness),
                     options.rehearing,
+                    lambda sounds, maps: show(sounds, maps, options),
                 )
-            if options.pictures:
-                from auralise.figures.pictures import write_pictures
-
-                with open_maps(explanation.maps) as maps:
-                    write_pictures(explanation.sounds, maps, options.mode)
             done.append(explanation)
         except (AuraliseError, OSError) as error:
             reason = message_of(error)
@@ -275,9 +300,49 @@ def run(options: argparse.Namespace) -> int:
     print(summary(done, failures))
     if certificates is not None:
         print(say_certificates(certificates))
+    if page and done:
+        from auralise.listening.builder import EXPLANATION, build_listening_page
+
+        explained = [explanation.sounds.name for explanation in done]
+        build_listening_page(options.out, [asked.name], explained, page, AUDIBLE, EXPLANATION)
+        print(f"listen: {page / 'index.html'} (open it in a browser)")
     if not failures:
         return DONE
     return SOME_FAILED if done else FAILED
+
+
+def require_page(page: Path, songs: Iterable[str]) -> None:
+    """Refuse to put the page in place of anything else.
+
+    Raises
+    ------
+    SettingsError
+        The folder holds something else, or is the place of a song's sounds.
+    """
+    from auralise.files import require_replaceable
+    from auralise.listening.builder import FILES
+    from auralise.songs import shared_name
+
+    for song in songs:
+        if shared_name(song) == shared_name(page.name):
+            raise SettingsError(
+                f"--out: the sounds of '{song}' and the page would both be written to {page}; "
+                "rename the song, or leave the page out with --no-page"
+            )
+    require_replaceable(page, FILES, "page", "index.html")
+
+
+def show(sounds: Path, maps: "Maps", options: argparse.Namespace) -> None:
+    """Draw what is asked for beside a song's sounds, and leave those that can be heard."""
+    from auralise.features import keep_audible
+    from auralise.figures.pictures import write_pictures
+    from auralise.figures.sheets import write_sheets
+
+    if options.pictures:
+        write_pictures(sounds, maps, options.mode)
+    if not options.all:
+        keep_audible(sounds)
+    write_sheets(sounds / "sheets", maps.shown(), AUDIBLE, contents=["heard"], endings=[".png"])
 
 
 def check_choice(
@@ -321,27 +386,59 @@ def check_choice(
 
 
 def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> str:
-    """The table at the end: one row per layer of a song, one line per song that failed."""
+    """The tables at the end: layers of songs, what is worth hearing, and songs that failed."""
     lines = []
     if done:
-        rows: list[tuple[str, ...]] = [
-            ("song", "length", "took", "layer", "features", "live", "dead", "sounds in")
-        ]
-        for explanation in done:
-            first: tuple[str, ...] = (
-                explanation.sounds.name,
-                f"{explanation.duration:.1f} s",
-                f"{explanation.elapsed:.1f} s",
-            )
-            for found in explanation.layers:
-                numbers = (found.layer, found.n_features, found.n_live, found.n_dead)
-                where = explanation.sounds / f"layer{found.layer}"
-                rows.append((*first, *map(str, numbers), str(where)))
-                first = ("", "", "")
         lines += [
-            *table(rows, numbers=range(1, 7)),
+            *table(rows_of_layers(done), numbers=range(1, 8)),
             "",
             f"maps: {', '.join(str(explanation.maps) for explanation in done)}",
+            "",
+            f"Worth hearing, the {WORTH_HEARING} loudest features of each layer (features.csv has "
+            "all):",
+            *table(rows_worth_hearing(done), numbers=(2, 3)),
+            "",
         ]
     lines += [f"not explained: {failure.song} ({failure.reason})" for failure in failures]
     return "\n".join(lines)
+
+
+def rows_of_layers(done: Sequence["Explanation"]) -> list[tuple[str, ...]]:
+    """A row for each layer of a song: how many of its features live, and how many are audible."""
+    from auralise.features import NAME, audible, read_features
+
+    heads = ("song", "length", "took", "layer", "features", "live", "dead", "audible", "sounds in")
+    rows: list[tuple[str, ...]] = [heads]
+    for of in done:
+        features = read_features(of.sounds / NAME)
+        n_audible = audible(features, AUDIBLE).groupby(features["layer"]).sum()
+        first = of.sounds.name, f"{of.duration:.1f} s", f"{of.elapsed:.1f} s"
+        for found in of.layers:
+            numbers = (found.n_features, found.n_live, found.n_dead, n_audible[found.layer])
+            where = of.sounds / f"layer{found.layer}"
+            rows.append((*first, str(found.layer), *map(str, numbers), str(where)))
+            first = "", "", ""
+    return rows
+
+
+def rows_worth_hearing(done: Sequence["Explanation"]) -> list[tuple[str, ...]]:
+    """A row for each of the loudest features of each layer of a song, with level and gain."""
+    from auralise.auralisation import sound_name
+    from auralise.features import NAME, audible, read_features
+
+    rows: list[tuple[str, ...]] = [("song", "feature", "level", "gain", "sound")]
+    for of in done:
+        features = read_features(of.sounds / NAME)
+        loud = features[audible(features, AUDIBLE)]
+        loud = loud.sort_values(["layer", "level_db"], ascending=[True, False], kind="stable")
+        for row in loud.groupby("layer").head(WORTH_HEARING).itertuples():
+            rows.append(
+                (
+                    of.sounds.name,
+                    f"{row.layer}-{row.feature:02d}",
+                    f"{row.level_db:.0f} dB",
+                    f"{row.gain_db:+.0f} dB",
+                    str(of.sounds / sound_name(row.layer, row.feature)),
+                )
+            )
+    return rows

@@ -142,18 +142,10 @@ def _rms(samples: np.ndarray) -> float:
 
 def _loudest(maps: Maps, n_frames: int) -> tuple[int, int]:
     """First sample, and number of samples, of the loudest part that has so many frames."""
-    hop, total = maps.stft.hop_length, maps.n_frames
-    if n_frames >= total:
+    if n_frames >= maps.n_frames:
         return 0, maps.n_samples
-    at_once = max(maps.frames_at_once, 1)
-    energies = np.concatenate(
-        [
-            np.square(np.abs(maps.spectrum_of(slice(start, start + at_once)))).sum(axis=0)
-            for start in range(0, total, at_once)
-        ]
-    )
-    sums = np.convolve(energies, np.ones(n_frames), "valid")
-    return int(sums.argmax()) * hop, (n_frames - 1) * hop
+    hop = maps.stft.hop_length
+    return maps.loudest(n_frames) * hop, (n_frames - 1) * hop
 
 
 def _read(path: Path, first: int, n_samples: int, around: int, edges: str) -> Excerpt:

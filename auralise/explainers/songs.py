@@ -1,7 +1,7 @@
 """One's own network on one's own song, of any length: maps and sounds in constant memory."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from auralise.explainers.writing import write_maps
 from auralise.features import NAME as FEATURES
 from auralise.features import read_features, write_features
 from auralise.files import not_replaceable, require_replaceable, whole_file, whole_folder
-from auralise.maps import Origin, open_maps
+from auralise.maps import Maps, Origin, open_maps
 from auralise.networks.front_ends import undo
 from auralise.stft import Stft
 
@@ -29,6 +29,7 @@ SOUNDS = (
     FEATURES,
     "layer*/feature*.wav",
     "layer*/feature*.png",
+    "sheets/layer*.png",
 )  # what a folder of sounds holds
 
 
@@ -84,6 +85,7 @@ def explain_song(
     window: float = DURATION,
     auralisation: Auralisation = USUAL,
     rehearing: bool = True,
+    beside: Callable[[Path, Maps], None] | None = None,
 ) -> Explanation:
     """Write the maps and the sounds of every feature for a whole song.
 
@@ -109,6 +111,9 @@ def explain_song(
         How the sounds are made.
     rehearing : bool
         Whether they are given back to the network, one window of each.
+    beside : callable, optional
+        Is given the new folder of sounds and the maps, to add to the folder or take from it, before
+        it appears.
 
     Returns
     -------
@@ -141,6 +146,8 @@ def explain_song(
                 LayerSummary(layer, len(maps.features(layer)), int(maps.live(layer).sum()))
                 for layer in maps.layers
             ]
+            if beside is not None:
+                beside(new_sounds, maps)
     return Explanation(
         maps_path,
         sounds_path,

@@ -1,7 +1,8 @@
-"""Networks of thousands of features: which are explained by default, and what that takes."""
+"""What explaining takes, and which features of a network of thousands are explained by default."""
 
+import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,43 +64,98 @@ class Cost:
     Attributes
     ----------
     seconds : float
-        Of computing the maps.
+        Of maps, sounds, and hearing the sounds again.
     n_bytes : int
-        Of the maps and the sounds.
+        Of the maps and the sounds, those that cannot be heard included.
     """
 
     seconds: float
     n_bytes: int
 
     def __str__(self) -> str:
-        return f"about {self.seconds:.0f} s and {self.n_bytes / 1e9:.1f} GB of disk"
+        megabytes = max(1, round(self.n_bytes / 1e6))
+        size = f"{megabytes} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+        minutes, seconds = divmod(max(1, round(self.seconds)), 60)
+        return f"about {f'{minutes} min ' * (minutes > 0)}{seconds} s, and {size} of disk at most"
 
 
-def estimate_cost(
-    explainer: Explainer,
-    samples: np.ndarray,
-    stft: Stft,
-    features: Mapping[int, Sequence[int]],
-    windows: Windows,
-) -> Cost:
-    """What explaining features of a song will take, from a few of them in its first window.
+@dataclass(frozen=True)
+class Pace:
+    """How fast a network is explained here: measured once, on a few features, for any song.
 
-    Parameters
+    Attributes
     ----------
-    explainer, samples, stft, windows
-        As in `limit_features`.
-    features : mapping of int to sequence of int
-        Of each layer.
+    per_frame : float
+        Time that the maps of a frame take (s).
+    forward_per_frame : float
+        Time of running the network alone (s).
+    sound_per_sample : float
+        Time of making a sample of one sound (s).
     """
-    first, stop = next(iter(windows))
-    magnitude = np.abs(stft.analyse_frames(samples, first, stop))
-    seconds = 0.0
-    for layer, own in features.items():
-        tried = list(own)[:TRIED]
-        started = time.perf_counter()
-        for _ in explainer.deconvolve_all(magnitude, [layer], {layer: tried}):
-            pass
-        seconds += (time.perf_counter() - started) * len(own) / max(1, len(tried))
-    n_features = sum(map(len, features.values()))
-    per_feature = 4 * stft.n_bins * stft.n_frames(len(samples)) + 2 * len(samples)
-    return Cost(seconds * len(windows), n_features * per_feature)
+
+    per_frame: float
+    forward_per_frame: float
+    sound_per_sample: float
+
+    @classmethod
+    def measure(
+        cls,
+        explainer: Explainer,
+        samples: np.ndarray,
+        stft: Stft,
+        features: Mapping[int, Sequence[int]],
+        windows: Windows,
+    ) -> "Pace":
+        """From the first window of a song, with an eighth of each layer's features, at most 8.
+
+        Parameters
+        ----------
+        explainer, samples, stft, windows
+            As in `limit_features`.
+        features : mapping of int to sequence of int
+            Of each layer.
+        """
+        first, stop = next(iter(windows))
+        spectrum = stft.analyse_frames(samples, first, stop)
+        magnitude = np.abs(spectrum)
+        explainer.feature_maps(magnitude)  # what torch prepares once is not of the pace
+        forward = _seconds_of(lambda: explainer.feature_maps(magnitude))
+        per_window = 0.0
+        for layer, own in features.items():
+            tried = list(own)[: min(TRIED, -(-len(own) // 8))]
+            maps = explainer.deconvolve_all(magnitude, [layer], {layer: tried})
+            taken = max(0.0, _seconds_of(functools.partial(list, maps)) - forward)
+            per_window += taken * len(own) / max(1, len(tried))
+        n_samples = min(len(samples), (stop - first) * stft.hop_length)
+        sound = _seconds_of(lambda: stft.synthesise(spectrum[None], n_samples))
+        n_frames = stop - first
+        return cls((per_window + forward) / n_frames, forward / n_frames, sound / n_samples)
+
+    def cost(
+        self, n_samples: int, stft: Stft, n_features: int, windows: Windows, rehearing: bool
+    ) -> Cost:
+        """What explaining a song of so many samples, and so many features, will take.
+
+        Parameters
+        ----------
+        n_samples : int
+        stft : Stft
+        n_features : int
+            Of all layers.
+        windows : Windows
+            Of the song's frames.
+        rehearing : bool
+            Whether the sounds are given back to the network.
+        """
+        n_frames = stft.n_frames(n_samples)
+        in_windows = sum(stop - first for first, stop in windows)
+        seconds = self.per_frame * in_windows + self.sound_per_sample * n_samples * n_features
+        if rehearing:
+            seconds += self.forward_per_frame * min(windows.length, n_frames) * n_features
+        return Cost(seconds, n_features * (4 * stft.n_bins * n_frames + 2 * n_samples))
+
+
+def _seconds_of(action: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started

@@ -1,12 +1,15 @@
 """All audible features of a layer, side by side, the loudest first."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from auralise.features import levels_of
 from auralise.figures.style import (
     DYNAMIC_RANGE,
     PAGE,
@@ -14,7 +17,10 @@ from auralise.figures.style import (
     in_house_style,
     log_frequency_picture,
     new_figure,
+    save_figure,
 )
+from auralise.maps import Maps
+from auralise.progress import tracked
 
 TICKS = (100, 500, 2000)  # Hz
 DPI = 220  # about one pixel of the sheet for one of the picture
@@ -53,33 +59,102 @@ class Ranking:
         )
 
 
-def rank_by_level(heard: np.ndarray, live: np.ndarray, floor: float) -> Ranking:
+def rank_by_level(levels: np.ndarray, live: np.ndarray, floor: float) -> Ranking:
     """Order a layer's features by level and leave out what lies below the audibility floor.
 
     Parameters
     ----------
-    heard : ndarray, shape (n_features, n_bins, n_frames)
-        Magnitude that each feature lets through.
+    levels : ndarray, shape (n_features,)
+        As `auralise.features.levels_of`.
     live : ndarray of bool, shape (n_features,)
     floor : float
         In dB below the loudest feature of the layer; negative.
 
     Examples
     --------
-    >>> heard = np.array([0.1, 1.0, 0.0, 0.001])[:, None, None]
-    >>> ranking = rank_by_level(heard, np.array([True, True, False, True]), -40.0)
-    >>> ranking.shown.tolist(), ranking.levels.round(1).tolist()
-    ([1, 0], [-20.0, 0.0, -inf, -60.0])
+    >>> levels = np.array([-20.0, 0.0, -np.inf, -60.0])
+    >>> ranking = rank_by_level(levels, np.array([True, True, False, True]), -40.0)
+    >>> ranking.shown.tolist()
+    [1, 0]
     >>> str(ranking)
     '2 of 4 features, the loudest first; 1 lie below -40 dB, 1 never fired'
     """
-    rms = np.sqrt(np.mean(np.square(heard, dtype=np.float64), axis=(1, 2)))
-    rms[~live] = 0
-    with np.errstate(divide="ignore"):
-        levels = 20 * np.log10(rms / (rms.max() or 1.0))
     order = np.argsort(-levels, kind="stable")
     shown = order[levels[order] >= floor]
     return Ranking(shown, levels, int(live.sum()) - len(shown), int((~live).sum()), floor)
+
+
+CONTENTS = {
+    "heard": "what each feature lets through, |spectrum × map|",
+    "map": "deconvolved map of each feature, |map|",
+}
+
+
+def write_sheets(
+    folder: Path,
+    maps: Maps,
+    floor: float,
+    labels: Mapping[tuple[int, int], str] | None = None,
+    contents: Iterable[str] = tuple(CONTENTS),
+    endings: Iterable[str] = (".png", ".pdf"),
+) -> None:
+    """Draw the sheets of every layer of a song.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets ``layer1.png`` of what is heard, ``layer1_maps.png`` of the maps … and the same as PDF.
+    maps, floor, labels
+        As `draw_layer`.
+    contents : iterable of str
+        Of `CONTENTS`.
+    endings : iterable of str
+        Of the files.
+    """
+    for layer in tracked(maps.layers, "draw sheets", unit="layer"):
+        for content in contents:
+            name = f"layer{layer}{'_maps' if content == 'map' else ''}"
+            figure = draw_layer(maps, layer, floor, content, labels)
+            save_figure(figure, *(folder / f"{name}{ending}" for ending in endings))
+
+
+def draw_layer(
+    maps: Maps,
+    layer: int,
+    floor: float,
+    content: str = "heard",
+    labels: Mapping[tuple[int, int], str] | None = None,
+) -> Figure:
+    """The audible features of a layer on one sheet, the loudest first.
+
+    Parameters
+    ----------
+    maps : Maps
+    layer : int
+        Counted from 1.
+    floor : float
+        In dB below the loudest feature; what lies below is counted, not drawn.
+    content : {'heard', 'map'}
+        What is drawn of each feature.
+    labels : mapping of (int, int) to str, optional
+        What a listener has written of features, by layer and feature.
+    """
+    ranking = rank_by_level(levels_of(maps, layer), maps.live(layer), floor)
+    magnitude = np.abs(maps.spectrum)
+    masks = (np.abs(maps.masks(layer, slice(row, row + 1))[0]) for row in ranking.shown)
+    pictures = [mask if content == "map" else magnitude * mask for mask in masks]
+    start = f", from {maps.start:.1f} s on" if maps.start else ""
+    return draw_sheet(
+        maps.spectrum,
+        np.array(pictures).reshape(-1, *magnitude.shape),
+        maps.features(layer),
+        ranking,
+        maps.stft.frequencies,
+        maps.n_samples / maps.stft.sample_rate,
+        f"{maps.origin.song}, {maps.origin.network}, layer {layer}{start}",
+        CONTENTS[content],
+        {feature: text for (of, feature), text in (labels or {}).items() if of == layer},
+    )
 
 
 @in_house_style
@@ -92,6 +167,7 @@ def draw_sheet(
     duration: float,
     title: str,
     content: str,
+    labels: Mapping[int, str] | None = None,
     n_columns: int = 8,
 ) -> Figure:
     """Features of a layer on one sheet, all on one scale, so that their levels can be compared.
@@ -100,9 +176,10 @@ def draw_sheet(
     ----------
     spectrum : ndarray, complex, shape (n_bins, n_frames)
         The song's.
-    pictures : ndarray, shape (n_features, n_bins, n_frames)
-        What is drawn of each feature; its sign plays no part.
+    pictures : ndarray, shape (n_shown, n_bins, n_frames)
+        What is drawn of each feature that the ranking shows, in its order; not negative.
     features : ndarray of int, shape (n_features,)
+        Numbers of all.
     ranking : Ranking
         Of the same features.
     frequencies : ndarray, shape (n_bins,)
@@ -111,6 +188,9 @@ def draw_sheet(
         Of the song (s).
     title, content : str
         Title of the sheet; what the pictures are.
+    labels : mapping of int to str, optional
+        What a listener has written of a feature; its first line stands below its level, as far as
+        there is room.
     n_columns : int
 
     Returns
@@ -118,7 +198,6 @@ def draw_sheet(
     Figure
         As wide as a page of print, with text of `TEXT` points.
     """
-    pictures = np.abs(pictures[ranking.shown])
     full_scale = float(pictures.max(initial=0.0))
     tiles = log_frequency_picture(pictures, frequencies, full_scale=full_scale)
     height, width = tiles.shape[1:]
@@ -154,10 +233,13 @@ def draw_sheet(
     top.set_title(f"{title}: the song, 0 dB is its maximum", fontsize=TEXT + 1)
     image = sheet.imshow(mosaic, aspect="auto", interpolation="nearest", **style)
     for row, (bottom, left) in zip(ranking.shown, corners, strict=True):
+        said = f"{features[row]}  {round(ranking.levels[row])} dB".replace("-", "−")
+        label = (labels or {}).get(int(features[row]))
         sheet.text(
             left + 4,
             bottom + height - 4,
-            f"{features[row]}  {round(ranking.levels[row])} dB".replace("-", "−"),
+            said if label is None else f"{said}\n{shortened(label)}",
+            parse_math=False,
             color="white",
             fontsize=TEXT,
             va="top",
@@ -177,3 +259,15 @@ def draw_sheet(
     bar.set_label("dB", fontsize=TEXT)
     bar.ax.tick_params(labelsize=TEXT)
     return figure
+
+
+def shortened(text: str, n_characters: int = 16) -> str:
+    """The first line of a text, cut off where a tile is full.
+
+    Examples
+    --------
+    >>> shortened("snare and hi-hat, not the bass\\nsurely"), shortened("bass")
+    ('snare and hi-ha…', 'bass')
+    """
+    line = " ".join(text.strip().partition("\n")[0].split())
+    return line if len(line) <= n_characters else line[: n_characters - 1] + "…"

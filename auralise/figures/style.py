@@ -1,6 +1,7 @@
 """What all figures share: sizes, colours, axes and files."""
 
 import logging
+import warnings
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,9 @@ def variant_colours(
 def save_figure(figure: Figure, *paths: str | Path) -> None:
     """Write a figure under each name, whole; the ending chooses the format."""
     for path in paths:
-        with whole_file(path) as partial:
+        with whole_file(path) as partial, warnings.catch_warnings():
+            # A name in a script that the font does not have is drawn as boxes.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
             # Dates in the file would make equal figures differ.
             metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
             figure.savefig(partial, dpi=figure.dpi, metadata=metadata)

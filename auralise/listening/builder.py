@@ -8,6 +8,7 @@ song and layer with the maps of its audible features. The browser makes sounds a
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,8 +18,9 @@ import matplotlib
 import numpy as np
 
 from auralise.audio import Stft
-from auralise.auralisation import masked_spectrum, read_auralisation
+from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
 from auralise.errors import AuraliseError
+from auralise.features import relative_levels
 from auralise.files import whole_file
 from auralise.listening import likeness
 from auralise.listening.packing import coarseness_of, pack_map, packed_bytes
@@ -49,6 +51,27 @@ PAGE_MODES = ("mask", "magnitude", "rectified", "negative")  # what the browser 
 
 
 @dataclass(frozen=True)
+class Layout:
+    """Where maps and sounds are in a folder of results.
+
+    Attributes
+    ----------
+    maps, sounds : str
+        Path of a file and of a folder, with ``{network}`` and ``{song}`` in place of their names.
+    """
+
+    maps: str
+    sounds: str
+
+
+EXPERIMENT = Layout("deconvolution/{network}/{song}.h5", "auralisation/{network}/{song}")
+EXPLANATION = Layout("{song}.h5", "{song}")  # of `auralise explain`
+
+# What the folder of a page holds.
+FILES = ("index.html", "page.css", "*.js", "data/*.js")
+
+
+@dataclass(frozen=True)
 class Show:
     """A network and a song, as indices of the catalogue, and their files."""
 
@@ -56,6 +79,12 @@ class Show:
     song: int
     maps: Path
     sounds: Path
+
+    @contextmanager
+    def open(self) -> Iterator[Maps]:
+        """The maps of the part of the song that is shown."""
+        with open_maps(self.maps) as maps:
+            yield maps.shown()
 
 
 @dataclass
@@ -106,15 +135,17 @@ def build_listening_page(
     songs: list[str],
     folder: str | Path,
     audible: float,
+    layout: Layout = EXPERIMENT,
 ) -> None:
     """Write the page to listen to one experiment: open ``folder/index.html`` in a browser.
+
+    Of a long song its loudest part is shown (`auralise.maps.Maps.shown`).
 
     Parameters
     ----------
     results : str or Path
-        The experiment's folder, which holds ``deconvolution/<network>/<song>.h5`` and
-        ``auralisation/<network>/<song>/auralisation.json``. Beside them,
-        ``auralisation/<network>/<song>/features.csv``, ``networks/<network>/evaluation.json`` and
+        The experiment's folder, which holds the maps and sounds of `layout`. Beside them,
+        ``features.csv`` among the sounds, ``networks/<network>/evaluation.json`` and
         ``predictions.csv``, ``attributes/<network>/correlation.csv`` and
         ``dissection/<network>/names.csv`` are shown where they exist.
     networks, songs : list of str
@@ -124,6 +155,8 @@ def build_listening_page(
     audible : float
         The audibility floor (dB): features further below the loudest of layer and song are
         counted, their sounds stay with the results.
+    layout : Layout
+        Where maps and sounds are; as the workflow has them by default.
 
     Raises
     ------
@@ -140,8 +173,8 @@ def build_listening_page(
         (n, s): Show(
             n,
             s,
-            results / "deconvolution" / network / f"{song}.h5",
-            results / "auralisation" / network / song,
+            results / layout.maps.format(network=network, song=song),
+            results / layout.sounds.format(network=network, song=song),
         )
         for n, network in enumerate(networks)
         for s, song in enumerate(songs)
@@ -157,7 +190,7 @@ def build_listening_page(
         for n in range(len(networks)):
             show = shows[n, s]
             entry = {"network": n, "song": s} | _write_audio_script(folder, show, scripts)
-            entry["layers"] = []
+            entry |= {"sounds": show.sounds.relative_to(results).as_posix(), "layers": []}
             for layer, content in _layers(show, cells, correlations[n]):
                 script = f"data/network{n}-song{s}-layer{layer}.js"
                 head = {"script": script, "network": n, "song": s, "layer": layer}
@@ -173,6 +206,10 @@ def build_listening_page(
                         "energies": [number(cell.energy) for cell in found],
                         "similarities": [cell.similarity for cell in found],
                         "states": [cell.state for cell in found],
+                        "keepsAll": all(
+                            (show.sounds / sound_name(layer, cell.feature)).is_file()
+                            for cell in found
+                        ),
                     }
                 )
             entries.append(entry)
@@ -194,7 +231,7 @@ def build_listening_page(
 
 
 def _describe_network(results: Path, name: str, show: Show) -> dict[str, Any]:
-    with open_maps(show.maps) as maps:
+    with show.open() as maps:
         sha256 = maps.origin.weights_sha256
     return (
         {"name": name, "hash": sha256[:LENGTH_OF_HASH]}
@@ -210,7 +247,7 @@ def _measure(show: Show, audible: float) -> list[Cell]:
     """Every feature of a network with a song, layer by layer, feature by feature."""
     mode = read_auralisation(show.sounds).mode
     table = read_features(show.sounds / "features.csv")
-    with open_maps(show.maps) as maps:
+    with show.open() as maps:
         spectrum = maps.spectrum
         cells = [
             _measure_cell(maps, layer, row, spectrum, mode)
@@ -219,12 +256,11 @@ def _measure(show: Show, audible: float) -> list[Cell]:
         ]
     for layer in {cell.layer for cell in cells}:
         of_layer = [cell for cell in cells if cell.layer == layer]
-        loudest = max(cell.rms for cell in of_layer)
-        for cell in of_layer:
+        levels = relative_levels(np.array([cell.rms for cell in of_layer]))
+        for cell, own in zip(of_layer, map(number, levels), strict=True):
             said = table.get((layer, cell.feature), {})
             cell.certificate, cell.measures = said.get("certificate", ""), said.get("measures", {})
             stated = said.get("level")
-            own = 20 * np.log10(cell.rms / loudest) if cell.rms > 0 else None
             cell.level = None if own is None else own if stated is None else stated
             if cell.state != "dead" and (cell.level is None or cell.level < audible):
                 cell.state = "below"
@@ -264,8 +300,8 @@ def _measure_cell(maps: Maps, layer: int, row: int, spectrum: np.ndarray, mode: 
 
 def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> dict[str, Any]:
     """Write a song's samples once for all networks that see it in the same way."""
-    with open_maps(show.maps) as maps:
-        spectrum, stft = maps.spectrum, maps.stft
+    with show.open() as maps:
+        spectrum, stft, start = maps.spectrum, maps.stft, maps.start
         samples = _samples(spectrum, stft, maps.n_samples).astype("<f4")
         content = {
             "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
@@ -281,7 +317,7 @@ def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> d
         if scripts.setdefault(folder / name, text) == text:
             break
     _write_script(folder / name, "receive", {"script": name} | content)
-    return {"audio": name}
+    return {"audio": name, "start": number(start)}
 
 
 def _samples(spectrum: np.ndarray, stft: Stft, n_samples: int) -> np.ndarray:
@@ -333,7 +369,7 @@ def _layers(
     """Every layer of one song's maps: its number and what the page shows of it."""
     mode = read_auralisation(show.sounds).mode
     own = cells[show.network]
-    with open_maps(show.maps) as maps:
+    with show.open() as maps:
         spectrum = maps.spectrum
         magnitude, coarseness = np.abs(spectrum), _coarseness(show, spectrum)
         weight = np.ones_like(magnitude) if mode == "phase" else magnitude

@@ -1,5 +1,6 @@
 """The command line, as a newcomer meets it."""
 
+import base64
 import contextlib
 import re
 import subprocess
@@ -19,6 +20,7 @@ from auralise.errors import SettingsError
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.reader import write_weights
 from benchmarks.references import Loops
+from tests.unit.test_listening import read_script
 
 RATE = 4000
 GRID = ["--sample-rate", str(RATE), "--n-fft", "64", "--hop-length", "32"]
@@ -61,13 +63,16 @@ def explain(*arguments):
 
 
 def files_in(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """But those of the page."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in found if path.parts[0] != "listening")
 
 
 def test_layout_and_summary(tmp_path, sound, weights, capsys):
     out = tmp_path / "out"
     songs = sound("blues.wav"), sound("metal.flac", 1.5)
-    assert explain(*songs, "--weights", weights, "--out", out, "--window", "0.5") == 0
+    how = "--weights", weights, "--out", out, "--window", "0.5", "--all"
+    assert explain(*songs, *how) == 0
     assert files_in(out) == sorted(
         file
         for song in ("blues", "metal")
@@ -76,6 +81,8 @@ def test_layout_and_summary(tmp_path, sound, weights, capsys):
             f"{song}/auralisation.json",
             f"{song}/features.csv",
             f"{song}/original.wav",
+            f"{song}/sheets/layer1.png",
+            f"{song}/sheets/layer2.png",
             *(f"{song}/layer1/feature{feature:02d}.wav" for feature in range(3)),
             *(f"{song}/layer2/feature{feature:02d}.wav" for feature in range(5)),
         ]
@@ -86,19 +93,23 @@ def test_layout_and_summary(tmp_path, sound, weights, capsys):
         assert file.attrs["network"] == "tiny"
         assert re.fullmatch("[0-9a-f]{64}", file.attrs["weights_sha256"])
         live = [int(file[f"layer{layer}/live"][:].sum()) for layer in (1, 2)]
-    table = capsys.readouterr().out.splitlines()
-    assert table[0].split() == "song length took layer features live dead sounds in".split()
+    printed = capsys.readouterr()
+    assert re.search(r"8 features: about \d+ s, and 1 MB of disk at most", printed.err)
+    table = printed.out.splitlines()
+    assert table[0].split() == "song length took layer features live dead audible sounds in".split()
     first, second = table[1].split(), table[2].split()
     assert first[:3] == ["blues", "1.0", "s"]
-    assert first[5:] == ["1", "3", str(live[0]), str(3 - live[0]), str(out / "blues/layer1")]
-    assert second == ["2", "5", str(live[1]), str(5 - live[1]), str(out / "blues/layer2")]
-    assert str(out / "metal.h5") in table[-2]
-    assert "no feature can be certified: that takes two songs, and 20 live" in table[-1]
+    assert first[5:9] == ["1", "3", str(live[0]), str(3 - live[0])]
+    assert first[10] == str(out / "blues/layer1")
+    assert second[:4] == ["2", "5", str(live[1]), str(5 - live[1])]
+    assert f"maps: {out / 'blues.h5'}, {out / 'metal.h5'}" in table
+    assert "no feature can be certified: that takes two songs, and 20 live" in table[-2]
+    assert table[-1] == f"listen: {out / 'listening/index.html'} (open it in a browser)"
 
 
 def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path, sound, weights):
     out = tmp_path / "out"
-    common = (sound(), "--weights", weights, "--out", out)
+    common = (sound(), "--weights", weights, "--out", out, "--all")
     assert explain(*common) == 0
     assert explain(*common, "--layers", "2", "--features", "1,3-4") == 0
     assert files_in(out) == [
@@ -107,7 +118,69 @@ def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path,
         "blues/features.csv",
         *(f"blues/layer2/feature{feature:02d}.wav" for feature in (1, 3, 4)),
         "blues/original.wav",
+        "blues/sheets/layer2.png",
     ]
+
+
+class TestWhatIsWorthHearing:
+    """Of four features the third is 120 dB below the second, and the last never fires."""
+
+    @pytest.fixture
+    def explained(self, tmp_path, sound, capsys):
+        first = torch.nn.Conv2d(1, 4, 1, bias=False)
+        first.weight.data[:] = torch.tensor([0.5, 1.0, 1e-3, -1.0]).reshape(4, 1, 1, 1)
+        torch.save(torch.nn.Sequential(first).state_dict(), tmp_path / "w.pt")
+        song = sound("blues.wav", 40)
+
+        def run(*options):
+            how = "--weights", tmp_path / "w.pt", "--assume", "--out", tmp_path / "out"
+            assert explain(song, *how, "--no-rehearing", *options) == 0
+            return tmp_path / "out", capsys.readouterr().out
+
+        return run
+
+    def test_audible_sounds_are_written_and_both_counts_told(self, explained):
+        out, printed = explained()
+        assert [path.name for path in sorted((out / "blues/layer1").iterdir())] == [
+            "feature00.wav", "feature01.wav",
+        ]  # fmt: skip
+        assert re.search(r"\n?blues +40.0 s +[\d.]+ s +1 +4 +3 +1 +2 ", printed)
+        rows = [line.split() for line in printed.splitlines() if "/feature0" in line]
+        assert [row[1:4] for row in rows] == [["1-01", "0", "dB"], ["1-00", "-12", "dB"]]
+        assert rows[1][4].startswith("+") and rows[1][6] == str(out / "blues/layer1/feature00.wav")
+
+    def test_all_of_them_on_demand(self, explained):
+        out, printed = explained("--all", "--no-page")
+        assert len(list((out / "blues/layer1").iterdir())) == 4
+        assert not (out / "listening").exists() and "listen:" not in printed
+
+    def test_the_page_holds_the_audible_features_of_the_loudest_half_minute(self, explained):
+        out, _ = explained()
+        layer = read_script(out / "listening/data/network0-song0-layer1.js")
+        states = [feature["state"] for feature in layer["features"]]
+        assert states == ["audible", "audible", "below", "dead"]
+        song = read_script(out / "listening/data/song0.js")
+        samples = np.frombuffer(base64.b64decode(song["samples"]), "<f4")
+        assert len(samples) == 30 * RATE // 32 * 32
+        (show,) = read_script(out / "listening/data/catalogue.js")["shows"]
+        whole, _ = soundfile.read(out / "blues/original.wav")
+        first = round(show["start"] * RATE)
+        part = whole[first : first + len(samples)]
+        np.testing.assert_allclose(samples[64:-64], part[64:-64], atol=1e-4)
+        energies = [np.sum(whole[at : at + len(samples)] ** 2) for at in range(0, 10 * RATE, 320)]
+        assert np.sum(part**2) >= 0.999 * max(energies)
+
+    def test_the_page_replaces_nothing_but_a_page(
+        self, explained, tmp_path, sound, weights, capsys
+    ):
+        out, _ = explained()
+        explained()
+        (out / "listening/diary.txt").write_text("mine")
+        how = "--weights", weights, "--out", out
+        assert explain(sound(), *how) == 2
+        assert "holds something else ('diary.txt')" in capsys.readouterr().err
+        assert explain(sound("Listening.wav"), *how) == 2
+        assert "rename the song, or leave the page out with --no-page" in capsys.readouterr().err
 
 
 def test_a_state_dict_a_folder_and_every_option(tmp_path, sound, state_dict):
@@ -188,7 +261,12 @@ class TestAsIn2015:
         assert not (out / "long/layer2").exists()
         self_made = explain(*songs, *how[:-1], "--assume")
         assert self_made == 0
-        assert not list((out / "long").rglob("*.png"))
+        assert not list((out / "long").glob("layer*/*.png"))
+
+    def test_sheets_and_page_lie_beside(self, out):
+        assert (out / "short/sheets/layer1.png").is_file()
+        catalogue = read_script(out / "listening/data/catalogue.js")
+        assert catalogue["songs"] == ["long", "short"]
 
 
 def test_a_bad_song_does_not_stop_the_others(tmp_path, sound, weights, capsys):
@@ -199,7 +277,7 @@ def test_a_bad_song_does_not_stop_the_others(tmp_path, sound, weights, capsys):
     printed = capsys.readouterr()
     assert f"auralise: error: {bad}: cannot be read as audio" in printed.err
     assert "not explained: bad (" in printed.out
-    assert sorted(p.name for p in out.iterdir()) == ["blues", "blues.h5"]
+    assert sorted(p.name for p in out.iterdir()) == ["blues", "blues.h5", "listening"]
 
 
 def test_no_song_done_is_status_2(tmp_path, weights, capsys):

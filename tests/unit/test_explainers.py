@@ -14,7 +14,7 @@ from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError, SettingsError
 from auralise.explainers.making import METHODS, explainer_of, read_explainer
 from auralise.explainers.songs import explain_song, windows_of
-from auralise.explainers.strongest import estimate_cost, limit_features
+from auralise.explainers.strongest import Cost, Pace, limit_features
 from auralise.explainers.writing import choose_features
 from auralise.maps import Origin, open_maps
 from auralise.stft import Stft
@@ -160,9 +160,11 @@ def test_of_thousands_of_features_the_strongest_are_the_default(scaled):
     assert found == {1: sorted(np.flatnonzero(explainer.factors >= 1100 - 64))}
     few = {1: list(range(1000))}
     assert limit_features(*about, few, windows) == few
-    cost = estimate_cost(*about, found, windows)
+    pace = Pace.measure(*about, found, windows)
+    cost = pace.cost(9000, STFT, 64, windows, rehearing=True)
     assert cost.n_bytes == 64 * (4 * STFT.n_bins * STFT.n_frames(9000) + 2 * 9000)
-    assert cost.seconds > 0
+    assert cost.seconds > pace.cost(9000, STFT, 64, windows, rehearing=False).seconds > 0
+    assert str(Cost(61.2, 2_500_000_000)) == "about 1 min 1 s, and 2.5 GB of disk at most"
 
 
 def test_features_are_chosen_of_layers_that_have_them(scaled):

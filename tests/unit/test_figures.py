@@ -13,6 +13,7 @@ from auralise.attributes.comparison import (
     summarise_correlation,
     summarise_variants,
 )
+from auralise.features import relative_levels
 from auralise.figures.attributes import (
     draw_attributes,
     draw_comparison,
@@ -80,16 +81,17 @@ class TestSheet:
     def sheet(self, frequencies):
         heard = np.zeros((6, 257, 173))
         heard[np.arange(6), 246] = 10 ** (-np.arange(6)[:, None] / 2)  # bin 246: 5.3 kHz
-        ranking = rank_by_level(heard, np.arange(6) != 3, -40.0)
+        levels = relative_levels(np.sqrt(np.square(heard).mean(axis=(1, 2))), np.arange(6) != 3)
+        ranking = rank_by_level(levels, np.arange(6) != 3, -40.0)
         spectrum = np.ones((257, 173)) + 0j
         features = np.arange(10, 16)
-        return draw_sheet(
-            spectrum, heard, features, ranking, frequencies, 4.0, "a song", "what is heard"
-        ).axes[1]
+        labels = {12: "snare drum, $not$ the hi-hat\nat all", 13: "none"}
+        song = spectrum, heard[ranking.shown], features, ranking, frequencies, 4.0
+        return draw_sheet(*song, "a song", "what is heard", labels).axes[1]
 
     def test_the_loudest_comes_first_with_its_level_and_the_rest_is_counted(self, sheet):
         assert [text.get_text() for text in sheet.texts] == [
-            "10  0 dB", "11  −10 dB", "12  −20 dB", "14  −40 dB",
+            "10  0 dB", "11  −10 dB", "12  −20 dB\nsnare drum, $no…", "14  −40 dB",
         ]  # fmt: skip
         assert "4 of 6 features" in sheet.get_title()
         assert "1 lie below −40 dB, 1 never fired" in sheet.get_title()

@@ -36,11 +36,10 @@ function floorText() {
 function showFolded(entries) {
   $("folded").hidden = !entries.length || Boolean(state.blind);
   $("folded-title").textContent = `Not audible with this song: ${entries.length}`;
-  const { name } = catalogue.networks[state.network];
-  const folder = `auralisation/${name}/${catalogue.songs[state.song]}`;
-  $("folded-where").textContent =
-    `Sounds more than ${-catalogue.audible} dB below the layer's loudest stay with the results, as WAV in ` +
-    `${folder}/layer${state.layer}.`;
+  const what = `Sounds more than ${-catalogue.audible} dB below the layer's loudest`;
+  $("folded-where").textContent = listOf(state).keepsAll
+    ? `${what} stay with the results, as WAV in ${showOf(state).sounds}/layer${state.layer}.`
+    : `${what} were not kept.`;
   const byLevel = (a, b) => (b.level ?? -Infinity) - (a.level ?? -Infinity) || a.feature - b.feature;
   $("folded-list").replaceChildren(
     ...[...entries].sort(byLevel).map((entry) => {

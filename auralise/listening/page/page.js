@@ -514,7 +514,10 @@ function showFeature() {
   $("name").textContent = nameOf(entry.feature);
   const place = placeOfFeature(entry.feature);
   $("label").textContent = state.blind ? "" : labelOf(place);
-  $("place").textContent = `${networkName(state.network)} · ${catalogue.songs[state.song]}`;
+  const { start } = showOf(state);
+  const seconds = Math.round(theSong.samples.length / theSong.sampleRate);
+  const part = start ? `, ${seconds} s from ${timeText(start)} on` : "";
+  $("place").textContent = `${networkName(state.network)} · ${catalogue.songs[state.song]}${part}`;
   const states = { dead: "never fired", below: `below the audibility floor of ${floorText()}` };
   $("state").textContent = states[entry.state] ?? "";
   showPictures(entry);

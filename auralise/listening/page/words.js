@@ -55,6 +55,12 @@ function bandText(low, high) {
   return low < 1000 ? `${Math.round(low)} Hz to ${kilo(high)} kHz` : `${kilo(low)}–${kilo(high)} kHz`;
 }
 
+/** Minutes and seconds, such as 1:02. */
+function timeText(seconds) {
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
 function percentText(share) {
   return share === null || share === undefined ? "–" : `${Math.round(100 * share)} %`;
 }
