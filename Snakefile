@@ -36,6 +36,7 @@ DECONVOLUTION = [
     expand(rules.predict_songs.output, network=NETWORKS),
     rules.draw_kernels.output,
     expand(rules.draw_sheets.output, network=HEARD, song=SONGS),
+    rules.compare_layers.output,
 ]
 if VARIANTS:
     DECONVOLUTION += [

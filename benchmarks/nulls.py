@@ -31,6 +31,7 @@ from auralise.provenance import code_version
 from auralise.statistics import HIGHER, LOWER
 from auralise.stft import Stft
 from auralise.training.genre import initial_network
+from benchmarks import planted
 
 FOLDER = Path(__file__).parent
 N_LAYERS, N_FEATURES = 4, 16
@@ -77,12 +78,15 @@ class Bench:
     n_networks : int
         Untrained ones; of seeds 0, 1, …
     n_draws : int
+    n_plants : int
+        Networks with planted features, of each of two depths.
     kept : Path
         Folder of what was computed.
     """
 
     n_networks: int
     n_draws: int
+    n_plants: int
     kept: Path
     stft: Stft = Stft()
 
@@ -200,9 +204,17 @@ def verdicts_of_a_planted_shift(bench: Bench) -> Iterator[Row]:
     )
 
 
+def names_of_planted_features(bench: Bench) -> Iterator[Row]:
+    """Features whose names are known, names from masks of other clips, and marks of untrained."""
+    table, _ = planted.rows(range(100, 100 + bench.n_plants), bench.n_networks)
+    for row in table.itertuples():
+        yield Row(row.what, f"{row.found:.1%} of {row.n}", row.wanted, row.holds)
+
+
 CLAIMS: list[Callable[[Bench], Iterator[Row]]] = [
     verdicts_of_untrained_networks,
     verdicts_of_a_planted_shift,
+    names_of_planted_features,
 ]
 
 
@@ -216,16 +228,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", type=int, default=60, help="untrained networks (60)")
     parser.add_argument("--draws", type=int, default=100, help="draws of 5 against 10 (100)")
+    parser.add_argument("--plants", type=int, default=10, help="networks with plants (10)")
     parser.add_argument("--kept", type=Path, default=Path("results/nulls"), help="what is computed")
     arguments = parser.parse_args()
     if arguments.networks < N_TRAINED + N_UNTRAINED:
         parser.error(f"--networks: a draw takes {N_TRAINED + N_UNTRAINED}")
     torch.set_num_threads(1)
-    bench = Bench(arguments.networks, arguments.draws, arguments.kept)
+    bench = Bench(arguments.networks, arguments.draws, arguments.plants, arguments.kept)
     table = as_markdown([row for claim in CLAIMS for row in claim(bench)])
     print(table)
     (FOLDER / "nulls.md").write_text(
-        f"`python -m benchmarks.nulls --networks {bench.n_networks} --draws {bench.n_draws}`, "
+        f"`python -m benchmarks.nulls --networks {bench.n_networks} --draws {bench.n_draws} "
+        f"--plants {bench.n_plants}`, "
         f"networks of {N_LAYERS} layers × {N_FEATURES} features, signals of "
         f"{SECONDS:g} s:\n\n{table}",
         encoding="utf-8",

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from auralise.attributes.correlation import COLUMNS
-from auralise.networks.names import INPUT, PERMUTED, is_control, variant_of
-from auralise.statistics import interval, judge, resample
+from auralise.networks.comparison import compare_variants
+from auralise.networks.names import PERMUTED, variant_of
+from auralise.statistics import interval, resample
 
 HIGHEST_ALL = 0.9  # r_all above which nothing is left that an attribute could change
 
@@ -118,31 +119,9 @@ def compare_with_controls(summary: pd.DataFrame, controls: Mapping[str, str]) ->
     Returns
     -------
     DataFrame
-        One row per variant, layer and attribute: ``variant, layer, attribute``; ``s`` and
-        ``s_untrained``, means over networks; ``p`` of the exact two-sided permutation test over
-        networks (`auralise.statistics.permutation_p`), ``q`` adjusted over those layers and
-        attributes of the variant that have an s (Benjamini & Hochberg 1995); ``verdict``:
-        'higher', 'lower', 'not distinguishable' or, with too few networks for any outcome to give
-        a verdict, 'unknown'; ``n_networks_needed``: how many trained networks it takes beside the
-        untrained ones that are there, or beside twice as many as trained ones.
+        As `auralise.networks.comparison.compare_variants`, of s by layer and attribute.
     """
-    variants = summary["network"].map(variant_of)
-    rows = []
-    judged = ~variants.isin([PERMUTED, INPUT]) & ~variants.map(is_control)
-    for variant in dict.fromkeys(variants[judged]):
-        untrained = summary[variants == controls.get(variant)]
-        keys, samples = [], []
-        for key, group in summary[variants == variant].groupby(["layer", "attribute"], sort=False):
-            layer, attribute = key
-            same = (untrained["layer"] == layer) & (untrained["attribute"] == attribute)
-            keys.append(key)
-            samples.append((_known(group["s"]), _known(untrained.loc[same, "s"])))
-        for key, (s, s_untrained), found in zip(keys, samples, judge(samples), strict=True):
-            means = _mean(s), _mean(s_untrained)
-            rows.append((variant, *key, *means, found.p, found.q, found.words, found.n_needed))
-    names = ["variant", "layer", "attribute", "s", "s_untrained", "p", "q", "verdict"]
-    table = pd.DataFrame(rows, columns=[*names, "n_networks_needed"])
-    return table.astype({"n_networks_needed": "Int64"})
+    return compare_variants(summary, controls, "s", ("layer", "attribute"))
 
 
 def rank_features(table: pd.DataFrame, untrained: pd.DataFrame) -> pd.DataFrame:

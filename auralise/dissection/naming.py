@@ -150,12 +150,6 @@ class Surprise:
         return (1 + (self.largest >= z).sum(axis=0)) / (len(self.largest) + 1)
 
 
-def scored(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """`fires` over several clips, ``(n_features, n_concepts)``, `LOWEST` where unknown."""
-    found = fires(values.reshape(len(values), -1), targets.reshape(len(targets), -1))
-    return np.nan_to_num(found, nan=LOWEST)
-
-
 def still_excerpts(
     levels: np.ndarray,
     present: np.ndarray,
@@ -302,7 +296,7 @@ class Layer:
 
     def _names(self, r: np.ndarray, chosen: np.ndarray, examined: np.ndarray) -> Names:
         """Names from correlations with, and targets of, the clips that names are chosen on."""
-        question, usable = self.question, self.question.targets.resolvable
+        question = self.question
         values = question.activations.values
         n_features = len(values)
         z = self.surprise.z(r)
@@ -310,7 +304,7 @@ class Layer:
         waiting = np.flatnonzero(self.surprise.p(z.max(axis=1)) <= LEVEL)
         best, p = z.argmax(axis=1), np.ones(n_features)
         if len(waiting):
-            scores = np.where(usable, scored(values[waiting][:, self.chosen_on], chosen), LOWEST)
+            scores = self._scored(values[waiting][:, self.chosen_on], chosen)
             best[waiting] = scores.argmax(axis=1)
         p = self.surprise.p(z[np.arange(n_features), best])
         p = np.where(np.isfinite(z.max(axis=1)), p, 1.0)
@@ -318,7 +312,7 @@ class Layer:
         asked = np.flatnonzero((q <= LEVEL) & np.isin(np.arange(n_features), waiting))
         rows, excerpts = _blank(question, best, p, q), []
         if len(asked):
-            held = np.where(usable, scored(values[asked][:, self.examined_on], examined), LOWEST)
+            held = self._scored(values[asked][:, self.examined_on], examined)
             for feature, scores in zip(asked.tolist(), held, strict=True):
                 row, heard = self._examine(feature, int(best[feature]), scores)
                 for key, value in row.items():
@@ -326,6 +320,11 @@ class Layer:
                 excerpts += heard
         columns = ["layer", "feature", "clip", "seconds"]
         return Names(rows, pd.DataFrame(excerpts, columns=columns))
+
+    def _scored(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """`fires` over several clips, ``(n_features, n_concepts)``, `LOWEST` where unknown."""
+        known = np.where(self.question.targets.resolvable, fires(values, targets), np.nan)
+        return np.nan_to_num(known, nan=LOWEST)
 
     def _examine(self, feature: int, concept: int, scores: np.ndarray) -> tuple[dict, list[dict]]:
         """The exam of one feature: its row, and the excerpts without the concept."""

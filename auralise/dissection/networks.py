@@ -52,11 +52,7 @@ def targets_of(exam: Exam, activations: Sequence[Activations]) -> list[Targets]:
 
 def score_layer(activations: Activations, targets: Targets) -> np.ndarray:
     """`fires` over all clips, ``(n_features, n_concepts)``; NaN where nothing can be said."""
-    found = fires(
-        activations.values.reshape(len(activations.values), -1),
-        targets.values.reshape(len(targets.values), -1),
-    )
-    return np.where(targets.resolvable, found, np.nan)
+    return np.where(targets.resolvable, fires(activations.values, targets.values), np.nan)
 
 
 def score_network(

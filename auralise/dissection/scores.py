@@ -128,15 +128,17 @@ def fires(activations: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    activations : ndarray, shape (n_features, n_cells)
-    targets : ndarray, shape (n_concepts, n_cells)
+    activations : ndarray, shape (n_features, ...)
+    targets : ndarray, shape (n_concepts, ...)
+        Of the same clips and cells.
 
     Returns
     -------
     ndarray, shape (n_features, n_concepts)
         NaN where either is.
     """
-    return (correlations(activations, targets) + average_precisions(activations, targets)) / 2
+    a, t = activations.reshape(len(activations), -1), targets.reshape(len(targets), -1)
+    return (correlations(a, t) + average_precisions(a, t)) / 2
 
 
 def energy_inside(

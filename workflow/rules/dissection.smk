@@ -112,3 +112,51 @@ rule name_features:
         "Name the features, and count names where nothing is to be found"
     script:
         "../../scripts/name_features.py"
+
+
+rule measure_layers:
+    input:
+        weights=rules.train_network.output.weights,
+        songs=list(SONGS.values()),
+    output:
+        R / "dissection/{network}/layers.csv",
+    log:
+        R / "logs/measure_layers/{network}.log",
+    benchmark:
+        R / "benchmarks/measure_layers/{network}.tsv"
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+        gpu=N_GPUS,
+    params:
+        *code_of("measure_layers"),
+        architecture=lambda w: architecture_of(w.network),
+        stft=lambda w: stft_of(w.network),
+        starts=[ASKED_SONGS.start_of(song) for song in SONGS],
+        duration=DURATION,
+        edges=EDGES,
+        deconvolution=DECONVNET,
+    message:
+        "Measure what each layer of {wildcards.network} lets through"
+    script:
+        "../../scripts/measure_layers.py"
+
+
+rule compare_layers:
+    input:
+        expand(rules.measure_layers.output[0], network=NETWORKS),
+    output:
+        layers=R / "dissection/layers.csv",
+        comparison=R / "dissection/layers_comparison.csv",
+    log:
+        R / "logs/compare_layers.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        *code_of("compare_layers"),
+        controls=CONTROLLED,
+    message:
+        "Compare what trained and untrained layers let through"
+    script:
+        "../../scripts/compare_layers.py"
