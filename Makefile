@@ -24,7 +24,11 @@ help:  ## Say what can be done
 # A configuration that names one of musicnn's taggers needs their weights.
 MUSICNN := $(if $(CONFIG),$(shell grep -l 'published:.*musicnn/' "$(CONFIG)" 2>/dev/null))
 
-run: config .venv/run.stamp $(if $(MUSICNN),.venv/musicnn.stamp)  ## Run the experiment (CONFIG=config/paper.yaml for another one)
+# One that names integrated gradients needs Captum.
+CAPTUM := $(if $(CONFIG),$(shell grep -l '^methods:.*integrated_gradients' "$(CONFIG)" 2>/dev/null))
+STAMPS := .venv/run.stamp $(if $(MUSICNN),.venv/musicnn.stamp) $(if $(CAPTUM),.venv/captum.stamp)
+
+run: config $(STAMPS)  ## Run the experiment (CONFIG=config/paper.yaml for another one)
 	@echo "Running the experiment in $(or $(CONFIG),config/config.yaml) on $(CORES) cores."
 	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") \
 		--quiet host reason -- all show_results
@@ -84,11 +88,15 @@ clean:  ## Remove the virtual environment (results stay)
 	@$(PIP) --no-deps --require-hashes --requirement musicnn.txt
 	@touch $@
 
-.venv/test.stamp: .venv/run.stamp .venv/musicnn.stamp
+.venv/captum.stamp: .venv/run.stamp
+	@$(PIP) --editable '.[workflow,methods]'
+	@touch $@
+
+.venv/test.stamp: .venv/run.stamp .venv/musicnn.stamp .venv/captum.stamp
 	@echo "Installing what the tests need."
 	@$(PIP) --editable '.[workflow,dev]'
-	@# Oracles of the tests; their metadata ask for torchvision and an old numpy, neither needed.
-	@$(PIP) --no-deps captum==0.9.0 zennit==0.5.1
+	@# An oracle of the tests; its metadata ask for torchvision, which is not needed.
+	@$(PIP) --no-deps zennit==0.5.1
 	@# Beside the environment: in it, every snakemake call would look for a cluster first.
 	@$(PIP) --no-deps --upgrade --target .venv/slurm snakemake-executor-plugin-slurm==2.8.0 \
 		snakemake-executor-plugin-slurm-jobstep==0.6.1

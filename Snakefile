@@ -54,6 +54,9 @@ INVERSION = [
     expand(rules.draw_inversions.output, classifier=INVERTED),
 ]
 METHODS = {"deconvolution": DECONVOLUTION, "inversion": INVERSION}
+METHODS |= dict.fromkeys(
+    COMPARED, expand(rules.draw_methods.output, network=COMPARED_ON)
+)
 
 
 rule all:

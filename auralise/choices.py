@@ -21,3 +21,4 @@ DURATION = 4.0  # s
 PUBLISHED = {"musicnn/MTT_vgg": "MTT_LABELS", "musicnn/MSD_vgg": "MSD_LABELS"}
 PUBLISHED_STFT = {"sample_rate": 16000, "n_fft": 512, "hop_length": 256}
 INSTALL_PUBLISHED = "pip install --no-deps musicnn==0.1.0"
+INSTALL_CAPTUM = "pip install 'auralise[methods]'"

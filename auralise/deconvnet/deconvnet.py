@@ -351,13 +351,27 @@ class Deconvnet:
         NetworkError
             As `deconvolve`; before the first map is asked for.
         """
-        wanted = range(1, self.n_layers + 1) if layers is None else layers
-        numbers = [self.number(layer) for layer in wanted]
-        asked = {self.number(layer): some for layer, some in (features or {}).items()}
-        chosen = {layer: self._check(layer, asked.get(layer)) for layer in numbers}
+        chosen = self.chosen(layers, features)
         with _inference(self.device):
-            passed = self._forward(magnitude, numbers)
-        return self._back(passed, numbers, chosen)
+            passed = self._forward(magnitude, chosen)
+        return self._back(passed, list(chosen), chosen)
+
+    def chosen(
+        self,
+        layers: Iterable[int | str] | None = None,
+        features: Mapping[Any, Iterable[int]] | None = None,
+    ) -> dict[int, list[int]]:
+        """Features by layer, as `deconvolve_all` takes both.
+
+        Raises
+        ------
+        NetworkError
+            The network has no such layer or feature.
+        """
+        wanted = range(1, self.n_layers + 1) if layers is None else layers
+        asked = {self.number(layer): some for layer, some in (features or {}).items()}
+        numbers = [self.number(layer) for layer in wanted]
+        return {layer: self._check(layer, asked.get(layer)) for layer in numbers}
 
     def number(self, layer: int | str) -> int:
         """The number of a layer, counted from 1, that is named by number or path.

@@ -100,18 +100,23 @@ def measure(feature_maps: FeatureMaps, exam: Exam) -> list[Activations]:
     return found
 
 
-def chain_feature_maps(network: nn.Sequential) -> FeatureMaps:
+def chain_feature_maps(network: nn.Sequential) -> Callable[..., list[np.ndarray]]:
     """Feature maps of a genre network, without what deconvolution would have to remember.
 
     Parameters
     ----------
     network : torch.nn.Sequential
         As `auralise.networks.genre.build_network` builds it; evaluated as it is.
+
+    Returns
+    -------
+    callable
+        From a magnitude, and optionally the number of the last layer that is asked for.
     """
     stages = list(network.get_submodule("convolutional").eval().children())
 
-    def feature_maps(magnitude: np.ndarray) -> list[np.ndarray]:
-        found = []
+    def feature_maps(magnitude: np.ndarray, deepest: int | None = None) -> list[np.ndarray]:
+        found: list[np.ndarray] = []
         with torch.inference_mode():
             x = torch.from_numpy(magnitude)[None, None]
             for stage in stages:
@@ -119,6 +124,8 @@ def chain_feature_maps(network: nn.Sequential) -> FeatureMaps:
                     x = module(x)
                     if isinstance(module, nn.MaxPool2d):
                         found.append(x[0].numpy())
+                        if len(found) == deepest:
+                            return found
         return found
 
     return feature_maps

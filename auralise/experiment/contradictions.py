@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from auralise.choices import INSTALL_PUBLISHED, PUBLISHED
+from auralise.choices import INSTALL_CAPTUM, INSTALL_PUBLISHED, PUBLISHED
 from auralise.datasets.archives import is_url
 from auralise.errors import SettingsError
 from auralise.experiment.settings import refuse, shown, stft_settings
@@ -36,10 +36,10 @@ def refuse_contradictions(settings: Mapping, results: Path) -> None:
     lines += [*_of_given(settings, results), *_of_results(results), *_of_paths(settings)]
     of_method = {"deconvolution": _of_deconvolution, "inversion": _of_inversion}
     for method in settings["methods"]:
-        lines += of_method[method](settings, results)
-    if "deconvolution" in settings["methods"] or settings["inversion"]["genre_layers"]:
+        lines += of_method.get(method, _of_compared)(settings, results)
+    if settings["methods"] != ["inversion"] or settings["inversion"]["genre_layers"]:
         lines += _of_dataset(settings["dataset"], results)
-    refuse(lines)
+    refuse(list(dict.fromkeys(lines)))
 
 
 def _of_segments(settings: Mapping) -> Iterator[str]:
@@ -184,6 +184,21 @@ def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
         )
     else:
         yield from _unused("attributes.path", attributes["path"], "attributes.source 'directory'")
+
+
+def _of_compared(settings: Mapping, results: Path) -> Iterator[str]:
+    methods = shown(settings["methods"])
+    if not _trained(settings):
+        yield (
+            f"  methods = {methods}: methods are held against each other on networks that are "
+            "trained here; expected one under networks, or methods without others than "
+            "deconvolution and inversion"
+        )
+    if "integrated_gradients" in settings["methods"] and not importlib.util.find_spec("captum"):
+        yield (
+            f"  methods = {methods}: Captum, which integrated_gradients takes, is not installed: "
+            f"{INSTALL_CAPTUM}"
+        )
 
 
 def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:

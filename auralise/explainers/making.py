@@ -10,6 +10,12 @@ from torch import nn
 from auralise.choices import DURATION
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.errors import SettingsError
+from auralise.explainers.others import (
+    Chance,
+    Energy,
+    GradientTimesInput,
+    IntegratedGradients,
+)
 from auralise.explainers.protocol import Explainer
 from auralise.networks.genre import Architecture
 from auralise.networks.names import is_given
@@ -19,7 +25,13 @@ from auralise.weights.expected import read_expected_network, read_expected_whole
 log = logging.getLogger(__name__)
 
 # Each is called as `Deconvnet` is.
-METHODS: dict[str, Callable[..., Explainer]] = {"deconvnet": Deconvnet}
+METHODS: dict[str, Callable[..., Explainer]] = {
+    "deconvnet": Deconvnet,
+    "gradient_times_input": GradientTimesInput,
+    "integrated_gradients": IntegratedGradients,
+    "energy": Energy,
+    "random": Chance,
+}
 
 
 def explainer_of(

@@ -12,6 +12,7 @@ from auralise.attributes.representations import COMPARED
 from auralise.attributes.signals import PERCUSSIVE, Factor
 from auralise.cli.main import build_parser
 from auralise.datasets.gtzan.published import CLIPS_PER_GENRE, DURATION
+from auralise.dissection.methods import NULLS
 from auralise.errors import SettingsError
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.experiment.guide import settings_table, write_tables
@@ -21,6 +22,7 @@ from auralise.experiment.settings import (
     refuse_repeated_keys,
     stft_settings,
 )
+from auralise.explainers.making import METHODS
 from auralise.features import audible
 from auralise.inversion.training import Objective
 from auralise.networks.genre import OVER_TIME, SCALINGS, Architecture
@@ -364,6 +366,26 @@ def test_a_list_of_choices_is_the_librarys(schema, setting, choices):
     *section, name = setting.split(".")
     rule = dict(sections(read_schema(schema)))[".".join(section)]["properties"][name]
     assert set(rule.get("enum") or rule["items"]["enum"]) == set(choices)
+
+
+def test_methods_are_the_librarys(schema):
+    """Deconvolution is one of them; energy and random bins stand beside unasked."""
+    named = read_schema(schema)["properties"]["methods"]["items"]["enum"]
+    others = {"deconvolution", "inversion"}
+    assert {*named} - others == {*METHODS} - {"deconvnet", *NULLS}
+
+
+def test_methods_that_cannot_be_compared_are_refused(schema, tmp_path, monkeypatch):
+    asked = {"methods": ["gradient_times_input", "integrated_gradients"]}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match="Captum.*pip install 'auralise"):
+        refuse_contradictions(complete_settings(asked, schema), tmp_path)
+    monkeypatch.undo()
+    (tmp_path / "own.pt").touch()
+    asked |= {"networks": {"own": {"weights": str(tmp_path / "own.pt")}}}
+    with pytest.raises(SettingsError, match="on networks that are trained here") as refused:
+        refuse_contradictions(complete_settings(asked, schema), tmp_path)
+    assert str(refused.value).count("trained here") == 1
 
 
 def test_the_command_line_takes_the_same_unasked(schema):

@@ -3,6 +3,11 @@ DISSECTION = config["dissection"]
 # network would have is not known of networks whose weights are given: theirs are made in other ways.
 UNTRAINED_BESIDE = [name for name in CONTROLS[:1] if FIRST in VARIANTS]
 DISSECTED = SEEDED + UNTRAINED_BESIDE if VARIANTS else []
+# Methods that are held against deconvolution, and the networks on which they are.
+COMPARED = [
+    name for name in config["methods"] if name not in ("deconvolution", "inversion")
+]
+COMPARED_ON = [name for name in ONE_OF_EACH if name in DISSECTED and COMPARED]
 
 
 rule render_exam:
@@ -160,3 +165,54 @@ rule compare_layers:
         "Compare what trained and untrained layers let through"
     script:
         "../../scripts/compare_layers.py"
+
+
+rule compare_methods:
+    input:
+        weights=rules.train_network.output.weights,
+        segments=rules.write_segments.output[0],
+    output:
+        R / "methods/{network}.csv",
+    log:
+        R / "logs/compare_methods/{network}.log",
+    benchmark:
+        R / "benchmarks/compare_methods/{network}.tsv"
+    wildcard_constraints:
+        network=only(DISSECTED),
+    resources:
+        mem_mb=memory(4000),
+        runtime=240,
+    params:
+        *code_of("compare_methods"),
+        architecture=lambda w: architecture_of(w.network),
+        deconvolution=DECONVNET,
+        methods=COMPARED,
+        comparison=DISSECTION["comparison"],
+    message:
+        "Hold methods of explanation against each other on {wildcards.network}"
+    script:
+        "../../scripts/compare_methods.py"
+
+
+rule draw_methods:
+    input:
+        rules.compare_methods.output[0],
+    output:
+        png=report(
+            R / "figures/{network}/methods.png",
+            caption="../report/methods.rst",
+            category="Dissection",
+            labels={"network": "{network}", "figure": "methods side by side"},
+        ),
+        pdf=R / "figures/{network}/methods.pdf",
+    log:
+        R / "logs/draw_methods/{network}.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        *code_of("draw_methods"),
+    message:
+        "Draw methods of explanation side by side, on {wildcards.network}"
+    script:
+        "../../scripts/draw_methods.py"
