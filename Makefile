@@ -10,10 +10,6 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-com
 export PYTHONUNBUFFERED := 1
 # Bytecode is kept, whatever the shell says: else every job would compile torch anew, for ten seconds.
 export PYTHONDONTWRITEBYTECODE :=
-# A user without a home, as in many containers: Snakemake keeps its cache here.
-ifneq ($(shell test -w "$$HOME" || echo homeless),)
-export XDG_CACHE_HOME ?= $(CURDIR)/.snakemake/cache
-endif
 
 .DEFAULT_GOAL := help
 .PHONY: help run config test test-quick lint format benchmark docs unlock clean

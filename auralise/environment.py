@@ -1,5 +1,6 @@
 """What a process of ours sets, whatever environment it is started in."""
 
+import getpass
 import os
 import tempfile
 from pathlib import Path
@@ -10,9 +11,14 @@ def settle_environment() -> None:
 
     Figures are drawn without a window: the backend that Jupyter leaves to its children needs
     Jupyter. A user without a home, as in many containers, keeps caches among temporary files:
-    numba, matplotlib and others look for them when they are imported.
+    numba, matplotlib and others look for them when they are imported. Nor has such a user a name,
+    which torch and Snakemake ask for.
     """
     os.environ["MPLBACKEND"] = "agg"
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # of later versions of Python
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}"
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.path.expanduser("~"), ".cache"))
     if not _can_be_written(home):
         caches = Path(tempfile.gettempdir(), f"auralise-{os.getuid()}")
@@ -24,5 +30,6 @@ def settle_environment() -> None:
 
 def _can_be_written(folder: Path) -> bool:
     """Whether a folder can be filled, or made."""
-    there = next((place for place in (folder, *folder.parents) if place.exists()), folder)
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    # What lies in a folder that may not be searched is not there for us, and that is no error.
+    there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), folder)
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)

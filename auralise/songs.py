@@ -140,17 +140,21 @@ def shared_name(stem: str) -> str:
 
 
 def find_songs(folder: str | Path) -> dict[str, Path]:
-    """Sound files of a folder by stem, sorted.
+    """Sound files of a folder by stem, sorted; those whose names the workflow cannot take are told.
 
     Raises
     ------
     SettingsError
-        As `find_sounds`; or two files would share their results, or a name holds what the
-        workflow cannot take.
+        As `find_sounds`; two files would share their results, or no name can be taken.
     """
+    folder = Path(folder)
     songs: dict[str, Path] = {}
     found: dict[str, Path] = {}
+    refused: list[tuple[Path, str]] = []
     for path in find_sounds(folder):
+        if reason := _why_unnamed(path):
+            refused.append((path, reason))
+            continue
         other = found.setdefault(shared_name(path.stem), path)
         if other != path:
             what = (
@@ -160,14 +164,21 @@ def find_songs(folder: str | Path) -> dict[str, Path]:
                 "and would share their results on some machines"
             )
             raise SettingsError(f"songs: {other} and {path} {what}; rename or remove one of them")
-        if set(path.stem) & set("{}<>\n"):
-            raise SettingsError(
-                f"songs: rename {path}: braces, '<', '>' and line ends cannot be in a name"
-            )
-        if printable(path) != str(path):
-            raise SettingsError(f"songs: rename {printable(path)}: its name is not text in UTF-8")
         songs[path.stem] = path
+    if not songs:
+        path, reason = refused[0]
+        raise SettingsError(f"songs: {printable(path)}: {reason}; there is no other song")
+    tell_passed_over(folder, refused)
     return songs
+
+
+def _why_unnamed(path: Path) -> str | None:
+    """Why the workflow cannot take the name of a song; None if it can."""
+    if set(path.stem) & set("{}<>\n"):
+        return "braces, '<', '>' and line ends cannot be in a name; rename it"
+    if printable(path) != str(path):
+        return "its name is not text in UTF-8; rename it"
+    return None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from auralise.audio import read_audio
 from auralise.errors import SettingsError
 from auralise.files import whole_file
 from auralise.hdf5 import create_hdf5, open_hdf5
-from auralise.mel import LogMel
+from auralise.mel import STFT, LogMel, analyse_as_published
 from auralise.progress import tracked
 from auralise.stft import Stft
 
@@ -135,7 +135,7 @@ def label_frames(passages: Iterable[Passage], times: np.ndarray) -> np.ndarray:
     return sung
 
 
-def write_spectra(path: str | Path, songs: pd.DataFrame, stft: Stft) -> None:
+def write_spectra(path: str | Path, songs: pd.DataFrame) -> None:
     """Write magnitude and labels of every song.
 
     Parameters
@@ -145,15 +145,14 @@ def write_spectra(path: str | Path, songs: pd.DataFrame, stft: Stft) -> None:
         ``(n_bins, n_frames)`` and ``sung`` bool ``(n_frames,)``.
     songs : DataFrame
         As `find_songs_with_labels` returns it.
-    stft : Stft
     """
     with whole_file(path) as partial, create_hdf5(partial) as file:
         for song in tracked(songs.itertuples(), "spectra", len(songs), unit="song"):
-            magnitude = np.abs(stft.analyse(read_audio(song.path, stft.sample_rate)))
+            magnitude = np.abs(analyse_as_published(read_audio(song.path, STFT.sample_rate)))
             group = file.require_group(song.split).create_group(song.clip)
             chunks = (len(magnitude), min(CHUNK, magnitude.shape[1]))
             group.create_dataset("magnitude", data=magnitude, chunks=chunks)
-            times = stft.times(magnitude.shape[1])
+            times = STFT.times(magnitude.shape[1])
             group["sung"] = label_frames(read_passages(song.labels), times)
 
 

@@ -98,7 +98,7 @@ def read_picture(
     Returns
     -------
     time : float
-        Where it begins (s), on the grid of frames.
+        Where it begins (s), on the subject's grid of frames.
     spectrum : ndarray, complex64, shape (n_stft_bins, n_frames)
         Computed with the surrounding audio.
 
@@ -108,12 +108,12 @@ def read_picture(
         The file cannot be used, the song ends before the excerpt does, or the excerpt is
         silent.
     """
-    stft, n_frames = subject.stft, subject.picture[1]
-    excerpt = float(stft.times(n_frames)[-1])
+    stft, lead, n_frames = subject.stft, subject.lead, subject.picture[1]
+    excerpt = float(stft.times(n_frames)[-1]) + 2 * lead / stft.sample_rate
     frame_rate = stft.sample_rate / stft.hop_length
     with map_audio(path, stft.sample_rate, channel) as samples:
         duration = len(samples) / stft.sample_rate
-        latest = stft.n_frames(len(samples)) - n_frames
+        latest = stft.n_frames(len(samples) - 2 * lead) - n_frames
         if latest < 0:
             raise AudioError(
                 f"{path}: lasts {duration:.2f} s, shorter than an excerpt of {excerpt:.2f} s; "
@@ -129,10 +129,10 @@ def read_picture(
                 f"{path}: lasts {duration:.2f} s, but the excerpt goes from {time:g} s to "
                 f"{time + excerpt:.2f} s; choose an earlier time or a longer song"
             )
-        start = first * stft.hop_length
+        start = lead + first * stft.hop_length
         if np.abs(samples[start : start + (n_frames - 1) * stft.hop_length]).max() < SILENCE:
             raise AudioError(f"{path}: silent from {time:g} s on; choose another time")
-        spectrum = stft.analyse_frames(samples, first, first + n_frames)
+        spectrum = stft.analyse_part(samples, start, n_frames)
     return float(stft.times(first + 1)[-1]), spectrum
 
 
@@ -157,9 +157,9 @@ def invert_song(
     inverters : mapping of str to torch.nn.Module
         By layer.
     folder : str or Path
-        Gets ``inversions.npz`` (see `read_inversions`); ``original.wav``, the excerpt;
-        ``input.wav``, what its picture alone keeps of it; and ``<layer>.wav``, all at one scale,
-        with clipping avoided by a common gain.
+        Gets ``inversions.npz`` (see `read_inversions`); ``original.wav``, the excerpt from the
+        centre of its first frame to that of its last; ``input.wav``, what its picture alone
+        keeps of it; and ``<layer>.wav``, all at one scale, with clipping avoided by a common gain.
     classifier : str
         Its name.
     time : float, optional

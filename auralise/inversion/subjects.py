@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from auralise.audio import Stft
 from auralise.errors import SettingsError
-from auralise.mel import BANDS, STFT, LogMel
+from auralise.mel import BANDS, LEAD, STFT, LogMel
 from auralise.networks.front_ends import LogScaling
 from auralise.networks.genre import stages_of
 from auralise.networks.svdnet import PICTURE
@@ -35,6 +35,9 @@ class Subject:
     scaling : torch.nn.Module
         From the excerpts of its data set to pictures.
     stft : Stft
+    lead : int
+        From where an excerpt begins to the centre of its first frame (samples): half a window
+        where frames begin at their time, 0 where they are centred on it.
     picture : (int, int)
         Bins and frames.
     frequencies : ndarray, shape (n_bins,)
@@ -52,6 +55,7 @@ class Subject:
     stages: nn.Sequential
     scaling: nn.Module
     stft: Stft
+    lead: int
     picture: tuple[int, int]
     frequencies: np.ndarray
     to_picture: Callable[[Tensor], Tensor]
@@ -103,6 +107,7 @@ def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
         stages=network,
         scaling=nn.Identity(),
         stft=STFT,
+        lead=LEAD,
         picture=PICTURE,
         frequencies=BANDS.edges[1:-1],
         to_picture=front_end,
@@ -127,6 +132,7 @@ def genre_subject(
         stages=stages,
         scaling=scaling,
         stft=stft,
+        lead=0,
         picture=(stft.n_bins, n_frames),
         frequencies=stft.frequencies,
         to_picture=scaling,

@@ -4,7 +4,6 @@ import pytest
 
 from auralise.datasets.jamendo import find_songs_with_labels, write_spectra
 from auralise.datasets.voices import write_songs
-from auralise.mel import STFT
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +16,5 @@ def voices(tmp_path_factory):
 @pytest.fixture(scope="session")
 def spectra(voices, tmp_path_factory):
     path = tmp_path_factory.mktemp("spectra") / "spectra.h5"
-    write_spectra(path, find_songs_with_labels(voices), STFT)
+    write_spectra(path, find_songs_with_labels(voices))
     return path

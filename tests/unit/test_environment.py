@@ -1,8 +1,11 @@
 """What a process finds in its environment changes neither whether it works nor what it gives."""
 
+import contextlib
+import getpass
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,61 @@ def test_a_user_without_a_home_keeps_caches_among_temporary_files(nowhere, monke
     settle_environment()
     for name in CACHES:
         assert Path(os.environ[name]).parent == tmp_path
+
+
+def test_a_user_without_a_name_gets_one(monkeypatch):
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda number: {}[number])
+    with pytest.raises(KeyError):
+        getpass.getuser()
+    settle_environment()
+    assert getpass.getuser() == f"uid-{os.getuid()}"
+
+
+def interpreter_of_another(user):
+    """An interpreter of this version that another user may run; this one may lie in our home."""
+    here = [Path(os.path.realpath(sys.executable)).parent, "/usr/local/bin", "/usr/bin"]
+    for folder in here:
+        python = Path(folder, f"python{sys.version_info.major}.{sys.version_info.minor}")
+        with contextlib.suppress(OSError):
+            subprocess.run([python, "-c", ""], user=user, check=True)
+            return python
+    pytest.skip("no interpreter that another user may run")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("home", ["/nonexistent", "closed/home"])
+def test_a_container_user_without_a_home_and_a_name_explains_and_plans(
+    repository, song, small_network, small_architecture, home
+):
+    """As in `docker run --user 12345`: nothing but one folder may be written."""
+    with tempfile.TemporaryDirectory() as outer:
+        folder = Path(outer, "project")
+        (folder / "src_songs").mkdir(parents=True)
+        names = {"n_bins": 257, "n_frames": 173, "classes": list("abc")}
+        write_weights(folder / "w.safetensors", small_network, small_architecture, **names)
+        soundfile.write(folder / "src_songs/a.wav", song[:11025], 11025)
+        for path in (Path(outer), folder, *folder.rglob("*")):
+            path.chmod(0o777)
+        for name in ("auralise", "config", "profiles", "scripts", "workflow", "Snakefile"):
+            (folder / name).symlink_to(repository / name)
+        (folder / "closed/home").mkdir(parents=True)
+        (folder / "closed").chmod(0o700)
+        environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder / home), "OMP_NUM_THREADS": "1"}
+        environment["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, sys.path)])
+        explain = "explain src_songs --weights w.safetensors --out out --layers 1 --features 0"
+        for command in (
+            ["auralise.cli", *explain.split()],
+            ["snakemake", "--cores", "1", "--dry-run", "--quiet", "all"],
+        ):
+            done = subprocess.run(
+                [interpreter_of_another(12345), "-m", *command],
+                cwd=folder, env=environment, user=12345, group=12345, extra_groups=[],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            assert done.returncode == 0 and "Traceback" not in done.stdout, done.stdout
 
 
 def test_caches_of_a_users_own_are_left_alone(nowhere, monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.signal
 import soundfile
 import torch
 from torch import nn
@@ -40,7 +41,7 @@ from auralise.inversion.training import (
     train_inverter,
     weight_penalty,
 )
-from auralise.mel import BANDS, STFT, LogMel
+from auralise.mel import BANDS, STFT, LogMel, analyse_as_published
 from auralise.networks.genre import Architecture, build_network
 from auralise.networks.inverters import derive_plan, initial_inverter, plan_for
 from auralise.networks.svdnet import LAYERS, SHAPES, initial_svdnet
@@ -542,8 +543,32 @@ class TestSongs:
         time, spectrum = read_picture(path, svdnet, time=1.0)
         samples, _ = soundfile.read(path, dtype="float32")
         assert time == pytest.approx(1.0)
-        whole = STFT.analyse(samples)
+        whole = analyse_as_published(samples)
         np.testing.assert_allclose(spectrum, whole[:, 70:185], atol=1e-4)
+
+    @pytest.mark.parametrize("time", [0.0, 1.0, 1.4285])
+    def test_a_click_lies_on_the_published_grid(self, svdnet, tmp_path, time):
+        """Frame t holds the samples from t · 315 on, as in the code of 2015 and 2018."""
+        clicks = np.zeros(4 * 22050)
+        at = [int(time * 22050) + 5000, int(time * 22050) + 17000]
+        clicks[at] = 0.5
+        soundfile.write(tmp_path / "click.wav", clicks, 22050, subtype="FLOAT")
+        found, spectrum = read_picture(tmp_path / "click.wav", svdnet, time=time)
+        first = round(time * 70)
+        assert found == pytest.approx(first / 70)
+        frames = np.lib.stride_tricks.sliding_window_view(clicks, 1024)[::315]
+        expected = np.abs(np.fft.rfft(frames * scipy.signal.get_window("hann", 1024)))
+        np.testing.assert_allclose(np.abs(spectrum), expected[first : first + 115].T, atol=1e-4)
+        # So each is loudest in the frame whose middle lies nearest.
+        loudest = scipy.signal.find_peaks(np.abs(spectrum).sum(0))[0]
+        assert loudest.tolist() == [round((click - 512) / 315) - first for click in at]
+
+    def test_of_a_genre_network_frames_are_centred_on_their_time(self, subject, tmp_path):
+        clicks = np.zeros(22050)
+        clicks[8 * SMALL.hop_length] = 0.5
+        soundfile.write(tmp_path / "click.wav", clicks, SMALL.sample_rate, subtype="FLOAT")
+        _, spectrum = read_picture(tmp_path / "click.wav", subject, time=0.0)
+        assert np.abs(spectrum).sum(0).argmax() == 8
 
     def test_a_drawn_time_is_between_10_and_20_s_where_the_song_allows(self):
         rng = np.random.default_rng(0)
@@ -559,7 +584,7 @@ class TestSongs:
 
     def test_whatever_is_drawn_fits(self, svdnet, tmp_path):
         """The frame nearest to the last possible beginning may be one too late."""
-        n_samples = (114 + 3) * 315 + 200
+        n_samples = (114 + 3) * 315 + 1024 + 200
         noise = 0.1 * np.random.default_rng(0).standard_normal(n_samples)
         soundfile.write(tmp_path / "short.wav", noise, 22050)
         for seed in range(60):
@@ -568,7 +593,7 @@ class TestSongs:
 
     def test_a_song_shorter_than_an_excerpt_is_refused(self, svdnet, tmp_path):
         soundfile.write(tmp_path / "short.wav", 0.1 * np.ones(22050), 22050)
-        with pytest.raises(AudioError, match=r"lasts 1.00 s, shorter than an excerpt of 1.63 s"):
+        with pytest.raises(AudioError, match=r"lasts 1.00 s, shorter than an excerpt of 1.68 s"):
             read_picture(tmp_path / "short.wav", svdnet)
 
     def test_a_song_that_cannot_be_used_is_left_out(self, path, svdnet, tmp_path, caplog):

@@ -9,6 +9,7 @@ from snakemake.io import is_flagged
 from auralise.attributes.signals import FACTORS
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.datasets.archives import is_archive, is_url
+from auralise.environment import settle_environment
 from auralise.errors import AuraliseError
 from auralise.experiment.records import (
     Results,
@@ -45,6 +46,8 @@ DEFAULTS = complete_settings({}, SCHEMA)
 # Snakemake 9 does not quote the interpreter that runs a script.
 if " " in sys.executable and not sys.executable.startswith("'"):
     sys.executable = f"'{sys.executable}'"
+
+settle_environment()  # jobs are started in it
 
 try:
     for path in workflow.configfiles:
