@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from auralise.audio import Stft, map_audio, write_audio
+from auralise.audio import map_audio, write_audio
 from auralise.auralisation import expansion, masked_spectrum, set_loudness
 from auralise.choices import AUDIBLE, DURATION
 from auralise.errors import MapsError, SettingsError
 from auralise.features import levels_of
 from auralise.files import read_table
 from auralise.maps import Maps, Origin, open_maps
+from auralise.stft import Stft
 
 if TYPE_CHECKING:
     import xarray

@@ -2,11 +2,12 @@
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft, read_surrounded
+from auralise.audio import read_surrounded
 from auralise.dissection.layers import measure_layers
 from auralise.explainers.edges import samples_around
 from auralise.explainers.making import read_explainer
 from auralise.files import write_table
+from auralise.stft import Stft
 
 with job(snakemake):
     prepare_torch(snakemake)

@@ -27,9 +27,10 @@ from auralise.errors import AuraliseError, SettingsError, message_of, printable
 if TYPE_CHECKING:
     import numpy as np
 
-    from auralise.audio import Excerpt, Stft
+    from auralise.excerpts import Excerpt
     from auralise.explainers.songs import Explanation
     from auralise.maps import Maps
+    from auralise.stft import Stft
 
 PAGE = "listening"  # the folder of the page, beside the songs' results
 WORTH_HEARING = 3  # features of a layer that the table names
@@ -196,7 +197,8 @@ def follow_2015(options: argparse.Namespace) -> None:
 
 def song_of(samples: "np.ndarray", stft: "Stft", as_in_2015: bool) -> "Excerpt":
     """The whole song; or its first 4 s, padded with silence, with what 2015 took to be around."""
-    from auralise.audio import Excerpt, take
+    from auralise.excerpts import Excerpt
+    from auralise.stft import take
 
     if not as_in_2015:
         return Excerpt(samples, edges=EDGES[0])

@@ -18,7 +18,6 @@ from auralise.files import whole_file
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.mel import STFT, LogMel, analyse_as_published
 from auralise.progress import tracked
-from auralise.stft import Stft
 
 LISTS = {"train": "train", "validation": "valid", "test": "test"}
 SUNG = {"sing": True, "nosing": False}

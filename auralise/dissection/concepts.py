@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auralise.audio import Stft
 from auralise.datasets.bands.composer import Chord
 from auralise.dissection.pieces import Piece
 from auralise.dissection.stems import OTHER_DRUMS, Stem, sum_of
 from auralise.instruments import Note
+from auralise.stft import Stft
 
 NEAR = 0.05  # s from an onset or a note's end
 FLOOR = 1e-6  # −60 dB of power

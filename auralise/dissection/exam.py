@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from auralise.audio import Stft, write_audio
+from auralise.audio import write_audio
 from auralise.dissection.concepts import CONCEPTS, Masked, mask_concepts
 from auralise.dissection.pieces import Piece, compose_pieces
 from auralise.dissection.stems import render_stems
 from auralise.files import whole_folder
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
+from auralise.stft import Stft
 
 FILE = "concepts.h5"
 

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from auralise.audio import Excerpt, Stft
+from auralise.excerpts import Excerpt
 from auralise.explainers.edges import Part, margin_of
 from auralise.explainers.protocol import Explainer
 from auralise.networks.comparison import compare_variants
 from auralise.networks.names import INPUT
+from auralise.stft import Stft
 
 RANGE_DB = 60.0
 SOUNDING_DB = 20.0  # below the peak of a feature's power, what it lets through counts as sounding

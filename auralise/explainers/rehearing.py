@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from auralise.audio import Excerpt
 from auralise.auralisation import sound_name
+from auralise.excerpts import Excerpt
 from auralise.explainers.edges import activations, margin_of, samples_around
 from auralise.explainers.protocol import Explainer
 from auralise.files import whole_file

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.audio import Stft
 from auralise.errors import SettingsError
 from auralise.mel import BANDS, LEAD, STFT, LogMel
 from auralise.networks.front_ends import LogScaling
 from auralise.networks.genre import stages_of
 from auralise.networks.svdnet import PICTURE
+from auralise.stft import Stft
 from auralise.weights.own import is_network, read_network
 from auralise.weights.svdnet import Inverter, read_mean_std, read_svdnet
 

@@ -17,7 +17,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from auralise.audio import Stft
 from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
 from auralise.errors import AuraliseError
 from auralise.features import relative_levels
@@ -34,6 +33,7 @@ from auralise.listening.tables import (
 )
 from auralise.maps import Maps, open_maps
 from auralise.pictures import bins_of_rows, row_centres
+from auralise.stft import Stft
 
 N_ROWS = 112  # of a picture: about 16 per octave up to 5.5 kHz
 RANGE_DB = 60.0

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from auralise.audio import Excerpt, Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection import layers
+from auralise.excerpts import Excerpt
 from auralise.statistics import HIGHER, UNKNOWN
+from auralise.stft import Stft
 from tests.conftest import sine
 
 
