@@ -1,5 +1,6 @@
 """``features.csv``: what each sound of a song bears, said beside it."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pandas as pd
 from auralise.choices import AUDIBLE
 from auralise.errors import AuraliseError
 from auralise.files import read_table, whole_file
-from auralise.maps import Maps
+from auralise.maps import Maps, Origin
+
+log = logging.getLogger(__name__)
 
 NAME = "features.csv"  # beside the sounds of a song
 
@@ -25,6 +28,10 @@ MEASURED = (
 )
 COLUMNS = (*MEASURED, "rehearing_percentile", "certificate")
 KEY = ["layer", "feature"]
+
+OF_LABELS = ("weights", "song", "layer", "feature", "note")
+LEAST_DIGITS = 12  # of a network's hash, by which the page knows it
+STAR = "★"
 
 
 def write_features(
@@ -111,6 +118,57 @@ def levels_of(maps: Maps, layer: int) -> np.ndarray:
         for mask in maps.masks_one_by_one(layer)
     ]
     return relative_levels(np.array(rms), maps.live(layer))
+
+
+def read_labels(path: str | Path, origin: Origin) -> dict[tuple[int, int], str]:
+    """What a listener has noted of a network's features, from ``labels.csv`` of the page.
+
+    Parameters
+    ----------
+    path : str or Path
+        With the columns `OF_LABELS`: the hash of the weights (its first 12 digits or more), the
+        song, layer and feature, and the note.
+    origin : Origin
+        The network and the song that are shown.
+
+    Returns
+    -------
+    dict of (int, int) to str
+        By layer and feature. A note on this song comes before one on another; a favourite without
+        a note is a star.
+
+    Raises
+    ------
+    AuraliseError
+        The file is missing or another table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AuraliseError(f"{path}: no such file; export it from the listening page")
+    try:
+        table = read_table(path, OF_LABELS[:2] + OF_LABELS[-1:])[list(OF_LABELS)]
+        table = table.astype({"layer": int, "feature": int})
+    except (KeyError, ValueError) as error:  # pandas has no error of its own for another table
+        raise AuraliseError(
+            f"{path}: not a table of labels ({str(error).strip()}); expected the columns "
+            f"{', '.join(OF_LABELS)}, as the listening page exports them"
+        ) from None
+    of_network = [
+        len(digits) >= LEAST_DIGITS and origin.weights_sha256.startswith(digits)
+        for digits in table["weights"]
+    ]
+    own = table[of_network]
+    if not len(own):
+        log.warning(
+            "%s: none of its %d labels is of the weights of %s (%s); a network that was trained "
+            "anew has no labels yet",
+            path,
+            len(table),
+            origin.network,
+            origin.weights_sha256[:LEAST_DIGITS],
+        )
+    own = own.sort_values("song", key=lambda songs: songs == origin.song, kind="stable")
+    return {(row.layer, row.feature): row.note.strip() or STAR for row in own.itertuples()}
 
 
 def keep_audible(folder: str | Path, threshold: float = AUDIBLE) -> None:

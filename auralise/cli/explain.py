@@ -438,8 +438,8 @@ def rows_worth_hearing(done: Sequence["Explanation"]) -> list[tuple[str, ...]]:
                 (
                     of.sounds.name,
                     f"{row.layer}-{row.feature:02d}",
-                    f"{row.level_db:.0f} dB",
-                    f"{row.gain_db:+.0f} dB",
+                    f"{round(row.level_db)} dB",
+                    f"{round(row.gain_db):+d} dB",
                     str(of.sounds / sound_name(row.layer, row.feature)),
                 )
             )

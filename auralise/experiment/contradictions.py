@@ -128,6 +128,7 @@ def _of_paths(settings: Mapping) -> Iterator[str]:
         "songs": settings["songs"],
         "dataset.path": settings["dataset"]["path"],
         "attributes.path": settings["attributes"]["path"],
+        "auralisation.labels": settings["auralisation"]["labels"],
         "inversion.data.path": settings["inversion"]["data"]["path"],
     }
     for key, path in paths.items():
@@ -153,6 +154,9 @@ def _of_dataset(dataset: Mapping, results: Path) -> Iterator[str]:
 
 def _of_deconvolution(settings: Mapping, results: Path) -> Iterator[str]:
     chosen, attributes = settings["deconvolution"], settings["attributes"]
+    labels = settings["auralisation"]["labels"]
+    if labels is not None:
+        yield from _missing("auralisation.labels", labels, "labels.csv of the page", made=False)
     for name, variant in _trained(settings):
         n_layers, features = variant["layers"], variant["features"]
         layers = chosen["layers"] or range(1, n_layers + 1)

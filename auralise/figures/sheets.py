@@ -1,5 +1,6 @@
 """All audible features of a layer, side by side, the loudest first."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from auralise.progress import tracked
 TICKS = (100, 500, 2000)  # Hz
 DPI = 220  # about one pixel of the sheet for one of the picture
 GAP = 6  # pixels between tiles
+MOST_COLUMNS = 180  # pixels of a tile; frames of longer songs share one
 TEXT = 7  # points
 
 
@@ -189,8 +191,8 @@ def draw_sheet(
     title, content : str
         Title of the sheet; what the pictures are.
     labels : mapping of int to str, optional
-        What a listener has written of a feature; its first line stands below its level, as far as
-        there is room.
+        What a listener has written of a feature; what two lines hold of it stands below its
+        level.
     n_columns : int
 
     Returns
@@ -200,6 +202,7 @@ def draw_sheet(
     """
     full_scale = float(pictures.max(initial=0.0))
     tiles = log_frequency_picture(pictures, frequencies, full_scale=full_scale)
+    tiles = merge_frames(tiles, MOST_COLUMNS)
     height, width = tiles.shape[1:]
     n_columns = max(1, min(n_columns, len(tiles)))
     n_lines = max(1, -(-len(tiles) // n_columns))
@@ -261,13 +264,32 @@ def draw_sheet(
     return figure
 
 
-def shortened(text: str, n_characters: int = 16) -> str:
-    """The first line of a text, cut off where a tile is full.
+def merge_frames(picture: np.ndarray, most: int) -> np.ndarray:
+    """A picture of at most so many columns; frames that share one show their greatest value.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (..., n_frames)
+    most : int
 
     Examples
     --------
-    >>> shortened("snare and hi-hat, not the bass\\nsurely"), shortened("bass")
-    ('snare and hi-ha…', 'bass')
+    >>> merge_frames(np.array([1, 5, 2, 3, 4]), 3).tolist()
+    [1, 5, 4]
     """
-    line = " ".join(text.strip().partition("\n")[0].split())
-    return line if len(line) <= n_characters else line[: n_characters - 1] + "…"
+    n_frames = picture.shape[-1]
+    if n_frames <= most:
+        return picture
+    return np.maximum.reduceat(picture, np.arange(most) * n_frames // most, axis=-1)
+
+
+def shortened(text: str, n_characters: int = 13) -> str:
+    """As much of the first line of a text as two lines in a tile hold.
+
+    Examples
+    --------
+    >>> shortened("snare drum and hi-hat, not the bass")
+    'snare drum\\nand hi-hat,…'
+    """
+    line = text.strip().partition("\n")[0]
+    return "\n".join(textwrap.wrap(line, n_characters, max_lines=2, placeholder="…"))

@@ -19,7 +19,7 @@ import numpy as np
 
 from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
 from auralise.errors import AuraliseError
-from auralise.features import relative_levels
+from auralise.features import LEAST_DIGITS, relative_levels
 from auralise.files import whole_file
 from auralise.listening import likeness
 from auralise.listening.packing import coarseness_of, pack_map, packed_bytes
@@ -43,7 +43,6 @@ N_COLOURS = 61  # steps of one decibel, and an odd number: maps have a colour fo
 COLOURS_OF_SOUND = "magma"
 COLOURS_OF_MAP = "berlin"
 
-LENGTH_OF_HASH = 12  # hexadecimal digits by which a link names a network
 N_SIMILAR = 6
 FIRST_ABOVE = -20.0  # dB; the page opens on a feature that is louder
 
@@ -234,7 +233,7 @@ def _describe_network(results: Path, name: str, show: Show) -> dict[str, Any]:
     with show.open() as maps:
         sha256 = maps.origin.weights_sha256
     return (
-        {"name": name, "hash": sha256[:LENGTH_OF_HASH]}
+        {"name": name, "hash": sha256[:LEAST_DIGITS]}
         | read_evaluation(results / "networks" / name / "evaluation.json")
         | {
             "answers": read_answers(results / "networks" / name / "predictions.csv"),

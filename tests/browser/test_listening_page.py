@@ -11,8 +11,9 @@ import pytest
 import soundfile
 
 from auralise.auralisation import Auralisation, write_auralisations
+from auralise.features import read_labels
 from auralise.listening.builder import build_listening_page
-from auralise.maps import open_maps
+from auralise.maps import Origin, open_maps
 from tests.unit.test_listening import (
     ATTRIBUTES,
     DEAD,
@@ -92,6 +93,14 @@ def place(page):
           return [catalogue.networks[network].name, catalogue.songs[song], layer, feature];
         })()"""
     )
+
+
+def save(page, button, path):
+    """What a button lets the listener save."""
+    with page.expect_download() as download:
+        page.locator(button).click()
+    download.value.save_as(path)
+    return path
 
 
 def wait_for(page, expression):
@@ -640,34 +649,32 @@ def test_favourites_and_notes_last_and_are_exported(visit, tmp_path):
     page.locator("#only-favourites").check()
     assert page.locator(".card").count() == 2
     page.locator("#open-favourites").click()
-    exported = {}
-    for kind in ("json", "csv"):
-        with page.expect_download() as download:
-            page.locator(f"#export-{kind}").click()
-        exported[kind] = tmp_path / download.value.suggested_filename
-        download.value.save_as(exported[kind])
-    found = json.loads(exported["json"].read_text(encoding="utf-8"))
-    assert found["experiment"] == "toy"
-    assert [mark["feature"] for mark in found["favourites"]] == both
-    assert found["favourites"][both.index(2)]["note"] == note
-    assert {mark["weights"] for mark in found["favourites"]} == {HASHES["square-0"][:12]}
-    with exported["csv"].open(newline="", encoding="utf-8") as file:
+    exported = save(page, "#export", tmp_path / "labels.csv")
+    with exported.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    row = rows[both.index(2)]
-    assert row["song"] == NASTY and row["note"] == note and row["feature"] == "2"
+    assert [int(row["feature"]) for row in rows] == both
+    assert rows[both.index(2)]["note"] == note and rows[both.index(2)]["song"] == NASTY
+    assert {row["weights"] for row in rows} == {HASHES["square-0"][:12]}
 
+    origin = Origin(NASTY, "square-0", HASHES["square-0"], {})
+    assert read_labels(exported, origin) == {(1, 2): note} | {(1, n): "★" for n in both if n != 2}
+
+    (tmp_path / "no-labels.csv").write_text("a,b\n1,2\n")
     other = visit()  # a browser that knows nothing yet
     other.locator("#open-favourites").click()
-    other.set_input_files("#import", exported["json"])
+    other.set_input_files("#import", tmp_path / "no-labels.csv")
+    other.wait_for_function(
+        "document.getElementById('favourites-status').textContent.includes('holds no favourites')"
+    )
+    other.set_input_files("#import", exported)
     other.wait_for_function("document.getElementById('n-favourites').textContent === '2'")
     other.locator("#favourites-list a").nth(both.index(2)).click()
     script_is(other, 0, 1, 1)
     other.wait_for_function("state.feature === 2")
-    with other.expect_download() as download:
-        other.evaluate("document.getElementById('export-json').disabled = false")
-        other.evaluate("document.getElementById('export-json').click()")
-    download.value.save_as(tmp_path / "again.json")
-    assert json.loads((tmp_path / "again.json").read_text(encoding="utf-8")) == found
+    other.locator("#open-favourites").click()
+    again = save(other, "#export", tmp_path / "again.csv")
+    assert again.read_bytes() == exported.read_bytes()
+    other.keyboard.press("Escape")
     assert other.locator("#note").input_value() == note
 
 

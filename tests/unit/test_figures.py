@@ -91,7 +91,7 @@ class TestSheet:
 
     def test_the_loudest_comes_first_with_its_level_and_the_rest_is_counted(self, sheet):
         assert [text.get_text() for text in sheet.texts] == [
-            "10  0 dB", "11  −10 dB", "12  −20 dB\nsnare drum, $no…", "14  −40 dB",
+            "10  0 dB", "11  −10 dB", "12  −20 dB\nsnare drum,\n$not$ the…", "14  −40 dB",
         ]  # fmt: skip
         assert "4 of 6 features" in sheet.get_title()
         assert "1 lie below −40 dB, 1 never fired" in sheet.get_title()

@@ -189,6 +189,7 @@ INVERTING = {"methods": ["inversion"]}
             "inversion.data.path = 'mine': would not be used; expected inversion.data.name",
         ),
         ({"dataset": {"name": "gtzan"}}, "dataset.path = null: expected a folder, a tar archive"),
+        ({"auralisation": {"labels": "away"}}, "auralisation.labels = 'away': is not there"),
         ({"dataset": {"name": "folder", "path": "away"}}, "dataset.path = 'away': is not there"),
         ({"attributes": {"source": "directory"}}, "attributes.path = null: expected the folder"),
         ({"dataset": {"name": "folder", "path": ""}}, "dataset.path = '': expected a folder, a"),

@@ -93,7 +93,8 @@ rule describe_features:
 
 rule draw_sheets:
     input:
-        rules.deconvolve_song.output[0],
+        maps=rules.deconvolve_song.output[0],
+        labels=config["auralisation"]["labels"] or [],
     output:
         report(
             directory(R / "figures/{network}/sheets/{song}"),

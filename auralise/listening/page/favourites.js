@@ -83,27 +83,24 @@ class Favourites {
   /**
    * Add favourites that were exported, from this browser or another; the newcomers win.
    *
-   * @param {string} text what `json` wrote
-   * @returns {number} how many were added or replaced
+   * @param {string} text what `csv` wrote
+   * @returns {number} how many were added or replaced; 0: it is no such table
    */
   merge(text) {
-    const found = JSON.parse(text).favourites.filter(isFavourite);
+    const [columns = [], ...rows] = rowsOf(text.replace(/^\uFEFF/, ""));
+    const found = rows
+      .map((row) => markFrom(Object.fromEntries(columns.map((column, i) => [column, row[i]]))))
+      .filter(isFavourite);
     this.reloadIfKept();
     for (const mark of found) this.marks.set(keyOf(mark), mark);
     this.store();
     return found.length;
   }
 
-  /** @returns {string} a JSON document that `merge` reads */
-  json(experiment) {
-    return JSON.stringify({ experiment, favourites: this.list() }, null, 2) + "\n";
-  }
-
-  /** @returns {string} a table for spreadsheets and pandas (RFC 4180) */
+  /** @returns {string} a table for `merge`, the workflow, spreadsheets and pandas (RFC 4180) */
   csv() {
-    const columns = ["weights", "network", "song", "layer", "feature", "note", "blind", "added"];
-    const rows = this.list().map((mark) => columns.map((column) => mark[column]));
-    return [columns, ...rows].map((row) => row.map(csvField).join(",") + "\r\n").join("");
+    const rows = this.list().map((mark) => COLUMNS.map((column) => mark[column]));
+    return [COLUMNS, ...rows].map((row) => row.map(csvField).join(",") + "\r\n").join("");
   }
 
   reloadIfKept() {
@@ -117,6 +114,33 @@ class Favourites {
       this.kept = false;
     }
   }
+}
+
+const COLUMNS = ["weights", "network", "song", "layer", "feature", "note", "blind", "added"];
+
+/** A favourite from the texts of a row; columns that people may leave out have a default. */
+function markFrom({ weights, network, song, layer, feature, note = "", blind = "", added = "" }) {
+  const numberIn = (text) => (/^\d+$/.test(text ?? "") ? Number(text) : null);
+  return {
+    weights,
+    network,
+    song,
+    layer: numberIn(layer),
+    feature: numberIn(feature),
+    note,
+    blind: blind.toLowerCase() === "true",
+    added,
+  };
+}
+
+/** Rows of fields of a table as `csv` writes it (RFC 4180); empty rows are left out. */
+function rowsOf(text) {
+  const rows = [[]];
+  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|\r|$)/g)) {
+    rows.at(-1).push(quoted === undefined ? plain : quoted.replaceAll('""', '"'));
+    if (end !== ",") rows.push([]);
+  }
+  return rows.filter((row) => row.some((field) => field));
 }
 
 function keyOf({ weights, song, layer, feature }) {

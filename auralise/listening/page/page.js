@@ -857,14 +857,14 @@ function showFavourites() {
   const marks = favourites.list();
   $("favourites-status").textContent = favouritesStatus(marks);
   $("favourites-list").replaceChildren(...(state.blind ? [] : marks.map(makeFavourite)));
-  for (const id of ["export-json", "export-csv"]) $(id).disabled = Boolean(state.blind) || !marks.length;
+  $("export").disabled = Boolean(state.blind) || !marks.length;
 }
 
 function favouritesStatus(marks) {
   if (!favourites.kept) return "This browser keeps nothing for this page: export before you leave.";
   if (state.blind) return `${marks.length}, hidden in blind mode.`;
   if (!marks.length) return "None yet: press f, or write a note.";
-  return `${marks.length}, kept in this browser. Export them to be safe, or to work with them.`;
+  return `${marks.length}, kept in this browser. Export them to be safe, or to print them on the sheets.`;
 }
 
 function makeFavourite(mark) {
@@ -894,18 +894,12 @@ function download(name, blob) {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
-function textBlob(text, type) {
-  return new Blob([text], { type });
-}
-
 async function importFavourites(file) {
-  try {
-    const count = favourites.merge(await file.text());
-    showMarks();
-    $("favourites-status").textContent = `${count} read from ${file.name}.`;
-  } catch {
-    $("favourites-status").textContent = `${file.name} is not an export of favourites (JSON).`;
-  }
+  const count = favourites.merge(await file.text());
+  showMarks();
+  $("favourites-status").textContent = count
+    ? `${count} read from ${file.name}.`
+    : `${file.name} holds no favourites; expected a labels.csv that was exported here.`;
 }
 
 // ---------------------------------------------------------------- blind mode
@@ -1140,10 +1134,7 @@ function connect() {
     showFavourites();
     $("favourites").showModal();
   });
-  on("export-json", "click", () =>
-    download("favourites.json", textBlob(favourites.json(catalogue.experiment), "application/json")),
-  );
-  on("export-csv", "click", () => download("favourites.csv", textBlob(favourites.csv(), "text/csv")));
+  on("export", "click", () => download("labels.csv", new Blob([favourites.csv()], { type: "text/csv" })));
   on("import", "change", async (event) => {
     if (event.target.files.length) await importFavourites(event.target.files[0]);
     event.target.value = "";
