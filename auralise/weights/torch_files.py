@@ -20,12 +20,12 @@ from auralise.errors import WeightsError
 from auralise.weights.common import (
     FoundConvolution,
     assume_2015,
-    batch_norm,
     fill,
     listing,
     refusal,
     require_size,
     shape_text,
+    with_norm,
 )
 
 log = logging.getLogger(__name__)
@@ -270,25 +270,9 @@ def _convolution(owner: str, parts: dict[str, Tensor]) -> FoundConvolution:
 
 
 def _with_norm(item: FoundConvolution, owner: str, parts: dict[str, Tensor]) -> FoundConvolution:
-    n_features = len(item.weight)
-    wanted = {"running_mean", "running_var"} | (parts.keys() & {"weight", "bias"})
-    for kind in sorted(wanted):
-        tensor = parts.get(kind)
-        if tensor is None or tensor.shape != (n_features,):
-            raise refusal(
-                f"tensor '{owner}.{kind}' is "
-                + ("missing" if tensor is None else shape_text(tensor.shape)),
-                f"{n_features}, one value per feature of '{item.name}'",
-                GIVE_NETWORK,
-            )
-    norm = batch_norm(
-        parts["running_mean"],
-        parts["running_var"],
-        parts.get("weight"),
-        parts.get("bias"),
-        EPSILON,
-    )
-    return FoundConvolution(item.name, item.weight, item.bias, norm)
+    kinds = ("running_mean", "running_var", "weight", "bias")
+    vectors = [(f"tensor '{owner}.{kind}'", parts.get(kind)) for kind in kinds]
+    return with_norm(item, vectors, EPSILON, GIVE_NETWORK)
 
 
 def _not_known(owner: str, parts: Mapping[str, Tensor]) -> WeightsError:
