@@ -67,7 +67,7 @@ def shape_text(shape: Iterable[int]) -> str:
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], remedy: str) -> None:
-    """Put `tensors` into `module`, name by name, or leave it as it is.
+    """Copy `tensors` into `module` by name; on an error the module stays as it was.
 
     Parameters
     ----------

@@ -133,7 +133,7 @@ def _assume_from_keras_2(weights: h5py.Group, read: "_ReadKeras2") -> nn.Sequent
 
 
 def _read_keras_3_weights(file: h5py.File) -> nn.Sequential:
-    """Bare weights of Keras 3: groups by class and count, in no order across classes."""
+    """Bare weights of Keras 3: groups numbered per class, without an order across classes."""
     places = _places_with_variables(file)
     kernels = [place for place, shapes in places.items() if len(shapes[0]) == 4]
     containers = {place.rpartition("/")[0] for place in kernels}
@@ -207,7 +207,7 @@ class _ReadKeras2:
 
 
 class _ReadKeras3:
-    """Variables by count within the layer's group."""
+    """Variables of Keras 3, by their number within the layer's group."""
 
     def __init__(self, file: h5py.File):
         self.file = file
