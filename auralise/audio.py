@@ -142,7 +142,7 @@ def _read_blocks(
 
 
 def _resampled(blocks: Iterable[np.ndarray], given: int, wanted: int) -> Iterator[np.ndarray]:
-    """A signal of one rate (Hz) at another one, block by block."""
+    """Resample a signal from one rate (Hz) to another, block by block."""
     if given == wanted:
         yield from blocks
         return
@@ -240,7 +240,7 @@ def _refuse_rate(path: Path, rate: int) -> None:
 
 
 def _decode(file: soundfile.SoundFile, n_samples: int) -> Iterator[np.ndarray]:
-    """Blocks of an open file; what was decoded before an error comes before the error."""
+    """Blocks of an open file; those decoded before an error are yielded before it is raised."""
     block = max(1, min(BLOCK, BLOCK * MANY_CHANNELS // file.channels))
     while n_samples > 0:
         # The formats in which decoding can fail hold whole numbers: NaN is what was not decoded.
@@ -456,7 +456,7 @@ def create_audio(
 
 
 def read_facts(path: str | Path) -> dict | None:
-    """What a sound file says of how it came to be; None if it does not."""
+    """How a sound file was made, as it states itself; None if it does not."""
     comment = read_comment(Path(path))
     try:
         facts = json.loads(comment or "null")

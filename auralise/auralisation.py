@@ -97,7 +97,7 @@ def expansion(
     mode: str,
     undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
 ) -> Expand | None:
-    """What `masked_spectrum` takes as `expand` for these maps; None where nothing is compressed.
+    """The `expand` of `masked_spectrum` for these maps; None where nothing is compressed.
 
     Parameters
     ----------
@@ -291,14 +291,14 @@ def write_auralisations(
 
 
 class _Energies:
-    """Energies of maps and of what they let through, added up block by block."""
+    """Energies of maps and of the sounds behind them, summed block by block."""
 
     def __init__(self, sums: np.ndarray | None = None) -> None:
         self._sums = np.zeros((0, 4)) if sums is None else sums
 
     @classmethod
     def of(cls, tallies: list["_Energies"]) -> "_Energies":
-        """Those of several batches of features."""
+        """Join the energies of several batches of features."""
         return cls(np.concatenate([tally._sums for tally in tallies]))
 
     def add(self, masks: np.ndarray, magnitude: np.ndarray, quiet: float) -> None:
@@ -315,12 +315,12 @@ class _Energies:
 
     @property
     def share_quiet(self) -> np.ndarray:
-        """Of a map's energy, where the song is quiet; NaN for a map of zeros."""
+        """Share of a map's energy where the song is quiet; NaN for a map of zeros."""
         return _ratio(self._sums[:, 1], self._sums[:, 0])
 
     @property
     def share_negative(self) -> np.ndarray:
-        """Of the masked energy, where the map is negative; NaN where nothing is let through."""
+        """Share of the masked energy where the map is negative; NaN if nothing is let through."""
         return _ratio(self._sums[:, 3], self._sums[:, 2])
 
 
@@ -392,7 +392,7 @@ def _tell_what_is_silent(maps: Maps) -> None:
 
 
 def _facts(maps: Maps, auralisation: Auralisation) -> dict:
-    """How the sounds of a song came to be, for a sound that is found alone."""
+    """How a song's sounds were made, as each sound file states it."""
     origin = maps.origin
     return {
         "format": FORMAT,

@@ -306,7 +306,7 @@ def _read_frame(data: mmap.mmap, place: int) -> _Frame | None:
 
 
 def _read_mp3(data: mmap.mmap, place: int) -> Contents:
-    """Count the frames; where no header says as many, let nothing but them be read."""
+    """Count the frames; where the header declares another number, hand on the frames alone."""
     pieces: list[tuple[int, int]] = []  # runs of frames without the frames that are headers
     model: _Frame | None = None
     n_frames, declared, hole = 0, 0, ""
@@ -360,7 +360,7 @@ def _find_frame(data: mmap.mmap, place: int, model: _Frame | None) -> int | None
 
 
 def _frames_declared(data: mmap.mmap, place: int, frame: _Frame) -> int | None:
-    """The number that a Xing, Info or VBRI frame declares (0: it does not say); None: no header."""
+    """Frames that a Xing, Info or VBRI header declares; 0 if it does not say, None if there is none."""
     if data[frame.tag : frame.tag + 4] in (b"Xing", b"Info"):
         flags, number = struct.unpack(">II", data[frame.tag + 4 : frame.tag + 12].ljust(8, b"\0"))
         return number if flags & 1 else 0

@@ -1,4 +1,4 @@
-"""What a process of ours sets, whatever environment it is started in."""
+"""Environment variables that each of our processes sets for itself."""
 
 import getpass
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def settle_environment() -> None:
-    """Set what others' settings would change or break; called before libraries are loaded.
+    """Set the environment variables that would change or break our work, before libraries load.
 
     Figures are drawn without a window: the backend that Jupyter leaves to its children needs
     Jupyter. A user without a home, as in many containers, keeps caches among temporary files:

@@ -1,4 +1,4 @@
-"""Part of a recording, and what is taken to sound around it."""
+"""An excerpt of a recording, and the sound assumed around it."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from auralise.stft import Stft
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Part of a recording, and what is taken to sound around it.
+    """An excerpt of a recording, and the sound assumed around it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""``features.csv``: what each sound of a song bears, said beside it."""
+"""``features.csv``: what is known of each sound of a song, in one table beside the sounds."""
 
 import logging
 from pathlib import Path

@@ -81,7 +81,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def _own_partial(path: Path) -> Path:
-    """A partial file's name that belongs to this process; those of ended processes are removed."""
+    """This process's name for a partial file; partial files of ended processes are removed."""
     # A digest, since the name itself may be as long as the file system allows. The ending stays
     # because soundfile and matplotlib choose the format by it.
     ending = path.suffix if len(path.suffix) < 16 else ""

@@ -1,4 +1,4 @@
-"""HDF5 files of our own: written on any disk, and damage named when they are read."""
+"""Our own HDF5 files: failed writes are raised, and damage is named on reading."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

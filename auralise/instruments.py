@@ -198,7 +198,7 @@ def render(
     -------
     ndarray, float32, shape (round(duration * sample_rate),)
         The mean of both stereo channels, without what lies below 15 Hz, at the soundfont's own
-        level; it may exceed 1, see `normalise_peak` and `normalise_level`.
+        level; it may exceed 1, see `normalise_level`.
 
     Raises
     ------
@@ -248,31 +248,19 @@ def render(
     return soxr.resample(audible, RENDER_RATE, sample_rate)[:n_samples]
 
 
-def normalise_peak(samples: np.ndarray, peak_db: float = -1.0) -> np.ndarray:
-    """Scale a signal so that its largest sample stands at `peak_db` (dB re full scale).
-
-    Silence is returned as it is.
-    """
-    return _scale(samples, np.abs(samples).max(initial=0.0), 10 ** (peak_db / 20))
-
-
 def normalise_level(samples: np.ndarray, level_db: float) -> np.ndarray:
     """Scale a signal to an RMS of `level_db` (dB re full scale), its peak at most full scale.
 
     A signal of high crest factor stays below `level_db` rather than clip. Silence is returned
     as it is.
     """
-    rms = np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
     peak = np.abs(samples).max(initial=0.0)
-    return _scale(samples, peak, min(1.0, peak * 10 ** (level_db / 20) / max(rms, 1e-30)))
-
-
-def _scale(samples: np.ndarray, peak: float, target: float) -> np.ndarray:
-    """Scale float32 samples of that peak to the target peak, never rounding above it."""
     if peak == 0:
         return np.asarray(samples, dtype=np.float32)
+    rms = np.sqrt(np.mean(np.square(samples, dtype=np.float64)))
+    target = min(1.0, peak * 10 ** (level_db / 20) / max(rms, 1e-30))
     scaled = (samples * (target / peak)).astype(np.float32)
-    return np.clip(scaled, -np.float32(target), np.float32(target))
+    return np.clip(scaled, -np.float32(target), np.float32(target))  # never rounded above it
 
 
 def _assign_channels(parts: Sequence[Part]) -> list[int]:

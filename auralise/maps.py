@@ -342,7 +342,7 @@ class Maps:
         return self._read("stft", slice(None), self._in_song(frames))
 
     def path(self, layer: int) -> str:
-        """Of the layer's module in the network; empty in a file that does not say."""
+        """Path of the layer's module in the network; empty in a file that does not say."""
         with self._naming_damage(f"layer{layer}"):
             return str(self.file[f"layer{layer}"].attrs.get("path", ""))
 
@@ -384,7 +384,7 @@ class Maps:
 
     @property
     def compression(self) -> list[dict] | None:
-        """Steps of the pointwise compression that the network hears; None if it hears another."""
+        """Steps of the compression that the network hears; None if it cannot be undone."""
         with self._naming_damage("compression"):
             return json.loads(self.file.attrs.get("compression", "null"))
 

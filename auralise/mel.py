@@ -116,5 +116,5 @@ class LogMel(nn.Module):
         return (bands.clamp(min=SILENCE).log() - self.mean) / self.std
 
     def mel_magnitude(self, picture: Tensor) -> Tensor:
-        """Mel magnitudes that a picture shows: the inverse of all but the filter bank."""
+        """Mel magnitudes of a picture: undo normalisation and logarithm, not the filterbank."""
         return (picture * self.std + self.mean).exp()

@@ -12,7 +12,7 @@ QUIET = 2.0  # s between lines, at least; work that is done sooner says nothing
 
 
 class Lines:
-    """As much of tqdm as is used here, with a line at every tenth instead of a bar."""
+    """Like tqdm, with a line at every tenth of the work instead of a bar."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Lines:
             self.update()
 
     def update(self, n: int = 1) -> None:
-        """Count `n` more as done."""
+        """Count `n` more items as done."""
         self.n += n
         now = time.monotonic()
         if self._tenth() > self.tenth and now - self.told >= QUIET:

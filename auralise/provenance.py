@@ -1,4 +1,4 @@
-"""The code and the versions of libraries that made a result."""
+"""Which code, and which versions of libraries, made a result."""
 
 import ast
 import hashlib
@@ -128,7 +128,7 @@ def _read(file: Path) -> _Code:
 
 
 class _Running(ast.NodeTransformer):
-    """Removes from a syntax tree everything that no result depends on."""
+    """Removes from a syntax tree what results do not depend on."""
 
     def _without_docstring(self, node):
         match node.body[0] if node.body else None:

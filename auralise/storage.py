@@ -1,4 +1,4 @@
-"""A disk that is full, a folder that may not be written: named, and survived by libraries."""
+"""Full disks and folders that may not be written: errors that name them."""
 
 import errno
 import os
@@ -79,7 +79,7 @@ class PatientFile(RawIOBase):
 
 @contextmanager
 def patient_file(path: str | Path) -> Iterator[PatientFile]:
-    """A new file for a library that does not bear failing writes; they are raised at the end."""
+    """A new file for a library that cannot handle failed writes; they are raised at the end."""
     with PatientFile(path) as file:
         try:
             yield file
@@ -89,7 +89,7 @@ def patient_file(path: str | Path) -> Iterator[PatientFile]:
 
 @contextmanager
 def naming_storage(path: Path) -> Iterator[None]:
-    """Tell a full disk, or a folder that may not be written, as a `StorageError` about `path`."""
+    """Raise a `StorageError` about `path` where a disk is full or a folder may not be written."""
     try:
         yield
     except AuraliseError:
@@ -144,7 +144,7 @@ def _no_room(error: BaseException, folder: Path, name: str) -> StorageError:
 
 
 def _lasting(folder: Path) -> Path:
-    """The folder around one that is being filled under another name."""
+    """The folder that stays where a partial one in it is renamed later."""
     for outer in folder.parents[::-1]:
         if any(part.startswith(".partial-") for part in folder.relative_to(outer).parts[:1]):
             return outer
@@ -217,7 +217,7 @@ def write_temporarily(file: IO[bytes], values: np.ndarray) -> None:
 
 
 def reserve_temporarily(file: IO[bytes], n_bytes: int) -> None:
-    """Take the space that is written through memory later, where a full disk ends the process.
+    """Reserve the space of a memory-mapped file: a disk that fills later would end the process.
 
     Raises
     ------

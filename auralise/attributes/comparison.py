@@ -1,4 +1,4 @@
-"""What correlations come to by layer; trained networks against untrained ones.
+"""Correlations summarised by layer; trained networks compared with untrained ones.
 
 The network is the unit: the features of one network were learned together and are not
 independent. A verdict comes from an exact permutation test over networks alone, of
@@ -106,7 +106,7 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_with_controls(summary: pd.DataFrame, controls: Mapping[str, str]) -> pd.DataFrame:
-    """Hold s of the trained networks of each variant against that of the untrained ones.
+    """Compare s of each variant's trained networks with s of the untrained ones.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def compare_with_controls(summary: pd.DataFrame, controls: Mapping[str, str]) ->
 
 
 def rank_features(table: pd.DataFrame, untrained: pd.DataFrame) -> pd.DataFrame:
-    """Say where each feature lies among the untrained features of its layer.
+    """Rank each feature among the untrained features of its layer.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class Representations(Protocol):
 
 
 def standardise(values: np.ndarray) -> torch.Tensor:
-    """Values with their mean taken off and scaled to a mean square of one, as float16.
+    """Standardise values to a mean of zero and a mean square of one, as float16.
 
     Half precision halves the memory. Its rounding, at most 1 in 2048 of each value, largely
     cancels in a correlation: r of maps of 257 × 173 pixels moves by less than 1e-4.
@@ -215,7 +215,7 @@ def correlate_attributes(
 
 
 def _empty(*shape: int) -> torch.Tensor:
-    """Memory for float16 values: on disk, and paged, where it would be too much."""
+    """An empty float16 array; on disk where it would be too large for memory."""
     n_bytes = 2 * int(np.prod(shape, dtype=np.int64))
     if n_bytes <= WORKING_MEMORY:
         return torch.empty(shape, dtype=torch.float16)

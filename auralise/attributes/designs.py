@@ -130,7 +130,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def read_names(names: Sequence[str], patterns: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Levels of each attribute in the file names that fit one of the patterns.
+    """Read the levels of each attribute from file names that fit one of the patterns.
 
     Parameters and errors are those of `find_signals`.
     """
@@ -185,7 +185,7 @@ def _parse_pattern(pattern: str) -> list[str | tuple[str, re.Pattern]]:
 
 
 def _readings(text: str, parts: Sequence[str | tuple[str, re.Pattern]]) -> Iterator[dict[str, str]]:
-    """Every way in which a text can be made up of the parts."""
+    """Every way in which a text can be read as these parts."""
     if not parts:
         if not text:
             yield {}

@@ -270,7 +270,7 @@ def _sureness(
 
 
 def _pairs_left_out(variants: pd.DataFrame) -> str:
-    """On how many pairs the means rest, and what they were of features that have them all."""
+    """How many pairs the means rest on, and the means of the features that have all pairs."""
     shown = variants[(variants["variant"] != INPUT) & (variants["n_live"] > 0)]
     of_controls = shown["variant"].map(is_control)
     untrained = shown[of_controls]

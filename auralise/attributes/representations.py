@@ -30,7 +30,7 @@ COMPARED = (*DECONVOLVED, "feature_maps", "activations")
 
 @dataclass(frozen=True)
 class Computed:
-    """Made by the explainer whenever it is asked for, and not kept.
+    """Maps that the explainer makes anew each time they are asked for.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class Computed:
 
 @dataclass(frozen=True)
 class Stored:
-    """Read from files of deconvolved maps, one per signal.
+    """Maps that are read from files, one per signal.
 
     Attributes
     ----------
@@ -170,7 +170,7 @@ def _heard(
     mode: str,
     compression: Sequence[Mapping] | None,
 ) -> np.ndarray:
-    """Maps, or the magnitudes of the spectra that they make of a sound of that magnitude."""
+    """Maps as they are, or the magnitudes that they leave of a sound, by what is compared."""
     if compare == "maps":
         return maps
     if mode == "phase" and compression is None:

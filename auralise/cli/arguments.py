@@ -127,7 +127,7 @@ def add_channel(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> 
 
 
 def spare_inputs(inputs: Iterable[Path], results: Iterable[Path]) -> None:
-    """Refuse to write results over what they are made from.
+    """Refuse to write results over their own inputs.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def layers(text: str) -> list[int] | list[str]:
 
 
 def table(rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> list[str]:
-    """Lines with the cells below each other; columns of numbers end below each other.
+    """Rows as lines of text in aligned columns, numbers to the right.
 
     Parameters
     ----------

@@ -77,7 +77,7 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
 
 
 def _refuse_shared_names(clips: pd.DataFrame) -> None:
-    """Refuse clips, or classes, of one name, on machines that do not tell case apart, too."""
+    """Refuse two clips, or classes, whose names are equal or differ in case alone."""
     names = clips["clip"].map(shared_name)
     twice = clips[names.duplicated(keep=False)]
     if len(twice):
@@ -146,7 +146,7 @@ def _table(paths: Sequence[Path]) -> pd.DataFrame:
 
 
 def _classes(folder: Path) -> Iterator[tuple[Path, list[Path], list[tuple[Path, str]]]]:
-    """Folder, sounds and what is passed over of each class."""
+    """Each class's folder, its sounds, and the files that are passed over."""
     if not folder.is_dir():
         raise SettingsError(f"dataset.path: {folder} is not a folder")
     for place in list_folder(folder, "dataset.path"):

@@ -48,7 +48,7 @@ def download_file(
     attempts: int = ATTEMPTS,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Fetch a file. What a broken or killed attempt left is continued by HTTP range requests.
+    """Fetch a file; continue a broken or killed attempt by HTTP range requests.
 
     A part is only continued if the server still has the same file, by its ETag or time of
     change (RFC 9110, sections 13.1.5 and 14); otherwise the download starts anew. The part

@@ -157,7 +157,7 @@ def write_spectra(path: str | Path, songs: pd.DataFrame) -> None:
 
 @dataclass(frozen=True)
 class Spectra(torch.utils.data.Dataset):
-    """Every excerpt of so many frames of one split of a file of spectra, read one by one.
+    """All excerpts of one length from one split of a file of spectra, read one by one.
 
     A row is ``(magnitude, sung)``: float32 ``(n_bins, n_frames)``, and whether the frame in the
     middle is sung.
@@ -201,7 +201,7 @@ class Spectra(torch.utils.data.Dataset):
         return sum(map(len, self.firsts))
 
     def locate(self, rows: Sequence[int] | np.ndarray) -> list[tuple[int, int]]:
-        """The song (counted from 0) and the first frame of each of some excerpts."""
+        """Which song (counted from 0) and which first frame each excerpt has."""
         stops = np.cumsum([len(firsts) for firsts in self.firsts])
         found = np.searchsorted(stops, rows, side="right")
         return [

@@ -17,7 +17,7 @@ STAMP_MEMORY = 2**28  # bytes of the stamps that are gathered at once
 
 
 class PooledAtOnce(PooledNetwork):
-    """Like `PooledNetwork`, but one whole layer of regular ones, and one batch, at a time."""
+    """Like `PooledNetwork`, for regular layers: whole layers, a batch of features at a time."""
 
     @staticmethod
     def takes(steps: Sequence[Step], layers: Sequence[Layer]) -> bool:

@@ -92,7 +92,7 @@ def _device(name: str | torch.device) -> torch.device:
 
 
 class _WayBack(Protocol):
-    """Which maps a layer's features have, given what a forward pass of the same kind left."""
+    """A way back: makes a layer's maps from what its own kind of forward pass left."""
 
     def back(
         self, passed: Any, wanted: Iterable[tuple[int, list[int]]]
@@ -520,7 +520,7 @@ def _rectified(steps: Sequence[Step], layer: Layer) -> Rectified | Unrectified:
 
 
 def _left_out(network: nn.Module) -> Iterator[str]:
-    """What of a network follows the chain, or comes from elsewhere, in words."""
+    """Which modules behind the chain, and which other inputs, are left out, in words."""
     for path, module in network.named_modules():
         if isinstance(module, END_MODULES):
             yield (

@@ -1,4 +1,4 @@
-"""The general way: any network runs as it is, and autograd walks back by other rules.
+"""Deconvolution of any network: it runs as it is, and autograd walks back by the policy's rules.
 
 During the forward pass every function passes through `_Recorder`, which replaces what
 `auralise.deconvnet.policy` names and asks autograd what the rest consists of. The way back is
@@ -48,7 +48,7 @@ class FoundLayer:
 
 @dataclass(frozen=True)
 class Rectified:
-    """What feature maps are made of what an activation gave: by batch norms in between.
+    """How batch norms turned an activation's output into the feature maps: a gain and an offset.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ def just_rectified() -> Rectified:
 
 
 class Unrectified:
-    """As `Rectified`, of feature maps that no activation gave: silence leaves zeros."""
+    """Like `Rectified`, for layers without an activation: silence leaves zeros."""
 
     def above_rest(self, maps: Tensor) -> Tensor:
         return maps.abs()
@@ -90,7 +90,7 @@ class Unrectified:
 
 
 class _Replaced(torch.autograd.Function):
-    """A value that is known, with a way back of one's own."""
+    """An operation whose result is known, with a way back of our own."""
 
     @staticmethod
     def forward(ctx, x: Tensor, value: Tensor, back: Callable[[Tensor], Tensor]) -> Tensor:
@@ -108,7 +108,7 @@ def _rectify(signal: Tensor) -> Tensor:
 
 @dataclass
 class _Verdict:
-    """What is to be said of an operation: an assumption, why it is refused, or what it ends."""
+    """What an operation means for the maps: an assumption, a refusal, or the end of the network."""
 
     notice: str = ""
     refusal: str = ""
@@ -148,7 +148,7 @@ class Captured:
 
 
 class _Done(BaseException):
-    """All that was wanted is captured. No `Exception`: a network may catch those."""
+    """Ends a forward pass early. Not an `Exception`, because a network may catch those."""
 
 
 @dataclass
@@ -437,7 +437,7 @@ def _first(args, kwargs) -> Tensor:
 
 
 def _gain(name: str, x: Tensor, given: dict, own: bool) -> Tensor:
-    """What a normalisation multiplies its input with, of a shape that fits the input's."""
+    """The gain of a normalisation, of a shape that fits its input."""
     eps, weight = given.get("eps", 1e-5), given.get("weight")
     per_channel = (-1, *[1] * (x.dim() - 2))
     if name == "layer_norm":
@@ -479,7 +479,7 @@ def _is_shaping(nodes: Iterable) -> bool:
 
 
 def _refuse(node, where: str) -> str:
-    """Why an operation cannot walk back, or nothing."""
+    """Why an operation cannot walk back; empty if it can."""
     operation = _operation(node)
     if operation == "AccumulateGrad" or type(node).__name__ == "_ReplacedBackward":
         return ""
@@ -510,7 +510,7 @@ def _reach(node) -> set:
 
 @dataclass(frozen=True)
 class GraphPass:
-    """What one song left behind: its input, and the layers' feature maps with their history."""
+    """One forward pass: its input, and the layers' feature maps with their autograd history."""
 
     size: tuple[int, ...]
     leaf: Tensor
@@ -600,7 +600,7 @@ class Graph:
         return best
 
     def _takes_no_magnitude(self) -> str:
-        """What a network hears by its first convolution, if that is no magnitude."""
+        """What input the first convolution takes, if it is not a magnitude; empty if it is."""
         first = self._first
         if isinstance(first, nn.Conv1d) and first.in_channels == 1:
             return "samples (n_samples,)"

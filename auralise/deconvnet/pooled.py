@@ -224,7 +224,7 @@ class _Plan:
 
     @classmethod
     def of(cls, steps: Sequence[Step]) -> "_Plan | None":
-        """Of a layer's steps, convolution first; nothing if they are no stage's."""
+        """The plan of a layer's steps, convolution first; None if they cannot be a stage."""
         convolution, *rest = [step for step in steps if not isinstance(step, Passing)]
         if not isinstance(convolution, Convolution):
             return None
@@ -322,7 +322,7 @@ class Stage:
         return plan is not None and plan.is_regular
 
     def _stamps(self, weight: Tensor) -> Tensor:
-        """What a one, wherever it may stand, adds to a block of pixels.
+        """What a value of 1 at each possible place adds to a block of pixels.
 
         Returns
         -------

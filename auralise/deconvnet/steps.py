@@ -95,7 +95,7 @@ class Convolution(Step):
         return self._transpose(signal, self.module.weight, self.module.groups, memory)
 
     def back_alone(self, signal, features, memory):
-        """Each channel of `signal` ``(1, n_features, height, width)`` by its own kernel alone.
+        """Take each channel of `signal` ``(1, n_features, height, width)`` back by its own kernel.
 
         Returns
         -------
@@ -265,7 +265,7 @@ def find_layers(steps: Sequence[Step]) -> list[Layer]:
 
 @dataclass(frozen=True)
 class ForwardPass:
-    """What one song left behind: every step's output and memory.
+    """One forward pass: every step's output, and what its way back needs to know.
 
     Attributes
     ----------
@@ -303,7 +303,7 @@ class ForwardPass:
 
 
 def dtypes_of(layers: Sequence[Layer], dtype: torch.dtype) -> list[torch.dtype]:
-    """Of each layer's way back: `dtype` where nearly all products are, float32 elsewhere.
+    """Each layer's type on the way back: `dtype` where nearly all products are, else float32.
 
     Each rounded layer adds to the error. The first layer makes the maps; those above the third
     have 3 % of the products of the network of 2015.

@@ -148,7 +148,7 @@ def _flat(values) -> Iterator:
 
 
 def _refuse_later_convolution(graph, last: torch.fx.Node, modules) -> None:
-    """What follows the end would be left out in silence."""
+    """Refuse a network with a convolution behind the end, which would be left out unsaid."""
     nodes = list(graph.nodes)
     for node in nodes[nodes.index(last) + 1 :]:
         kind = _kind(node, modules)

@@ -20,7 +20,7 @@ ENDED = "the job ended"  # the last line of a log, unless the job was killed
 
 @dataclass(frozen=True)
 class Job:
-    """What the workflow says of a job.
+    """A job as the workflow describes it.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ def run_job(job: Job) -> Iterator[list[Path]]:
 
 
 def _was_killed(log: Path) -> bool:
-    """Whether the job that wrote a log was killed, so that it could not say that it ended."""
+    """Whether the job that wrote a log was killed: its last line is missing."""
     with suppress(OSError):
         text = log.read_text("utf-8", errors="replace").strip()
         return bool(text) and not text.endswith(ENDED)
@@ -103,7 +103,7 @@ def _was_killed(log: Path) -> bool:
 
 
 def _damaged_input(job: Job) -> AuraliseError | None:
-    """Which input may be why the job failed; None where all are what their jobs have made."""
+    """The error of a damaged input, which may be why the job failed; None if all are whole."""
     try:
         refuse_damaged(job.results, job.inputs)
     except AuraliseError as error:
@@ -112,7 +112,7 @@ def _damaged_input(job: Job) -> AuraliseError | None:
 
 
 def prepare_torch(threads: int) -> None:
-    """Let torch use so many threads, no more, and keep the memory that it has had."""
+    """Limit torch to so many threads, and let it keep freed memory for reuse."""
     import torch
 
     torch.set_num_threads(threads)

@@ -65,7 +65,7 @@ def origin_of(path: Path) -> dict[str, Any]:
 
 
 def _facts_in(path: Path) -> dict[str, Any] | None:
-    """What a sound, maps, weights or a picture say of themselves."""
+    """The metadata stored in a file of sound, maps, weights or a picture."""
     with path.open("rb") as file:
         start = file.read(8)
     if start[:4] == b"RIFF":

@@ -166,7 +166,7 @@ def write_record(
 
 
 def refuse_damaged(results: Path, inputs: Iterable[str | Path]) -> None:
-    """Refuse inputs that are not what their own jobs have made.
+    """Refuse inputs that differ from what their jobs wrote.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ class Results:
 
     @classmethod
     def around(cls, path: Path) -> "Results | None":
-        """Those that a file or folder belongs to."""
+        """The results folder that contains a file or folder; None if there is none."""
         path = path.absolute()
         for folder in (path, *path.parents):
             if (folder / FOLDER).is_dir() and folder.name != FOLDER:
@@ -271,7 +271,7 @@ class Results:
 
     @cached_property
     def records(self) -> dict[Path, Record]:
-        """By path of the record; those that are damaged are left out."""
+        """All records by their path, without the damaged ones."""
         found = {}
         for path in self._paths:
             with suppress(ResultsError):
@@ -288,7 +288,7 @@ class Results:
         }
 
     def states_within(self, name: str) -> dict[str, State]:
-        """As `states`, of a file or of the files in a folder; few records are read for it."""
+        """Like `states`, for one file or folder; reads only the records that may name it."""
         found: dict[str, State] = {}
         for path in self._paths:
             _, *wildcards = path.relative_to(self.folder / FOLDER).with_suffix("").parts
@@ -326,7 +326,7 @@ class Results:
         return next(of_file, None)
 
     def faults(self, deep: bool = False, only: Path | None = None) -> Iterator[str]:
-        """What is not whole and unchanged, a line for each file.
+        """A line for each file that is missing, damaged or changed.
 
         Parameters
         ----------
@@ -363,7 +363,7 @@ class Results:
             yield f"{shown}: cannot be read ({error.strerror})"
 
     def _older_inputs(self, record: Record) -> Iterator[str]:
-        """Whether other files stand today where a job has read its inputs."""
+        """A line for each input that was made anew since the job read it."""
         for name, sha256 in record.inputs.items():
             now = self.states.get(name)
             if now is not None and now.sha256 != sha256 and record.outputs:
@@ -372,7 +372,7 @@ class Results:
 
 
 def _shown(path: Path) -> str:
-    """A path as a user may type it."""
+    """A path relative to the current folder, as a user would type it."""
     here = Path.cwd()
     return printable(path.relative_to(here) if path.is_relative_to(here) else path)
 

@@ -1,4 +1,4 @@
-"""What sounds around an excerpt takes part in its analysis, and is cut off again.
+"""Analyse an excerpt together with the sound around it, and cut that off again.
 
 Without it, every excerpt would begin and end with an onset: the STFT's windows reach into silence,
 and the convolutions, which pad with zeros, see a spectrogram that begins. Where the recording goes
@@ -43,7 +43,7 @@ def samples_around(explainer: Explainer, edges: str, stft: Stft) -> int:
 
 @dataclass(frozen=True)
 class Part:
-    """Some frames of an excerpt, and those around them that are cut off again.
+    """Some frames of an excerpt, with frames around them that are cut off after the analysis.
 
     Attributes
     ----------

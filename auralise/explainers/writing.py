@@ -191,7 +191,7 @@ class _Activations:
         self.live |= fired
 
     def responds(self, silence: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Which features fired and are louder than in silence and noise, whose peaks are given.
+        """Which features fired, and more strongly than on silence and noise, whose peaks are given.
 
         A logarithm without a floor knows no silence: what is not a number decides nothing.
         """

@@ -1,6 +1,6 @@
 """The attribute experiment: means by layer, distributions, features, trained against untrained."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,15 @@ SMALL = 7  # pt, the smallest type
 TITLE = 8  # pt: four panels in a row have space for no more
 
 
-def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
-    """Panels for `n` attributes."""
+def _panels(attributes: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """A panel for each attribute."""
+    n = len(attributes)
     n_columns = min(n, PANELS)
     blocks = -(-n // n_columns)
     figure, grid = new_figure(
         blocks,
         n_columns,
-        figsize=(PAGE, height * blocks),
+        figsize=(PAGE, 2.5 * blocks),
         sharex=True,
         sharey=True,
         layout="constrained",
@@ -40,6 +41,8 @@ def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
     for axis in axes[max(0, n - n_columns) : n]:
         axis.xaxis.set_tick_params(labelbottom=True)
         axis.set_xlabel("layer")
+    for axis, attribute in zip(axes[:n], attributes, strict=True):
+        axis.set_title(f"only the {attribute} differs", size=TITLE)
     return figure, axes[:n]
 
 
@@ -72,9 +75,13 @@ def _draw_input(axis: Axes, table: pd.DataFrame, attribute: str, column: str) ->
         )
 
 
-def _legend(figure: Figure, axis: Axes) -> None:
+def _finish(figure: Figure, axis: Axes, label: str) -> Figure:
+    """Put a figure's legend below it, and the label of y at its first panel."""
+    axis.set_ylabel(label)
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    sns.despine(figure)
+    return figure
 
 
 @in_house_style
@@ -89,7 +96,7 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     """
     shown = variants[variants["variant"] != INPUT]
     attributes = list(dict.fromkeys(shown["attribute"]))
-    figure, axes = _panels(len(attributes), 2.5)
+    figure, axes = _panels(attributes)
     colours = _colours(shown["variant"])
     for axis, attribute in zip(axes, attributes, strict=True):
         for name, colour in colours.items():
@@ -112,12 +119,8 @@ def draw_attributes(variants: pd.DataFrame, summary: pd.DataFrame) -> Figure:
                 single = single[single["attribute"] == attribute]
                 axis.plot(single["layer"], single["mean"], ".", color=colour, ms=2.5, alpha=0.7)
         _draw_input(axis, variants, attribute, "variant")
-        axis.set_title(f"only the {attribute} differs", size=TITLE)
         axis.set_xticks(sorted(shown["layer"].unique()))
-    axes[0].set_ylabel("mean correlation (r)")
-    _legend(figure, axes[0])
-    sns.despine(figure)
-    return figure
+    return _finish(figure, axes[0], "mean correlation (r)")
 
 
 @in_house_style
@@ -131,7 +134,7 @@ def draw_as_in_2016(summary: pd.DataFrame) -> Figure:
     """
     attributes = list(dict.fromkeys(summary["attribute"]))
     variants = summary["network"].map(variant_of)
-    figure, axes = _panels(len(attributes), 2.5)
+    figure, axes = _panels(attributes)
     for axis, attribute in zip(axes, attributes, strict=True):
         for name, colour in _colours(variants).items():
             rows = summary[(summary["attribute"] == attribute) & (variants == name)]
@@ -139,12 +142,8 @@ def draw_as_in_2016(summary: pd.DataFrame) -> Figure:
             axis.fill_between(rows["layer"], low, high, color=colour, alpha=0.2, lw=0)
             style = _marker(name)
             axis.plot(rows["layer"], rows["mean"], style, color=colour, markersize=3.5, label=name)
-        axis.set_title(f"only the {attribute} differs", size=TITLE)
         axis.set_xticks(sorted(summary["layer"].unique()))
-    axes[0].set_ylabel("mean correlation (r)")
-    _legend(figure, axes[0])
-    sns.despine(figure)
-    return figure
+    return _finish(figure, axes[0], "mean correlation (r)")
 
 
 @in_house_style
@@ -160,7 +159,7 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
     shown = table[(table["network"] != INPUT) & table["live"]].copy()
     shown["variant"] = shown["network"].map(variant_of)
     attributes = list(dict.fromkeys(table["attribute"]))
-    figure, axes = _panels(len(attributes), 2.5)
+    figure, axes = _panels(attributes)
     colours = _colours(shown["variant"])
     layers = sorted(shown["layer"].unique())
     for axis, attribute in zip(axes, attributes, strict=True):
@@ -181,15 +180,11 @@ def draw_distribution(table: pd.DataFrame) -> Figure:
         )
         _draw_input(axis, table, attribute, "network")
         axis.set(xlabel="", ylabel="")
-        axis.set_title(f"only the {attribute} differs", size=TITLE)
         if legend := axis.get_legend():
             legend.remove()
     for axis in axes[-min(len(axes), PANELS) :]:
         axis.set_xlabel("layer")
-    axes[0].set_ylabel("correlation of a feature (r)")
-    _legend(figure, axes[0])
-    sns.despine(figure)
-    return figure
+    return _finish(figure, axes[0], "correlation of a feature (r)")
 
 
 @in_house_style
@@ -205,7 +200,7 @@ def draw_comparison(comparison: pd.DataFrame, summary: pd.DataFrame) -> Figure:
     shown = summary[summary["s"].notna()].assign(variant=summary["network"].map(variant_of))
     shown = shown[shown["variant"] != INPUT]
     attributes = list(dict.fromkeys(comparison["attribute"]))
-    figure, axes = _panels(len(attributes), 2.5)
+    figure, axes = _panels(attributes)
     colours = _colours(summary["network"].map(variant_of))
     for axis, attribute in zip(axes, attributes, strict=True):
         for number, (name, colour) in enumerate(colours.items()):
@@ -224,14 +219,10 @@ def draw_comparison(comparison: pd.DataFrame, summary: pd.DataFrame) -> Figure:
                 found["layer"] + shift, found["s"], s=26, marker="s", color=colour, zorder=3
             )
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        axis.set_title(f"only the {attribute} differs", size=TITLE)
         axis.set_xticks(sorted(comparison["layer"].unique()))
         if not (shown["attribute"] == attribute).any():
             axis.text(0.5, 0.5, "no s", transform=axis.transAxes, ha="center", color="0.5")
-    axes[0].set_ylabel("s")
-    _legend(figure, axes[0])
-    sns.despine(figure)
-    return figure
+    return _finish(figure, axes[0], "s")
 
 
 @in_house_style

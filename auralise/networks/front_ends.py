@@ -46,15 +46,15 @@ class FrontEndStep(nn.Module):
 
     @property
     def step(self) -> dict[str, dict]:
-        """The step that `build_front_end` makes this module of."""
+        """The step from which `build_front_end` builds this module."""
         raise NotImplementedError
 
     def remember(self, x: Tensor) -> Tensor | None:
-        """Whatever the way back needs to know about the input ``(1, 1, height, width)``."""
+        """What `back` needs to know of the input ``(1, 1, height, width)``; None if nothing."""
         return None
 
     def back(self, signal: Tensor, memory: Tensor | None = None) -> Tensor:
-        """A signal at the input, of one at the output; both ``(n_features, 1, height, width)``."""
+        """Take a signal from the output back to the input; ``(n_features, 1, height, width)``."""
         return signal
 
     def extra_repr(self) -> str:
@@ -586,7 +586,7 @@ def build_front_end(
 
 
 def front_end_spec(module: nn.Module) -> list[dict]:
-    """The steps that `build_front_end` makes an equal front end of.
+    """The steps from which `build_front_end` builds an equal front end.
 
     Parameters
     ----------
@@ -714,7 +714,7 @@ def compression_of(front_end: nn.Module | Iterable[nn.Module]) -> list[dict] | N
 
 
 def undo(steps: Sequence[Mapping], values: np.ndarray) -> np.ndarray:
-    """Magnitudes of compressed ones.
+    """Undo the compression of magnitudes.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ class NormalisedLogScaling(FrontEndStep):
 
 
 class MaxOverTime(nn.Module):
-    """The largest value of each feature and bin over all frames: ``(n, n_features · n_bins)``."""
+    """Maximum over frames of each feature and bin: ``(n, n_features · n_bins)``."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         return maps.amax(dim=3).flatten(1)

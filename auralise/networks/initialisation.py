@@ -50,7 +50,7 @@ def initialise(network: nn.Sequential, draw: Callable[..., Tensor], seed: int) -
 
 @torch.no_grad()
 def fit_batch_norms(network: nn.Module, inputs: Tensor, batch_size: int = 32) -> None:
-    """Give batch normalisations the mean and variance of what reaches them, in place.
+    """Set each batch normalisation's statistics to those of its input, in place.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def fit_batch_norms(network: nn.Module, inputs: Tensor, batch_size: int = 32) ->
 
 @torch.no_grad()
 def forget(network: nn.Module, seed: int) -> list[str]:
-    """Take out of a network what it has learned, in place, and leave its architecture.
+    """Replace what a network has learned with random weights, in place.
 
     Convolutions and dense layers are drawn anew (He 2015), biases become zero; a normalisation's
     gain becomes 1, its offset 0, its statistics none (`fit_batch_norms` gives it some). The values

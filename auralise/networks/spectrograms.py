@@ -23,7 +23,7 @@ FRAMES_FIRST = ("LogmelFilterBank",)  # these take frames × bins
 
 
 class FromMagnitude(nn.Module):
-    """A network that took samples, and takes the STFT's magnitude in their place.
+    """A network built for samples, changed to take the STFT's magnitude instead.
 
     Parameters
     ----------

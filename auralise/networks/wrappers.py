@@ -1,4 +1,4 @@
-"""Networks inside others: compiled, spread over devices, scripted."""
+"""Wrapped networks (compiled, on several devices) and the module inside them."""
 
 import copy
 

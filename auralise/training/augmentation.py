@@ -43,7 +43,7 @@ class Augmentation:
     crop: float = 0.0
 
     def __call__(self, magnitudes: torch.Tensor) -> torch.Tensor:
-        """Change every segment of a batch on its own.
+        """Augment every segment of a batch independently.
 
         Parameters
         ----------

@@ -85,7 +85,7 @@ def is_above_mean_spectrum(evaluation: Mapping) -> bool:
 
 
 def describe_accuracy(evaluations: Mapping[str, Mapping]) -> str:
-    """What the trained networks know beside the baselines, to stand before every finding.
+    """Accuracy of the trained networks beside the baselines, in words.
 
     Parameters
     ----------

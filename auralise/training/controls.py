@@ -28,7 +28,7 @@ def untrain_network(
     seed: int,
     edges: str = EDGES[0],
 ) -> None:
-    """Make a network the untrained control of itself, in place.
+    """Turn a network into its own untrained control, in place.
 
     Its weights are drawn anew (`auralise.networks.initialisation.forget`), and its batch
     normalisations get the statistics of training segments, as those of the networks trained here

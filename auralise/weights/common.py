@@ -5,7 +5,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -67,7 +67,7 @@ def shape_text(shape: Iterable[int]) -> str:
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], remedy: str) -> None:
-    """Put `tensors` into `module`, name by name, or leave it as it is.
+    """Copy `tensors` into `module` by name; on an error the module stays as it was.
 
     Parameters
     ----------
@@ -224,6 +224,42 @@ def batch_norm(
     module.running_mean, module.running_var = mean.float(), variance.float()
     module.num_batches_tracked = torch.zeros((), dtype=torch.long)
     return module
+
+
+def with_norm(
+    item: FoundConvolution,
+    vectors: Sequence[tuple[str, Tensor | None]],
+    epsilon: float,
+    remedy: str,
+) -> FoundConvolution:
+    """A convolution with the batch normalisation that follows it.
+
+    Parameters
+    ----------
+    item : FoundConvolution
+    vectors : sequence of (str, Tensor or None)
+        Mean, variance, gain and offset, each with what the file calls it; the last two may be
+        missing.
+    epsilon : float
+    remedy : str
+
+    Raises
+    ------
+    WeightsError
+        Mean or variance is missing, or a vector has not one value per feature.
+    """
+    for number, (name, vector) in enumerate(vectors):
+        if vector is None and number > 1:
+            continue
+        if vector is None or vector.shape != (len(item.weight),):
+            raise refusal(
+                f"{name} is {'missing' if vector is None else shape_text(vector.shape)}",
+                f"{len(item.weight)}, one value per feature of '{item.name}'",
+                remedy,
+            )
+    mean, variance, gamma, beta = (vector for _, vector in vectors)
+    assert mean is not None and variance is not None
+    return replace(item, norm=batch_norm(mean, variance, gamma, beta, epsilon))
 
 
 def require_chain(found: Sequence[FoundConvolution], remedy: str) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from auralise.errors import WeightsError
 from auralise.weights import hdf5, zips
-from auralise.weights.common import FoundConvolution, assume_2015, batch_norm, refusal, shape_text
+from auralise.weights.common import FoundConvolution, assume_2015, refusal, shape_text, with_norm
 from auralise.weights.keras_layers import KerasLayer, build_from_config
 
 SAVE_WHOLE = "Save the whole model, with its architecture: model.save('model.keras')."
@@ -133,7 +133,7 @@ def _assume_from_keras_2(weights: h5py.Group, read: "_ReadKeras2") -> nn.Sequent
 
 
 def _read_keras_3_weights(file: h5py.File) -> nn.Sequential:
-    """Bare weights of Keras 3: groups by class and count, in no order across classes."""
+    """Bare weights of Keras 3: groups numbered per class, without an order across classes."""
     places = _places_with_variables(file)
     kernels = [place for place, shapes in places.items() if len(shapes[0]) == 4]
     containers = {place.rpartition("/")[0] for place in kernels}
@@ -207,7 +207,7 @@ class _ReadKeras2:
 
 
 class _ReadKeras3:
-    """Variables by count within the layer's group."""
+    """Variables of Keras 3, by their number within the layer's group."""
 
     def __init__(self, file: h5py.File):
         self.file = file
@@ -253,22 +253,9 @@ def _places_with_variables(file: h5py.File) -> dict[str, list[tuple[int, ...]]]:
 def _with_norm(
     name: str, item: FoundConvolution, variables: Mapping[str, Tensor]
 ) -> FoundConvolution:
-    n_features = len(item.weight)
-    for kind, vector in variables.items():
-        if vector.shape != (n_features,):
-            raise refusal(
-                f"'{kind}' of '{name}' is {shape_text(vector.shape)}",
-                f"{n_features}, one value per feature of '{item.name}'",
-                SAVE_WHOLE,
-            )
-    norm = batch_norm(
-        variables["moving_mean"],
-        variables["moving_variance"],
-        variables.get("gamma"),
-        variables.get("beta"),
-        EPSILON,
-    )
-    return FoundConvolution(item.name, item.weight, item.bias, norm)
+    kinds = ("moving_mean", "moving_variance", "gamma", "beta")
+    vectors = [(f"'{kind}' of '{name}'", variables.get(kind)) for kind in kinds]
+    return with_norm(item, vectors, EPSILON, SAVE_WHOLE)
 
 
 def _count(place: str) -> int:

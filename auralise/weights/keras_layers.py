@@ -135,7 +135,7 @@ def _chain(model: Mapping, place: str) -> Iterator[KerasLayer]:
 
 
 def _places(entries: Sequence[Mapping], place: str) -> list[str]:
-    """Groups of the layers in Keras 3: class names in snake case, counted per class."""
+    """Each layer's group in a Keras 3 file: its class in snake case, numbered per class."""
     counts: dict[str, int] = {}
     places = []
     for entry in entries:

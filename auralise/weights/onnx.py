@@ -176,7 +176,6 @@ def _tensor(array: np.ndarray) -> Tensor:
 
 
 def _identifier(name: str, taken: Any) -> str:
-    key = re.sub(
-        r"\W+", "_", name.split(";")[0]
-    )  # TensorFlow's exporter joins many names.strip("_") or "node"
+    """A module's name for a node's; TensorFlow's exporter joins many names by semicolons."""
+    key = re.sub(r"\W+", "_", name.split(";")[0])
     return key if key not in taken else f"{key}_{len(taken)}"

@@ -1,4 +1,4 @@
-"""What the operators of ONNX are in torch, each by its definition (onnx.ai, Operators)."""
+"""ONNX operators as torch modules and functions, each by its definition (onnx.ai, Operators)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ class Given:
         return self.constants.get(self.inputs[index]) if self.has(index) else None
 
     def numbers(self, name: str, index: int) -> Any:
-        """What is an attribute in some versions of an operator and an input in others."""
+        """Numbers that some versions of an operator give as an attribute, others as an input."""
         if name in self.attributes:
             return self.attributes[name]
         if not self.has(index):
@@ -45,7 +45,7 @@ class Given:
 
 
 class UntranslatableError(Exception):
-    """Why a node has no counterpart here."""
+    """A node that has no counterpart in torch; the message says why."""
 
 
 class Padded(nn.Sequential):

@@ -1,4 +1,4 @@
-"""What a file is that is not what was asked for, by its content, for messages."""
+"""What kind of file something is, by its content, for error messages."""
 
 import zipfile
 from pathlib import Path

@@ -39,7 +39,7 @@ ANOTHER = "Give another file, or train one: see config/inversion.yaml."
 
 @dataclass(frozen=True)
 class Inverter:
-    """An inverter as its file tells it.
+    """An inverter, as read from its file.
 
     Attributes
     ----------

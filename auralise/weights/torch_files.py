@@ -20,12 +20,12 @@ from auralise.errors import WeightsError
 from auralise.weights.common import (
     FoundConvolution,
     assume_2015,
-    batch_norm,
     fill,
     listing,
     refusal,
     require_size,
     shape_text,
+    with_norm,
 )
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
 
 
 class _Inert:
-    """Stands for any object of a checkpoint; takes what it is given, and does nothing."""
+    """Stands in for an object of a checkpoint; accepts any arguments and does nothing."""
 
     def __new__(cls, *arguments: object) -> "_Inert":
         return super().__new__(cls)
@@ -139,7 +139,7 @@ def _of_layers(tensors: Mapping[str, Tensor]) -> set[str]:
 def _match(
     wanted: Sequence[str], tensors: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str]]:
-    """Tensors under the wanted names, others that stand where these do, and names elsewhere."""
+    """Tensors of the module, others beside them in the file, and names outside its prefix."""
     own = {_without_wrappers(name): name for name in wanted}
     found = {_without_wrappers(name): tensor for name, tensor in tensors.items()}
     if len(own) < len(wanted) or len(found) < len(tensors):
@@ -160,7 +160,7 @@ def _without_wrappers(name: str) -> str:
 
 
 def _prefix(names: Iterable[str], wanted: set[str]) -> str | None:
-    """What most of the wanted names begin with among `names`; nothing if none is there.
+    """The prefix under which most wanted names stand among `names`; None if none does.
 
     Raises
     ------
@@ -270,25 +270,9 @@ def _convolution(owner: str, parts: dict[str, Tensor]) -> FoundConvolution:
 
 
 def _with_norm(item: FoundConvolution, owner: str, parts: dict[str, Tensor]) -> FoundConvolution:
-    n_features = len(item.weight)
-    wanted = {"running_mean", "running_var"} | (parts.keys() & {"weight", "bias"})
-    for kind in sorted(wanted):
-        tensor = parts.get(kind)
-        if tensor is None or tensor.shape != (n_features,):
-            raise refusal(
-                f"tensor '{owner}.{kind}' is "
-                + ("missing" if tensor is None else shape_text(tensor.shape)),
-                f"{n_features}, one value per feature of '{item.name}'",
-                GIVE_NETWORK,
-            )
-    norm = batch_norm(
-        parts["running_mean"],
-        parts["running_var"],
-        parts.get("weight"),
-        parts.get("bias"),
-        EPSILON,
-    )
-    return FoundConvolution(item.name, item.weight, item.bias, norm)
+    kinds = ("running_mean", "running_var", "weight", "bias")
+    vectors = [(f"tensor '{owner}.{kind}'", parts.get(kind)) for kind in kinds]
+    return with_norm(item, vectors, EPSILON, GIVE_NETWORK)
 
 
 def _not_known(owner: str, parts: Mapping[str, Tensor]) -> WeightsError:

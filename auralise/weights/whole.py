@@ -124,7 +124,7 @@ class WholeNetwork:
 
 
 def read_whole(described: Description, stft: Stft, biases: bool = True) -> WholeNetwork:
-    """Read a network whose weights are given, and hold its parts against each other.
+    """Read a network whose weights are given, and check that its parts fit each other.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def _published(name: str, biases: bool) -> WholeNetwork:
 
 
 def declared_stft(path: str | Path) -> dict[str, int]:
-    """What a weights file says of the transform that its network takes, as far as it does.
+    """The STFT settings that a weights file states for its network.
 
     Returns
     -------
@@ -317,7 +317,7 @@ def _hold_against_bins(path: Path, core: nn.Module, front_end: nn.Sequential, st
 
 
 def _front_end_steps(described: Description, facts: Mapping[str, str]) -> list[Mapping]:
-    """The steps, from what is given or from the file; refuses two that differ."""
+    """The front end's steps, as given or as the file states; refuses two that differ."""
     given = None if described.front_end is None else list(described.front_end)
     if "front_end" not in facts:
         return given or []

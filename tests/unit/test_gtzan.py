@@ -7,24 +7,24 @@ import pandas as pd
 import pytest
 
 from auralise.datasets.clips import KNOWN, mark_replicas, split_clips
-from auralise.datasets.gtzan.__main__ import main
 from auralise.datasets.gtzan.copies import (
     find_genres,
     find_gtzan_clips,
     mark_gtzan_problems,
     split_as_published,
 )
-from auralise.datasets.gtzan.imitation import (
-    PLANTED,
-    Imitation,
-    compare_with_planted,
-    pack_imitation,
-    write_imitation,
-)
 from auralise.datasets.gtzan.published import GENRES, clip_name, published
 from auralise.datasets.listing import list_clips
 from auralise.errors import SettingsError
 from auralise.files import sha256_of_file
+from benchmarks.gtzan import (
+    PLANTED,
+    Imitation,
+    compare_with_planted,
+    main,
+    pack_imitation,
+    write_imitation,
+)
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,6 @@ from auralise.instruments import (
     Part,
     default_soundfont,
     normalise_level,
-    normalise_peak,
     render,
 )
 
@@ -217,12 +216,6 @@ def test_instruments_of_the_attribute_experiment():
 
 
 # Levels
-
-
-def test_normalise_peak():
-    samples = render(band_parts(), 1, RATE)
-    assert np.abs(normalise_peak(samples)).max() == pytest.approx(10 ** (-1 / 20), rel=1e-6)
-    assert not normalise_peak(np.zeros(8, np.float32)).any()
 
 
 def test_normalise_level():

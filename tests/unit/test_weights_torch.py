@@ -282,7 +282,11 @@ class TestWhatNoChainCanBe:
 
     def test_a_batch_norm_of_another_size(self, tmp_path):
         state = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(3)).state_dict()
-        refuse(state, tmp_path, r"'1.bias' is 3; expected 4, one value per feature of '0.weight'")
+        refuse(
+            state,
+            tmp_path,
+            r"'1.running_mean' is 3; expected 4, one value per feature of '0.weight'",
+        )
 
     def test_values_that_are_not_finite(self, tmp_path):
         state = {"weight": torch.full((4, 1, 3, 3), torch.inf)}

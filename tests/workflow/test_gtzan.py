@@ -4,7 +4,7 @@ import h5py
 import pandas as pd
 import pytest
 
-from auralise.datasets.gtzan.imitation import (
+from benchmarks.gtzan import (
     Imitation,
     compare_with_planted,
     pack_imitation,

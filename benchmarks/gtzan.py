@@ -1,13 +1,18 @@
 """Music in GTZAN's shape, with faults planted, for those who have no GTZAN at hand.
 
+    python -m benchmarks.gtzan FOLDER                    make it
+    python -m benchmarks.gtzan FOLDER --check clips.csv  say how well it was read
+
 The clips are those of `auralise.datasets.bands`, under GTZAN's names and in its containers. Known
 faults stand where they are published to be; new ones are planted, one of each kind, in clips that
 the published lists call sound, and ``planted.csv`` says where and what has to be found.
 """
 
+import argparse
 import csv
 import gzip
 import os
+import sys
 import tarfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +29,7 @@ from auralise.audio import write_audio
 from auralise.datasets.bands.rendering import render_clip
 from auralise.datasets.clips import KNOWN
 from auralise.datasets.gtzan.published import GENRES, SAMPLE_RATE, clip_name, published
-from auralise.files import whole_file
+from auralise.files import read_table, whole_file
 from auralise.progress import tracked
 
 LAYOUTS = {"genres": "genres", "original": "Data/genres_original"}
@@ -262,3 +267,48 @@ def compare_with_planted(clips: pd.DataFrame, planted: pd.DataFrame) -> pd.DataF
     ]
     table = both.loc[~np.array(agrees, bool), ["clip", "problem_planted", "problem"]]
     return table.rename(columns={"problem_planted": "planted"}).reset_index(drop=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Make the imitation, or compare a ``clips.csv`` with what was planted in it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.gtzan",
+        description="Write music in GTZAN's shape, with faults planted (planted.csv tells where). "
+        "Run again after an interruption, it goes on.",
+    )
+    add = parser.add_argument
+    add("folder", type=Path, help="where the imitation is, or is to be")
+    add("--clips", type=int, default=100, help="of each genre, from 11 (default: %(default)s)")
+    add("--duration", type=float, default=30.0, help="of a clip, s (default: %(default)s)")
+    add("--container", choices=CONTAINERS, default="au", help="(default: %(default)s)")
+    add("--layout", choices=list(LAYOUTS), default="genres", help="(default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the music (default: %(default)s)")
+    add("--processes", type=int, default=os.cpu_count() or 1, help="(default: %(default)s)")
+    add("--archive", action="store_true", help="pack it as genres.tar.gz, too")
+    add(
+        "--check",
+        type=Path,
+        metavar="CLIPS_CSV",
+        help="write nothing; say where this table disagrees with planted.csv",
+    )
+    options = parser.parse_args(arguments)
+    if options.check:
+        clips, planted = (
+            read_table(path) for path in (options.check, options.folder / "planted.csv")
+        )
+        wrong = compare_with_planted(clips, planted)
+        print(wrong.to_string() if len(wrong) else f"all {len(planted)} as planted, none invented")
+        return int(len(wrong) > 0)
+    if options.clips < 11:
+        parser.error("--clips: at least 11, so that every fault has its clip")
+    imitation = Imitation(
+        options.clips, options.duration, options.container, options.layout, options.seed
+    )
+    write_imitation(options.folder, imitation, options.processes)
+    if options.archive:
+        print(pack_imitation(options.folder))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
