@@ -40,6 +40,7 @@ DECONVOLUTION = [
 if VARIANTS:
     DECONVOLUTION += [
         rules.name_features.output,
+        rules.draw_ablation.output if ABLATED else [],
         expand(
             rules.draw_confusion.output.png, network=[n for n in OURS if n in HEARD]
         ),

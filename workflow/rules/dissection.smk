@@ -8,6 +8,7 @@ COMPARED = [
     name for name in config["methods"] if name not in ("deconvolution", "inversion")
 ]
 COMPARED_ON = [name for name in ONE_OF_EACH if name in DISSECTED and COMPARED]
+ABLATED = [name for name in ONE_OF_EACH if name in DISSECTED and DISSECTION["ablation"]]
 
 
 rule render_exam:
@@ -117,6 +118,58 @@ rule name_features:
         "Name the features, and count names where nothing is to be found"
     script:
         "../../scripts/name_features.py"
+
+
+rule ablate_features:
+    input:
+        weights=rules.train_network.output.weights,
+        segments=rules.write_segments.output[0],
+        names=R / "dissection/{network}/names.csv",
+    output:
+        R / "dissection/{network}/ablation.csv",
+    log:
+        R / "logs/ablate_features/{network}.log",
+    benchmark:
+        R / "benchmarks/ablate_features/{network}.tsv"
+    wildcard_constraints:
+        network=only(DISSECTED),
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+    params:
+        *code_of("ablate_features"),
+        architecture=lambda w: architecture_of(w.network),
+        clips=DISSECTION["ablation"],
+    message:
+        "Switch features of {wildcards.network} off"
+    script:
+        "../../scripts/ablate_features.py"
+
+
+rule draw_ablation:
+    input:
+        expand(rules.ablate_features.output[0], network=ABLATED),
+    output:
+        concepts=R / "dissection/concepts_to_classes.csv",
+        png=report(
+            R / "figures/ablation.png",
+            caption="../report/ablation.rst",
+            category="Dissection",
+            labels={"network": "one of each variant", "figure": "ablation"},
+        ),
+        pdf=R / "figures/ablation.pdf",
+    log:
+        R / "logs/draw_ablation.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        *code_of("draw_ablation"),
+        networks=ABLATED,
+    message:
+        "Draw what switching features off does"
+    script:
+        "../../scripts/draw_ablation.py"
 
 
 rule compare_methods:
