@@ -41,6 +41,8 @@ DECONVOLUTION = [
 if VARIANTS:
     DECONVOLUTION += [
         rules.name_features.output,
+        rules.draw_ablation.output if ABLATED else [],
+        rules.compare_probes.output if PROBED else [],
         expand(
             rules.draw_confusion.output.png, network=[n for n in OURS if n in HEARD]
         ),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from auralise.networks.names import PERMUTED, UNTRAINED, variant_of
@@ -42,6 +42,11 @@ def statistics(magnitudes: np.ndarray) -> np.ndarray:
     return np.stack([spectra.mean(axis=2), spectra.std(axis=2), flux], axis=1)
 
 
+def linear_model() -> Pipeline:
+    """Logistic regression on standardised values, not fitted yet."""
+    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+
+
 def baseline_probabilities(train: "Segments", test: "Segments") -> dict[str, np.ndarray]:
     """Class probabilities of every test segment by logistic regression on each baseline.
 
@@ -57,7 +62,7 @@ def baseline_probabilities(train: "Segments", test: "Segments") -> dict[str, np.
     seen, heard = _statistics_of(train), _statistics_of(test)
     found = {}
     for name, (n, _) in BASELINES.items():
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        model = linear_model()
         model.fit(seen[:, :n].reshape(len(seen), -1), train.labels)
         found[name] = model.predict_proba(heard[:, :n].reshape(len(heard), -1))
     return found

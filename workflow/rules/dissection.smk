@@ -8,6 +8,8 @@ COMPARED = [
     name for name in config["methods"] if name not in ("deconvolution", "inversion")
 ]
 COMPARED_ON = [name for name in ONE_OF_EACH if name in DISSECTED and COMPARED]
+PROBED = [name for name in OURS if VARIANTS and DISSECTION["probes"]]
+ABLATED = [name for name in ONE_OF_EACH if name in DISSECTED and DISSECTION["ablation"]]
 
 
 rule render_exam:
@@ -165,6 +167,128 @@ rule compare_layers:
         "Compare what trained and untrained layers let through"
     script:
         "../../scripts/compare_layers.py"
+
+
+rule ablate_features:
+    input:
+        weights=rules.train_network.output.weights,
+        segments=rules.write_segments.output[0],
+        names=R / "dissection/{network}/names.csv",
+    output:
+        R / "dissection/{network}/ablation.csv",
+    log:
+        R / "logs/ablate_features/{network}.log",
+    benchmark:
+        R / "benchmarks/ablate_features/{network}.tsv"
+    wildcard_constraints:
+        network=only(DISSECTED),
+    resources:
+        mem_mb=memory(3000),
+        runtime=240,
+    params:
+        *code_of("ablate_features"),
+        architecture=lambda w: architecture_of(w.network),
+        clips=DISSECTION["ablation"],
+    message:
+        "Switch features of {wildcards.network} off"
+    script:
+        "../../scripts/ablate_features.py"
+
+
+rule draw_ablation:
+    input:
+        expand(rules.ablate_features.output[0], network=ABLATED),
+    output:
+        concepts=R / "dissection/concepts_to_classes.csv",
+        png=report(
+            R / "figures/ablation.png",
+            caption="../report/ablation.rst",
+            category="Dissection",
+            labels={"network": "one of each variant", "figure": "ablation"},
+        ),
+        pdf=R / "figures/ablation.pdf",
+    log:
+        R / "logs/draw_ablation.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        *code_of("draw_ablation"),
+        networks=ABLATED,
+    message:
+        "Draw what switching features off does"
+    script:
+        "../../scripts/draw_ablation.py"
+
+
+rule probe_layers:
+    input:
+        weights=rules.train_network.output.weights,
+        segments=rules.write_segments.output[0],
+        clips=rules.list_clips.output[0],
+    output:
+        R / "dissection/{network}/probes.csv",
+    log:
+        R / "logs/probe_layers/{network}.log",
+    benchmark:
+        R / "benchmarks/probe_layers/{network}.tsv"
+    wildcard_constraints:
+        network=only(OURS),
+    resources:
+        mem_mb=memory(3000),
+        runtime=120,
+    params:
+        *code_of("probe_layers"),
+        architecture=lambda w: architecture_of(w.network),
+        clips=DISSECTION["probes"],
+        # Whose notes are known.
+        bands=(
+            {
+                "seed": config["dataset"]["seed"],
+                "duration": config["dataset"]["clip_duration"],
+                "seconds": DURATION,
+            }
+            if config["dataset"]["name"] == "bands"
+            else None
+        ),
+    message:
+        "Probe every layer of {wildcards.network}"
+    script:
+        "../../scripts/probe_layers.py"
+
+
+rule compare_probes:
+    input:
+        expand(rules.probe_layers.output[0], network=PROBED),
+    output:
+        table=R / "dissection/probes.csv",
+        png=report(
+            R / "figures/probes.png",
+            caption="../report/probes.rst",
+            category="Dissection",
+            labels={"network": "all", "figure": "probes"},
+        ),
+        pdf=R / "figures/probes.pdf",
+    log:
+        R / "logs/compare_probes.log",
+    resources:
+        mem_mb=memory(1000),
+        runtime=10,
+    params:
+        *code_of("compare_probes"),
+        variants={
+            variant: [name for name in SEEDED if variant_of(name) == variant]
+            for variant in VARIANTS
+        },
+        # They have the architecture of the first variant.
+        untrained={
+            FIRST: [name for name in OURS if name in CONTROLS],
+        },
+        permuted={variant: PERMUTED_NETWORKS for variant in VARIANTS[:1]},
+    message:
+        "Compare what is readable from trained and untrained layers"
+    script:
+        "../../scripts/compare_probes.py"
 
 
 rule compare_methods:

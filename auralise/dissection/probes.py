@@ -1,0 +1,298 @@
+"""What is linearly readable from a layer: probes (Alain & Bengio 2016).
+
+Of every feature the mean and the deviation over its map on a clip's first segment, and from these,
+by logistic regression, the genre, and for clips of `bands` which concepts their notes hold. What
+the input tells by itself, what untrained layers tell, and the same probe of shuffled labels stand
+beside.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from auralise.datasets.segments import Segments
+from auralise.dissection.concepts import DRUMMED, FAMILIES, QUALITIES, chords_at
+from auralise.dissection.pieces import Piece, bands_piece
+from auralise.dissection.stems import KEYS, OTHER_DRUMS
+from auralise.progress import tracked
+from auralise.statistics import interval, judge, resample
+from auralise.training.baselines import linear_model, statistics
+
+INPUT = 0  # in place of a layer's number: mean, deviation and flux of the log spectrum
+GENRE, CONCEPTS = "genre", "concepts (mean)"
+READABLE: tuple[str, ...] = (*DRUMMED, *QUALITIES, *FAMILIES)  # from notes
+FEWEST = 10  # clips with a label, and without, in training and test, for it to be probed
+N_TIMES = 40  # at which the chord of a segment is looked up
+AT_ONCE = 64  # clips
+TABLE = (
+    *("network", "layer", "label", "n_classes", "score", "ci_low", "ci_high"),
+    *("shuffled", "shuffled_low", "shuffled_high", "n_train", "n_clips"),
+)
+SUMMARY = (
+    *("variant", "layer", "label", "n_classes", "score", "spread", "untrained"),
+    *("untrained_spread", "permuted", "input", "shuffled", "p", "q", "verdict"),
+    *("n_networks_needed", "n_networks", "n_untrained", "n_clips"),
+)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Clips of a split on which probes are trained or tested.
+
+    Attributes
+    ----------
+    magnitudes : ndarray, float32, shape (n_clips, n_bins, n_frames)
+        First segments.
+    labels : mapping of str to ndarray of int, shape (n_clips,)
+        By what is to be read.
+    """
+
+    magnitudes: np.ndarray
+    labels: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls,
+        segments: Segments,
+        names: Sequence[str],
+        n_clips: int,
+        concepts: Callable[[str], Collection[str]] | None = None,
+    ) -> "Probed":
+        """Clips drawn by lot.
+
+        Parameters
+        ----------
+        segments : Segments
+        names : sequence of str
+            Of the split's clips.
+        n_clips : int
+            At most.
+        concepts : callable, optional
+            The concepts in the first segment of a clip, by its name.
+        """
+        rows = segments.one_of_each(n_clips)
+        labels = {GENRE: segments.labels[rows]}
+        if concepts is not None:
+            found = [concepts(names[clip]) for clip in segments.clips[rows]]
+            labels |= {of: np.array([of in held for held in found], int) for of in READABLE}
+        return cls(segments.read(rows), labels)
+
+
+def concepts_played(piece: Piece, seconds: float) -> set[str]:
+    """Those of `READABLE` that the notes of a piece hold before `seconds`."""
+    found = set(chords_at(np.linspace(0, seconds, N_TIMES, endpoint=False), piece.chords)) - {""}
+    for _, part in piece.parts:
+        notes = [note for note in part.notes if note.start < seconds]
+        if part.is_drum:
+            found |= {KEYS.get(note.pitch, OTHER_DRUMS) for note in notes}
+        elif notes:
+            found |= {name for name, programs in FAMILIES.items() if part.program in programs}
+    return found
+
+
+def concepts_of_bands(clip: str, seed: int, duration: float, seconds: float) -> set[str]:
+    """The concepts in the first seconds of a clip of `bands`, such as ``jazz.00054``.
+
+    Parameters
+    ----------
+    clip : str
+    seed, duration
+        Of the data set: its seed, and how long its clips are (s).
+    seconds : float
+    """
+    genre, _, index = clip.rpartition(".")
+    return concepts_played(bands_piece(genre, int(index), seed, duration), seconds)
+
+
+def read_layers(
+    feature_maps: Callable[[np.ndarray], Sequence[np.ndarray]], magnitudes: np.ndarray
+) -> dict[int, np.ndarray]:
+    """What a probe sees of each layer, and of the input.
+
+    Parameters
+    ----------
+    feature_maps : callable
+        From a magnitude to the feature maps of every layer.
+    magnitudes : ndarray, shape (n_clips, n_bins, n_frames)
+
+    Returns
+    -------
+    dict of int to ndarray, shape (n_clips, n_values)
+        By layer: mean and deviation of each feature. Of `INPUT`: mean, deviation and flux of each
+        bin's logarithm, as the strongest of the linear baselines.
+    """
+    parts = np.array_split(magnitudes, 1 + len(magnitudes) // AT_ONCE)
+    found = {INPUT: [statistics(part).reshape(len(part), -1) for part in parts]}
+    for magnitude in tracked(magnitudes, "read layers", unit="clip"):
+        for layer, maps in enumerate(feature_maps(magnitude), start=1):
+            cells = maps.reshape(len(maps), -1)
+            seen = np.concatenate([cells.mean(axis=1), cells.std(axis=1)])
+            found.setdefault(layer, []).append(seen[None])
+    return {layer: np.concatenate(of_layer) for layer, of_layer in found.items()}
+
+
+def probe_layers(
+    feature_maps: Callable[[np.ndarray], Sequence[np.ndarray]],
+    train: Probed,
+    test: Probed,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How well each label can be read from each layer of a network.
+
+    Parameters
+    ----------
+    feature_maps : callable
+        As `read_layers` takes it.
+    train, test : Probed
+    seed : int
+        Of the shuffling.
+
+    Returns
+    -------
+    DataFrame
+        Columns `TABLE` but ``network``. ``score`` is the balanced accuracy on the test clips, the
+        mean share of each class that is read right: 1/``n_classes`` by chance; ``shuffled`` that of
+        a probe of labels that were shuffled among the training clips. Intervals: 95 %, bootstrap
+        over test clips. A label that less than `FEWEST` clips have, or do not have, is left out.
+    """
+    seen, heard = (read_layers(feature_maps, of.magnitudes) for of in (train, test))
+    drawn = resample([len(test.magnitudes)])
+    rng = np.random.default_rng(seed)
+    rows = []
+    for label in (name for name in train.labels if _is_probed(name, train, test)):
+        own, true = train.labels[label], test.labels[label]
+        shuffled = rng.permutation(own)
+        for layer in seen:
+            found = [
+                _with_interval(balanced_accuracy(fitted.predict(heard[layer]), true, drawn))
+                for fitted in (_fit(seen[layer], labels) for labels in (own, shuffled))
+            ]
+            counts = len(own), len(true)
+            rows.append((layer, label, len(np.unique(true)), *found[0], *found[1], *counts))
+    return pd.DataFrame(rows, columns=list(TABLE[1:]))
+
+
+def _is_probed(label: str, train: Probed, test: Probed) -> bool:
+    if label == GENRE:
+        return True
+    counts = [np.bincount(of.labels[label], minlength=2) for of in (train, test)]
+    return bool(np.min(counts) >= FEWEST)
+
+
+def _fit(seen: np.ndarray, labels: np.ndarray) -> Pipeline:
+    # Few clips hold some of the concepts; without weights, none is what a probe would say.
+    model = linear_model().set_params(logisticregression__class_weight="balanced")
+    return model.fit(seen, labels)
+
+
+def balanced_accuracy(read: np.ndarray, true: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Mean over classes of the share that is read right, for each draw of clips.
+
+    Parameters
+    ----------
+    read, true : ndarray of int, shape (n_clips,)
+    drawn : ndarray of int, shape (n_draws, n_clips)
+        How often each clip counts.
+
+    Returns
+    -------
+    ndarray, shape (n_draws,)
+        Of the classes that are drawn at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> balanced_accuracy(np.array([0, 0, 1]), np.array([0, 1, 1]), np.ones((1, 3)))
+    array([0.75])
+    """
+    shares = []
+    for number in np.unique(true):
+        of_class = drawn * (true == number)
+        total = of_class.sum(axis=1)
+        right = (of_class * (read == true)).sum(axis=1)
+        shares.append(np.divide(right, total, out=np.full(len(drawn), np.nan), where=total > 0))
+    return np.nanmean(shares, axis=0)
+
+
+def _with_interval(values: np.ndarray) -> tuple[float, float, float]:
+    return float(values[0]), *interval(values)
+
+
+def compare_probes(
+    probes: pd.DataFrame,
+    variants: Mapping[str, Sequence[str]],
+    untrained: Mapping[str, Sequence[str]],
+    permuted: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:
+    """Does training make more, or less, readable? The unit is the network.
+
+    Parameters
+    ----------
+    probes : DataFrame
+        Of all networks, columns `TABLE`.
+    variants, untrained, permuted : mapping of str to sequence of str
+        By variant, its trained networks, and its controls.
+
+    Returns
+    -------
+    DataFrame
+        Columns `SUMMARY`: means over networks, standard deviations between them (``spread``), and
+        the exact permutation test of `auralise.statistics.judge` over the layers of a variant, for
+        the genre and for the mean over concepts. Single concepts are shown untested.
+    """
+    concepts = probes[probes["label"] != GENRE]
+    means = concepts.groupby(["network", "layer"], as_index=False, sort=False)[
+        ["score", "shuffled", "n_classes", "n_clips"]
+    ].mean()
+    whole = pd.concat([probes, means.assign(label=CONCEPTS)], ignore_index=True)
+    rows: list[tuple] = []
+    for variant, networks in variants.items():
+        of = {
+            name: whole[whole["network"].isin(members)]
+            for name, members in (
+                ("trained", networks),
+                ("untrained", untrained.get(variant, ())),
+                ("permuted", permuted.get(variant, ())),
+            )
+        }
+        rows += _compare_variant(variant, of)
+    return pd.DataFrame(rows, columns=list(SUMMARY)).astype({"n_networks_needed": "Int64"})
+
+
+def _compare_variant(variant: str, of: Mapping[str, pd.DataFrame]) -> Iterator[tuple]:
+    keys = [
+        (layer, label)
+        for label in dict.fromkeys(of["trained"]["label"])
+        for layer in sorted(set(of["trained"]["layer"]) - {INPUT})
+    ]
+
+    def scores(kind: str, layer: int, label: str) -> np.ndarray:
+        table = of[kind]
+        return table[(table["layer"] == layer) & (table["label"] == label)]["score"].to_numpy()
+
+    tested = [key for key in keys if key[1] in (GENRE, CONCEPTS)]
+    pairs = [(scores("trained", *key), scores("untrained", *key)) for key in tested]
+    verdicts = dict(zip(tested, judge(pairs), strict=True))
+    for layer, label in keys:
+        own, beside = scores("trained", layer, label), scores("untrained", layer, label)
+        table = of["trained"]
+        rows = table[(table["layer"] == layer) & (table["label"] == label)]
+        verdict = verdicts.get((layer, label))
+        yield (
+            *(variant, layer, label, int(rows["n_classes"].iloc[0])),
+            *(*_mean_and_spread(own), *_mean_and_spread(beside)),
+            *(_mean_and_spread(scores(kind, at, label))[0] for kind, at in
+              (("permuted", layer), ("trained", INPUT))),
+            float(rows["shuffled"].mean()),
+            *((verdict.p, verdict.q, verdict.words, verdict.n_needed) if verdict else
+              (np.nan, np.nan, "", None)),
+            *(len(own), len(beside), int(rows["n_clips"].iloc[0])),
+        )  # fmt: skip
+
+
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    mean = float(values.mean()) if len(values) else np.nan
+    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
