@@ -3,6 +3,7 @@
 import argparse
 import glob
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ An inverter, a network trained for it, turns a layer's features back into the sp
 
 EPILOG = """\
 example:
-  auralise invert song.mp3 jamendo/filelists/test --classifier jamendo_augment.npz --meanstd jamendo_meanstd.npz \\
+  auralise invert song.mp3 jamendo/filelists/test --classifier jamendo_augment.npz \\
+      --meanstd jamendo_meanstd.npz \\
       --inverter jamendo_augment_gen_fc8_a26.npz jamendo_augment_gen_conv5_a7.npz \\
       --time-index 33 --out inverted
 
@@ -145,7 +147,7 @@ def run(options: argparse.Namespace) -> int:
 def _invert(
     options: argparse.Namespace,
     subject: "Subject",
-    networks: dict[str, "nn.Module"],
+    networks: Mapping[str, "nn.Module"],
     path: Path,
     seed: int,
 ) -> "Inversions":
