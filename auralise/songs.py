@@ -1,6 +1,8 @@
 """Where sound is looked for: the formats that are read, and the songs of a folder."""
 
+import codecs
 import logging
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,6 +134,58 @@ def find_sounds(folder: str | Path, setting: str = "songs") -> list[Path]:
             f"{', '.join(AUDIO_SUFFIXES)}"
         )
     return sounds
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a text file in UTF-8, with or without a mark at its beginning.
+
+    Raises
+    ------
+    SettingsError
+        It cannot be read as that.
+    """
+    try:
+        # Not splitlines(), since a name may hold more than it splits at.
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read ({error}); expected text in UTF-8") from None
+
+
+def is_list(path: Path) -> bool:
+    """Whether a file lists songs: text, and by its ending no sound."""
+    if path.suffix.lower() in AUDIO_SUFFIXES + UNREAD_SUFFIXES:
+        return False
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(4096)
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(beginning) and b"\0" not in beginning
+
+
+def read_list(path: Path) -> list[Path]:
+    """Songs that a text file lists, one a line, seen from its folder or from ``audio/`` beside it.
+
+    The second is the layout of Jamendo's ``filelists/``. Songs that are not there are kept.
+
+    Raises
+    ------
+    SettingsError
+        None of them is there.
+    """
+    places = [path.parent, path.parent.parent / "audio"]
+    songs = []
+    for line in read_lines(path):
+        if entry := line.strip():
+            found = [place / entry for place in places if os.path.isfile(place / entry)]
+            songs.append(found[0] if found else places[0] / entry)
+    if not any(map(os.path.isfile, songs)):
+        raise SettingsError(
+            f"{printable(path)}: lists no sound file that is there; expected one a line, seen from "
+            f"{printable(path.parent)}, or a sound file"
+        )
+    return songs
 
 
 def shared_name(stem: str) -> str:

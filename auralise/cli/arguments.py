@@ -92,26 +92,32 @@ def _seconds(text: str) -> float:
 
 
 def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
-    """Songs by the name of their results, from sound files and folders of them.
+    """Songs by the name of their results, from sound files, folders of them and lists of them.
 
     Raises
     ------
     SettingsError
-        A folder holds no song, or two songs would share their results.
+        A folder or list holds no song, or two songs would share their results.
     """
-    from auralise.songs import find_sounds, shared_name  # --help must not wait for libsndfile
+    # --help must not wait for libsndfile
+    from auralise.songs import find_sounds, is_list, read_list, shared_name
+
+    def those_of(given: Path) -> list[Path]:
+        if given.is_dir():
+            return find_sounds(given)
+        return read_list(given) if is_list(given) else [given]
 
     songs: dict[str, Path] = {}
     found: dict[str, Path] = {}
     for given in paths:
-        for path in find_sounds(given) if given.is_dir() else [given]:
+        for path in those_of(given):
             other = found.setdefault(shared_name(path.stem), path)
             if other is path:
                 songs[path.stem] = path
             elif other.absolute() != path.absolute():
                 raise SettingsError(
                     f"{other} and {path} would both be written to '{path.stem}'; rename one, or "
-                    "explain them into two folders"
+                    "write them into two folders"
                 )
     return songs
 

@@ -1,35 +1,44 @@
-"""``auralise invert``: what the layers of SVDNet have kept of an excerpt of a song."""
+"""``auralise invert``: what the layers of SVDNet have kept of excerpts of songs."""
 
 import argparse
+import glob
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auralise.choices import PHASES, SCALES
 from auralise.cli.arguments import (
     DONE,
+    FAILED,
+    SOME_FAILED,
     add_channel,
+    name_songs,
     prepare_folder,
     seed,
     spare_inputs,
     table,
     time,
 )
-from auralise.errors import SettingsError, WeightsError
+from auralise.errors import AuraliseError, SettingsError, WeightsError, message_of, printable
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from auralise.inversion.excerpts import Inversions
+    from auralise.inversion.subjects import Subject
     from auralise.weights.svdnet import Inverter
 
 DESCRIPTION = """\
-See and hear what layers of a singing voice detector have kept of an excerpt of a song.
+See and hear what layers of a singing voice detector have kept of an excerpt of each song.
 
 An inverter, a network trained for it, turns a layer's features back into the spectrogram.
 """
 
 EPILOG = """\
 example:
-  auralise invert song.mp3 --classifier jamendo_augment.npz --meanstd jamendo_meanstd.npz \\
+  auralise invert song.mp3 jamendo/filelists/test --classifier jamendo_augment.npz \\
+      --meanstd jamendo_meanstd.npz \\
       --inverter jamendo_augment_gen_fc8_a26.npz jamendo_augment_gen_conv5_a7.npz \\
       --time-index 33 --out inverted
 
@@ -39,13 +48,19 @@ example:
     inverted/song/input.wav              what the classifier's 80 mel bands keep of it
     inverted/song/conv5.wav, fc8.wav     what is left of it in those layers
     inverted/song/inversions.npz         the pictures as numbers
+  and the same for each song of the list, which lie in jamendo/audio
 
 files:
   The published Lasagne .npz, or what the workflow trains (config/inversion.yaml). The layer of an
   inverter and the number and width of its blocks are read off its file.
 
+time:
+  Frames begin at their time, as published: the first one of an excerpt holds what sounds from
+  --time-index on. Pictures and sounds go from the middle of the first to that of the last.
+
 exit status:
-  0 done; 2 an error, which is explained.
+  0 all songs are inverted; 1 some could not be, and are named; 2 none was, or the command is
+  mistaken.
 """
 
 
@@ -53,13 +68,19 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     """Add the command to those of the command line."""
     parser = commands.add_parser(
         "invert",
-        help="invert the features of a singing voice detector on a song",
+        help="invert the features of a singing voice detector on songs",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("song", type=Path, metavar="SONG", help="a sound file")
+    add(
+        "songs",
+        nargs="+",
+        type=Path,
+        metavar="SONG",
+        help="a sound file, a folder of them, or a text file that lists one a line",
+    )
     add("--classifier", type=Path, required=True, metavar="FILE", help="weights of SVDNet")
     add(
         "--inverter",
@@ -96,40 +117,66 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Invert the features and print a summary."""
+    """Invert the features on each song, and print a summary."""
+    songs = name_songs(options.songs)
     prepare_folder(options.out)
 
-    from auralise.figures.inversion import draw_inversions
-    from auralise.figures.style import save_figure
-    from auralise.files import require_replaceable, whole_folder
-    from auralise.inversion.excerpts import invert_song
     from auralise.inversion.subjects import read_subject
 
     subject = read_subject(options.classifier, options.meanstd)
     inverters = _read_inverters(options, subject.layers)
-    song = options.song.stem
-    folder = options.out / song
+    networks = {layer: inverter.network for layer, inverter in inverters.items()}
+    weights = [options.classifier, options.meanstd, *options.inverter]
+    spare_inputs([*songs.values(), *weights], [options.out / song for song in songs])
+    failures: dict[str, str] = {}
+    for number, (song, path) in enumerate(songs.items()):
+        try:
+            found = _invert(options, subject, networks, path, options.seed + 1000 * number)
+            print(summary(found, options.out / song))
+        except (AuraliseError, OSError) as error:
+            failures[printable(song)] = reason = message_of(error)
+            print(f"auralise: error: {reason}", file=sys.stderr)
+    if len(songs) > 1:
+        for song, reason in failures.items():
+            print(f"not inverted: {song} ({reason})")
+    if not failures:
+        return DONE
+    return SOME_FAILED if len(failures) < len(songs) else FAILED
+
+
+def _invert(
+    options: argparse.Namespace,
+    subject: "Subject",
+    networks: Mapping[str, "nn.Module"],
+    path: Path,
+    seed: int,
+) -> "Inversions":
+    """Invert one song into its folder, whole or not at all."""
+    from auralise.figures.inversion import draw_inversions
+    from auralise.figures.style import save_figure
+    from auralise.files import require_replaceable, whole_folder
+    from auralise.inversion.excerpts import invert_song
+
+    folder = options.out / path.stem
     sounds = [f"{name}.wav" for name in ("original", "input", *subject.layers)]
-    pictures = [f"{song}.{kind}" for kind in ("png", "pdf")]
-    spare_inputs([options.song, options.classifier, options.meanstd, *options.inverter], [folder])
-    ours = [*sounds, *pictures, "inversions.npz"]
+    pictures = [f"{path.stem}.{kind}" for kind in ("png", "pdf")]
+    ours = [*sounds, *map(glob.escape, pictures), "inversions.npz"]
     require_replaceable(folder, ours, "inversion", "inversions.npz")
     with whole_folder(folder) as partial:
         found = invert_song(
-            options.song,
+            path,
             subject,
-            {layer: inverter.network for layer, inverter in inverters.items()},
+            networks,
             partial,
             classifier=options.classifier.stem,
             time=options.time_index,
             phase=options.phase,
-            seed=options.seed,
+            seed=seed,
             channel=options.channel,
         )
         figure = draw_inversions(found, options.scale)
         save_figure(figure, *(partial / picture for picture in pictures))
-    print(summary(found, folder))
-    return DONE
+    return found
 
 
 def _read_inverters(options: argparse.Namespace, layers: tuple[str, ...]) -> dict[str, "Inverter"]:

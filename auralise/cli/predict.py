@@ -40,7 +40,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = predict.add_argument
-    add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
+    add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, a folder, or a list")
     add(
         "--top",
         type=count,

@@ -18,6 +18,7 @@ from auralise.files import whole_file
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.mel import STFT, LogMel, analyse_as_published
 from auralise.progress import tracked
+from auralise.songs import read_lines
 
 LISTS = {"train": "train", "validation": "valid", "test": "test"}
 SUNG = {"sing": True, "nosing": False}
@@ -54,8 +55,7 @@ def find_songs_with_labels(folder: str | Path) -> pd.DataFrame:
         path = folder / "filelists" / name
         if not path.is_file():
             raise SettingsError(f"inversion.data.path: {path} is missing; expected {LAYOUT}")
-        listed = [line.strip() for line in _read_lines(path)]
-        listed = [line for line in listed if line]
+        listed = [line.strip() for line in read_lines(path) if line.strip()]
         if not listed:
             raise SettingsError(f"{path}: lists no song; expected a file name of audio/ a line")
         for entry in listed:
@@ -75,14 +75,6 @@ def find_songs_with_labels(folder: str | Path) -> pd.DataFrame:
     return songs
 
 
-def _read_lines(path: Path) -> list[str]:
-    try:
-        # With or without a mark at the beginning; a name may hold what splitlines() splits at.
-        return path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}); expected text in UTF-8") from None
-
-
 def find_test_songs(folder: str | Path) -> list[Path]:
     """Sound files of the songs in the list ``test``, in its order."""
     songs = find_songs_with_labels(folder)
@@ -98,7 +90,7 @@ def read_passages(path: str | Path) -> list[Passage]:
         Names the line that is not ``start end sing`` or ``start end nosing``.
     """
     passages = []
-    for number, line in enumerate(_read_lines(Path(path)), start=1):
+    for number, line in enumerate(read_lines(Path(path)), start=1):
         if not line.strip():
             continue
         try:

@@ -33,6 +33,7 @@ in_house_style = matplotlib.rc_context(
         "patch.facecolor": sns.color_palette("colorblind")[0],
         "figure.dpi": 200,
         "pdf.fonttype": 42,  # publishers refuse Type 3 fonts
+        "text.parse_math": False,  # a song or class may be called a$\frac$
     }
 )
 

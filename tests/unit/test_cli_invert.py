@@ -1,6 +1,7 @@
 """The command ``auralise invert``, with the files as they were published."""
 
 import re
+import shutil
 
 import h5py
 import numpy as np
@@ -27,9 +28,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(folder, *inverters, **others):
+def run(folder, *inverters, songs=("song.wav",), **others):
     options = {"classifier": "classifier.npz", "meanstd": "meanstd.npz", "out": "out"} | others
-    arguments = ["invert", str(folder / "song.wav"), "--inverter"]
+    arguments = ["invert", *(str(folder / song) for song in songs), "--inverter"]
     arguments += [str(folder / name) for name in inverters]
     for name, value in options.items():
         is_file = name in ("classifier", "meanstd", "out")
@@ -50,6 +51,62 @@ def test_published_files_give_pictures_and_sounds_by_layer(folder, capsys):
     assert [line.split()[0] for line in lines[2:5]] == ["input", "mp6", "fc8"]
     assert "sing 0." in lines[2]
     assert "does not say which classifier it was trained on" in said.err
+
+
+class TestSeveralSongs:
+    NAMES = ("song", "100% [live] $x_1$", "夜")
+
+    @pytest.fixture
+    def others(self, folder):
+        """A folder of songs, one of which is none, and a list of the others, as of Jamendo."""
+        (folder / "audio").mkdir()
+        for name in self.NAMES[1:]:
+            shutil.copy(folder / "song.wav", folder / "audio" / f"{name}.wav")
+        (folder / "filelists").mkdir()
+        lines = "\r\n".join(f"{name}.wav" for name in self.NAMES[1:])
+        (folder / "filelists/test").write_text(f"\ufeff{lines}\r\n")
+        return folder
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("given", ["audio", "filelists/test"])
+    def test_a_folder_and_a_list_are_inverted_beside_a_song(self, others, capsys, given):
+        assert run(others, "mp6.npz", songs=("song.wav", given), time_index=0.5) == 0
+        assert {path.name for path in (others / "out").iterdir()} == set(self.NAMES)
+        said = capsys.readouterr().out
+        for name in self.NAMES:
+            assert (others / "out" / name / f"{name}.png").is_file()
+            assert f"{name}, 1.63 s from 0.50 s on" in said
+
+    @pytest.mark.slow
+    def test_a_bad_song_costs_itself_alone(self, others, capsys):
+        (others / "audio/bad.wav").write_text("no sound")
+        (others / "filelists/test").write_text("bad.wav\n夜.wav\ngone.wav\n")
+        assert run(others, "mp6.npz", songs=["filelists/test"], time_index=0.5) == 1
+        said = capsys.readouterr().out
+        assert "not inverted: bad (" in said and "not inverted: gone (" in said
+        assert [path.name for path in (others / "out").iterdir()] == ["夜"]
+        assert run(others, "mp6.npz", songs=["audio/bad.wav", "gone.wav"]) == 2
+
+    def test_results_of_a_strange_name_are_known_again(self, others):
+        for _ in range(2):
+            assert run(others, "mp6.npz", songs=[f"audio/{self.NAMES[1]}.wav"]) == 0
+
+    def test_what_is_neither_song_nor_list_is_told(self, others, capsys):
+        (others / "diary.txt").write_text("Dear diary")
+        (others / "latin1.lst").write_bytes(b"caf\xe9.wav")
+        for name, words in (
+            ("diary.txt", "lists no sound file that is there"),
+            ("latin1.lst", "cannot be read as audio"),
+            ("gone.txt", "no such file"),
+        ):
+            assert run(others, "mp6.npz", songs=[name]) == 2
+            assert words in capsys.readouterr().err
+
+    @pytest.mark.slow
+    def test_each_song_has_its_own_drawn_time(self, others, capsys):
+        assert run(others, "mp6.npz", songs=["song.wav", "audio"]) == 0
+        times = re.findall(r"1.63 s from (\d.\d\d) s on", capsys.readouterr().out)
+        assert len(set(times)) == 3
 
 
 @pytest.mark.slow

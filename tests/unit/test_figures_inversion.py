@@ -6,8 +6,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from auralise.figures.inversion import draw_errors, draw_inversions
+from auralise.figures.style import save_figure
 from auralise.inversion.excerpts import Inversions
 from auralise.mel import BANDS
 
@@ -51,6 +53,16 @@ def test_the_unit_scale_brings_each_picture_from_0_to_1(inversions):
         shown = image.get_array()
         assert (shown.min(), shown.max()) == pytest.approx((0, 1))
         assert image.get_clim() == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "name", ["a$\\frac$", "$^$", "100% $x_1$", "\\alpha", "a\tb", "\u202eabc", "caf\\udce9"]
+)
+def test_a_name_is_no_formula(inversions, name, tmp_path):
+    figure = draw_inversions(replace(inversions, song=name, classifier=name, prediction=name))
+    save_figure(figure, tmp_path / "a.png")
+    texts = [text for text in figure.findobj(Text) if name in text.get_text()]
+    assert texts and not any(text.get_parse_math() for text in texts)
 
 
 def test_bins_of_an_stft_are_drawn_on_a_log_axis(inversions):
