@@ -41,6 +41,7 @@ DECONVOLUTION = [
 if VARIANTS:
     DECONVOLUTION += [
         rules.name_features.output,
+        rules.draw_tour.output,
         expand(
             rules.draw_confusion.output.png, network=[n for n in OURS if n in HEARD]
         ),
