@@ -106,6 +106,9 @@ def list_tour(
         together = pd.concat(heard.values()).groupby(["layer", "feature"], as_index=False)
         mean = together.agg(responds=("responds", "all"), level_db=("level_db", "mean"))
         features = named.merge(mean, on=["layer", "feature"])
+        # Of the concept that came nearest to a name, which a feature without one does not have.
+        own = ["score", "q", "learned"]
+        features[own] = features[own].where(features["name"] != "")
         for role in ROLES:
             found = find_example(role, features)
             for song, of in heard.items():

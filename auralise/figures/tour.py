@@ -25,9 +25,10 @@ from auralise.networks.names import UNTRAINED, variant_of
 
 TEXT = 6.5  # points
 TICKS = (100, 500, 2000)  # Hz
-TALL, SHORT = 0.58, 0.16  # inches: of a row with pictures, and of one without
+TALL, SHORT = 0.52, 0.28  # inches: of a row with pictures, and of one without
+LINE = 8.5  # points
 N_ROWS = 96  # of a picture
-UNKNOWN = "unknown"
+UNKNOWN, NONE_FOUND = "unknown", "none found"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def list_stops(
     kernels: Mapping[str, np.ndarray],
     contributions: Mapping[str, pd.DataFrame],
 ) -> list[Stop]:
-    """Rows of the tour: for each role each network, and a plant.
+    """Rows of the tour: for each role each network, and a plant; one row where none has it.
 
     Parameters
     ----------
@@ -79,10 +80,14 @@ def list_stops(
     players = tour.drop_duplicates(["role", "network"]).set_index(["role", "network"])
     stops = []
     for role in ROLES:
-        for network, of_songs in maps.items():
-            player = players.loc[(role.what, network)]
-            own = kernels[network], contributions[network]
-            stops.append(_stop_of(role, network, player, of_songs, *own))
+        of_role = players.loc[role.what]
+        if of_role.loc[list(maps), "feature"].isna().all():
+            stops.append(Stop(role.what, ", ".join(maps), NONE_FOUND))
+        else:
+            stops += [
+                _stop_of(role, of_role.loc[name], maps[name], kernels[name], contributions[name])
+                for name in maps
+            ]
         if role.plant is not None:
             layer = role.layers[0]
             heard = [hear_plant(role.plant, layer, song) for song in songs]
@@ -93,14 +98,14 @@ def list_stops(
 
 def _stop_of(
     role: Role,
-    network: str,
     player: pd.Series,
     maps: Sequence[Maps],
     kernels: np.ndarray,
     contributions: pd.DataFrame,
 ) -> Stop:
+    network = str(player.name)
     if pd.isna(player["feature"]):
-        return Stop(role.what, network, "none found")
+        return Stop(role.what, network, NONE_FOUND)
     layer, feature = int(player["layer"]), int(player["feature"])
     sources = contributions.query("layer == @layer and feature == @feature")
     words = f"{layer}-{feature}"
@@ -126,7 +131,7 @@ def _mark_of(player: pd.Series) -> str:
         return ""
     if player["learned"]:
         return "\nlearned"
-    is_untrained = variant_of(player.name[1]) == UNTRAINED
+    is_untrained = variant_of(str(player.name)) == UNTRAINED
     return "" if is_untrained else "\nalso found in untrained networks"
 
 
@@ -145,9 +150,9 @@ def draw_tour(stops: Sequence[Stop], songs: Sequence[Maps]) -> Figure:
     figure, grid = new_figure(
         len(heights),
         2 + len(songs),
-        figsize=(PAGE, sum(heights) + 0.06 * len(heights) + 0.6),
+        figsize=(PAGE, sum(heights) + 0.04 * len(heights) + 0.6),
         height_ratios=heights,
-        width_ratios=(1.75, 1.2, *[4.2 / len(songs)] * len(songs)),
+        width_ratios=(1.95, 0.8, *[4.45 / len(songs)] * len(songs)),
         layout=ConstrainedLayoutEngine(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0),
         squeeze=False,
     )
@@ -155,23 +160,22 @@ def draw_tour(stops: Sequence[Stop], songs: Sequence[Maps]) -> Figure:
         axis.set_axis_off()
     for axis, song in zip(grid[0, 2:], songs, strict=True):
         image = _draw_picture(axis, np.abs(song.spectrum), song)
-        axis.set_title(song.origin.song, fontsize=TEXT)
+        seconds = song.n_samples / song.stft.sample_rate
+        axis.set_title(f"{song.origin.song}, {seconds:.3g} s", fontsize=TEXT)
         axis.set_axis_on()
         axis.set_xticks([])
         axis.set_yticks([])
     rows = frequency_rows(songs[0].stft.frequencies, N_ROWS, TICKS)
     grid[0, 2].set_yticks(*rows, fontsize=TEXT)
     grid[0, 2].set_ylabel("Hz", fontsize=TEXT)
-    grid[0, 0].text(0, 0.5, "the songs", fontsize=TEXT, weight="bold", va="center")
+    _write(grid[0, 0], "the songs", weight="bold")
     last = ""
     for axes, stop in zip(grid[1:], stops, strict=True):
         is_first, last = stop.role != last, stop.role
         if is_first:
             axes[0].axhline(1.0, color="0.8", linewidth=0.6)
-            axes[0].text(0, 0.97, stop.role, fontsize=TEXT, weight="bold", va="top")
-        words = f"{stop.who}: {stop.words}"
-        axes[0].text(0, 0.6, words, fontsize=TEXT, va="center")
-        axes[0].set(xlim=(0, 1), ylim=(0, 1))
+            _write(axes[0], stop.role, weight="bold")
+        _write(axes[0], f"{stop.who}: {stop.words}", below=is_first)
         _draw_origin(axes[1], stop)
         for axis, heard, song in zip(axes[2:], stop.heard, songs, strict=False):
             _draw_picture(axis, heard, song)
@@ -181,9 +185,22 @@ def draw_tour(stops: Sequence[Stop], songs: Sequence[Maps]) -> Figure:
     return figure
 
 
+def _write(axis: Axes, words: str, below: bool = False, weight: str = "normal") -> None:
+    """Words at the top of a row, or on its second line."""
+    axis.annotate(
+        words,
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, -2 - LINE * below),
+        textcoords="offset points",
+        va="top",
+        fontsize=TEXT,
+        weight=weight,
+    )
+
+
 def _draw_picture(axis: Axes, magnitude: np.ndarray, song: Maps) -> AxesImage:
     picture = log_frequency_picture(magnitude, song.stft.frequencies, N_ROWS)
-    seconds = song.n_samples / song.stft.sample_rate
     return axis.imshow(
         picture,
         origin="lower",
@@ -191,7 +208,7 @@ def _draw_picture(axis: Axes, magnitude: np.ndarray, song: Maps) -> AxesImage:
         cmap="magma",
         vmin=-DYNAMIC_RANGE,
         vmax=0,
-        extent=(0, seconds, 0, N_ROWS),
+        extent=(0, picture.shape[1], 0, N_ROWS),
     )
 
 
