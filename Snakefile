@@ -43,6 +43,7 @@ if VARIANTS:
         rules.name_features.output,
         rules.draw_ablation.output if ABLATED else [],
         rules.compare_probes.output if PROBED else [],
+        rules.draw_tour.output,
         expand(
             rules.draw_confusion.output.png, network=[n for n in OURS if n in HEARD]
         ),

@@ -13,7 +13,7 @@ stands in layer 1, and single weights of layers 2 and 3 hand on what it finds.
 import argparse
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -22,11 +22,11 @@ from torch import nn
 
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection.activations import Activations, Targets, chain_feature_maps, measure
-from auralise.dissection.concepts import REGISTER_NAMES
 from auralise.dissection.exam import Exam, exam_of, render_exam
 from auralise.dissection.learned import learned_by_chance
 from auralise.dissection.naming import Layer, Question
 from auralise.dissection.networks import choose_clips, score_layer
+from auralise.dissection.plants import CENTRE, PLANTS
 from auralise.dissection.scores import energy_inside, enrichment
 from auralise.networks.front_ends import LogScaling
 from auralise.networks.genre import Architecture, build_network
@@ -38,41 +38,6 @@ NOISE = 0.1  # of a kernel's norm
 GAINS = (0.1, 10.0)
 N_CLIPS, N_HEARD = 60, 12
 N_CHANCES = 20
-BAND = REGISTER_NAMES[3]
-
-
-@dataclass(frozen=True)
-class Plant:
-    """A feature whose name is known.
-
-    Attributes
-    ----------
-    what : str
-    kernel : tuple of tuple of float
-        Bins × frames, as torch applies it.
-    right : str
-        The name that it should get.
-    hears : str
-        The concept whose cells are left of the clip; empty for all of it.
-    """
-
-    what: str
-    kernel: tuple[tuple[float, ...], ...]
-    right: str
-    hears: str = ""
-
-
-CENTRE = ((0, 0, 0), (0, 1, 0), (0, 0, 0))
-PLANTS = (
-    Plant("onset", ((-1, 1, 0),) * 3, "onsets"),
-    Plant("attack suppressor", ((-1,) * 3, (2,) * 3, (-1,) * 3), "sustained sound"),
-    Plant("bass", CENTRE, "bass", "bass"),
-    Plant("band", CENTRE, BAND, BAND),
-    Plant("kick", CENTRE, "kick", "kick"),
-    # As published, where kernels are turned before they are applied.
-    Plant("[1 −1; 1 −1]", ((-1, 1, 0), (-1, 1, 0), (0, 0, 0)), "onsets"),
-    Plant("[1 1; −1 −1]", ((-1, -1, 0), (1, 1, 0), (0, 0, 0)), "sustained sound"),
-)
 LAYERS = (1, 3)
 
 

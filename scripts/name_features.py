@@ -5,11 +5,14 @@ from pathlib import Path
 
 from _job import job
 
+from auralise.dissection.contributions import list_contributions
 from auralise.dissection.exam import Exam
 from auralise.dissection.networks import read_scores, read_untrained
 from auralise.dissection.tables import NULLS, dissect_networks
 from auralise.files import write_table
+from auralise.networks.genre import Architecture, layer_kernels
 from auralise.training.baselines import is_above_mean_spectrum
+from auralise.weights.expected import read_expected_network
 
 with job(snakemake):
     params, inputs = snakemake.params, snakemake.input
@@ -21,9 +24,15 @@ with job(snakemake):
     found, nulls = dissect_networks(
         Exam.read(inputs.exam), scores, untrained, params.trained, params.controls, unproven
     )
+    weights = dict(zip(params.networks, inputs.weights, strict=True))
     for name, network in found.items():
+        architecture = Architecture.from_settings(params.architectures[name])
+        kernels = layer_kernels(read_expected_network(weights[name], architecture))
+        values = [layer.activations.values for layer in scores[name]]
         folder = Path(snakemake.output.nulls).with_name(name)
         write_table(folder / "names.csv", network.names)
         write_table(folder / "exam.csv", network.exam)
         write_table(folder / "excerpts.csv", network.excerpts)
+        contributing = list_contributions(network.names, kernels, values)
+        write_table(folder / "contributions.csv", contributing)
     write_table(snakemake.output.nulls, nulls[list(NULLS)])

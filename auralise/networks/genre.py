@@ -255,19 +255,41 @@ def first_kernels(network: nn.Module) -> np.ndarray:
     NetworkError
         It has no such convolution.
     """
-    try:
-        layer = list(network.get_submodule("convolutional.layer1").eval().children())
-    except AttributeError:
-        layer = []
     found = next((of for of in network.modules() if isinstance(of, nn.Conv2d)), None)
     if found is None:
         raise NetworkError("the network has no convolution of two dimensions to draw kernels of")
-    convolution: nn.Conv2d = found
-    if layer[:1] == [found] and isinstance(norm := layer[1], nn.BatchNorm2d):
-        convolution = fuse_conv_bn_eval(convolution, norm)
-    kernels = convolution.weight.detach().numpy()[:, 0]
+    try:
+        layer = list(network.get_submodule("convolutional.layer1").children())
+    except AttributeError:
+        layer = []
+    kernels = _folded(layer if layer[:1] == [found] else [found])[:, 0]
     front_end = [module for module in network.modules() if isinstance(module, FrontEndStep)]
     return kernels.swapaxes(1, 2) if is_time_first(front_end) else kernels
+
+
+def layer_kernels(network: nn.Sequential) -> list[np.ndarray]:
+    """Kernels of every layer, with batch normalisation folded into them, as in evaluation.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        As `build_network` builds it.
+
+    Returns
+    -------
+    list of ndarray, float32, each of shape (n_features, n_inputs, n_bins, n_frames)
+    """
+    parts = network.get_submodule("convolutional").children()
+    return [_folded(list(part.children())) for part in parts if isinstance(part, nn.Sequential)]
+
+
+def _folded(layer: list[nn.Module]) -> np.ndarray:
+    """Kernels of a layer's modules, the convolution first, shape (n_features, n_inputs, …)."""
+    convolution = layer[0]
+    assert isinstance(convolution, nn.Conv2d)
+    if len(layer) > 1 and isinstance(norm := layer[1], nn.BatchNorm2d):
+        convolution = fuse_conv_bn_eval(convolution.eval(), norm.eval())
+    return convolution.weight.detach().numpy()
 
 
 def stages_of(network: nn.Sequential) -> nn.Sequential:

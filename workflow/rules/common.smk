@@ -1,6 +1,7 @@
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError

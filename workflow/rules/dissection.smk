@@ -10,6 +10,8 @@ COMPARED = [
 COMPARED_ON = [name for name in ONE_OF_EACH if name in DISSECTED and COMPARED]
 PROBED = [name for name in OURS if VARIANTS and DISSECTION["probes"]]
 ABLATED = [name for name in ONE_OF_EACH if name in DISSECTED and DISSECTION["ablation"]]
+# One page of print shows a trained network, an untrained one and three songs.
+TOURED, TOUR_SONGS = SEEDED[:1] + UNTRAINED_BESIDE, list(SONGS)[:3]
 
 
 rule render_exam:
@@ -92,12 +94,16 @@ rule name_features:
     input:
         exam=rules.render_exam.output[0],
         scores=expand(rules.score_network.output[0], network=DISSECTED),
+        weights=expand(rules.train_network.output.weights, network=DISSECTED),
         untrained=expand(rules.score_nulls.output[0], variant=VARIANTS),
         evaluations=expand(rules.evaluate_network.output[0], network=SEEDED),
     output:
         names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
         exams=expand(R / "dissection/{network}/exam.csv", network=DISSECTED),
         excerpts=expand(R / "dissection/{network}/excerpts.csv", network=DISSECTED),
+        contributions=expand(
+            R / "dissection/{network}/contributions.csv", network=DISSECTED
+        ),
         nulls=R / "dissection/nulls.csv",
     log:
         R / "logs/name_features.log",
@@ -110,6 +116,7 @@ rule name_features:
     params:
         *code_of("name_features"),
         networks=DISSECTED,
+        architectures={name: architecture_of(name) for name in DISSECTED},
         trained={
             variant: [name for name in SEEDED if variant_of(name) == variant]
             for variant in VARIANTS
@@ -119,6 +126,43 @@ rule name_features:
         "Name the features, and count names where nothing is to be found"
     script:
         "../../scripts/name_features.py"
+
+
+rule draw_tour:
+    input:
+        names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
+        measured=expand(
+            rules.auralise_song.output.measured, network=DISSECTED, song=SONGS
+        ),
+        contributions=expand(
+            R / "dissection/{network}/contributions.csv", network=TOURED
+        ),
+        weights=expand(rules.train_network.output.weights, network=TOURED),
+        maps=expand(rules.deconvolve_song.output[0], network=TOURED, song=TOUR_SONGS),
+    output:
+        table=R / "dissection/tour.csv",
+        png=report(
+            R / "figures/tour.png",
+            caption="../report/tour.rst",
+            category="Features",
+            labels={"network": " and ".join(TOURED), "figure": "the tour of 2015"},
+        ),
+        pdf=R / "figures/tour.pdf",
+    log:
+        R / "logs/draw_tour.log",
+    resources:
+        mem_mb=memory(2000),
+        runtime=10,
+    params:
+        *code_of("draw_tour"),
+        heard=list(product(DISSECTED, SONGS)),
+        networks=DISSECTED,
+        shown=TOURED,
+        architectures={name: architecture_of(name) for name in TOURED},
+    message:
+        "Draw the tour of 2015: onsets, attacks, bass, melody, kick and two unknown features"
+    script:
+        "../../scripts/draw_tour.py"
 
 
 rule measure_layers:

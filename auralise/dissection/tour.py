@@ -1,0 +1,123 @@
+"""The tour of 2015: its features, looked for among those that have passed the exam.
+
+In 2015 eight features were named by ear (Choi et al., ISMIR late-breaking demo, and the author's
+posts on it). Here each is the feature that scores best among those of that name, or there is none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from auralise.auralisation import sound_name
+from auralise.dissection.plants import ONSET, PUBLISHED_ONSET, PUBLISHED_SUPPRESSOR, Plant
+
+ANY_LAYER = range(1, 100)
+
+TOUR = (
+    *("role", "network", "layer", "feature", "name", "score", "q", "learned"),
+    *("song", "responds", "level_db", "sound"),
+)
+
+
+@dataclass(frozen=True)
+class Role:
+    """A feature that 2015 showed.
+
+    Attributes
+    ----------
+    what : str
+    concepts : tuple of str
+        The names that make a feature one; empty where it must have none.
+    layers : range
+        Where to look for it.
+    plant : Plant, optional
+        A kernel that is one for sure. There is none of bass, melody and kick: no kernel of 3 × 3
+        tells them from other sounds of the same register.
+    """
+
+    what: str
+    concepts: tuple[str, ...] = ()
+    layers: range = ANY_LAYER
+    plant: Plant | None = None
+
+
+MELODY = ("melody", "fundamentals of the melody", "overtones of the melody")
+ROLES = (
+    Role("onset detector", ("onsets",), range(1, 2), PUBLISHED_ONSET),
+    # 2015 had it in layer 2.
+    Role("better onset detector", ("onsets",), ANY_LAYER[1:], ONSET),
+    Role("attack suppressor", ("sustained sound",), ANY_LAYER, PUBLISHED_SUPPRESSOR),
+    Role("bass-note selector", ("bass",)),
+    Role("melody selector", MELODY),
+    Role("kick-drum selector", ("kick",)),
+    Role("unknown of layer 4", layers=range(4, 5)),
+    Role("unknown of layer 5", layers=range(5, 6)),
+)
+
+
+def find_example(role: Role, features: pd.DataFrame) -> pd.Series | None:
+    """The feature that plays a role best.
+
+    Parameters
+    ----------
+    role : Role
+    features : DataFrame
+        ``layer, feature, name, score``; and ``responds`` and ``level_db`` of some songs, whether
+        it responds to all of them, and its mean level.
+
+    Returns
+    -------
+    Series or None
+        The row whose name has the highest score; of what has no name, the loudest that responds
+        to every song. None where there is none.
+    """
+    there = features[features["layer"].isin(role.layers)]
+    if role.concepts:
+        there = there[there["name"].isin(role.concepts)]
+    else:
+        there = there[(there["name"] == "") & there["responds"]]
+    if there.empty:
+        return None
+    return there.loc[there["score" if role.concepts else "level_db"].idxmax()]
+
+
+def list_tour(
+    names: Mapping[str, pd.DataFrame], measured: Mapping[tuple[str, str], pd.DataFrame]
+) -> pd.DataFrame:
+    """Who plays each role, network by network, on each song.
+
+    Parameters
+    ----------
+    names : mapping of str to DataFrame
+        By network, as in ``names.csv``.
+    measured : mapping of (str, str) to DataFrame
+        By network and song, as `auralise.auralisation.write_auralisations` returns it.
+
+    Returns
+    -------
+    DataFrame
+        With the columns `TOUR`; ``feature`` and what follows from it are empty where a network has
+        no such feature. ``sound`` is a path in the results.
+    """
+    rows = []
+    for network, named in names.items():
+        heard = {song: of for (whose, song), of in measured.items() if whose == network}
+        together = pd.concat(heard.values()).groupby(["layer", "feature"], as_index=False)
+        mean = together.agg(responds=("responds", "all"), level_db=("level_db", "mean"))
+        features = named.merge(mean, on=["layer", "feature"])
+        # Of the concept that came nearest to a name, which a feature without one does not have.
+        own = ["score", "q", "learned"]
+        features[own] = features[own].where(features["name"] != "")
+        for role in ROLES:
+            found = find_example(role, features)
+            for song, of in heard.items():
+                row = {"role": role.what, "network": network, "song": song}
+                if found is not None:
+                    is_it = (of["layer"] == found["layer"]) & (of["feature"] == found["feature"])
+                    sound = f"auralisation/{network}/{song}/"
+                    sound += sound_name(int(found["layer"]), int(found["feature"]))
+                    row = found.to_dict() | of[is_it].iloc[0].to_dict() | row | {"sound": sound}
+                rows.append(row)
+    table = pd.DataFrame(rows).reindex(columns=list(TOUR))
+    return table.astype({"layer": "Int64", "feature": "Int64"}).fillna({"name": "", "sound": ""})
