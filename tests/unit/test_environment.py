@@ -107,7 +107,7 @@ def explained(folder, song, network, architecture, strange):
     soundfile.write(folder / "Größe 夜.wav", song[:11025], 11025)
     done = subprocess.run(
         [sys.executable, "-m", "auralise.cli", "explain", "Größe 夜.wav", "--weights"]
-        + ["w.safetensors", "--out", "out", "--layers", "2", "--features", "1"],
+        + ["w.safetensors", "--out", "out", "--layers", "2", "--features", "1", "--all"],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])} | strange,
         stdout=subprocess.PIPE,
