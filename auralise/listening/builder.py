@@ -30,6 +30,7 @@ from auralise.listening.tables import (
     read_evaluation,
     read_features,
     read_names,
+    read_strongest,
 )
 from auralise.maps import Maps, open_maps
 from auralise.pictures import bins_of_rows, row_centres
@@ -146,7 +147,8 @@ def build_listening_page(
         The experiment's folder, which holds the maps and sounds of `layout`. Beside them,
         ``features.csv`` among the sounds, ``networks/<network>/evaluation.json`` and
         ``predictions.csv``, ``attributes/<network>/correlation.csv`` and
-        ``dissection/<network>/names.csv`` are shown where they exist.
+        ``dissection/<network>/names.csv`` and ``strongest.csv`` are shown where they exist; the
+        sound of the latter is in the clips of ``clips.csv``.
     networks, songs : list of str
         Names, in the order in which the page offers them; every network has every song.
     folder : str or Path
@@ -183,6 +185,15 @@ def build_listening_page(
         read_correlations(results / "attributes" / name / "correlation.csv") for name in networks
     ]
     scripts: dict[Path, str] = {}
+    for n, name in enumerate(networks):
+        table = results / "dissection" / name / "strongest.csv"
+        with shows[n, 0].open() as maps:
+            rate = maps.stft.sample_rate
+        strongest = read_strongest(table, results / "clips.csv", rate)
+        described[n]["strongest"] = {
+            layer: _write_strongest(folder, f"data/network{n}-strongest{layer}.js", found, scripts)
+            for layer, found in strongest.items()
+        }
     entries, candidates = [], []
     for s in range(len(songs)):
         cells = {n: _measure(shows[n, s], audible) for n in range(len(networks))}
@@ -227,6 +238,15 @@ def build_listening_page(
     for stale in set((folder / "data").glob("*.js")) - {*scripts, folder / "data/catalogue.js"}:
         stale.unlink()
     _copy_page(folder)
+
+
+def _write_strongest(
+    folder: Path, script: str, found: dict[str, Any], scripts: dict[Path, str]
+) -> str:
+    """Write the strongest seconds of a layer's features, with their sound; the script's name."""
+    _write_script(folder / script, "receive", {"script": script} | found)
+    scripts[folder / script] = script
+    return script
 
 
 def _describe_network(results: Path, name: str, show: Show) -> dict[str, Any]:

@@ -1,13 +1,19 @@
 """What an experiment's tables say of networks, songs and features, as far as they are there."""
 
+import base64
 import csv
+import io
 import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from auralise.errors import AuraliseError
+import numpy as np
+import soundfile
+
+from auralise.audio import read_audio
+from auralise.errors import AudioError, AuraliseError
 from auralise.training.baselines import describe_accuracy
 
 MEASURES_OF_A_NETWORK = (
@@ -137,6 +143,71 @@ def read_correlations(path: Path) -> dict[int, dict[int, dict[str, dict[str, Any
             "pairs": int(number(row["n_pairs"]) or 0),
         }
     return table
+
+
+def read_strongest(path: Path, clips: Path, sample_rate: int) -> dict[int, dict[str, Any]]:
+    """The strongest seconds of a network's features, with their sound, by layer.
+
+    Parameters
+    ----------
+    path : Path
+        ``strongest.csv``, as `auralise.explainers.seconds.find_strongest_seconds` has it.
+    clips : Path
+        ``clips.csv``, which says where the clips are.
+    sample_rate : int
+        Of the sounds (Hz).
+
+    Returns
+    -------
+    dict
+        Of each layer ``features``: ``{feature: [[clip, start, end, activation, sound], …]}``, the
+        strongest first, where ``sound`` counts ``sounds``: FLAC as base64. Features that have a
+        second in common share its sound. What the clip no longer holds has no sound (None).
+    """
+    files = {row["clip"]: Path(row["path"]) for row in _rows(clips, "clip", "path")}
+    columns = "layer", "feature", "rank", "clip", "start", "end", "activation"
+    rows = sorted(_rows(path, *columns), key=lambda row: row["clip"])
+    found: dict[int, dict[str, Any]] = {}
+    numbers: dict[tuple[int, str, str], int | None] = {}
+    clip, samples = None, None
+    for row in rows:
+        layer = int(row["layer"])
+        of_layer = found.setdefault(layer, {"features": {}, "sounds": []})
+        if row["clip"] != clip:
+            clip = row["clip"]
+            samples = _samples_of(files.get(clip), sample_rate)
+        first, stop = (round(float(row[edge]) * sample_rate) for edge in ("start", "end"))
+        second = layer, row["clip"], row["start"]
+        if second not in numbers:
+            part = np.zeros(0) if samples is None else samples[first:stop]
+            numbers[second] = len(of_layer["sounds"]) if len(part) else None
+            if len(part):
+                of_layer["sounds"].append(_flac(part, sample_rate))
+        of_layer["features"].setdefault(int(row["feature"]), []).append(
+            (int(row["rank"]), row, second)
+        )
+    for of_layer in found.values():
+        of_layer["features"] = {
+            feature: [
+                [row["clip"], *(number(row[name]) for name in columns[-3:]), numbers[second]]
+                for _, row, second in sorted(entries, key=lambda entry: entry[0])
+            ]
+            for feature, entries in sorted(of_layer["features"].items())
+        }
+    return dict(sorted(found.items()))
+
+
+def _samples_of(path: Path | None, sample_rate: int) -> np.ndarray | None:
+    try:
+        return None if path is None else read_audio(path, sample_rate)
+    except (AudioError, OSError):
+        return None
+
+
+def _flac(samples: np.ndarray, sample_rate: int) -> str:
+    file = io.BytesIO()
+    soundfile.write(file, np.clip(samples, -1, 1), sample_rate, "PCM_16", format="FLAC")
+    return base64.b64encode(file.getvalue()).decode("ascii")
 
 
 def is_true(text: str | None) -> bool:

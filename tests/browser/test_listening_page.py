@@ -583,6 +583,32 @@ def test_related_features_and_the_same_one_with_every_song(visit):
     wait_for_sound(page)
 
 
+def test_the_strongest_seconds_are_heard_and_saved_with_a_label_track(visit, tmp_path):
+    page = visit(address("square-0", "clicks", 1, 1))
+    page.locator("#strongest summary").click()
+    items = page.locator("#strongest-list li")
+    items.nth(1).wait_for()
+    assert items.nth(0).inner_text() == "ska.1, 1.0–2.0 s"
+    assert items.nth(1).inner_text() == f"{NASTY}, 0.3–1.3 s"
+    page.evaluate("document.querySelector('#strongest-list audio').play()")
+    wait_for(page, "document.querySelector('#strongest-list audio').currentTime > 0.05")
+    sound, rate = soundfile.read(save(page, "#save-strongest", tmp_path / "strongest.wav"))
+    assert len(sound) == 2 * rate == 2 * 11025
+    assert np.abs(sound[:rate]).max() > 0.4 and 0 < np.abs(sound[rate:]).max() < 0.05
+    track = save(page, "#save-track", tmp_path / "strongest.txt").read_text(encoding="utf-8")
+    assert [line.split("\t") for line in track.splitlines()] == [
+        ["0.000000", "1.000000", "ska.1, 1.0–2.0 s"],
+        ["1.000000", "2.000000", f"{NASTY}, 0.3–1.3 s"],
+    ]
+    page.evaluate(f"location.hash = {json.dumps(address('square-0', 'clicks', 1, 0))}")
+    wait_for(page, "document.querySelector('#strongest-list li').textContent.includes('never')")
+    assert page.locator("#save-track").is_disabled()
+    page.evaluate(f"location.hash = {json.dumps(address('square-0', 'clicks', 2, 0))}")
+    wait_for(page, "document.querySelector('#strongest-list li').textContent.includes('any more')")
+    page.locator("#network").select_option("1")
+    wait_for(page, "document.getElementById('strongest').hidden")
+
+
 def test_two_networks_side_by_side(visit):
     page = visit(address(*FIRST))
     page.select_option("#beside-choice", label="untrained-0")

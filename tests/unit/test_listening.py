@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import io
 import json
 import shutil
 import zlib
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from auralise.auralisation import Auralisation, auralise, write_auralisations
@@ -71,7 +73,27 @@ def make_results(folder: Path) -> Path:
         "layer,feature,name,p,q,score,runner_up,learned\n"
         "2,0,snare drum,0.001,0.01,0.7,hi-hat,True\n2,2,,0.5,0.9,0.1,,\n"
     )
+    write_strongest(folder)
     return folder
+
+
+def write_strongest(folder: Path) -> None:
+    """Two clips of two seconds, the second of which is quiet, and what is strongest in them."""
+    rows = ["clip,path,split"]
+    for clip, amplitude in (("ska.1", 0.5), (NASTY, 0.05)):
+        path = folder / "clips" / f"{amplitude}.wav"
+        path.parent.mkdir(exist_ok=True)
+        time = np.arange(2 * 22050) / 22050
+        soundfile.write(path, amplitude * np.sin(2 * np.pi * 500 * time) * time / 2, 22050)
+        rows.append(f'"{clip.replace(chr(34), 2 * chr(34))}",{path},train')
+    (folder / "clips.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    nasty = NASTY.replace('"', '""')
+    (folder / "dissection" / NETWORKS[0] / "strongest.csv").write_text(
+        "layer,feature,rank,clip,start,end,activation\n"
+        f'1,1,2,"{nasty}",0.25,1.25,2.0\n1,1,1,ska.1,1.0,2.0,4.0\n1,2,1,ska.1,1.0,2.0,3.0\n'
+        "2,0,1,gone,0.0,1.0,1.0\n",
+        encoding="utf-8",
+    )
 
 
 def make_network(seed: int) -> torch.nn.Sequential:
@@ -150,9 +172,10 @@ def test_the_folder_holds_the_page_a_script_per_song_and_one_per_network_song_an
     }
     static = {
         "index.html", "page.css", "page.js", "player.js", "favourites.js", "words.js", "grid.js",
-        "sound.js", "pictures.js", "data.js", "search.js", "mixer.js",
+        "sound.js", "pictures.js", "data.js", "search.js", "mixer.js", "strongest.js",
     }  # fmt: skip
     scripts |= {"data/song0.js", "data/song1.js"}
+    scripts |= {f"data/network0-strongest{k}.js" for k in (1, 2)}
     assert names == static | scripts | {"data/catalogue.js"}
 
 
@@ -316,6 +339,24 @@ def test_networks_that_hear_a_song_at_different_rates_have_samples_of_their_own(
     assert [script["sampleRate"] for script in scripts] == [11025, 8000]
 
 
+def test_the_strongest_seconds_have_their_sound_once(page):
+    catalogue = read_script(page / "data/catalogue.js")
+    assert catalogue["networks"][1]["strongest"] == {}
+    scripts = catalogue["networks"][0]["strongest"]
+    first, second = (read_script(page / scripts[layer]) for layer in "12")
+    assert first["features"] == {
+        "1": [["ska.1", 1, 2, 4, 0], [NASTY, 0.25, 1.25, 2, 1]],
+        "2": [["ska.1", 1, 2, 3, 0]],
+    }
+    assert second == {
+        "script": scripts["2"], "features": {"0": [["gone", 0, 1, 1, None]]}, "sounds": [],
+    }  # fmt: skip
+    sounds = [soundfile.read(io.BytesIO(base64.b64decode(text))) for text in first["sounds"]]
+    assert [(len(samples), rate) for samples, rate in sounds] == [(11025, 11025)] * 2
+    peaks = [np.abs(samples[:100]).max() for samples, _ in sounds]  # they fade in
+    assert peaks == pytest.approx([0.25, 0.00625], rel=0.1)
+
+
 def test_building_twice_gives_the_same_bytes(page, results, tmp_path):
     build_listening_page(results, NETWORKS, SONGS, tmp_path / "again", FLOOR)
     for path in page.rglob("*"):
@@ -325,7 +366,7 @@ def test_building_twice_gives_the_same_bytes(page, results, tmp_path):
 
 def test_building_anew_leaves_nothing_of_what_is_gone(results, tmp_path):
     build_listening_page(results, NETWORKS, SONGS, tmp_path, FLOOR)
-    build_listening_page(results, NETWORKS[:1], SONGS[:1], tmp_path, FLOOR)
+    build_listening_page(results, NETWORKS[1:], SONGS[:1], tmp_path, FLOOR)
     names = {path.name for path in (tmp_path / "data").iterdir()}
     assert names == {
         "catalogue.js", "song0.js", "network0-song0-layer1.js", "network0-song0-layer2.js",

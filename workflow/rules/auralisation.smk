@@ -115,3 +115,29 @@ rule draw_sheets:
         "Draw the sheets of '{wildcards.song}' for {wildcards.network}"
     script:
         "../../scripts/draw_sheets.py"
+
+
+rule find_strongest_seconds:
+    input:
+        weights=rules.train_network.output.weights,
+        clips=rules.list_clips.output[0],
+    output:
+        R / "dissection/{network}/strongest.csv",
+    log:
+        R / "logs/find_strongest_seconds/{network}.log",
+    benchmark:
+        R / "benchmarks/find_strongest_seconds/{network}.tsv"
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+        gpu=N_GPUS,
+    params:
+        *code_of("find_strongest_seconds"),
+        architecture=lambda w: architecture_of(w.network),
+        stft=lambda w: stft_of(w.network),
+        edges=EDGES,
+        deconvolution=DECONVNET,
+    message:
+        "Find the strongest seconds of every feature of {wildcards.network} in the data set"
+    script:
+        "../../scripts/find_strongest_seconds.py"

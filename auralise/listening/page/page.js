@@ -586,6 +586,9 @@ function showRelated(entry) {
   );
   $("nearest-title").hidden = !entry.nearest.length;
   if ($("across").open) showAcross();
+  const script = catalogue.networks[state.network].strongest[state.layer];
+  $("strongest").hidden = !script;
+  if (script && $("strongest").open) showStrongest();
 }
 
 /** The feature with every song, in a row. */
@@ -1105,6 +1108,9 @@ function connect() {
     mixtureChanged();
   });
   on("across", "toggle", () => $("across").open && showAcross());
+  on("strongest", "toggle", () => $("strongest").open && showStrongest());
+  on("save-strongest", "click", saveStrongest);
+  on("save-track", "click", saveTrack);
   on("beside-choice", "change", (event) => {
     state.beside = event.target.value === "" ? null : Number(event.target.value);
     showBeside();

@@ -1,0 +1,82 @@
+"use strict";
+
+/** The strongest seconds of a feature in the data set: a list that plays, and what is saved of it. */
+
+const keptStrongest = new Kept(N_LAYERS_KEPT);
+
+/**
+ * The strongest seconds of the chosen feature.
+ *
+ * @returns {Promise<{clip: string, start: number, end: number, activation: number, sound: ?string}[]>}
+ */
+async function strongestSeconds() {
+  const { network, layer, feature } = state;
+  const script = catalogue.networks[network].strongest[layer];
+  if (!script) return [];
+  const data = await keptStrongest.get(script, () => loadScript(script));
+  return (data.features[feature] ?? []).map(([clip, start, end, activation, sound]) => ({
+    clip, start, end, activation, sound: sound === null ? null : `data:audio/flac;base64,${data.sounds[sound]}`,
+  }));
+}
+
+function secondText({ clip, start, end }) {
+  return `${clip}, ${start.toFixed(1)}–${end.toFixed(1)} s`;
+}
+
+async function showStrongest() {
+  const asked = { ...state };
+  const seconds = await strongestSeconds();
+  if (["network", "layer", "feature"].some((key) => state[key] !== asked[key])) return;
+  const items = seconds.map((second) =>
+    make(
+      "li",
+      {},
+      make("span", {}, secondText(second)),
+      second.sound
+        ? make("audio", { controls: "", preload: "none", src: second.sound, "aria-label": secondText(second) })
+        : make("small", {}, "its clip is not there any more"),
+    ),
+  );
+  $("strongest-list").replaceChildren(...(items.length ? items : [make("li", {}, "It never fires there.")]));
+  const anySound = seconds.some(({ sound }) => sound);
+  for (const id of ["save-strongest", "save-track"]) $(id).disabled = !anySound;
+}
+
+/** Those that have a sound, in a row: their samples, and where each begins and ends (s). */
+async function strongestInARow() {
+  const { sampleRate } = theSong;
+  const seconds = (await strongestSeconds()).filter(({ sound }) => sound);
+  const parts = [];
+  for (const { sound } of seconds) {
+    const bytes = bytesOf(sound.slice(sound.indexOf(",") + 1));
+    const context = new OfflineAudioContext(1, 1, sampleRate);
+    parts.push((await context.decodeAudioData(bytes.buffer)).getChannelData(0));
+  }
+  const samples = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  const marks = parts.map((part, i) => {
+    samples.set(part, at);
+    const mark = { start: at / sampleRate, end: (at + part.length) / sampleRate, text: secondText(seconds[i]) };
+    at += part.length;
+    return mark;
+  });
+  return { samples, marks };
+}
+
+function nameOfStrongest() {
+  return `${catalogue.networks[state.network].name}_${numberOf(state.layer, state.feature)}_strongest`;
+}
+
+async function saveStrongest() {
+  const { samples } = await strongestInARow();
+  download(`${nameOfStrongest()}.wav`, wavOf(samples, theSong.sampleRate));
+}
+
+/** A label track, as Audacity imports it: start, end (s) and text, with tabs between. */
+async function saveTrack() {
+  const { marks } = await strongestInARow();
+  const lines = marks.map(({ start, end, text }) =>
+    [start.toFixed(6), end.toFixed(6), text.replace(/\s+/g, " ")].join("\t"),
+  );
+  download(`${nameOfStrongest()}.txt`, new Blob([lines.join("\n") + "\n"], { type: "text/plain" }));
+}
