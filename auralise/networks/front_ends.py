@@ -565,6 +565,12 @@ def build_front_end(
     NetworkError
         A step is unknown, lacks a value, has one too many, or does not fit what comes before;
         names the source, the step's number and the remedy.
+
+    Examples
+    --------
+    >>> front_end = build_front_end([{"power": 2}, {"mel": {"n_bands": 40}}], Stft())
+    >>> front_end(torch.ones(1, 1, 257, 44)).shape  # batch, channel, bands, frames
+    torch.Size([1, 1, 40, 44])
     """
     _expect_steps(steps, source)
     modules: list[FrontEndStep] = []
