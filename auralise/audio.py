@@ -372,6 +372,15 @@ def read_surrounded(
         As `Excerpt`.
     around : int
         How much of the recording is kept on either side, where there is so much (samples).
+
+    Returns
+    -------
+    Excerpt
+
+    Raises
+    ------
+    AudioError
+        As `read_excerpt`.
     """
     first, n_samples = round(start * sample_rate), round(duration * sample_rate)
     earliest = max(0, first - around)

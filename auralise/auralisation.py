@@ -124,10 +124,16 @@ def expansion(
     undo : callable, optional
         `auralise.networks.front_ends.undo`.
 
+    Returns
+    -------
+    callable, or None
+
     Raises
     ------
     SettingsError
         With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
+    ValueError
+        `undo` is missing where it is needed.
     """
     compression = maps.compression if mode == "phase" else []
     if compression is None:
@@ -240,6 +246,11 @@ def loudness_gains(
     Returns
     -------
     ndarray, shape (n_features,)
+
+    Raises
+    ------
+    ValueError
+        There is no such loudness.
     """
     if loudness not in LOUDNESS:
         raise ValueError(f"loudness must be one of {LOUDNESS}, got {loudness!r}")

@@ -76,6 +76,10 @@ def read_explainer(
     deconvolution : mapping
         The settings of that name: ``biases``, ``device`` and ``precision``.
 
+    Returns
+    -------
+    Explainer
+
     Raises
     ------
     WeightsError
