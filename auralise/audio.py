@@ -109,6 +109,12 @@ def mix(frames: np.ndarray, channel: str | None = None) -> np.ndarray:
     ------
     AudioError
         'side' of a single channel. Its 'left', 'right' and 'mid' are the channel itself.
+
+    Examples
+    --------
+    >>> stereo = np.array([[1.0, 0.5], [0.0, -1.0]])  # samples, channels
+    >>> mix(stereo).tolist(), mix(stereo, "side").tolist()
+    ([0.75, -0.5], [0.25, 0.5])
     """
     if channel is None:
         return frames.mean(axis=1)
@@ -366,6 +372,15 @@ def read_surrounded(
         As `Excerpt`.
     around : int
         How much of the recording is kept on either side, where there is so much (samples).
+
+    Returns
+    -------
+    Excerpt
+
+    Raises
+    ------
+    AudioError
+        As `read_excerpt`.
     """
     first, n_samples = round(start * sample_rate), round(duration * sample_rate)
     earliest = max(0, first - around)
@@ -410,7 +425,21 @@ def write_audio(
     sample_rate : int
         In Hz.
     facts : mapping, optional
-        As `create_audio`.
+        As `create_audio`; `read_facts` reads them.
+
+    Raises
+    ------
+    StorageError
+        The disk is full, or the folder may not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "tone.wav")
+    ...     write_audio(path, np.sin(np.arange(22050) / 10), 22050, {"song": "tone"})
+    ...     read_audio(path, sample_rate=11025).shape, read_facts(path)
+    ((11025,), {'song': 'tone'})
     """
     warn_of_clipping(path, np.abs(samples).max(initial=0.0))
     with create_audio(path, sample_rate, facts) as file:

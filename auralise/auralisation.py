@@ -78,6 +78,24 @@ def masked_spectrum(
     Returns
     -------
     ndarray, complex64, shape (n_features, n_bins, n_frames)
+
+    Raises
+    ------
+    ValueError
+        There is no such mode.
+
+    References
+    ----------
+    Choi et al. 2015 (code), for ``mask``.
+
+    Examples
+    --------
+    >>> spectrum = np.array([[1 + 1j, 2j]], np.complex64)  # one bin, two frames
+    >>> maps = np.array([[[0.5, -0.5]]], np.float32)  # of one feature
+    >>> masked_spectrum(spectrum, maps).tolist()
+    [[[(0.5+0.5j), (-0-1j)]]]
+    >>> masked_spectrum(spectrum, maps, "rectified").tolist()
+    [[[(0.5+0.5j), 0j]]]
     """
     if mode == "mask":
         return spectrum * maps
@@ -107,10 +125,16 @@ def expansion(
     undo : callable, optional
         `auralise.networks.front_ends.undo`.
 
+    Returns
+    -------
+    callable, or None
+
     Raises
     ------
     SettingsError
         With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
+    ValueError
+        `undo` is missing where it is needed.
     """
     compression = maps.compression if mode == "phase" else []
     if compression is None:
@@ -147,6 +171,21 @@ def auralise(
     Returns
     -------
     ndarray, float32, shape (n_features, n_samples)
+
+    Raises
+    ------
+    ValueError
+        There is no such mode.
+
+    Examples
+    --------
+    >>> stft = Stft()
+    >>> song = np.sin(2 * np.pi * 440 * np.arange(11025) / 11025)
+    >>> maps = np.zeros((1, 257, 44), np.float32)
+    >>> maps[:, :, 22:] = 1  # a feature that lets the second half through
+    >>> sound = auralise(stft.analyse(song), maps, stft, len(song))[0]
+    >>> bool(np.abs(sound[:5000]).max() < 1e-6), round(float(np.abs(sound[7000:]).max()), 2)
+    (True, 1.0)
     """
     return stft.synthesise(masked_spectrum(spectrum, maps, mode, expand), n_samples)
 
@@ -170,6 +209,22 @@ def set_loudness(sounds: np.ndarray, original: np.ndarray, loudness: str = "peak
     -------
     ndarray, float32, shape (n_features, n_samples)
         Silent sounds stay silent.
+
+    Raises
+    ------
+    ValueError
+        There is no such loudness.
+
+    Examples
+    --------
+    >>> original = np.array([0.5, -0.5])
+    >>> sounds = np.array([[0.01, -0.01], [0.001, -0.001]])
+    >>> print(set_loudness(sounds, original).round(2))  # each to -1 dB
+    [[ 0.89 -0.89]
+     [ 0.89 -0.89]]
+    >>> print(set_loudness(sounds, original, "relative").round(2))
+    [[ 0.5  -0.5 ]
+     [ 0.05 -0.05]]
     """
     peaks = np.abs(sounds).max(axis=-1)
     gains = loudness_gains(peaks, _levels(sounds), float(_levels(original)), loudness)
@@ -192,6 +247,11 @@ def loudness_gains(
     Returns
     -------
     ndarray, shape (n_features,)
+
+    Raises
+    ------
+    ValueError
+        There is no such loudness.
     """
     if loudness not in LOUDNESS:
         raise ValueError(f"loudness must be one of {LOUDNESS}, got {loudness!r}")

@@ -360,7 +360,7 @@ def _find_frame(data: mmap.mmap, place: int, model: _Frame | None) -> int | None
 
 
 def _frames_declared(data: mmap.mmap, place: int, frame: _Frame) -> int | None:
-    """Frames that a Xing, Info or VBRI header declares: 0 without a number, None without one."""
+    """Frames that a Xing, Info or VBRI header declares; 0 if it does not say; None without one."""
     if data[frame.tag : frame.tag + 4] in (b"Xing", b"Info"):
         flags, number = struct.unpack(">II", data[frame.tag + 4 : frame.tag + 12].ljust(8, b"\0"))
         return number if flags & 1 else 0

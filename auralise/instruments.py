@@ -162,7 +162,13 @@ class Part:
 
 
 def default_soundfont() -> Path:
-    """Path of TimGM6mb.sf2, the General MIDI soundfont that comes with pretty_midi."""
+    """Path of TimGM6mb.sf2, the General MIDI soundfont that comes with pretty_midi.
+
+    Raises
+    ------
+    InstrumentError
+        The package pretty_midi is not installed.
+    """
     spec = find_spec("pretty_midi")
     if spec is None or spec.origin is None:
         raise InstrumentError(

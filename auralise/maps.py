@@ -457,6 +457,18 @@ def open_maps(path: str | Path) -> Iterator[Maps]:
     ------
     MapsError
         The file is missing, not HDF5, or of another format.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> stft, origin = Stft(), Origin("a song", "a network", "", {})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "song.h5")
+    ...     with create_maps(path, stft, 11025, {1: range(4)}, origin, np.ones(257)) as writer:
+    ...         writer.write_maps(1, np.ones((4, 257, 44), np.float32))
+    ...     with open_maps(path) as maps:
+    ...         maps.layers, maps.deconvolved(1, slice(0, 2)).shape  # features, bins, frames
+    ([1], (2, 257, 44))
     """
     try:
         # Nobody writes a file that has its final name: locks, which some file systems lack, are

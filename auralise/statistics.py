@@ -83,6 +83,11 @@ def permutation_p(values: np.ndarray, others: np.ndarray) -> float:
     Twice the smaller tail, at most 1. Exact where there are at most `N_PERMUTATIONS` splits (5
     against 10 values: 3,003), else (b + 1)/(n + 1); NaN for fewer than two values on either side.
 
+    Parameters
+    ----------
+    values, others : ndarray, shape (any,)
+        Of independent networks, or other units that may change sides.
+
     Examples
     --------
     >>> permutation_p(np.array([4.0, 5.0, 6.0]), np.array([1.0, 2.0, 3.0]))  # 2 of 20 splits

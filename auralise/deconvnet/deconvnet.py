@@ -350,6 +350,15 @@ class Deconvnet:
         ------
         NetworkError
             As `deconvolve`; before the first map is asked for.
+
+        Examples
+        --------
+        >>> layer = [nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        >>> net = Deconvnet(nn.Sequential(*layer, nn.Conv2d(4, 8, 3, padding=1), nn.ReLU()))
+        >>> for number, maps in net.deconvolve_all(np.ones((257, 44)), features={2: [0, 5]}):
+        ...     print(number, maps.shape)
+        1 (4, 257, 44)
+        2 (2, 257, 44)
         """
         chosen = self.chosen(layers, features)
         with _inference(self.device):

@@ -59,6 +59,12 @@ def explainer_of(
         There is no such method or device.
     NetworkError
         The method cannot explain the network.
+
+    Examples
+    --------
+    >>> explainer = explainer_of(nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()))
+    >>> [(layer.number, layer.path, layer.n_features) for layer in explainer.layers]
+    [(1, '0', 4)]
     """
     if method not in METHODS:
         raise SettingsError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
@@ -81,6 +87,10 @@ def read_explainer(
         that it hears.
     deconvolution : mapping
         The settings of that name: ``biases``, ``device`` and ``precision``.
+
+    Returns
+    -------
+    Explainer
 
     Raises
     ------

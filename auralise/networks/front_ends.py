@@ -356,7 +356,8 @@ MODULES = (Power, LogScaling, Log, Decibels, TopDb, Filterbank, Affine, Standard
 
 
 # The steps by their names in a file. Arguments are its keys; `stft`, `n_bins` (at this place) and
-# `axis` (where the bins lie) come from what stands before.
+# `axis` (where the bins lie) come from what stands before. Each raises a `NetworkError` for values
+# that make no such step.
 
 
 def mel(
@@ -369,7 +370,19 @@ def mel(
     *,
     axis: int = -2,
 ) -> Filterbank:
-    """Mel bands as ``librosa.filters.mel`` makes them; `fmax` is half the sample rate if None."""
+    """Mel bands as ``librosa.filters.mel`` makes them.
+
+    Parameters
+    ----------
+    stft : Stft
+    n_bands : int
+    scale : {'slaney', 'htk'}
+        Formula of the mel scale.
+    norm : {'slaney', 'none', None}
+        ``slaney``: bands of equal area; else of equal height.
+    fmin, fmax : float
+        Where the lowest band begins and the highest ends (Hz); half the sample rate if None.
+    """
     import librosa  # here, because it takes a second to load
 
     _expect_band(stft, n_bands, fmin, fmax)
@@ -393,7 +406,15 @@ def mel(
 def svdnet_mel(
     stft: Stft, n_bands: int = 80, fmin: float = 27.5, fmax: float = 8000.0, *, axis: int = -2
 ) -> Filterbank:
-    """Mel bands of weight 1 in all, as SVDNet hears them (`auralise.mel`)."""
+    """Mel bands, each of weight 1 in all, as SVDNet hears them (Schlüter & Grill 2015).
+
+    Parameters
+    ----------
+    stft : Stft
+    n_bands : int
+    fmin, fmax : float
+        Where the lowest band begins and the highest ends (Hz).
+    """
     _expect_band(stft, n_bands, fmin, fmax)
     with np.errstate(invalid="ignore"):
         matrix = MelBands(n_bands, fmin, fmax).filterbank(stft.frequencies)
@@ -417,7 +438,18 @@ def pseudo_cqt(
     *,
     axis: int = -2,
 ) -> Filterbank:
-    """The filterbank of ``librosa.pseudo_cqt``, scaled as there; `fmin` is C1."""
+    """The filterbank of ``librosa.pseudo_cqt``, scaled as there.
+
+    Parameters
+    ----------
+    stft : Stft
+    n_bands : int
+    fmin : float
+        Centre of the lowest band (Hz); C1 by default.
+    bins_per_octave : int
+    filter_scale, norm, sparsity
+        As librosa takes them.
+    """
     import librosa
 
     if n_bands < 2 or bins_per_octave < 1:
@@ -463,7 +495,7 @@ def bins(n_bins: int, first: int = 0, stop: int | None = None, *, axis: int = -2
 
 
 def normalisation(mean: Values, std: Values, *, axis: int = -2) -> Affine:
-    """``(x - mean) / std``, with stored statistics."""
+    """``(x - mean) / std``, with stored statistics; one for all bins, or one for each."""
     center, deviation = np.array(mean, np.float64), np.array(std, np.float64)
     if (deviation <= 0).any():
         raise NetworkError(f"std = {_short(deviation.min())}: expected deviations above 0")
@@ -479,7 +511,15 @@ def batch_normalisation(
     *,
     axis: int = -2,
 ) -> Affine:
-    """Batch normalisation over bins, as it is evaluated: with its stored statistics."""
+    """Batch normalisation over bins, as it is evaluated: with its stored statistics.
+
+    Parameters
+    ----------
+    mean, variance, gain, offset : float or list of float
+        One for all bins, or one for each.
+    eps : float
+        Added to the variance.
+    """
     spread = np.array(variance, np.float64) + eps
     if (spread <= 0).any():
         raise NetworkError("variance + eps is not above 0 everywhere; expected variances")
@@ -565,6 +605,12 @@ def build_front_end(
     NetworkError
         A step is unknown, lacks a value, has one too many, or does not fit what comes before;
         names the source, the step's number and the remedy.
+
+    Examples
+    --------
+    >>> front_end = build_front_end([{"power": 2}, {"mel": {"n_bands": 40}}], Stft())
+    >>> front_end(torch.ones(1, 1, 257, 44)).shape  # batch, channel, bands, frames
+    torch.Size([1, 1, 40, 44])
     """
     _expect_steps(steps, source)
     modules: list[FrontEndStep] = []

@@ -134,6 +134,11 @@ def read_whole(described: Description, stft: Stft, biases: bool = True) -> Whole
     biases : bool
         As in `auralise.weights.reader.read_weights`.
 
+    Returns
+    -------
+    WholeNetwork
+        In evaluation mode.
+
     Raises
     ------
     SettingsError
@@ -265,7 +270,19 @@ def read_filled(
 ) -> WholeNetwork:
     """The network that is described, with the tensors of a file that `write_whole` wrote.
 
-    The file says all but the architecture: where a module has that, nothing else is read.
+    The file says all but the architecture. Where a module has that, nothing else is read; else
+    the original is read once more for it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of the experiment's own file.
+    described, stft, biases
+        As `read_whole` takes them.
+
+    Returns
+    -------
+    WholeNetwork
 
     Raises
     ------
