@@ -7,6 +7,8 @@ from auralise.figures.style import save_figure
 from auralise.files import read_table
 
 with job(snakemake):
-    errors = read_table(snakemake.input[0])
-    errors = errors[errors["classifier"].isin(snakemake.params.classifiers)]
-    save_figure(draw_errors(errors), *snakemake.output)
+    errors, kept = (
+        table[table["classifier"].isin(snakemake.params.classifiers)]
+        for table in map(read_table, snakemake.input)
+    )
+    save_figure(draw_errors(errors, kept), *snakemake.output)

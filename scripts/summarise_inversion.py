@@ -13,13 +13,15 @@ NUMBERED = ("classifier",)  # excerpts have the numbers of their clips, not the 
 
 with job(snakemake):
     inputs, outputs, controls = snakemake.input, snakemake.output, snakemake.params.controls
-    errors, excerpts, dependence = (
+    errors, excerpts, dependence, kept = (
         pd.concat([read_table(path, NUMBERED) for path in inputs[name]], ignore_index=True)
-        for name in ("errors", "excerpts", "dependence")
+        for name in ("errors", "excerpts", "dependence", "kept")
     )
+    summary = summarise_errors(errors, excerpts, controls)
     tables = {
-        "errors": summarise_errors(errors, excerpts, controls),
-        "comparison": compare_inversions(excerpts, controls),
+        "errors": summary,
+        "kept": kept,
+        "comparison": compare_inversions(summary, controls),
         "dependence": dependence,
     }
     evaluations = {

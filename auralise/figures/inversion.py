@@ -1,6 +1,7 @@
 """Figures of the inversion: errors by layer, and inputs above their inversions."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,64 +18,88 @@ from auralise.figures.style import (
     variant_colours,
 )
 from auralise.inversion.excerpts import Inversions
+from auralise.inversion.parts import INVERSION, PARTS
 from auralise.pictures import log_frequency_rows
 
 TICKS = (100, 500, 2000)  # Hz
 N_COLUMNS = 4
+LOWEST = -0.5  # R² below it is drawn at the edge
+ORACLE_STYLES = {"level": (0, (1, 1)), "level + spectrum": (0, (5, 1))}
 SPACES = {"input": "input space", "features": "feature space"}
 
 
 @in_house_style
-def draw_errors(errors: pd.DataFrame) -> Figure:
-    """NRE by layer in both spaces, trained beside untrained, with the mean picture as the floor.
+def draw_errors(errors: pd.DataFrame, kept: pd.DataFrame) -> Figure:
+    """What the layers have kept, trained beside untrained: NRE, retrieval, and R² part by part.
 
     Parameters
     ----------
     errors : DataFrame
         As `auralise.inversion.findings.summarise_errors` gives it, for classifiers with the same
         layers. Bars are 95 % intervals over clips.
+    kept : DataFrame
+        As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
     """
-    figure, axes = new_figure(1, 2, figsize=(PAGE, 2.9), layout="constrained", sharex=True)
+    figure, axes = new_figure(2, 3, figsize=(PAGE, 4.6), layout="constrained", sharex=True)
     layers = errors["layer"].drop_duplicates().tolist()
     names = errors["classifier"].drop_duplicates().tolist()
     controls = errors[errors["control"]]["classifier"].drop_duplicates().tolist()
     colours = variant_colours(names, controls)
     # Side by side, so that bars do not hide each other.
     shifts = {name: 0.12 * (n - (len(names) - 1) / 2) for n, name in enumerate(names)}
-    for axis, (space, title) in zip(axes, SPACES.items(), strict=True):
-        table = errors[errors["space"] == space]
+
+    def placed(table: pd.DataFrame) -> pd.DataFrame:
         places = table["layer"].map(layers.index) + table["classifier"].map(shifts)
-        table = table.assign(place=places)
+        return table.assign(place=places)
+
+    def draw(axis: Axes, table: pd.DataFrame, value: str, low: str, high: str) -> None:
         for name, rows in table.groupby("classifier", sort=False):
             control = name in controls
             axis.errorbar(
-                rows["place"], rows["nre"],
-                (rows["nre"] - rows["ci_low"], rows["ci_high"] - rows["nre"]),
+                rows["place"], rows[value], (rows[value] - rows[low], rows[high] - rows[value]),
                 label=name, color=colours[name], capsize=2, marker="s" if control else "o",
                 markersize=4, linewidth=1.2, linestyle="--" if control else "-",
             )  # fmt: skip
+
+    for axis, (space, title) in zip(axes[0, :2], SPACES.items(), strict=True):
+        table = placed(errors[errors["space"] == space])
+        draw(axis, table, "nre", "ci_low", "ci_high")
         _draw_reference(axis, table, "mean_picture", ":", "mean picture", colours)
         if space == "input":
             _draw_reference(axis, table, "bound", "-.", "bound of a last ELU", colours)
-        axis.set_xticks(range(len(layers)), layers)
-        axis.set(title=title, xlabel="layer", ylabel="NRE" if space == "input" else None)
-        axis.set_ylim(0, None)
-    handles, labels = axes[0].get_legend_handles_labels()
+            for oracle, style in ORACLE_STYLES.items():
+                known = placed(kept[kept["shown"] == oracle])
+                _draw_reference(axis, known, "nre", style, f"oracle: {oracle}", colours)
+        axis.set(title=f"NRE, {title}", ylim=(0, None))
+    shown = placed(kept[kept["shown"] == INVERSION])
+    axis = axes[0, 2]
+    draw(axis, shown, "retrieval", "retrieval_low", "retrieval_high")
+    _draw_reference(axis, shown, "chance", "-", "chance", colours)
+    axis.set(title="own excerpt retrieved", ylim=(0, 1.03))
+    for axis, part in zip(axes[1], PARTS, strict=True):
+        columns = [part, f"{part}_low", f"{part}_high"]
+        clipped = shown.assign(**{name: shown[name].clip(lower=LOWEST) for name in columns})
+        draw(axis, clipped, *columns)
+        axis.axhline(0, color="0.7", linewidth=0.8, zorder=0)
+        axis.set(title=f"R² of {part}", ylim=(LOWEST, 1.03))
+        axis.set_xticks(range(len(layers)), layers, rotation=45 if len(layers) > 4 else 0)
+    found = [axis.get_legend_handles_labels() for axis in axes[0, ::2]]
+    entries = {label: handle for pair in found for handle, label in zip(*pair, strict=True)}
     figure.legend(
-        handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False
+        entries.values(), entries, loc="outside lower center", ncols=4, frameon=False, fontsize=7
     )
     sns.despine(figure)
     return figure
 
 
 def _draw_reference(
-    axis: Axes, table: pd.DataFrame, column: str, style: str, label: str, colours: Mapping
+    axis: Axes, table: pd.DataFrame, column: str, style: Any, label: str, colours: Mapping
 ) -> None:
     """One line where all classifiers agree, and one for each where they do not."""
     shared = (table.groupby("layer")[column].agg(np.ptp) < 1e-6).all()
     for name, rows in table.groupby("classifier", sort=False):
         axis.plot(
-            rows["place"], rows[column], style, color="0.2" if shared else colours[name],
+            rows["place"], rows[column], linestyle=style, color="0.2" if shared else colours[name],
             linewidth=1, label=label,
         )  # fmt: skip
         if shared:

@@ -1,10 +1,20 @@
 """The findings of the inversion in words, made from its tables."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
-from auralise.inversion.intervals import compare_errors, error_intervals
+from auralise.inversion.intervals import error_intervals
+from auralise.inversion.parts import INVERSION
+from auralise.networks.names import UNTRAINED, variant_of
+from auralise.statistics import HIGHER, LOWER, UNKNOWN, judge
+
+COMPARED = (
+    *("variant", "layer", "against", "nre", "spread", "other", "other_spread", "difference"),
+    *("p", "q", "verdict", "n_networks_needed", "n_networks", "n_others"),
+)
 
 
 def summarise_errors(
@@ -29,33 +39,63 @@ def summarise_errors(
     return table.assign(control=table["classifier"].isin(names))
 
 
-def compare_inversions(
-    excerpts: pd.DataFrame, controls: Mapping[str, Sequence[str]]
-) -> pd.DataFrame:
-    """Difference of NRE between trained and untrained classifiers, layer by layer.
+def compare_inversions(errors: pd.DataFrame, controls: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Differences of NRE between layers, and from untrained networks: beyond the seeds' spread?
+
+    The unit is the network, with the inverters that were trained for it: an interval over clips
+    says nothing of other seeds.
 
     Parameters
     ----------
-    excerpts, controls
-        As in `summarise_errors`.
+    errors : DataFrame
+        As `summarise_errors` gives it.
+    controls : mapping of str to sequence of str
+        By classifier, the untrained ones to hold it against.
 
     Returns
     -------
     DataFrame
-        Columns ``classifier``, ``control``, ``layer``, ``difference``, ``ci_low``, ``ci_high``,
-        ``n_clips``.
+        Columns `COMPARED`, for every variant of trained classifiers and layer: against the
+        ``untrained`` ones, and against the layer before it. ``spread`` is the standard deviation
+        between networks; the verdict is that of `auralise.statistics.judge` over the layers.
     """
-    found = [
-        compare_errors(excerpts, classifier, control).assign(classifier=classifier, control=control)
-        for classifier, untrained in controls.items()
-        for control in untrained
-    ]
-    names = ["classifier", "control", "layer", "difference", "ci_low", "ci_high", "n_clips"]
-    return pd.concat(found)[names] if found else pd.DataFrame(columns=names)
+    seen = errors[errors["space"] == "input"]
+    rows: list[tuple] = []
+    trained = seen[~seen["control"]]
+    for variant, own in trained.groupby(trained["classifier"].map(variant_of), sort=False):
+        names = {name for one in own["classifier"] for name in controls.get(one, ())}
+        untrained = seen[seen["classifier"].isin(names)]
+        layers = list(dict.fromkeys(own["layer"]))
+        values = {layer: _nre(own, layer) for layer in layers}
+        families = [
+            [(after, before, values[before]) for before, after in pairwise(layers)],
+            [(layer, UNTRAINED, _nre(untrained, layer)) for layer in layers if names],
+        ]
+        for family in families:
+            verdicts = judge([(values[layer], others) for layer, _, others in family])
+            for (layer, against, others), verdict in zip(family, verdicts, strict=True):
+                means = [*_mean_and_spread(values[layer]), *_mean_and_spread(others)]
+                rows.append(
+                    (
+                        *(variant, layer, against, *means, means[0] - means[2]),
+                        *(verdict.p, verdict.q, verdict.words, verdict.n_needed),
+                        *(len(values[layer]), len(others)),
+                    )
+                )
+    return pd.DataFrame(rows, columns=list(COMPARED)).astype({"n_networks_needed": "Int64"})
+
+
+def _nre(table: pd.DataFrame, layer: str) -> np.ndarray:
+    """Of every network."""
+    return table[table["layer"] == layer]["nre"].to_numpy()
+
+
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else np.nan
 
 
 def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
-    """One paragraph: the errors by layer, whether they rise with depth, and the floor.
+    """One paragraph: the errors by layer, and the floor.
 
     Parameters
     ----------
@@ -76,19 +116,6 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
         f"The mean picture of the training set has {first.mean_picture:.3f}, and no inverter that "
         f"ends in an ELU can go below {first.bound:.3f}.",
     ]
-    fallen = [
-        f"{after.layer} is {before.nre - after.nre:.3f} below {before.layer}"
-        for before, after in zip(
-            table.iloc[:-1].itertuples(), table.iloc[1:].itertuples(), strict=True
-        )
-        if after.nre < before.nre
-    ]
-    if len(table) > 1:
-        sentences.append(
-            "It rises with depth from each layer to the next."
-            if not fallen
-            else f"It does not rise with depth everywhere: {'; '.join(fallen)}."
-        )
     useless = table[table["nre"] >= table["mean_picture"]]["layer"].tolist()
     if useless:
         sentences.append(
@@ -98,37 +125,85 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
     return " ".join(sentences)
 
 
-def describe_control(errors: pd.DataFrame, comparison: pd.DataFrame) -> str:
-    """Two sentences: the errors of an untrained classifier with the same layers.
+def describe_kept(kept: pd.DataFrame, classifier: str) -> str:
+    """One paragraph: what of an excerpt its inversions return, beside oracles.
 
     Parameters
     ----------
-    errors : DataFrame
-        As `summarise_errors` gives it.
-    comparison : DataFrame
-        Of one classifier and one control, as `compare_inversions` gives it.
+    kept : DataFrame
+        As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
+    classifier : str
     """
-    control = comparison["control"].iloc[0]
-    rows = errors[(errors["space"] == "input") & (errors["classifier"] == control)]
-    nre = rows.set_index("layer")["nre"]
-    parts = [
-        f"{row.layer} {nre[row.layer]:.3f} ({_loss_by_training(row)})"
-        for row in comparison.itertuples()
-    ]
-    return (
-        f"The untrained {control}, whose inverters were trained in the same way: "
-        f"{', '.join(parts)}. 'Alike' means that the 95 % interval of the difference on the same "
-        "excerpts, over clips and for each layer by itself, holds 0; one network of each kind "
-        "was compared, each inverter trained once, so this says nothing of other seeds."
+    of_one = kept[kept["classifier"] == classifier]
+    layers = of_one[of_one["shown"] == INVERSION]
+    first = layers.iloc[0]
+    values = "; ".join(
+        f"{row.layer} {row.level:.2f}, {row.spectrum:.2f}, {row.detail:.2f}, {row.retrieval:.0%} "
+        f"{_share_range(row.retrieval_low, row.retrieval_high)}"
+        for row in layers.itertuples()
     )
+    oracles = of_one[(of_one["layer"] == first["layer"]) & (of_one["shown"] != INVERSION)]
+    sentences = [
+        "R² of level, spectrum and detail (0: the same for every excerpt), and how often an "
+        f"inversion is nearer to its own excerpt than to {first.n_drawn - 1} others, by chance "
+        f"{first.chance:.1%}, with its 95 % interval over clips: {values}.",
+        "NRE of oracles that know of an excerpt only "
+        + ", ".join(
+            f"its {row.shown} {row.nre:.3f}" if row.shown != "mean" else f"nothing {row.nre:.3f}"
+            for row in oracles.itertuples()
+        )
+        + ", and have the rest from the mean picture.",
+    ]
+    for oracle, words in (("level", "level"), ("level + spectrum", "level and spectrum")):
+        nre = float(oracles[oracles["shown"] == oracle]["nre"].iloc[0])
+        behind = layers[layers["nre"] >= nre]["layer"].tolist()
+        if behind:
+            sentences.append(
+                f"Not below the oracle that knows {words} alone: the inversions of "
+                f"{', '.join(behind)}."
+            )
+    return " ".join(sentences)
 
 
-def _loss_by_training(row) -> str:
-    if pd.isna(row.ci_low):
-        return "unknown: too few test clips"
-    if row.ci_low > 0:
-        return "more is lost by training"
-    return "less is lost by training" if row.ci_high < 0 else "alike"
+def _share_range(low: float, high: float) -> str:
+    return "[unknown]" if pd.isna(low) else f"[{low:.0%}, {high:.0%}]"
+
+
+def describe_comparison(comparison: pd.DataFrame, variant: str) -> str:
+    """Which differences between layers, and from untrained networks, are beyond the seeds' spread.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        As `compare_inversions` gives it.
+    variant : str
+    """
+    rows = comparison[comparison["variant"] == variant]
+    sentences = []
+    for is_control, what in ((False, "Between layers"), (True, "Trained less untrained")):
+        family = rows[(rows["against"] == UNTRAINED) == is_control]
+        if family.empty:
+            continue
+        n, n_others = int(family["n_networks"].iloc[0]), int(family["n_others"].iloc[0])
+        of = f"{n} network{'s' * (n > 1)}"
+        if is_control:
+            of = f"{n} against {n_others} network{'s' * (n_others > 1)}"
+        if (family["verdict"] == UNKNOWN).all():
+            sentences.append(
+                f"{what}: unknown, of {of}; what could be said of other seeds takes "
+                f"{int(family['n_networks_needed'].max())}."
+            )
+            continue
+        found = family[family["verdict"].isin([HIGHER, LOWER])]
+        parts = [
+            f"{row.layer} {row.difference:+.3f} from {row.against} (q = {row.q:.2g})"
+            for row in found.itertuples()
+        ]
+        others = family[~family["verdict"].isin([HIGHER, LOWER])]["layer"].tolist()
+        said = f"NRE differs beyond the spread of {of} at {', '.join(parts)}" if parts else ""
+        rest = f"not beyond the spread of {of}: {', '.join(others)}" if others else ""
+        sentences.append(f"{what}: {'; '.join(part for part in (said, rest) if part)}.")
+    return " ".join(sentences)
 
 
 def _range(low: float, high: float) -> str:
@@ -196,6 +271,7 @@ def _verdict(contrast: pd.Series, excess: pd.Series, layer: str) -> str:
 
 def describe_inversion(
     errors: pd.DataFrame,
+    kept: pd.DataFrame,
     comparison: pd.DataFrame,
     dependence: pd.DataFrame,
     evaluations: Mapping[str, Mapping],
@@ -206,6 +282,8 @@ def describe_inversion(
     ----------
     errors : DataFrame
         As `summarise_errors` gives it, layers of a classifier from the input on.
+    kept : DataFrame
+        As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
     comparison : DataFrame
         As `compare_inversions` gives it.
     dependence : DataFrame
@@ -224,10 +302,15 @@ def describe_inversion(
         if classifier in evaluations:
             lines += [describe_evaluation(evaluations[classifier]), ""]
         lines += [describe_errors(errors, classifier), ""]
-        compared = comparison[comparison["classifier"] == classifier]
-        for _, with_control in compared.groupby("control", sort=False):
-            lines += [describe_control(errors, with_control), ""]
+        lines += [describe_kept(kept, classifier), ""]
         lines += [describe_dependence(dependence, classifier, rows["layer"].iloc[-1]), ""]
+    compared = {
+        variant: describe_comparison(comparison, variant)
+        for variant in dict.fromkeys(trained["classifier"].map(variant_of))
+    }
+    lines += ["## Beyond the spread between seeds", ""]
+    for variant, text in compared.items():
+        lines += [f"{variant}. {text}" if text else f"{variant}. Nothing to compare with.", ""]
     lines += [
         "NRE is the Euclidean distance from an excerpt to its inversion in units of the mean "
         "distance between excerpts (Mishra 2018). It measures a layer and the inverter that was "

@@ -1,4 +1,4 @@
-"""Bootstrap intervals over clips, for one network, between networks and between classes.
+"""Bootstrap intervals over clips, for one network and between classes.
 
 Excerpts of one clip are not independent, so that whole clips are drawn again (bootstrap).
 """
@@ -37,48 +37,38 @@ def error_intervals(errors: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*keys, "ci_low", "ci_high", "n_clips"])
 
 
-def compare_errors(
-    errors: pd.DataFrame, classifier: str, control: str, seed: int = 0
-) -> pd.DataFrame:
-    """Difference between two classifiers' NRE in input space, on the same excerpts.
+def _mean_over_clips(
+    excerpts: pd.DataFrame, values: pd.Series, seed: int
+) -> tuple[float, float, float, int]:
+    """Mean of the excerpts' values, each weighed by its draws; its interval; number of clips."""
+    n_draws = excerpts["n_draws"].to_numpy()
+    clips = excerpts["clip"].to_numpy()
+    sums, number = sums_over_clips(clips, values.to_numpy() * n_draws, n_draws, seed=seed)
+    n_clips = len(np.unique(clips))
+    return *estimate(sums / number, n_clips), n_clips
+
+
+def sums_over_clips(clips: np.ndarray, *values: np.ndarray, seed: int = 0) -> list[np.ndarray]:
+    """Sums over excerpts, for every draw of clips.
 
     Parameters
     ----------
-    errors : DataFrame
-        As `error_intervals` takes it.
-    classifier, control : str
-        Of the same layers.
+    clips : ndarray, shape (n_excerpts,)
+    values : ndarray, shape (n_excerpts,)
     seed : int
         Of the resampling.
 
     Returns
     -------
-    DataFrame
-        One row per layer: ``layer``, ``difference``, ``ci_low``, ``ci_high``, ``n_clips``.
+    list of ndarray, each of shape (1 + N_RESAMPLES,)
+        As `auralise.statistics.resample`: the first is the sum of all.
     """
-    keys = ["layer", "excerpt", "clip", "n_draws"]
-    seen = errors[errors["space"] == "input"]
-    own, other = (seen[seen["classifier"] == name] for name in (classifier, control))
-    pairs = own.merge(other, on=keys, suffixes=("", "_control"), validate="one_to_one")
-    rows = []
-    for layer, of_layer in pairs.groupby("layer", sort=False):
-        difference = of_layer["error"] - of_layer["error_control"]
-        rows.append((layer, *_mean_over_clips(of_layer, difference, seed)))
-    return pd.DataFrame(rows, columns=["layer", "difference", "ci_low", "ci_high", "n_clips"])
+    _, numbers = np.unique(clips, return_inverse=True)
+    weights = resample([int(numbers.max()) + 1], seed)
+    return [weights @ np.bincount(numbers, of) for of in values]
 
 
-def _mean_over_clips(
-    excerpts: pd.DataFrame, values: pd.Series, seed: int
-) -> tuple[float, float, float, int]:
-    """Mean of the excerpts' values, each weighed by its draws; its interval; number of clips."""
-    clips, numbers = np.unique(excerpts["clip"], return_inverse=True)
-    weights = resample([len(clips)], seed)
-    sums = weights @ np.bincount(numbers, values * excerpts["n_draws"])
-    means = sums / (weights @ np.bincount(numbers, excerpts["n_draws"]))
-    return *_estimate(means, len(clips)), len(clips)
-
-
-def _estimate(values: np.ndarray, n_clips: int) -> tuple[float, float, float]:
+def estimate(values: np.ndarray, n_clips: int) -> tuple[float, float, float]:
     """A statistic with its interval, which is NaN for fewer than `FEWEST_CLIPS` clips."""
     low, high = interval(values) if n_clips >= FEWEST_CLIPS else (np.nan, np.nan)
     return float(values[0]), low, high
@@ -133,7 +123,7 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
         values[name] = within - _mean_of_pairs(matrices[-1], counts[-1], weights)
     values["excess"] = values["contrast"] - values["input_contrast"]
 
-    rows = [(name, *_estimate(found, len(clips))) for name, found in values.items()]
+    rows = [(name, *estimate(found, len(clips))) for name, found in values.items()]
     table = pd.DataFrame(rows, columns=["measure", "value", "ci_low", "ci_high"])
     return table.assign(n_clips=len(clips))
 

@@ -26,6 +26,10 @@ class Reconstructions:
     Attributes
     ----------
     pictures, inversions : ndarray, shape (n_excerpts, n_bins * n_frames)
+    shape : (int, int)
+        ``(n_bins, n_frames)``.
+    mean : ndarray, shape (n_bins * n_frames,)
+        The mean picture of the training set.
     distances : dict of str to ndarray, shape (n_excerpts,)
         Euclidean, from picture to inversion, by space: ``input`` or ``features``.
     mean_distances : dict of str to ndarray, shape (n_excerpts,)
@@ -44,6 +48,8 @@ class Reconstructions:
 
     pictures: np.ndarray
     inversions: np.ndarray
+    shape: tuple[int, int]
+    mean: np.ndarray
     distances: dict[str, np.ndarray]
     mean_distances: dict[str, np.ndarray]
     bound: np.ndarray
@@ -136,6 +142,8 @@ def reconstruct(
     return Reconstructions(
         pictures=all_pictures,
         inversions=np.concatenate(inversions),
+        shape=(mean.shape[2], mean.shape[3]),
+        mean=mean.flatten().numpy(),
         distances={space: joined[space] for space in SPACES},
         mean_distances={space: joined[f"mean_{space}"] for space in SPACES},
         bound=joined["bound"],

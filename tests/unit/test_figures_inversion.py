@@ -77,6 +77,19 @@ def test_bins_of_an_stft_are_drawn_on_a_log_axis(inversions):
     assert abs(brightest - ticks[labels.index("500")]) <= 1
 
 
+def kept_table(rows):
+    """What every inverter returns, and oracles would: a detail far below the axis."""
+    shown = {"inversion": 0.3, "mean": 0.7, "level": 0.6, "level + spectrum": 0.5}
+    facts = {"retrieval": 0.3, "level": 0.8, "spectrum": 0.5, "detail": -9.0, "chance": 0.01}
+    ends = {f"{k}_{end}": v for k, v in facts.items() for end in ("low", "high")}
+    pairs = {(row["classifier"], row["layer"]) for row in rows}
+    return pd.DataFrame(
+        {"classifier": classifier, "layer": layer, "shown": name, "nre": nre, **facts, **ends}
+        for classifier, layer in sorted(pairs)
+        for name, nre in shown.items()
+    )
+
+
 def test_every_classifiers_errors_are_drawn_beside_the_mean_picture():
     rows = [
         {
@@ -88,7 +101,7 @@ def test_every_classifiers_errors_are_drawn_beside_the_mean_picture():
         for layer, nre in (("conv1", 0.2), ("fc8", 0.6))
         for space in ("input", "features")
     ]  # fmt: skip
-    figure = draw_errors(pd.DataFrame(rows))
+    figure = draw_errors(pd.DataFrame(rows), kept_table(rows))
     axis = figure.axes[0]
     drawn = {container.get_label(): container.lines[0] for container in axis.containers}
     np.testing.assert_allclose(drawn["svdnet-0"].get_ydata().astype(float), [0.2, 0.6])
@@ -96,7 +109,13 @@ def test_every_classifiers_errors_are_drawn_beside_the_mean_picture():
     others = {line.get_label(): np.asarray(line.get_ydata(), float) for line in axis.lines}
     np.testing.assert_allclose(others["mean picture"], 0.7)
     np.testing.assert_allclose(others["bound of a last ELU"], 0.1)
-    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["conv1", "fc8"]
+    np.testing.assert_allclose(others["oracle: level"], 0.6)
+    np.testing.assert_allclose(others["oracle: level + spectrum"], 0.5)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[2:] == ["own excerpt retrieved", "R² of level", "R² of spectrum", "R² of detail"]
+    lowest = [figure.axes[k].containers[0].lines[0].get_ydata().min() for k in (2, 3, 4, 5)]
+    np.testing.assert_allclose(lowest, [0.3, 0.8, 0.5, -0.5])
+    assert [t.get_text() for t in figure.axes[3].get_xticklabels()] == ["conv1", "fc8"]
 
 
 def test_classifiers_that_see_other_pictures_have_lines_of_their_own():
@@ -108,8 +127,9 @@ def test_classifiers_that_see_other_pictures_have_lines_of_their_own():
         for name, mean in (("linear-0", 0.5), ("log-0", 0.7))
         for space in ("input", "features")
     ]  # fmt: skip
-    axis = draw_errors(pd.DataFrame(rows)).axes[0]
-    drawn = {float(line.get_ydata()[0]): line.get_color() for line in axis.lines}
+    axis = draw_errors(pd.DataFrame(rows), kept_table(rows)).axes[0]
+    means = [line for line in axis.lines if line.get_linestyle() == ":"]
+    drawn = {float(line.get_ydata()[0]): line.get_color() for line in means}
     assert drawn[0.5] != drawn[0.7]
     _, labels = axis.get_legend_handles_labels()
     assert labels.count("mean picture") == 1

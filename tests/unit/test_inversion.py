@@ -1,6 +1,7 @@
 """Inversion: training, errors as defined, class dependence, and one excerpt seen and heard."""
 
 import json
+import re
 from functools import partial
 
 import h5py
@@ -21,13 +22,14 @@ from auralise.inversion.excerpts import (
     read_inversions,
     read_picture,
 )
-from auralise.inversion.intervals import class_dependence, compare_errors, error_intervals
+from auralise.inversion.intervals import class_dependence, error_intervals
 from auralise.inversion.measures import (
     Reconstructions,
     excerpt_errors,
     normalised_errors,
     reconstruct,
 )
+from auralise.inversion.parts import PARTS, Parts, kept_parts
 from auralise.inversion.subjects import (
     genre_subject,
     read_subject,
@@ -272,6 +274,8 @@ def reconstructions(inversions, pictures, labels, clips):
     return Reconstructions(
         pictures=pictures,
         inversions=inversions,
+        shape=(5, pictures.shape[1] // 5),
+        mean=pictures.mean(axis=0),
         distances={"input": np.where(labels == 1, 0.5, 1.0)},
         mean_distances={},
         bound=np.zeros(n),
@@ -365,21 +369,6 @@ class TestIntervals:
             held += row["ci_low"] < 0 < row["ci_high"]
         assert 86 <= held <= 99
 
-    def test_a_difference_on_the_same_excerpts_is_found_that_clips_would_hide(self):
-        rng = np.random.default_rng(2)
-        errors = 0.5 + 0.2 * rng.standard_normal(6)[self.CLIPS]
-        table = pd.concat(
-            [
-                excerpts_table("own", errors + 0.02, self.CLIPS),
-                excerpts_table("control", errors, self.CLIPS),
-            ]
-        )
-        row = compare_errors(table, "own", "control").iloc[0]
-        assert row["difference"] == pytest.approx(0.02)
-        assert row["ci_low"] > 0.01
-        swapped = compare_errors(table, "control", "own").iloc[0]
-        assert swapped["ci_high"] == pytest.approx(-row["ci_low"])
-
     def test_are_unknown_for_too_few_clips(self):
         table = excerpts_table("a", np.linspace(0, 1, 30), np.arange(30) // 10)
         assert error_intervals(table)[["ci_low", "ci_high"]].isna().all(axis=None)
@@ -393,17 +382,6 @@ def errors_table(values, classifier="svdnet-0", control=False, mean=0.7):
             "nre_std": 0.01, "mean_picture": mean, "mean_picture_std": 0.01, "bound": 0.1,
             "n_excerpts": 60, "n_drawn": 32, "n_draws": 10, "ci_low": nre - 0.05,
             "ci_high": nre + 0.04, "n_clips": 8, "control": control,
-        }
-    )  # fmt: skip
-
-
-def comparison_table(differences, width=0.02):
-    values = np.array(list(differences.values()))
-    return pd.DataFrame(
-        {
-            "classifier": "svdnet-0", "control": "svdnet_untrained-0",
-            "layer": list(differences), "difference": values, "ci_low": values - width,
-            "ci_high": values + width, "n_clips": 8,
         }
     )  # fmt: skip
 
@@ -424,31 +402,141 @@ ABOVE, AROUND, BELOW, UNKNOWN = (
 )  # fmt: skip
 
 
+def kept_table(values, classifier="svdnet-0"):
+    rows = []
+    for layer, nre in values.items():
+        shown = {"inversion": nre, "mean": 0.7, "level": 0.6, "level + spectrum": 0.4}
+        for name, own in shown.items():
+            rows.append({"layer": layer, "shown": name, "nre": own})
+    facts = {
+        "level": 0.9, "spectrum": 0.8, "detail": 0.7, "retrieval": 0.25, "retrieval_low": 0.1,
+        "retrieval_high": 0.4, "chance": 1 / 32, "n_drawn": 32, "n_clips": 8,
+    }  # fmt: skip
+    return pd.DataFrame(rows).assign(classifier=classifier, **facts)
+
+
+def many_networks(n, n_untrained, difference=0.0, depth=0.0, seed=0):
+    """NRE of trained and untrained networks in two layers, .01 of spread between seeds."""
+    rng = np.random.default_rng(seed)
+    tables = []
+    for control, name, number in ((False, "svdnet", n), (True, "svdnet_untrained", n_untrained)):
+        for k in range(number):
+            values = 0.4 + 0.01 * rng.standard_normal(2) + (0 if control else difference)
+            layers = {"conv1": values[0], "fc8": values[1] + depth}
+            tables.append(errors_table(layers, f"{name}-{k}", control))
+    controls = {
+        f"svdnet-{k}": [f"svdnet_untrained-{m}" for m in range(n_untrained)] for k in range(n)
+    }
+    return findings.compare_inversions(pd.concat(tables), controls)
+
+
+class TestComparison:
+    def test_of_one_network_each_nothing_is_said(self):
+        table = many_networks(1, 1, difference=0.3, depth=0.3)
+        assert set(table["verdict"]) == {"unknown"}
+        text = findings.describe_comparison(table, "svdnet")
+        assert "Between layers: unknown, of 1 network; what could be said of other seeds" in text
+        assert "Trained less untrained: unknown, of 1 against 1 network;" in text
+
+    def test_what_is_beyond_the_seeds_spread_is_found(self):
+        table = many_networks(5, 10, difference=-0.1, depth=0.2)
+        assert list(table) == list(findings.COMPARED)
+        verdicts = table.set_index(["layer", "against"])["verdict"]
+        assert verdicts["fc8", "conv1"] == "higher"
+        assert verdicts["conv1", "untrained"] == "lower"
+        text = findings.describe_comparison(table, "svdnet")
+        assert re.search(
+            r"Between layers: .* spread of 5 networks at fc8 \+0\.\d+ from conv1", text
+        )
+        assert re.search(r"spread of 5 against 10 networks at conv1 -0\.\d+ from untrained", text)
+
+    def test_what_is_within_the_seeds_spread_is_not(self):
+        spoken = 0
+        for seed in range(20):
+            verdicts = many_networks(5, 10, seed=seed)["verdict"]
+            spoken += verdicts.isin(["higher", "lower"]).any()
+        assert spoken <= 4
+        text = findings.describe_comparison(many_networks(5, 10, seed=1), "svdnet")
+        assert "not beyond the spread of 5 against 10 networks: conv1, fc8" in text
+
+
+class TestParts:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pictures(cls):
+        rng = np.random.default_rng(0)
+        level = rng.standard_normal((40, 1, 1))
+        spectrum = rng.standard_normal((40, 5, 1))
+        return level + spectrum + rng.standard_normal((40, 5, 6))
+
+    def kept(self, inversions, pictures):
+        flat = (of.reshape(40, -1).astype(np.float32) for of in (inversions, pictures))
+        found = reconstructions(*flat, np.arange(40) % 2, np.arange(40) // 4)
+        return kept_parts(found).set_index("shown")
+
+    def test_parts_sum_up_to_the_picture(self, pictures):
+        parts = Parts.of(pictures)
+        np.testing.assert_allclose(parts.level + parts.spectrum + parts.detail, pictures)
+        assert np.abs(parts.spectrum.mean(axis=1)).max() < 1e-12
+        assert np.abs(parts.detail.mean(axis=2)).max() < 1e-12
+
+    def test_the_picture_itself_is_kept_whole(self, pictures):
+        table = self.kept(pictures, pictures)
+        assert table.loc["inversion", [*PARTS, "retrieval"]].to_numpy(float) == pytest.approx(1)
+        assert table.loc["inversion", "nre"] == 0
+
+    def test_oracles_know_what_they_know_and_no_more(self, pictures):
+        table = self.kept(pictures, pictures)
+        expected = {"mean": (0, 0, 0), "level": (1, 0, 0), "level + spectrum": (1, 1, 0)}
+        for name, r2 in expected.items():
+            assert table.loc[name, list(PARTS)].to_numpy(float) == pytest.approx(r2, abs=1e-4)
+        assert table.loc["mean", "retrieval"] == pytest.approx(table.loc["mean", "chance"])
+        retrieved = table.loc[list(expected), "retrieval"].to_numpy()
+        assert (np.diff(retrieved) > 0).all()
+
+    def test_an_inverter_that_returns_the_level_alone_is_the_oracle(self, pictures):
+        parts = Parts.of(pictures)
+        mean = Parts.of(pictures.mean(axis=0, keepdims=True))
+        table = self.kept(parts.level + mean.spectrum + mean.detail, pictures)
+        names = ["nre", *PARTS, "retrieval"]
+        assert table.loc["inversion", names].to_numpy(float) == pytest.approx(
+            table.loc["level", names].to_numpy(float), abs=1e-4
+        )
+
+    def test_r_squared_equals_its_definition(self, pictures):
+        inversions = pictures + np.random.default_rng(1).standard_normal(pictures.shape)
+        table = self.kept(inversions, pictures)
+        spectra = [of.mean(axis=2) - of.mean(axis=(1, 2))[:, None] for of in (pictures, inversions)]
+        error = np.square(spectra[1] - spectra[0]).sum()
+        expected = 1 - error / np.square(spectra[0] - spectra[0].mean(axis=0)).sum()
+        row = table.loc["inversion"]
+        assert row["spectrum"] == pytest.approx(expected, rel=1e-4)
+        assert row["spectrum_low"] < expected < row["spectrum_high"]
+
+
 class TestFindings:
-    def test_rising_errors_are_said_to_rise(self):
+    def test_errors_are_given_with_intervals(self):
         text = findings.describe_errors(errors_table({"conv1": 0.1, "fc8": 0.6}), "svdnet-0")
         assert "conv1 0.100 ± 0.010 [0.050, 0.140], fc8 0.600 ± 0.010 [0.550, 0.640]" in text
         assert "10 draws of 32 out of 60 excerpts" in text
         assert "95 % interval over the 8 clips" in text
-        assert "rises with depth from each layer to the next" in text
+        assert "rise" not in text, "one network says nothing of other seeds"
         assert "do not beat" not in text
 
-    def test_a_fall_and_a_useless_inverter_are_named(self):
+    def test_a_useless_inverter_is_named(self):
         table = errors_table({"conv1": 0.3, "conv2": 0.2, "fc8": 0.75})
         text = findings.describe_errors(table, "svdnet-0")
-        assert "does not rise with depth everywhere: conv2 is 0.100 below conv1" in text
         assert "The inverters of fc8 do not beat the mean picture" in text
 
-    def test_a_control_is_compared_layer_by_layer(self):
-        control = {"conv1": 0.101, "mp3": 0.2, "fc8": 0.4}
-        errors = errors_table(control, "svdnet_untrained-0", True)
-        differences = {"conv1": -0.001, "mp3": -0.1, "fc8": 0.2}
-        text = findings.describe_control(errors, comparison_table(differences))
-        assert "conv1 0.101 (alike)" in text
-        assert "mp3 0.200 (less is lost by training)" in text
-        assert "fc8 0.400 (more is lost by training)" in text
-        text = findings.describe_control(errors, comparison_table({"fc8": 0.2}, np.nan))
-        assert "fc8 0.400 (unknown: too few test clips)" in text
+    def test_an_inverter_that_is_no_better_than_an_oracle_is_named(self):
+        text = findings.describe_kept(
+            kept_table({"conv1": 0.2, "mp3": 0.5, "fc8": 0.65}), "svdnet-0"
+        )
+        assert "conv1 0.90, 0.80, 0.70, 25% [10%, 40%]" in text
+        assert "than to 31 others, by chance 3.1%" in text
+        assert "only nothing 0.700, its level 0.600, its level + spectrum 0.400" in text
+        assert "knows level alone: the inversions of fc8." in text
+        assert "knows level and spectrum alone: the inversions of mp3, fc8." in text
 
     @pytest.mark.parametrize(
         ("contrast", "excess", "verdict"),
@@ -497,17 +585,21 @@ class TestFindings:
             ]
         ).drop(columns=["ci_low", "ci_high", "n_clips", "control"])
         dependence = dependence_table(ABOVE, AROUND)
+        summary = findings.summarise_errors(measured, excerpts, controls)
+        kept = kept_table({"fc8": 0.6})
         text = findings.describe_inversion(
-            findings.summarise_errors(measured, excerpts, controls),
-            findings.compare_inversions(excerpts, controls),
+            summary,
+            pd.concat([kept, kept.assign(classifier="square-0", layer="layer1")]),
+            findings.compare_inversions(summary, controls),
             pd.concat([dependence, dependence.assign(classifier="square-0", layer="layer1")]),
             {"svdnet-0": self.EVALUATION},
         )
         assert "## svdnet-0" in text and "## svdnet_untrained-0" not in text
         assert "frame error is 20.0% [15.0%, 25.0%]" in text and "better than chance" in text
-        assert "fc8 0.500 (more is lost by training)" in text
-        # A network of another kind has no control, and is held against none.
-        assert "The untrained" not in text[text.index("## square-0") :]
+        # One network each says nothing of others; one of another kind has no control at all.
+        last = text[text.index("## Beyond the spread between seeds") :]
+        assert "svdnet. Trained less untrained: unknown" in last
+        assert "square. Nothing to compare with." in last
 
 
 class TestBandsToBins:

@@ -29,6 +29,9 @@ def are_complete(results, layers):
     errors = pd.read_csv(results / "inversion/errors.csv")
     comparison = pd.read_csv(results / "inversion/comparison.csv")
     assert comparison["layer"].tolist() == [next(iter(layers.values()))]
+    assert comparison["verdict"].tolist() == ["unknown"], "one network against one"
+    kept = pd.read_csv(results / "inversion/kept.csv")
+    assert kept.groupby(["classifier", "layer"]).size().tolist() == [4] * len(layers)
     assert dict(zip(errors["classifier"], errors["layer"], strict=False)) == layers
     assert np.isfinite(errors[["nre", "nre_std", "mean_picture"]]).all(axis=None)
     for row in errors.itertuples():

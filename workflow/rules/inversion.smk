@@ -224,6 +224,7 @@ rule measure_inversion:
         errors=R / "inversion/{classifier}/errors.csv",
         excerpts=R / "inversion/{classifier}/excerpts.csv",
         dependence=R / "inversion/{classifier}/dependence.csv",
+        kept=R / "inversion/{classifier}/kept.csv",
     log:
         R / "logs/measure_inversion/{classifier}.log",
     benchmark:
@@ -248,6 +249,7 @@ rule summarise_inversion:
         dependence=expand(
             rules.measure_inversion.output.dependence, classifier=INVERTED
         ),
+        kept=expand(rules.measure_inversion.output.kept, classifier=INVERTED),
         evaluations=expand(
             rules.evaluate_svdnet.output[0],
             svdnet=[name for name in INVERTED if name in SVDNETS],
@@ -256,6 +258,7 @@ rule summarise_inversion:
         errors=R / "inversion/errors.csv",
         comparison=R / "inversion/comparison.csv",
         dependence=R / "inversion/dependence.csv",
+        kept=R / "inversion/kept.csv",
         findings=R / "inversion/README.md",
     log:
         R / "logs/summarise_inversion.log",
@@ -325,6 +328,7 @@ rule draw_inversions:
 rule draw_errors:
     input:
         rules.summarise_inversion.output.errors,
+        rules.summarise_inversion.output.kept,
     output:
         png=report(
             R / "figures/inversion/{kind}_errors.png",
