@@ -7,8 +7,7 @@ from auralise.audio import Stft
 from auralise.files import write_table
 from auralise.inversion.intervals import class_dependence
 from auralise.inversion.measures import excerpt_errors, normalised_errors, reconstruct
-from auralise.inversion.subjects import read_subject
-from auralise.weights.svdnet import read_inverter
+from auralise.inversion.subjects import read_inverters, read_subject
 
 with job(snakemake):
     prepare_torch(snakemake)
@@ -16,11 +15,11 @@ with job(snakemake):
     stft = params.stft and Stft(**params.stft)
     subject = read_subject(inputs.weights, inputs.get("mean_std"), stft)
     tables: dict[str, list[pd.DataFrame]] = {"errors": [], "excerpts": [], "dependence": []}
-    for layer, inverter in subject.by_layer(map(read_inverter, inputs.inverters)).items():
+    for layer, inverter in read_inverters(inputs.inverters, subject, inputs.weights).items():
         found = reconstruct(
             subject,
             layer,
-            inverter.network,
+            inverter,
             inputs.excerpts,
             params.measure["excerpts"],
             params.measure["draws"],
