@@ -7,9 +7,8 @@ from auralise.files import write_table
 from auralise.inversion.intervals import class_dependence
 from auralise.inversion.measures import excerpt_errors, normalised_errors, reconstruct
 from auralise.inversion.parts import kept_parts
-from auralise.inversion.subjects import read_subject
+from auralise.inversion.subjects import read_inverters, read_subject
 from auralise.stft import Stft
-from auralise.weights.svdnet import read_inverter
 
 with job(snakemake):
     prepare_torch(snakemake)
@@ -19,11 +18,11 @@ with job(snakemake):
     tables: dict[str, list[pd.DataFrame]] = {
         name: [] for name in ("errors", "excerpts", "dependence", "kept")
     }
-    for layer, inverter in subject.by_layer(map(read_inverter, inputs.inverters)).items():
+    for layer, inverter in read_inverters(inputs.inverters, subject, inputs.weights).items():
         found = reconstruct(
             subject,
             layer,
-            inverter.network,
+            inverter,
             inputs.excerpts,
             params.measure["excerpts"],
             params.measure["draws"],

@@ -20,14 +20,13 @@ from auralise.cli.arguments import (
     table,
     time,
 )
-from auralise.errors import AuraliseError, SettingsError, WeightsError, message_of, printable
+from auralise.errors import AuraliseError, message_of, printable
 
 if TYPE_CHECKING:
     from torch import nn
 
     from auralise.inversion.excerpts import Inversions
     from auralise.inversion.subjects import Subject
-    from auralise.weights.svdnet import Inverter
 
 DESCRIPTION = """\
 See and hear what layers of a singing voice detector have kept of an excerpt of each song.
@@ -121,11 +120,10 @@ def run(options: argparse.Namespace) -> int:
     songs = name_songs(options.songs)
     prepare_folder(options.out)
 
-    from auralise.inversion.subjects import read_subject
+    from auralise.inversion.subjects import read_inverters, read_subject
 
     subject = read_subject(options.classifier, options.meanstd)
-    inverters = _read_inverters(options, subject.layers)
-    networks = {layer: inverter.network for layer, inverter in inverters.items()}
+    networks = read_inverters(options.inverter, subject, options.classifier)
     weights = [options.classifier, options.meanstd, *options.inverter]
     spare_inputs([*songs.values(), *weights], [options.out / song for song in songs])
     failures: dict[str, str] = {}
@@ -177,41 +175,6 @@ def _invert(
         figure = draw_inversions(found, options.scale)
         save_figure(figure, *(partial / picture for picture in pictures))
     return found
-
-
-def _read_inverters(options: argparse.Namespace, layers: tuple[str, ...]) -> dict[str, "Inverter"]:
-    """Inverters by layer, from the input on; refuses those of another classifier."""
-    from auralise.files import sha256_of_file
-    from auralise.weights.svdnet import read_inverter
-
-    found: dict[str, Inverter] = {}
-    sources: dict[str, Path] = {}
-    for path in options.inverter:
-        inverter = read_inverter(path)
-        if inverter.layer in found:
-            raise SettingsError(
-                f"--inverter: {sources[inverter.layer]} and {path} are both for "
-                f"'{inverter.layer}'; give one"
-            )
-        if inverter.classifier_sha256 is None:
-            print(
-                f"auralise: {path} does not say which classifier it was trained on; assuming "
-                f"{options.classifier}",
-                file=sys.stderr,
-            )
-        elif inverter.classifier_sha256 != sha256_of_file(options.classifier):
-            raise WeightsError(
-                f"{path}: was trained on another classifier than {options.classifier}; give the "
-                "weights file that it was trained on"
-            )
-        found[inverter.layer], sources[inverter.layer] = inverter, path
-    for layer, path in sources.items():
-        if layer not in layers:
-            raise WeightsError(
-                f"{path}: the inverter of '{layer}', a layer that {options.classifier} does not "
-                f"have; expected one of {', '.join(layers)}"
-            )
-    return {layer: found[layer] for layer in layers if layer in found}
 
 
 def summary(found: "Inversions", folder: Path) -> str:

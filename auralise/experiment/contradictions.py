@@ -9,7 +9,7 @@ from auralise.choices import INSTALL_CAPTUM, INSTALL_PUBLISHED, PUBLISHED
 from auralise.datasets.archives import is_url
 from auralise.errors import SettingsError
 from auralise.experiment.settings import refuse, shown, stft_settings
-from auralise.networks.names import SVDNET, SVDNET_UNTRAINED, is_given
+from auralise.networks.names import SVDNET, SVDNET_PUBLISHED, SVDNET_UNTRAINED, is_given
 from auralise.stft import Stft
 
 KNOWN = list(PUBLISHED)  # networks
@@ -130,7 +130,7 @@ def _of_paths(settings: Mapping) -> Iterator[str]:
         "attributes.path": settings["attributes"]["path"],
         "auralisation.labels": settings["auralisation"]["labels"],
         "inversion.data.path": settings["inversion"]["data"]["path"],
-    }
+    } | _published_files(settings["inversion"]["published"])
     for key, path in paths.items():
         if isinstance(path, str) and set(path) & set("{}") and not is_url(path):
             yield (
@@ -210,17 +210,19 @@ def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
     data = inversion["data"]
     if data["name"] == "voices":
         yield from _unused("inversion.data.path", data["path"], "inversion.data.name 'folder'")
-    elif inversion["svdnet_layers"]:
+    elif inversion["svdnet_layers"] or inversion["published"]["classifier"]:
         made = (results / "inversion/spectra.h5").exists()
         expected = "a folder with audio/, labels/ and filelists/"
         yield from _missing("inversion.data.path", data["path"], expected, made)
-    if not inversion["svdnet_layers"] and not inversion["genre_layers"]:
+    yield from _of_published(inversion["published"])
+    layers = inversion["svdnet_layers"], inversion["genre_layers"]
+    if not any(layers) and inversion["published"]["classifier"] is None:
         yield (
             "  inversion.svdnet_layers, inversion.genre_layers = []: expected a layer in one of "
             "them, or 'methods' without inversion"
         )
     for name, variant in _trained(settings):
-        if name in (SVDNET, SVDNET_UNTRAINED):
+        if name in (SVDNET, SVDNET_UNTRAINED, SVDNET_PUBLISHED):
             yield f"  networks.{name}: the name of an inverted network; expected another one"
         known = [f"layer{number + 1}" for number in range(variant["layers"])]
         known += [f"dense{number + 1}" for number in range(len(variant["dense"]))]
@@ -230,6 +232,25 @@ def _of_inversion(settings: Mapping, results: Path) -> Iterator[str]:
                     f"  inversion.genre_layers: {name} has no '{layer}'; expected some of "
                     f"{', '.join(known)}"
                 )
+
+
+def _published_files(published: Mapping) -> dict[str, str]:
+    """The files of ``inversion.published`` by their keys."""
+    files = [(name, published[name]) for name in ("classifier", "meanstd")]
+    files += [(f"inverters.{number}", path) for number, path in enumerate(published["inverters"])]
+    return {f"inversion.published.{name}": path for name, path in files if path is not None}
+
+
+def _of_published(published: Mapping) -> Iterator[str]:
+    if not any(published.values()):
+        return
+    for name, of in published.items():
+        if not of:
+            expected = "as there are others in inversion.published"
+            yield f"  inversion.published.{name} = {shown(of)}: expected one, {expected}"
+    for key, path in _published_files(published).items():
+        if not set(path) & set("{}"):  # refused for that
+            yield from _missing(key, path, "a file", False)
 
 
 def _unused(key: str, path: str | None, user: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """A classifier split into stages, with the way from sound to picture and back."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,14 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.errors import SettingsError
+from auralise.errors import SettingsError, WeightsError
+from auralise.files import sha256_of_file
 from auralise.mel import BANDS, LEAD, STFT, LogMel
 from auralise.networks.front_ends import LogScaling
 from auralise.networks.genre import stages_of
 from auralise.networks.svdnet import PICTURE
 from auralise.stft import Stft
 from auralise.weights.own import is_network, read_network
-from auralise.weights.svdnet import Inverter, read_mean_std, read_svdnet
+from auralise.weights.svdnet import read_inverter, read_mean_std, read_svdnet
+
+log = logging.getLogger(__name__)
 
 N_UPDATES = 300  # of `spread_bands`
 
@@ -82,11 +86,6 @@ class Subject:
             )
         stages = list(self.stages.named_children())
         return nn.Sequential(OrderedDict(stages[: self.layers.index(layer) + 1]))
-
-    def by_layer(self, inverters: Iterable[Inverter]) -> dict[str, Inverter]:
-        """Inverters by the name of their layer, from the input on."""
-        found = {inverter.layer: inverter for inverter in inverters}
-        return {layer: found[layer] for layer in self.layers if layer in found}
 
     @torch.inference_mode()
     def predict(self, pictures: Tensor) -> Tensor:
@@ -168,6 +167,56 @@ def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
     magnitude = torch.zeros(filterbank.shape[1], mel_magnitude.shape[1])
     magnitude[used] = found
     return magnitude
+
+
+def read_inverters(
+    paths: Iterable[str | Path], subject: Subject, classifier: str | Path
+) -> dict[str, nn.Module]:
+    """Read the inverters of a classifier's layers.
+
+    Parameters
+    ----------
+    paths : iterable of str or Path
+        Ours or published; which layer each is for is read off it.
+    subject : Subject
+    classifier : str or Path
+        The weights that `subject` was read from.
+
+    Returns
+    -------
+    dict of str to torch.nn.Module
+        By layer, from the input on.
+
+    Raises
+    ------
+    SettingsError
+        Two are for one layer.
+    WeightsError
+        A file cannot be read, or is for another classifier or a layer that this one does not have.
+    """
+    found: dict[str, nn.Module] = {}
+    sources: dict[str, str | Path] = {}
+    for path in paths:
+        inverter = read_inverter(path)
+        layer = inverter.layer
+        if layer not in subject.layers:
+            raise WeightsError(
+                f"{path}: the inverter of '{layer}', a layer that {classifier} does not have; "
+                f"expected one of {', '.join(subject.layers)}"
+            )
+        if layer in found:
+            raise SettingsError(f"{sources[layer]} and {path} are both for '{layer}'; give one")
+        if inverter.classifier_sha256 is None:
+            log.info(
+                "%s does not say which classifier it was trained on; assuming %s", path, classifier
+            )
+        elif inverter.classifier_sha256 != sha256_of_file(classifier):
+            raise WeightsError(
+                f"{path}: was trained on another classifier than {classifier}; give the weights "
+                "file that it was trained on"
+            )
+        found[layer], sources[layer] = inverter.network, path
+    return {layer: found[layer] for layer in subject.layers if layer in found}
 
 
 def read_subject(

@@ -6,6 +6,7 @@ UNTRAINED = "untrained"  # the variant of the first network's controls
 PERMUTED = "permuted"  # the variant of controls that were trained on permuted labels
 INPUT = "input"  # the analysis of the signals themselves, in the place of a network
 SVDNET, SVDNET_UNTRAINED = "svdnet", "svdnet_untrained"
+SVDNET_PUBLISHED = "svdnet_published"  # the one whose weights the settings name
 
 
 def name_network(variant: str, seed: int) -> str:

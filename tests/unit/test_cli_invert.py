@@ -39,7 +39,8 @@ def run(folder, *inverters, songs=("song.wav",), **others):
 
 
 @pytest.mark.slow
-def test_published_files_give_pictures_and_sounds_by_layer(folder, capsys):
+def test_published_files_give_pictures_and_sounds_by_layer(folder, capsys, caplog):
+    caplog.set_level("INFO")
     assert run(folder, "fc8.npz", "mp6.npz", time_index=1.0) == 0
     written = {path.name for path in (folder / "out/song").iterdir()}
     assert written == {
@@ -50,7 +51,7 @@ def test_published_files_give_pictures_and_sounds_by_layer(folder, capsys):
     assert lines[0] == "song, 1.63 s from 1.00 s on"
     assert [line.split()[0] for line in lines[2:5]] == ["input", "mp6", "fc8"]
     assert "sing 0." in lines[2]
-    assert "does not say which classifier it was trained on" in said.err
+    assert "does not say which classifier it was trained on" in caplog.text
 
 
 class TestSeveralSongs:

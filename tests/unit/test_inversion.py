@@ -13,7 +13,8 @@ import soundfile
 import torch
 from torch import nn
 
-from auralise.errors import AudioError, InversionError, SettingsError
+from auralise.errors import AudioError, AuraliseError, InversionError, SettingsError
+from auralise.files import sha256_of_file
 from auralise.inversion import findings, training
 from auralise.inversion.excerpts import (
     draw_time,
@@ -32,6 +33,7 @@ from auralise.inversion.measures import (
 from auralise.inversion.parts import PARTS, Parts, kept_parts
 from auralise.inversion.subjects import (
     genre_subject,
+    read_inverters,
     read_subject,
     spread_bands,
     svdnet_subject,
@@ -49,7 +51,7 @@ from auralise.networks.inverters import derive_plan, initial_inverter, plan_for
 from auralise.networks.svdnet import LAYERS, SHAPES, initial_svdnet
 from auralise.stft import Stft
 from auralise.weights.reader import write_weights
-from auralise.weights.svdnet import Inverter, write_mean_std, write_svdnet
+from auralise.weights.svdnet import Inverter, write_inverter, write_mean_std, write_svdnet
 from tests.conftest import make_schedule, sine
 
 SCHEDULE = make_schedule(
@@ -751,12 +753,28 @@ class TestSubjects:
         found = subject.predict(subject.scaling(magnitude))
         torch.testing.assert_close(found, expected)
 
-    def test_inverters_come_from_the_input_on(self, subject):
-        names = ["dense1", "layer1", "layer2"]
-        inverters = [
-            Inverter(name, derive_plan((4, 16, 12), (32, 24)), nn.Identity()) for name in names
-        ]
-        assert list(subject.by_layer(inverters)) == ["layer1", "layer2", "dense1"]
+    def test_inverters_come_from_the_input_on_one_for_each_layer(self, subject, tmp_path):
+        (tmp_path / "classifier").write_text("any")
+        digest = sha256_of_file(tmp_path / "classifier")
+        plan = derive_plan((4, 16, 12), (32, 24))
+
+        def written(name, layer, digest):
+            write_inverter(
+                tmp_path / name, Inverter(layer, plan, initial_inverter(plan, 0), digest)
+            )
+            return tmp_path / name
+
+        paths = [written(layer, layer, digest) for layer in ("dense1", "layer1", "layer2")]
+        found = read_inverters(paths, subject, tmp_path / "classifier")
+        assert list(found) == ["layer1", "layer2", "dense1"]
+        for path, words in (
+            (written("twice", "layer1", digest), "layer1 and .*twice are both for 'layer1'"),
+            (written("foreign", "fc8", digest), "'fc8', a layer that .* does not have"),
+            (written("other", "layer1", "0" * 64), "was trained on another classifier"),
+        ):
+            given = paths if path.name == "twice" else []
+            with pytest.raises(AuraliseError, match=words):
+                read_inverters([*given, path], subject, tmp_path / "classifier")
 
     def test_svdnet_is_read_with_its_normalisation(self, tmp_path):
         write_svdnet(tmp_path / "w", initial_svdnet(0))

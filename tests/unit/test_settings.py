@@ -170,6 +170,8 @@ def test_a_section_with_nothing_behind_its_name_is_one_of_defaults(schema):
     assert complete_settings({"training": None}, schema) == complete_settings({}, schema)
 
 
+INVERTERS = {"inverters": [__file__]}
+FILED = {"meanstd": __file__} | INVERTERS  # files that are there
 INVERTING = {"methods": ["inversion"]}
 
 
@@ -223,6 +225,22 @@ INVERTING = {"methods": ["inversion"]}
         (
             INVERTING | {"inversion": {"genre_layers": [], "svdnet_layers": []}},
             "inversion.svdnet_layers, inversion.genre_layers = []: expected a layer in one of them",
+        ),
+        (
+            INVERTING | {"inversion": {"published": {"classifier": "x{y}.npz"} | FILED}},
+            "inversion.published.classifier = 'x{y}.npz': ",
+        ),
+        (
+            INVERTING | {"inversion": {"published": {"meanstd": __file__} | INVERTERS}},
+            "inversion.published.classifier = null: expected one, as there are others",
+        ),
+        (
+            INVERTING | {"inversion": {"published": {"classifier": __file__, "meanstd": __file__}}},
+            "inversion.published.inverters = []: expected one, as there are others",
+        ),
+        (
+            INVERTING | {"inversion": {"published": {"classifier": "gone.npz"} | FILED}},
+            "inversion.published.classifier = 'gone.npz': is not there",
         ),
         (INVERTING | {"networks": {"svdnet": {}}}, "networks.svdnet: the name of an inverted"),
     ],

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from auralise.weights.svdnet import read_inverter
+from auralise.weights.svdnet import read_inverter, write_mean_std
+from tests.unit.test_weights_svdnet import inverter_arrays, save, svdnet_arrays
 from tests.workflow.conftest import INVERSION
 
 SUNG = {
@@ -82,3 +83,39 @@ def test_a_setting_of_the_inverters_leaves_the_classifiers_alone(project, sung):
 def test_what_genre_networks_see_does_not_concern_svdnet(project, sung):
     config = project.configure("seen", experiment="sung", **SUNG | {"stft": {"duration": 2.0}})
     assert project.planned(config) == {}
+
+
+@pytest.fixture(scope="module")
+def published(project):
+    """Files with the shapes of the published ones, and the settings that name them."""
+    (project.folder / "models").mkdir()
+    save(project.folder / "models/classifier.npz", svdnet_arrays())
+    for layer in ("fc8", "mp6"):
+        save(project.folder / f"models/{layer}.npz", inverter_arrays(layer))
+    write_mean_std(project.folder / "models/meanstd.npz", np.full(80, -3.0), np.full(80, 2.0))
+    return {
+        "classifier": "models/classifier.npz",
+        "meanstd": "models/meanstd.npz",
+        "inverters": ["models/fc8.npz", "models/mp6.npz"],
+    }
+
+
+def test_published_files_are_measured_drawn_and_heard_without_training(project, published):
+    settings = SUNG | {"inversion": SUNG["inversion"] | {"published": published}}
+    config = project.configure("published", experiment="published", **settings)
+    assert not {"train_svdnet", "train_inverter"} & project.planned(config).keys()
+    done = project.run(config=config)
+    assert done.returncode == 0, done.stdout
+    results = project.folder / "results/published"
+    errors = pd.read_csv(results / "inversion/errors.csv")
+    assert set(errors["classifier"]) == {"svdnet_published"}
+    assert errors["layer"].unique().tolist() == ["mp6", "fc8"]
+    assert np.isfinite(errors[["nre", "mean_picture"]]).all(axis=None)
+    (song,) = (results / "inversion/svdnet_published/songs").glob("[!.]*")
+    for name in ("original", "input", "mp6", "fc8"):
+        assert len(soundfile.read(song / f"{name}.wav")[0]) == 114 * 315
+    drawn = {path.name for path in (results / "figures/inversion").rglob("*.png")}
+    assert drawn == {f"{song.name}.png", "svdnet_errors.png"}
+    text = (results / "inversion/README.md").read_text()
+    assert "## svdnet_published" in text and "The untrained" not in text
+    assert "Nothing to be done" in project.run(config=config).stdout

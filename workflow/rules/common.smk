@@ -29,6 +29,7 @@ from auralise.experiment.settings import (
 from auralise.networks.names import (
     PERMUTED,
     SVDNET,
+    SVDNET_PUBLISHED,
     SVDNET_UNTRAINED,
     UNTRAINED,
     controlled_by,
@@ -295,7 +296,7 @@ def schedule_of(network):
 
 
 def is_svdnet(classifier):
-    return variant_of(classifier) in (SVDNET, SVDNET_UNTRAINED)
+    return variant_of(classifier) in (SVDNET, SVDNET_UNTRAINED, SVDNET_PUBLISHED)
 
 
 def svdnet_settings(svdnet):

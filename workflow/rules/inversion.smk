@@ -1,8 +1,13 @@
+# Published files take the place of what is trained here; nothing is trained beside them.
+FILES = config["inversion"]["published"]
+IS_PUBLISHED = FILES["classifier"] is not None
 SVDNETS = [name_network(SVDNET, seed) for seed in config["seeds"]]
 SVDNET_CONTROLS = [
     name_network(SVDNET_UNTRAINED, seed)
     for seed in range(config["controls"]["untrained"])
 ]
+if IS_PUBLISHED:
+    SVDNETS, SVDNET_CONTROLS = [SVDNET_PUBLISHED], []
 
 
 def controls_of(classifier):
@@ -18,6 +23,8 @@ INVERTED = {}
 if "inversion" in config["methods"]:
     INVERTED = {name: config["inversion"]["svdnet_layers"] for name in SVDNETS}
     INVERTED |= {name: config["inversion"]["svdnet_layers"] for name in SVDNET_CONTROLS}
+    if IS_PUBLISHED:
+        INVERTED = {SVDNET_PUBLISHED: FILES["inverters"]}
     INVERTED |= {
         name: config["inversion"]["genre_layers"]
         for name in OURS
@@ -39,12 +46,20 @@ wildcard_constraints:
     kind="svdnet|genre",
 
 
+def svdnet_files(svdnet):
+    """Weights of a singing voice detector, and the normalisation of its bands."""
+    if svdnet == SVDNET_PUBLISHED:
+        return {"weights": FILES["classifier"], "mean_std": FILES["meanstd"]}
+    return {
+        "weights": R / "inversion" / svdnet / "weights.safetensors",
+        "mean_std": rules.write_spectra.output.mean_std,
+    }
+
+
 def classifier_files(wildcards):
     """Weights of a classifier and excerpts of its data set."""
     if is_svdnet(wildcards.classifier):
-        return {
-            "weights": R / "inversion" / wildcards.classifier / "weights.safetensors",
-            "mean_std": rules.write_spectra.output.mean_std,
+        return svdnet_files(wildcards.classifier) | {
             "excerpts": rules.write_excerpts.output[0],
         }
     return {
@@ -59,6 +74,8 @@ def stft_of_classifier(wildcards):
 
 
 def inverters_of(wildcards):
+    if wildcards.classifier == SVDNET_PUBLISHED:
+        return FILES["inverters"]
     return expand(
         rules.train_inverter.output.weights,
         classifier=wildcards.classifier,
@@ -121,7 +138,7 @@ rule write_spectra:
 rule write_excerpts:
     input:
         spectra=rules.write_spectra.output.spectra,
-        mean_std=rules.write_spectra.output.mean_std,
+        mean_std=FILES["meanstd"] or rules.write_spectra.output.mean_std,
     output:
         R / "inversion/excerpts.h5",
     log:
@@ -167,8 +184,7 @@ rule train_svdnet:
 
 rule evaluate_svdnet:
     input:
-        weights=rules.train_svdnet.output.weights,
-        mean_std=rules.write_spectra.output.mean_std,
+        unpack(lambda w: svdnet_files(w.svdnet)),
         spectra=rules.write_spectra.output.spectra,
     output:
         R / "inversion/{svdnet}/evaluation.json",
@@ -293,7 +309,7 @@ rule invert_features:
         excerpts=config["inversion"]["excerpts"],
         stft=stft_of_classifier,
         is_svdnet=lambda w: is_svdnet(w.classifier),
-        seed=lambda w: seed_of(w.classifier),
+        seed=lambda w: 0 if w.classifier == SVDNET_PUBLISHED else seed_of(w.classifier),
     message:
         "Invert the features of {wildcards.classifier} on excerpts of songs"
     script:
