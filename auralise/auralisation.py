@@ -14,6 +14,7 @@ import pandas as pd
 from auralise.audio import Stft, create_audio, write_audio
 from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
+from auralise.features import audible
 from auralise.files import whole_file
 from auralise.maps import Maps
 from auralise.progress import tracked
@@ -270,6 +271,26 @@ def write_auralisations(
             own = facts | {"layer": layer, "feature": int(feature)}
             write_audio(folder / sound_name(layer, feature), samples, rate, own)
     return pd.concat(measured, ignore_index=True)
+
+
+def remove_inaudible(folder: str | Path, measured: pd.DataFrame, floor: float) -> None:
+    """Remove the sounds, and pictures of them, that are not heard beside their layer's loudest.
+
+    Parameters
+    ----------
+    folder : str or Path
+    measured : DataFrame
+        As `write_auralisations` returned it.
+    floor : float
+        Of ``level_db``, as `auralise.features.audible` takes it.
+    """
+    # To the digits of `features.csv`, so that its readers find what it calls audible.
+    levels = [float(f"{level:.6g}") for level in measured["level_db"]]
+    is_heard = audible(measured.assign(level_db=levels), floor)
+    for row in measured[~is_heard].itertuples():
+        sound = Path(folder, sound_name(row.layer, row.feature))
+        for file in sound.parent.glob(f"{sound.stem}[._]*"):
+            file.unlink()
 
 
 class _Energies:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from _job import job
 
-from auralise.auralisation import Auralisation, write_auralisations
+from auralise.auralisation import Auralisation, remove_inaudible, write_auralisations
 from auralise.figures.pictures import write_pictures
 from auralise.files import write_table
 from auralise.maps import open_maps
@@ -16,4 +16,6 @@ with job(snakemake), open_maps(snakemake.input[0]) as maps:
     measured = write_auralisations(folder, maps, auralisation, undo)
     if snakemake.params.pictures:
         write_pictures(folder, maps, auralisation.mode)
+    if snakemake.params.floor is not None:
+        remove_inaudible(folder, measured, snakemake.params.floor)
     write_table(snakemake.output.measured, measured)

@@ -18,6 +18,7 @@ rule auralise_song:
             name: config["auralisation"][name] for name in ("mode", "loudness")
         },
         pictures=config["auralisation"]["pictures"],
+        floor=FLOOR,
         beside="layer*/feature*.*",
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
@@ -45,15 +46,19 @@ rule rehear_song:
         architecture=lambda w: architecture_of(w.network),
         deconvolution=DECONVNET,
         edges=EDGES,
+        floor=FLOOR,
     message:
         "Give the sounds of '{wildcards.song}' back to {wildcards.network}"
     script:
         "../../scripts/rehear_song.py"
 
 
+REHEARD = expand(rules.rehear_song.output[0], song=SONGS, allow_missing=True)
+
+
 rule certify_features:
     input:
-        expand(rules.rehear_song.output[0], song=SONGS, allow_missing=True),
+        REHEARD,
     output:
         R / "dissection/{network}/certificates.csv",
     log:
@@ -74,20 +79,26 @@ rule certify_features:
 # leaves the sounds of the others as they are.
 rule describe_features:
     input:
-        measured=rules.auralise_song.output.measured,
-        rehearing=rules.rehear_song.output[0] if REHEARING else [],
+        measured=expand(
+            rules.auralise_song.output.measured, song=SONGS, allow_missing=True
+        ),
+        rehearing=REHEARD if REHEARING else [],
         certificates=rules.certify_features.output[0] if REHEARING else [],
     output:
-        R / "auralisation/{network}/{song}/features.csv",
+        expand(
+            R / "auralisation/{network}/{song}/features.csv",
+            song=SONGS,
+            allow_missing=True,
+        ),
     log:
-        R / "logs/describe_features/{network}/{song}.log",
+        R / "logs/describe_features/{network}.log",
     resources:
         mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("describe_features"),
     message:
-        "Say what each sound of '{wildcards.song}' by {wildcards.network} bears"
+        "Say what each sound by {wildcards.network} bears"
     script:
         "../../scripts/describe_features.py"
 

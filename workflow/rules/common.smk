@@ -1,3 +1,4 @@
+import gc
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -38,6 +39,10 @@ from auralise.networks.names import (
 )
 from auralise.songs import AskedSongs
 
+# A plan is made of millions of objects that all stay: with many songs, most of the time would go into
+# looking for garbage among them.
+gc.disable()
+
 SCRIPTS = HOME / "scripts"
 SCHEMA = HOME / "workflow/schemas/config.schema.yaml"
 DEFAULTS = complete_settings({}, SCHEMA)
@@ -76,6 +81,9 @@ DECONVNET = {
     name: config["deconvolution"][name] for name in ("biases", "device", "precision")
 }
 REHEARING = config["auralisation"]["rehearing"]
+# Maps stay or go when nothing needs them any more; sounds stay down to a floor (dB), or all do.
+kept = (lambda path: path) if config["keep"] == "all" else temp
+FLOOR = config["auralisation"]["audible"] if config["keep"] == "audible" else None
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
 FIRST = next(iter(config["networks"]))

@@ -3,7 +3,7 @@ rule deconvolve_song:
         weights=rules.train_network.output.weights,
         song=lambda w: SONGS[w.song],
     output:
-        R / "deconvolution/{network}/{song}.h5",
+        kept(R / "deconvolution/{network}/{song}.h5"),
     log:
         R / "logs/deconvolve_song/{network}/{song}.log",
     benchmark:
