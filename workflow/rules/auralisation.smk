@@ -11,7 +11,8 @@ rule auralise_song:
         R / "benchmarks/auralise_song/{network}/{song}.tsv"
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
     params:
         *code_of("auralise_song"),
         auralisation={
@@ -39,7 +40,8 @@ rule rehear_song:
         R / "benchmarks/rehear_song/{network}/{song}.tsv"
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
         gpu=N_GPUS,
     params:
         *code_of("rehear_song"),
@@ -118,7 +120,8 @@ rule draw_sheets:
         R / "logs/draw_sheets/{network}/{song}.log",
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
     params:
         *code_of("draw_sheets"),
         audible=config["auralisation"]["audible"],

@@ -233,6 +233,10 @@ def memory(mb):
     return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
 
 
+# Of a job about one song: what it takes grows with the excerpt.
+MINUTES_OF_SONG = 5 + int(DURATION // 4)
+
+
 def n_gpus(training):
     """GPUs that a training asks for, by its settings."""
     if training["accelerator"] != "gpu":

@@ -10,7 +10,8 @@ rule deconvolve_song:
         R / "benchmarks/deconvolve_song/{network}/{song}.tsv"
     resources:
         mem_mb=memory(3000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
         gpu=N_GPUS,
     params:
         *code_of("deconvolve_song"),
