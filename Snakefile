@@ -71,6 +71,8 @@ rule all:
 
 
 onstart:
+    gc.freeze()
+    gc.enable()
     note_run(config["experiment"])
     say_what_changed()
 

@@ -29,6 +29,8 @@ MEASURED = (
 COLUMNS = (*MEASURED, "rehearing_percentile", "certificate")
 KEY = ["layer", "feature"]
 
+DIGITS = "%.6g"  # of a number in the table
+
 OF_LABELS = ("weights", "song", "layer", "feature", "note")
 LEAST_DIGITS = 12  # of a network's hash, by which the page knows it
 STAR = "★"
@@ -59,7 +61,7 @@ def write_features(
         else:
             table = table.merge(others[[*KEY, name]], "left", KEY, validate="one_to_one")
     with whole_file(path) as partial:
-        table.to_csv(partial, index=False, float_format="%.6g")
+        table.to_csv(partial, index=False, float_format=DIGITS)
 
 
 def read_features(path: str | Path) -> pd.DataFrame:
@@ -171,18 +173,22 @@ def read_labels(path: str | Path, origin: Origin) -> dict[tuple[int, int], str]:
     return {(row.layer, row.feature): row.note.strip() or STAR for row in own.itertuples()}
 
 
-def keep_audible(folder: str | Path, threshold: float = AUDIBLE) -> None:
+def keep_audible(folder: str | Path, features: pd.DataFrame, threshold: float = AUDIBLE) -> None:
     """Remove the sounds and pictures of features that are not `audible`.
 
     Parameters
     ----------
     folder : str or Path
-        Of a song's sounds, with its table of features.
+        Of a song's sounds.
+    features : DataFrame
+        Of the song: what `write_auralisations` measured, or what `read_features` returns.
     threshold : float
         As in `audible`.
     """
-    features = read_features(Path(folder) / NAME)
-    for row in features[~audible(features, threshold)].itertuples():
+    # To the digits of the table, so that its readers find what it calls audible.
+    levels = [float(f"{level:{DIGITS[1:]}}") for level in features["level_db"]]
+    is_heard = audible(features.assign(level_db=levels), threshold)
+    for row in features[~is_heard].itertuples():
         for path in Path(folder).glob(f"layer{row.layer}/feature{row.feature:02d}[._]*"):
             path.unlink()
 

@@ -238,12 +238,12 @@ class Experiment:
     @property
     def networks(self) -> list[str]:
         """Networks that have explained a song."""
-        return sorted({path.parent.name for path in self._maps()})
+        return sorted({network for network, _ in self._explained()})
 
     @property
     def songs(self) -> list[str]:
         """Songs that were explained."""
-        return sorted({path.stem for path in self._maps()})
+        return sorted({song for _, song in self._explained()})
 
     def explained(self, network: str, song: str) -> Explained:
         """One song, explained by one network.
@@ -251,10 +251,14 @@ class Experiment:
         Raises
         ------
         SettingsError
-            The experiment has no such network or song.
+            The experiment has no such network or song, or its maps were not kept.
         """
         path = self.folder / "deconvolution" / network / f"{song}.h5"
         if not path.is_file():
+            if (network, song) in self._explained():
+                raise SettingsError(
+                    f"{path}: not there; run with 'keep: all', and maps are made again and stay"
+                )
             raise SettingsError(
                 f"no maps of '{song}' by '{network}' in {self.folder}; networks: "
                 f"{', '.join(self.networks)}; songs: {', '.join(self.songs)}"
@@ -284,8 +288,13 @@ class Experiment:
             raise SettingsError(f"no table '{name}' in {self.folder}; see `tables`")
         return read_table(self.folder / name)
 
-    def _maps(self) -> list[Path]:
-        return list((self.folder / "deconvolution").glob("*/*.h5"))
+    def _explained(self) -> set[tuple[str, str]]:
+        """Network and song of all maps, and of all sounds, which stay where maps do not."""
+        maps = (self.folder / "deconvolution").glob("*/*.h5")
+        sounds = (self.folder / "auralisation").glob("*/*/original.wav")
+        return {(path.parent.name, path.stem) for path in maps} | {
+            (path.parent.parent.name, path.parent.name) for path in sounds
+        }
 
     def _repr_html_(self) -> str:
         lists = {"networks": self.networks, "songs": self.songs, "tables": self.tables}
@@ -399,7 +408,7 @@ def open(folder: str | Path) -> Experiment:
     >>> finished = auralise.open("results/bands")  # doctest: +SKIP
     >>> finished.explained("square-0", "bach_prelude_c").hear("3-12")  # doctest: +SKIP
     """
-    if not (Path(folder) / "deconvolution").is_dir():
+    if not any((Path(folder) / name).is_dir() for name in ("deconvolution", "auralisation")):
         raise SettingsError(f"{folder}: not the results of an experiment; expected deconvolution/")
     return Experiment(Path(folder))
 

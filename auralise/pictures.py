@@ -1,6 +1,21 @@
-"""Log-frequency rows of a spectrogram, for every picture that is drawn of one."""
+"""What pictures are made of and say of themselves: log-frequency rows, and how they came to be."""
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from auralise.files import whole_file
+
+FORMAT = "auralise-picture/1"
+PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF-"
+KEYWORD = b"auralise"
+PNG_TEXT = re.compile(rb"....tEXt" + KEYWORD + rb"\0(.*)....\0\0\0\0IEND", re.DOTALL)
+PDF_COMMENT = re.compile(rb"^%" + KEYWORD + rb" (.*)\n", re.MULTILINE)
 
 LOWEST = 43.0  # Hz, lower end of log-frequency axes: the second bin of 2015's transform
 
@@ -66,3 +81,50 @@ def log_frequency_rows(values: np.ndarray, frequencies: np.ndarray, n_rows: int 
     """
     spans = bins_of_rows(frequencies, n_rows)
     return np.stack([values[..., a:b, :].max(axis=-2) for a, b in spans], axis=-2)
+
+
+def write_facts(path: str | Path, facts: Mapping[str, Any]) -> None:
+    """Write into a picture how it came to be, in the place of what it says already.
+
+    Parameters
+    ----------
+    path : str or Path
+        Of a PNG, which gets a text chunk before its end, or of a PDF, which gets a comment before
+        its table of objects. Any other file is left as it is.
+    facts : mapping
+        Without a date, so that equal pictures are equal files.
+    """
+    path = Path(path)
+    content = path.read_bytes()
+    text = json.dumps({"format": FORMAT, **facts}, default=str).encode("ascii")
+    if content.startswith(PNG):
+        if earlier := PNG_TEXT.search(content):
+            content = content[: earlier.start()] + content[earlier.end() - 8 :]
+        end = content.rindex(b"\0\0\0\0IEND")
+        chunk = b"tEXt" + KEYWORD + b"\0" + text
+        size, checksum = len(chunk) - 4, zlib.crc32(chunk)
+        chunk = size.to_bytes(4, "big") + chunk + checksum.to_bytes(4, "big")
+        content = content[:end] + chunk + content[end:]
+    elif content.startswith(PDF) and b"\nxref" in content:
+        content = PDF_COMMENT.sub(b"", content)
+        table = content.rindex(b"\nxref") + 1
+        content = content[:table] + b"%" + KEYWORD + b" " + text + b"\n" + content[table:]
+        # The table stands further down than the end of the file says.
+        place = str(content.rindex(b"\nxref") + 1).encode("ascii")
+        content = re.sub(rb"startxref\n\d+", b"startxref\n" + place, content)
+    else:
+        return
+    with whole_file(path) as partial:
+        partial.write_bytes(content)
+
+
+def read_facts(path: str | Path) -> dict[str, Any] | None:
+    """What `write_facts` wrote into a picture; None where there is nothing that can be read."""
+    content = Path(path).read_bytes()
+    pattern = PNG_TEXT if content.startswith(PNG) else PDF_COMMENT
+    found = pattern.search(content)
+    try:
+        facts = json.loads(found[1]) if found else None
+    except (ValueError, RecursionError):
+        return None
+    return facts if isinstance(facts, dict) else None

@@ -19,6 +19,7 @@ with job(snakemake):
         params.deconvolution,
         params.seed,
         params.n_correlated,
+        params.floor,
     )
     # A failing table stays beside the log, since a failed rule keeps no output.
     failed = Path(snakemake.log[0]).with_suffix(".csv")

@@ -1,4 +1,6 @@
-"""Write what each sound of a song bears: levels and shares, and how it is re-heard."""
+"""Write what each sound of a network's songs bears: levels and shares, and how it is re-heard."""
+
+from itertools import zip_longest
 
 from _job import job
 
@@ -7,8 +9,10 @@ from auralise.features import write_features
 from auralise.files import read_table
 
 with job(snakemake):
-    given, measured = snakemake.input, read_table(snakemake.input.measured)
-    others = ()
-    if given.rehearing:
-        others = read_rehearing(given.rehearing).table(), read_table(given.certificates)
-    write_features(snakemake.output[0], measured, *others)
+    given = snakemake.input
+    certificates = read_table(given.certificates) if given.certificates else None
+    for path, measured, rehearing in zip_longest(
+        snakemake.output, given.measured, given.get("rehearing", ())
+    ):
+        percentiles = read_rehearing(rehearing).table() if rehearing else None
+        write_features(path, read_table(measured), percentiles, certificates)

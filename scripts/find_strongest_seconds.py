@@ -4,10 +4,10 @@ from pathlib import Path
 
 from _job import job, prepare_torch
 
-from auralise.audio import Stft
 from auralise.explainers.making import read_explainer
 from auralise.explainers.seconds import find_strongest_seconds
 from auralise.files import read_table, write_table
+from auralise.stft import Stft
 
 with job(snakemake):
     prepare_torch(snakemake)

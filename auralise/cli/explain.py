@@ -336,14 +336,14 @@ def require_page(page: Path, songs: Iterable[str]) -> None:
 
 def show(sounds: Path, maps: "Maps", options: argparse.Namespace) -> None:
     """Draw what is asked for beside a song's sounds, and leave those that can be heard."""
-    from auralise.features import keep_audible
+    from auralise.features import NAME, keep_audible, read_features
     from auralise.figures.pictures import write_pictures
     from auralise.figures.sheets import write_sheets
 
     if options.pictures:
         write_pictures(sounds, maps, options.mode)
     if not options.all:
-        keep_audible(sounds)
+        keep_audible(sounds, read_features(sounds / NAME))
     write_sheets(sounds / "sheets", maps.shown(), AUDIBLE, contents=["heard"], endings=[".png"])
 
 

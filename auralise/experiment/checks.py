@@ -10,7 +10,7 @@ from auralise.errors import AuraliseError
 from auralise.explainers.making import read_explainer
 from auralise.explainers.protocol import Explainer
 from auralise.features import NAME as FEATURES
-from auralise.features import read_features
+from auralise.features import audible, read_features
 from auralise.files import read_table
 from auralise.maps import Maps, open_maps
 
@@ -32,6 +32,7 @@ def check_results(
     deconvolution: Mapping,
     seed: int,
     n_correlated: int | None = None,
+    floor: float | None = None,
 ) -> pd.DataFrame:
     """Check the results of one experiment.
 
@@ -50,6 +51,9 @@ def check_results(
         Chooses the maps that are made again.
     n_correlated : int, optional
         Features of each layer in the attribute experiment; all by default.
+    floor : float, optional
+        Down to which level sounds are kept (dB, as `auralise.features.audible` takes it); all by
+        default.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def check_results(
             subject = f"{network}/{song}"
             with open_maps(results / "deconvolution" / network / f"{song}.h5") as maps:
                 rows += _check_maps(maps, explainer, deconvolution, subject)
-                rows.append(_check_sounds(maps, results / "auralisation" / subject, subject))
+                rows.append(_check_sounds(maps, results / "auralisation" / subject, floor, subject))
                 rows.append(_check_features(maps, results / "auralisation" / subject, subject))
                 rows += _check_definition(maps, explainer, rng, tolerance, subject)
         table = results / "attributes" / network / "correlation.csv"
@@ -140,10 +144,14 @@ def _check_maps(
         yield ("dead features have zero maps", name, silent, f"{n_dead} dead", "zero maps")
 
 
-def _check_sounds(maps: Maps, folder: Path, subject: str) -> Row:
+def _check_sounds(maps: Maps, folder: Path, floor: float | None, subject: str) -> Row:
     n_sounds = len(list(folder.glob("layer*/feature*.wav")))
     n_maps = sum(len(maps.features(layer)) for layer in maps.layers)
-    return ("one sound per map", subject, n_sounds == n_maps, f"{n_sounds}", f"{n_maps}")
+    if floor is None:
+        return ("one sound per map", subject, n_sounds == n_maps, f"{n_sounds}", f"{n_maps}")
+    n_heard = int(audible(read_features(folder / FEATURES), floor).sum())
+    check = "one sound per map that is heard"
+    return (check, subject, n_sounds == n_heard, f"{n_sounds}", f"{n_heard}")
 
 
 def _check_features(maps: Maps, folder: Path, subject: str) -> Row:

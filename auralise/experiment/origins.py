@@ -6,6 +6,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from auralise import pictures
 from auralise.audio import read_facts
 from auralise.errors import ResultsError, printable
 from auralise.experiment.records import Results
@@ -73,6 +74,8 @@ def _facts_in(path: Path) -> dict[str, Any] | None:
     if start == b"\x89HDF\r\n\x1a\n":
         with open_hdf5(path) as file:
             return {name: _plain(value) for name, value in file.attrs.items()}
+    if start == pictures.PNG or start.startswith(pictures.PDF):
+        return pictures.read_facts(path)
     if path.suffix == ".safetensors":
         try:
             with safe_open(path, "np") as file:

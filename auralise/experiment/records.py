@@ -18,6 +18,7 @@ from typing import Any
 
 from auralise.errors import ResultsError, printable
 from auralise.files import sha256_of_file, whole_file
+from auralise.pictures import write_facts
 from auralise.provenance import versions
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,6 @@ def write_record(
         An input is another than its own job has made, although its time is the same: what was
         made from it is worth nothing.
     """
-    made = {_within(file, results): State.of(file) for file in _files_of(outputs)}
     folder = Results(results)
     sources = [Path(given) for given in inputs]
     large = sum(file.stat().st_size for file in _files_of(sources)) > MUCH
@@ -160,9 +160,14 @@ def write_record(
         if hashes[name] != _hash_recorded(source, name, known):
             refuse_damaged(results, [source])
     temporary = [_within(Path(given), results) for given in record.temporary]
-    replace(record, outputs=made, inputs=hashes, temporary=temporary, versions=versions()).write(
-        path
-    )
+    record = replace(record, inputs=hashes, temporary=temporary, versions=versions())
+    files = list(_files_of(outputs))
+    for picture in files:
+        if picture.suffix in (".png", ".pdf"):
+            facts = ("rule", "wildcards", "inputs", "settings", "code", "versions")
+            write_facts(picture, {name: getattr(record, name) for name in facts})
+    made = {_within(file, results): State.of(file) for file in files}
+    replace(record, outputs=made).write(path)
 
 
 def refuse_damaged(results: Path, inputs: Iterable[str | Path]) -> None:

@@ -7,7 +7,10 @@ that nobody holds from those of a living run.
 
 import json
 import os
+import re
 import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -17,6 +20,9 @@ import psutil
 
 from auralise.errors import SettingsError
 from auralise.files import whole_file
+
+LONGEST_CANCEL = 60  # s that Slurm may take to end jobs that are cancelled
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 RECORDS, LOCKS = Path(".snakemake/auralise"), Path(".snakemake/locks")
 
@@ -124,7 +130,51 @@ def release_stale_locks(experiment: str, unlock: bool = False) -> list[str]:
         lines.append(f"{run} has ended without releasing its lock: released")
     if lines:
         lines += [f"process {number}, a job of it, still ran: stopped" for number in _stop_jobs()]
+        lines += _cancel_slurm_jobs()
     return lines
+
+
+def _cancel_slurm_jobs() -> list[str]:
+    """Cancel what a run that has ended left to Slurm; a line for each job.
+
+    A duplicate would work in the same folders. A training goes on from its last epoch.
+    """
+    left = _slurm_jobs()
+    if not left:
+        return []
+    if any(run.is_alive for _, run in _records()):
+        remedy = "scancel those of the run that has ended"
+        return [
+            f"Slurm job {job} in this folder may be of another run: left alone; {remedy}"
+            for job in left
+        ]
+    subprocess.run(["scancel", *left], check=False)
+    deadline = time.monotonic() + LONGEST_CANCEL
+    while (running := [job for job in left if job in _slurm_jobs()]) and (
+        time.monotonic() < deadline
+    ):
+        time.sleep(0.5)
+    return [
+        f"Slurm job {job}, of a run that has ended, still ran or waited: "
+        + ("cancelled, but it is still there" if job in running else "cancelled")
+        for job in left
+    ]
+
+
+def _slurm_jobs() -> list[str]:
+    """Numbers of this user's jobs in Slurm that Snakemake has started in this folder."""
+    command = ["squeue", "--noheader", "--user", str(os.getuid()), "--format", "%i %j %Z"]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []  # there is no Slurm here
+    found = []
+    for line in told.stdout.splitlines():
+        number, name, folder = line.split(" ", 2)
+        # The executor names all jobs of a run by the run's UUID.
+        if UUID.fullmatch(name) and Path(folder) == Path.cwd():
+            found.append(number)
+    return found
 
 
 def _stop_jobs() -> list[int]:

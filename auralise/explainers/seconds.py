@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from auralise.audio import Excerpt, Stft, read_audio
+from auralise.audio import read_audio
 from auralise.errors import AudioError
+from auralise.excerpts import Excerpt
 from auralise.explainers.edges import activations, margin_of
 from auralise.explainers.protocol import Explainer
 from auralise.progress import tracked
+from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from auralise.auralisation import write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.experiment.checks import CheckError, check_results, refuse_failures
 from auralise.explainers.writing import write_maps
-from auralise.features import write_features
+from auralise.features import keep_audible, read_features, write_features
 from auralise.maps import Origin, open_maps
 from auralise.stft import Stft
 from auralise.weights.reader import write_weights
@@ -113,6 +113,20 @@ def test_a_missing_sound_is_found_and_named(results, check):
         CheckError, match=r"one sound per map, square-0/song: found 14, expected 15"
     ):
         refuse_failures(checks, results / "checks.csv")
+
+
+def test_of_the_sounds_those_above_the_floor_may_be_all_that_stays(whole, results, check):
+    for network in ("square-0", "untrained-0"):
+        folder = results / f"auralisation/{network}/song"
+        keep_audible(folder, read_features(folder / "features.csv"), -3.0)
+    sounds = "auralisation/square-0/song"
+    stayed = [path.relative_to(results) for path in (results / sounds).glob("layer*/*.wav")]
+    assert 3 <= len(stayed) < 15, "the loudest of each layer, and not all"
+    assert all((results / name).read_bytes() == (whole / name).read_bytes() for name in stayed)
+    assert not failed(check(results, floor=-3.0))
+    assert failed(check(results)) == {"one sound per map"}
+    (results / stayed[0]).unlink()
+    assert failed(check(results, floor=-3.0)) == {"one sound per map that is heard"}
 
 
 def change_map(results, change):

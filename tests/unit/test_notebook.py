@@ -132,6 +132,12 @@ def test_an_experiment_gives_maps_and_tables(network, stft, tmp_path):
     assert "square-0" in finished._repr_html_()
     with pytest.raises(SettingsError, match="networks: square-0; songs: blues"):
         finished.explained("square-1", "blues")
+    sound = folder / "auralisation/square-0/jazz/original.wav"
+    sound.parent.mkdir(parents=True)
+    sound.touch()
+    assert finished.songs == ["blues", "jazz"], "sounds stay where maps do not"
+    with pytest.raises(SettingsError, match="keep: all"):
+        finished.explained("square-0", "jazz")
     with pytest.raises(SettingsError, match="no table"):
         finished.table("../clips.csv")
 

@@ -1,11 +1,17 @@
-"""The two pictures of each feature, as in 2015."""
+"""The two pictures of each feature, as in 2015, and what a picture says of itself."""
+
+import re
 
 import numpy as np
 import pytest
 from matplotlib import image
+from PIL import Image
 
+from auralise.experiment.origins import origin_of
 from auralise.figures.pictures import write_pictures
+from auralise.figures.style import new_figure, save_figure
 from auralise.maps import Origin, create_maps, open_maps
+from auralise.pictures import write_facts
 from auralise.stft import Stft
 
 STFT = Stft(4000, 64, 32)
@@ -62,3 +68,46 @@ def test_a_feature_that_never_fired_has_even_pictures(folder):
     for kind in ("map", "heard"):
         picture = image.imread(folder / f"layer1/feature12_{kind}.png")
         assert (picture == picture[0, 0]).all()
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    figure, axes = new_figure(figsize=(2, 2), layout=None)
+    axes.plot([0, 1, 0])
+    save_figure(figure, tmp_path / "a.png", tmp_path / "a.pdf")
+    return tmp_path
+
+
+FACTS = {
+    "rule": "draw_sheets",
+    "wildcards": {"song": "Größe\n%auralise"},
+    "inputs": {"a.h5": "0" * 64},
+}
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.pdf"])
+def test_a_picture_found_alone_says_how_it_came_to_be(drawn, name):
+    path = drawn / name
+    write_facts(path, FACTS)
+    first = path.read_bytes()
+    assert origin_of(path)["facts"] == {"format": "auralise-picture/1", **FACTS}
+    write_facts(path, FACTS | {"rule": "another"})
+    assert origin_of(path)["facts"]["rule"] == "another"
+    write_facts(path, FACTS)
+    assert path.read_bytes() == first, "in its place, and without a date"
+
+
+def test_a_picture_that_says_it_is_the_same_picture(drawn):
+    before = np.asarray(Image.open(drawn / "a.png"))
+    for name in ("a.png", "a.pdf"):
+        write_facts(drawn / name, FACTS)
+    with Image.open(drawn / "a.png") as after:
+        after.verify()  # checksums of all chunks
+    assert (np.asarray(Image.open(drawn / "a.png")) == before).all()
+    content = (drawn / "a.pdf").read_bytes()
+    table = int(re.search(rb"startxref\n(\d+)", content)[1])
+    assert content[table:].startswith(b"xref")
+    places = re.findall(rb"(\d{10}) \d{5} n", content[table:])
+    assert len(places) > 5
+    for number, place in enumerate(places, 1):
+        assert content[int(place) :].startswith(b"%d 0 obj" % number)

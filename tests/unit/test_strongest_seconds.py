@@ -7,10 +7,10 @@ import pytest
 import soundfile
 import torch
 
-from auralise.audio import Stft
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.explainers import seconds
 from auralise.explainers.seconds import find_strongest_seconds
+from auralise.stft import Stft
 
 STFT = Stft(sample_rate=8000, n_fft=256, hop_length=128)
 

@@ -1,5 +1,6 @@
 """A copy of the project, in a path with a space, on which small experiments are run."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -118,3 +119,12 @@ def finished(project) -> Project:
     assert done.returncode == 0, done.stdout
     project.output = done.stdout
     return project
+
+
+@pytest.fixture
+def plugin(repository):
+    """Where the executor plugin lies: beside the environment, since it slows every other call."""
+    folder = repository / ".venv/slurm"
+    if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
+        assert folder.is_dir(), "run `make test`, which installs the plugin into .venv/slurm"
+    return folder

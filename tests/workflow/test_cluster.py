@@ -1,21 +1,9 @@
 """The cluster profile plans every job with its resources; no cluster is needed to plan."""
 
-import importlib.util
 import os
 import re
 import subprocess
 import sys
-
-import pytest
-
-
-@pytest.fixture
-def plugin(repository):
-    """Where the executor plugin lies: beside the environment, since it slows every other call."""
-    folder = repository / ".venv/slurm"
-    if importlib.util.find_spec("snakemake_executor_plugin_slurm") is None:
-        assert folder.is_dir(), "run `make test`, which installs the plugin into .venv/slurm"
-    return folder
 
 
 def test_a_dry_run_for_slurm_plans_every_job(project, plugin):

@@ -11,13 +11,15 @@ rule auralise_song:
         R / "benchmarks/auralise_song/{network}/{song}.tsv"
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
     params:
         *code_of("auralise_song"),
         auralisation={
             name: config["auralisation"][name] for name in ("mode", "loudness")
         },
         pictures=config["auralisation"]["pictures"],
+        floor=FLOOR,
     message:
         "Auralise '{wildcards.song}' as {wildcards.network} hears it"
     script:
@@ -37,22 +39,27 @@ rule rehear_song:
         R / "benchmarks/rehear_song/{network}/{song}.tsv"
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
         gpu=N_GPUS,
     params:
         *code_of("rehear_song"),
         architecture=lambda w: architecture_of(w.network),
         deconvolution=DECONVNET,
         edges=EDGES,
+        floor=FLOOR,
     message:
         "Give the sounds of '{wildcards.song}' back to {wildcards.network}"
     script:
         "../../scripts/rehear_song.py"
 
 
+REHEARD = expand(rules.rehear_song.output[0], song=SONGS, allow_missing=True)
+
+
 rule certify_features:
     input:
-        expand(rules.rehear_song.output[0], song=SONGS, allow_missing=True),
+        REHEARD,
     output:
         R / "dissection/{network}/certificates.csv",
     log:
@@ -73,20 +80,26 @@ rule certify_features:
 # leaves the sounds of the others as they are.
 rule describe_features:
     input:
-        measured=rules.auralise_song.output.measured,
-        rehearing=rules.rehear_song.output[0] if REHEARING else [],
+        measured=expand(
+            rules.auralise_song.output.measured, song=SONGS, allow_missing=True
+        ),
+        rehearing=REHEARD if REHEARING else [],
         certificates=rules.certify_features.output[0] if REHEARING else [],
     output:
-        R / "auralisation/{network}/{song}/features.csv",
+        expand(
+            R / "auralisation/{network}/{song}/features.csv",
+            song=SONGS,
+            allow_missing=True,
+        ),
     log:
-        R / "logs/describe_features/{network}/{song}.log",
+        R / "logs/describe_features/{network}.log",
     resources:
         mem_mb=memory(1000),
         runtime=10,
     params:
         *code_of("describe_features"),
     message:
-        "Say what each sound of '{wildcards.song}' by {wildcards.network} bears"
+        "Say what each sound by {wildcards.network} bears"
     script:
         "../../scripts/describe_features.py"
 
@@ -107,7 +120,8 @@ rule draw_sheets:
         R / "logs/draw_sheets/{network}/{song}.log",
     resources:
         mem_mb=memory(2000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
     params:
         *code_of("draw_sheets"),
         audible=config["auralisation"]["audible"],

@@ -1,3 +1,4 @@
+import gc
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -41,6 +42,10 @@ from auralise.networks.names import (
 )
 from auralise.songs import AskedSongs
 
+# A plan is made of millions of objects that all stay: with many songs, most of the time would go into
+# looking for garbage among them.
+gc.disable()
+
 SCRIPTS = HOME / "scripts"
 SCHEMA = HOME / "workflow/schemas/config.schema.yaml"
 DEFAULTS = complete_settings({}, SCHEMA)
@@ -81,6 +86,9 @@ DECONVNET = {
     name: config["deconvolution"][name] for name in ("biases", "device", "precision")
 }
 REHEARING = config["auralisation"]["rehearing"]
+# Maps stay or go when nothing needs them any more; sounds stay down to a floor (dB), or all do.
+kept = (lambda path: path) if config["keep"] == "all" else temp
+FLOOR = config["auralisation"]["audible"] if config["keep"] == "audible" else None
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
 FIRST = next(iter(config["networks"]))
@@ -228,6 +236,10 @@ def version_of_clips():
 def memory(mb):
     """Memory of a job (MB): twice as much when it is tried again, and so on."""
     return lambda wildcards, attempt: mb * 2 ** (attempt - 1)
+
+
+# Of a job about one song: what it takes grows with the excerpt.
+MINUTES_OF_SONG = 5 + int(DURATION // 4)
 
 
 def n_gpus(training):

@@ -3,14 +3,15 @@ rule deconvolve_song:
         weights=rules.train_network.output.weights,
         song=lambda w: SONGS[w.song],
     output:
-        R / "deconvolution/{network}/{song}.h5",
+        kept(R / "deconvolution/{network}/{song}.h5"),
     log:
         R / "logs/deconvolve_song/{network}/{song}.log",
     benchmark:
         R / "benchmarks/deconvolve_song/{network}/{song}.tsv"
     resources:
         mem_mb=memory(3000),
-        runtime=30,
+        runtime=MINUTES_OF_SONG,
+        at_once=1,
         gpu=N_GPUS,
     params:
         *code_of("deconvolve_song"),

@@ -3,7 +3,7 @@ rule check_results:
         clips=rules.list_clips.output[0],
         maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
-        features=expand(rules.describe_features.output[0], network=HEARD, song=SONGS),
+        features=expand(rules.describe_features.output, network=HEARD),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
         evaluations=expand(rules.evaluate_network.output[0], network=OURS),
         correlations=expand(rules.rank_features.output[0], network=NETWORKS),
@@ -29,6 +29,7 @@ rule check_results:
         deconvolution=config["deconvolution"],
         seed=config["dataset"]["seed"],
         n_correlated=config["attributes"]["features"],
+        floor=FLOOR,
     message:
         "Check the results"
     script:
@@ -39,7 +40,7 @@ rule build_listening_page:
     input:
         maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
         sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
-        features=expand(rules.describe_features.output[0], network=HEARD, song=SONGS),
+        features=expand(rules.describe_features.output, network=HEARD),
         evaluations=expand(
             rules.evaluate_network.output[0], network=[n for n in OURS if n in HEARD]
         ),

@@ -1,0 +1,247 @@
+"""A small experiment on a real Slurm, through what happens on clusters.
+
+Slurm is started here, on one machine that is said to have eight cores and a GPU; that takes root
+and Debian's packages.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from auralise.experiment.records import Results
+from tests.workflow.conftest import copy_project
+
+SERVICES = ("munged", "slurmctld", "slurmd")
+CLIENTS = ("sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
+PACKAGES = "slurmctld slurmd slurm-client munge"
+CONFIGURATION = """\
+ClusterName=here
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={port}
+SlurmdPort={port_of_node}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobAcctGatherParams=NoShared,OverMemoryKill
+AccountingStorageType=accounting_storage/none
+MpiDefault=none
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+MinJobAge=86400
+ReturnToService=2
+SchedulerParameters=sched_interval=1,batch_sched_delay=0,requeue_delay=1
+GresTypes=gpu
+NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+class Slurm:
+    """A running Slurm, in a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder, self.host = folder, socket.gethostname()
+        # Jobs lose the variables of Slurm, so that its programs are told of this one by wrappers.
+        path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
+        self.environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": path}
+        self.services = []
+
+    def start(self):
+        for name in ("state", "spool", "bin"):
+            (self.folder / name).mkdir()
+        for name in CLIENTS:
+            wrapper = self.folder / "bin" / name
+            given = f"SLURM_CONF='{self.folder}/slurm.conf' '{shutil.which(name)}'"
+            wrapper.write_text(f'#!/bin/sh\n{given} "$@"\n')
+            wrapper.chmod(0o755)
+        ports = {"port": free_port(), "port_of_node": free_port()}
+        text = CONFIGURATION.format(folder=self.folder, host=self.host, **ports)
+        (self.folder / "slurm.conf").write_text(text)
+        (self.folder / "gres.conf").write_text(f"NodeName={self.host} Name=gpu File=/dev/null\n")
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o400)
+        paths = {"socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        given = [f"--{option}={self.folder}/munge.{name}" for option, name in paths.items()]
+        self.serve("munged", "--foreground", "--force", f"--key-file={key}", *given)
+        self.wait("munge's socket", lambda: (self.folder / "munge.socket").exists())
+        self.serve("slurmctld", "-D")
+        self.serve("slurmd", "-D")
+        self.wait("an idle node", lambda: "idle" in self.tell("sinfo", "-h", "-o", "%T"))
+
+    def serve(self, *command):
+        log = (self.folder / f"{command[0]}.out").open("w")
+        self.services.append(
+            subprocess.Popen(command, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+        )
+
+    def stop(self):
+        self.tell("scancel", "--user", "root", "--ctld")
+        for service in reversed(self.services):
+            service.terminate()
+            try:
+                service.wait(20)
+            except subprocess.TimeoutExpired:
+                service.kill()
+
+    def tell(self, *command):
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        return done.stdout
+
+    def jobs(self, state="all"):
+        """Number, state and GPUs of the jobs, ended ones included, by what they do."""
+        lines = self.tell("squeue", "-h", "-t", state, "-o", "%i|%T|%b|%k").splitlines()
+        return [line.split("|", 3) for line in lines]
+
+    def running(self, what):
+        return [number for number, _, _, told in self.jobs("R") if what in told]
+
+    def wait(self, what, condition, seconds=600):
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+            time.sleep(0.2)
+        return found
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    missing = [name for name in SERVICES + CLIENTS if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"no {', '.join(missing)}; as root: apt-get install {PACKAGES}")
+    if os.geteuid() != 0:
+        pytest.skip("starting Slurm takes root")
+    slurm = Slurm(tmp_path_factory.mktemp("slurm"))
+    try:
+        slurm.start()
+        yield slurm
+    finally:
+        slurm.stop()
+
+
+# What takes seconds goes into few jobs; the songs' group is the profile's.
+GROUPS = {
+    "data": "render_bands render_signals list_signals render_exam",
+    "rest": "score_network score_nulls name_features correlate_attributes correlate_inputs "
+    "rank_features summarise_correlation compare_networks draw_attributes draw_features "
+    "write_findings evaluate_network summarise_evaluations draw_evaluations draw_confusion "
+    "draw_learning_curve draw_kernels predict_songs certify_features describe_features "
+    "describe_results check_results build_listening_page",
+    "songs": "deconvolve_song auralise_song rehear_song draw_sheets",
+}
+LONG = {"epochs": 300, "patience": 300, "batch_size": 4, "accelerator": "cpu"}
+
+
+class Head:
+    """A run whose jobs go to Slurm."""
+
+    def __init__(self, slurm, project, plugin, config, log):
+        self.log = log
+        groups = [f"{rule}={name}" for name, rules in GROUPS.items() for rule in rules.split()]
+        path = os.pathsep.join([str(project.folder), str(plugin)])
+        # Without --cores, which would bound what a job may take.
+        command = [*project.command()[:3], "--profile", "profiles/slurm", "--configfile", config]
+        command += ["--seconds-between-status-checks", "2", "--latency-wait", "10"]
+        command += ["--slurm-init-seconds-before-status-checks", "2", "--groups", *groups]
+        self.process = subprocess.Popen(
+            command,
+            cwd=project.folder,
+            env=slurm.environment | {"PYTHONPATH": path},
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    @property
+    def told(self):
+        return self.log.read_text()
+
+    def end(self, seconds=900):
+        assert self.process.wait(seconds) == 0, self.told
+
+
+def test_a_job_without_memory_a_node_that_goes_down_and_a_head_that_is_killed(
+    slurm, repository, plugin, tmp_path, song
+):
+    project = copy_project(repository, tmp_path / "a project")
+    (project.folder / "songs").mkdir()
+    for name, pitch in ("one", 1.0), ("two", 0.5):
+        changed = np.interp(np.arange(len(song)) * pitch, np.arange(len(song)), song)
+        soundfile.write(project.folder / f"songs/{name}.flac", changed, 11025)
+    config = project.configure(
+        "slurm",
+        experiment="slurm",
+        methods=["deconvolution"],
+        training=LONG,
+        deconvolution={"device": "cuda"},
+        keep="audible",
+    )
+    results = project.folder / "results/slurm"
+    # The job's first attempt takes more than it asks for.
+    script = project.folder / "scripts/list_clips.py"
+    hungry = "with job(snakemake):\n    import time\n"
+    hungry += "    if snakemake.resources.mem_mb <= 2000:\n"
+    hungry += "        hog = bytearray(b'1') * (3 << 30)\n        time.sleep(60)\n"
+    text = script.read_text()
+    assert "with job(snakemake):\n" in text
+    script.write_text(text.replace("with job(snakemake):\n", hungry))
+
+    head = Head(slurm, project, plugin, config, tmp_path / "first.log")
+    checkpoint = results / "networks/square-0/checkpoints/last.ckpt"
+
+    def trains():
+        assert head.process.poll() is None, head.told
+        return slurm.running("train_network") and checkpoint.exists()
+
+    slurm.wait("a training", trains)
+    assert "the attempt before this one was killed" in (results / "logs/list_clips.log").read_text()
+
+    slurm.tell("scontrol", "update", f"nodename={slurm.host}", "state=down", "reason=test")
+    slurm.wait("no training", lambda: not slurm.running("train_network"))
+    slurm.tell("scontrol", "update", f"nodename={slurm.host}", "state=resume")
+    slurm.wait("the training again", trains)
+
+    os.killpg(head.process.pid, signal.SIGKILL)
+    head.process.wait()
+    left = [number for number, *_ in slurm.jobs("PD,R,CG")]
+    assert slurm.running("train_network"), "jobs outlive the head"
+
+    head = Head(slurm, project, plugin, config, tmp_path / "second.log")
+    head.end()
+    for number in left:
+        assert f"Slurm job {number}, of a run that has ended" in head.told
+    assert "cancelled" in head.told
+    assert (results / "listening/index.html").is_file()
+    assert list(Results(results).faults(deep=True)) == []
+
+    ended = {number: state for number, state, _, _ in slurm.jobs()}
+    assert ended[left[0]] == "CANCELLED"
+    of_songs = [job for job in slurm.jobs() if "group_songs" in job[3] or "songs" in job[3]]
+    assert of_songs and all("gpu" in gpus for _, _, gpus, _ in of_songs)
+    assert not list((results / "deconvolution").rglob("*.h5")), "maps are let go"
