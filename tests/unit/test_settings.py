@@ -333,6 +333,7 @@ def test_what_is_given_is_not_changed(schema):
         "config.yaml",
         "paper.yaml",
         "gtzan.yaml",
+        "shapes.yaml",
         "inversion.yaml",
         "musicnn.yaml",
     ],
