@@ -47,7 +47,7 @@ rule build_listening_page:
         predictions=expand(rules.predict_songs.output[0], network=HEARD),
         names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
         correlations=expand(rules.rank_features.output[0], network=HEARD),
-        strongest=expand(rules.find_strongest_seconds.output[0], network=HEARD),
+        strongest=expand(rules.find_strongest_seconds.output[0], network=TRAINED),
         clips=rules.list_clips.output[0],
     output:
         directory(R / "listening"),
