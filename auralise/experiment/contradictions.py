@@ -51,11 +51,14 @@ def _of_segments(settings: Mapping) -> Iterator[str]:
         yield f"  {error}"
         return
     n_bins, n_frames = stft.n_bins, stft.n_frames(stft.n_samples(duration))
+    crop = settings["training"]["augmentation"]["crop"]
+    n_frames -= round(crop * n_frames)
     for name, variant in _trained(settings):
         if min(n_bins, n_frames) < 2 ** variant["layers"]:
             yield (
                 f"  networks.{name}.layers = {variant['layers']}: segments of {n_bins} bins × "
                 f"{n_frames} frames are too small; expected fewer, or a longer stft.duration"
+                f"{', or a smaller training.augmentation.crop' if crop else ''}"
             )
 
 

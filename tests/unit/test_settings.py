@@ -204,6 +204,15 @@ INVERTING = {"methods": ["inversion"]}
             {"networks": {"flat": {"layers": 2, "features": [3, 4, 5], "dropout": 0}}},
             "networks.flat.features = [3, 4, 5]: 3 values for 2 layers; expected one number, or",
         ),
+        (
+            {
+                "stft": {"duration": 1.0},
+                "networks": {"flat": {"over_time": "max"}},
+                "training": {"augmentation": {"crop": 0.5}},
+            },
+            "networks.flat.layers = 5: segments of 257 bins × 22 frames are too small; expected "
+            "fewer, or a longer stft.duration, or a smaller training.augmentation.crop",
+        ),
         ({"networks": {"flat": {"layers": 2}}}, "networks.flat.dropout = [0.0, 0.25, 0.25, 0.25"),
         ({"deconvolution": {"layers": [2, 6]}}, "[2, 6]: square has no layer 6; expected layers"),
         (
