@@ -76,6 +76,7 @@ DECONVNET = {
     name: config["deconvolution"][name] for name in ("biases", "device", "precision")
 }
 REHEARING = config["auralisation"]["rehearing"]
+SHIFTS = config["auralisation"]["shifted_maps"]
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
 FIRST = next(iter(config["networks"]))
