@@ -1,6 +1,7 @@
 """The sounds of a song are given back to the network."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
@@ -15,6 +16,12 @@ from auralise.explainers.rehearing import (
     rehear,
     say_certificates,
     write_rehearing,
+)
+from auralise.explainers.shifts import (
+    add_shifts,
+    rehear_shifted,
+    say_shifts,
+    shift_circularly,
 )
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
@@ -200,3 +207,57 @@ class TestRehear:
         assert {magnitude.shape for magnitude in seen} == {(33, 126)}
         middle = np.abs(STFT.analyse(song)[:, 125:251])
         np.testing.assert_allclose(seen[0][:, 5:-5], middle[:, 5:-5], atol=0.05 * middle.max())
+
+
+class TestShifts:
+    def test_a_shifted_map_has_the_same_values_elsewhere(self):
+        own = np.arange(12.0).reshape(3, 4)
+        shifted = shift_circularly(own, 20, seed=0)
+        assert shifted.shape == (20, 3, 4)
+        for of_one in shifted:
+            assert sorted(of_one.ravel()) == sorted(own.ravel())
+            rows, columns = (of_one.sum(axis=axis) for axis in (1, 0))
+            assert (rows != own.sum(axis=1)).any() and (columns != own.sum(axis=0)).any()
+
+    def test_a_feature_of_one_bin_prefers_its_own_map_to_those_of_other_bins(
+        self, network, noise, tmp_path
+    ):
+        write_maps(tmp_path / "a.h5", network, noise, STFT, ORIGIN)
+        with open_maps(tmp_path / "a.h5") as maps:
+            found = rehear_shifted(maps, network, "zero", 20)
+        assert len(found) == 16 and N not in set(found["feature"])
+        assert (found["shift_percentile"] >= 90).all()
+
+    def test_the_layers_other_features_say_what_is_chance(self, network, noise, tmp_path):
+        """They hear other bins, in which a shifted map may lie, and the own one does not."""
+        write_maps(tmp_path / "a.h5", network, noise, STFT, ORIGIN)
+        with open_maps(tmp_path / "a.h5") as maps:
+            found = rehear_shifted(maps, network, "zero", 20)
+        assert (found["shift_chance"] < 70).all()
+
+    def test_features_alike_are_at_chance_whatever_it_is(self, noise, tmp_path):
+        convolution = nn.Conv2d(1, 6, (33, 1), bias=False)
+        with torch.no_grad():
+            convolution.weight[:] = 1 + torch.arange(6)[:, None, None, None]
+        alike = Deconvnet(nn.Sequential(convolution, nn.ReLU()))
+        write_maps(tmp_path / "a.h5", alike, noise, STFT, ORIGIN)
+        with open_maps(tmp_path / "a.h5") as maps:
+            found = rehear_shifted(maps, alike, "zero", 10)
+        difference = found["shift_percentile"] - found["shift_chance"]
+        np.testing.assert_allclose(difference, 0, atol=1e-6)
+
+    def test_the_mean_over_songs_stands_beside_the_certificate(self):
+        passed = pd.array([True, False, None], "boolean")
+        certificates = pd.DataFrame({"layer": 1, "feature": [0, 1, 2], "certificate": passed})
+        songs = {
+            song: pd.DataFrame(
+                {"layer": 1, "feature": [0, 1], "shift_percentile": values, "shift_chance": 48.0}
+            )
+            for song, values in (("a", [100.0, 40.0]), ("b", [90.0, 60.0]))
+        }
+        table = add_shifts(certificates, songs)
+        assert table["shift_percentile"].tolist()[:2] == [95, 50]
+        assert table["shift_percentile"].isna().tolist() == [False, False, True]
+        text = say_shifts(table)
+        assert "95 % of shifted maps' for 1 certified features (48 % by chance)" in text
+        assert "50 % of shifted maps' for 1 other features (48 % by chance)" in text

@@ -54,12 +54,44 @@ rule rehear_song:
         "../../scripts/rehear_song.py"
 
 
+rule rehear_shifts:
+    input:
+        weights=rules.train_network.output.weights,
+        maps=rules.deconvolve_song.output[0],
+    output:
+        R / "dissection/{network}/shifts/{song}.csv",
+    log:
+        R / "logs/rehear_shifts/{network}/{song}.log",
+    benchmark:
+        R / "benchmarks/rehear_shifts/{network}/{song}.tsv"
+    resources:
+        mem_mb=memory(2000),
+        runtime=120,
+        gpu=N_GPUS,
+    params:
+        *code_of("rehear_shifts"),
+        architecture=lambda w: architecture_of(w.network),
+        deconvolution=DECONVNET,
+        edges=EDGES,
+        mode=config["auralisation"]["mode"],
+        n_shifts=SHIFTS,
+    message:
+        "Give the sounds of shifted maps of '{wildcards.song}' back to {wildcards.network}"
+    script:
+        "../../scripts/rehear_shifts.py"
+
+
 REHEARD = expand(rules.rehear_song.output[0], song=SONGS, allow_missing=True)
 
 
 rule certify_features:
     input:
-        REHEARD,
+        rehearings=REHEARD,
+        shifts=(
+            expand(rules.rehear_shifts.output[0], song=SONGS, allow_missing=True)
+            if SHIFTS
+            else []
+        ),
     output:
         R / "dissection/{network}/certificates.csv",
     log:

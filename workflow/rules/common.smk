@@ -89,6 +89,7 @@ REHEARING = config["auralisation"]["rehearing"]
 # Maps stay or go when nothing needs them any more; sounds stay down to a floor (dB), or all do.
 kept = (lambda path: path) if config["keep"] == "all" else temp
 FLOOR = config["auralisation"]["audible"] if config["keep"] == "audible" else None
+SHIFTS = config["auralisation"]["shifted_maps"]
 N_GPUS = int(DECONVNET["device"] != "cpu")
 
 FIRST = next(iter(config["networks"]))
