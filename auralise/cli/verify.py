@@ -7,6 +7,8 @@ from pathlib import Path
 
 from auralise.cli.arguments import DONE, FAILED, SOME_FAILED
 
+NO_LICENCE = "No licence was chosen: all rights are reserved."
+
 VERIFY = """\
 Say which files of an experiment's results are missing or were changed since they were made.
 
@@ -29,16 +31,18 @@ exit status:
 PROVENANCE = """\
 Print how a file came to be, as JSON: format, versions, settings, hashes of what it was made from.
 
-Sounds, maps and weights say it themselves, wherever they are; other files of an experiment by the
-records beside them.
+Sounds, maps, weights and figures say it themselves, wherever they are; other files of an experiment
+by the records beside them. With --crate, a finished results folder is written into one ZIP archive
+with its workflow and records, as a Workflow Run RO-Crate.
 """
 
 PROVENANCE_EPILOG = """\
 example:
   auralise provenance feature12.wav
+  auralise provenance results/bands --crate bands.zip
 
 exit status:
-  0 printed; 2 nothing is known of the file.
+  0 printed or written; 2 nothing is known of the file, or the results are not whole.
 """
 
 
@@ -62,7 +66,13 @@ def add_parsers(commands: "argparse._SubParsersAction") -> None:
         epilog=PROVENANCE_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    provenance.add_argument("file", type=Path, metavar="FILE")
+    provenance.add_argument("file", type=Path, metavar="FILE", help="or a results folder")
+    provenance.add_argument(
+        "--crate", type=Path, metavar="OUT.zip", help="write a results folder as an RO-Crate"
+    )
+    provenance.add_argument(
+        "--license", default=NO_LICENCE, metavar="ADDRESS", help="of the results in the crate"
+    )
     provenance.set_defaults(run=run_provenance)
 
 
@@ -89,7 +99,15 @@ def run_verify(options: argparse.Namespace) -> int:
 
 
 def run_provenance(options: argparse.Namespace) -> int:
-    """Print how a file came to be."""
+    """Print how a file came to be, or write a crate of an experiment's results."""
+    if options.crate is not None:
+        from auralise.cli.run import workflow_folder
+        from auralise.experiment.crates import write_crate
+        from auralise.experiment.records import Results
+
+        results = Results(options.file)
+        write_crate(options.crate, results, workflow_folder(), options.license)
+        return DONE
     from auralise.experiment.origins import origin_of
 
     print(json.dumps(origin_of(options.file), indent=1))

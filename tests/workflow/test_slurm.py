@@ -122,7 +122,7 @@ class Slurm:
     def running(self, what):
         return [number for number, _, _, told in self.jobs("R") if what in told]
 
-    def wait(self, what, condition, seconds=600):
+    def wait(self, what, condition, seconds=1500):
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
@@ -182,7 +182,7 @@ class Head:
     def told(self):
         return self.log.read_text()
 
-    def end(self, seconds=900):
+    def end(self, seconds=1500):
         assert self.process.wait(seconds) == 0, self.told
 
 
