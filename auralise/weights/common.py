@@ -1,7 +1,6 @@
 """Shared by all readers: how a file is refused, and how modules become layers."""
 
 import hashlib
-import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +16,6 @@ from auralise.errors import WeightsError
 
 Reader = TypeVar("Reader", bound=Callable[..., Any])
 
-log = logging.getLogger(__name__)
 
 LARGEST = 2 * 2**30  # bytes that one file may unfold to; VGG-19 with its dense part has 0.6e9
 
@@ -298,12 +296,20 @@ def require_chain(found: Sequence[FoundConvolution], remedy: str) -> None:
 
 
 class Assumed(nn.Sequential):
-    """A convolutional part from a file of tensors alone, arranged as in 2015."""
+    """A convolutional part from a file of tensors alone, arranged as in 2015.
+
+    Attributes
+    ----------
+    assumption : str
+    told : str
+        The same of this file, with what to do where it is wrong.
+    """
 
     assumption = (
         "the file holds no architecture, so that of 2015: each layer convolution 'same', batch "
         "normalisation where the file has one, ReLU, max-pooling 2×2"
     )
+    told: str
 
 
 def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> Assumed:
@@ -338,20 +344,19 @@ def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> Assumed:
                 "odd kernels, as in the network of 2015",
                 remedy,
             )
-    log.info(
-        "the file holds no architecture; assuming that of 2015 for its %d layers: "
-        "convolution 'same', %sReLU, max-pooling 2×2. %s",
-        len(found),
-        "batch normalisation where there is one, " if any(item.norm for item in found) else "",
-        remedy,
-    )
     modules: list[nn.Module] = []
     for item in found:
         modules.append(convolution(item.weight, item.bias, padding="same"))
         if item.norm is not None:
             modules.append(item.norm)
         modules += [nn.ReLU(), nn.MaxPool2d(2)]
-    return Assumed(OrderedDict(arrange_layers(modules).named_children()))
+    assumed = Assumed(OrderedDict(arrange_layers(modules).named_children()))
+    norms = "batch normalisation where there is one, " if any(item.norm for item in found) else ""
+    assumed.told = (
+        f"the file holds no architecture; assuming that of 2015 for its {len(found)} layers: "
+        f"convolution 'same', {norms}ReLU, max-pooling 2×2. {remedy}"
+    )
+    return assumed
 
 
 def arrange_layers(modules: Iterable[nn.Module]) -> nn.Sequential:

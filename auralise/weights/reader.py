@@ -1,33 +1,25 @@
 """Weights files of many origins, read by their layout and never by running code from them."""
 
+import logging
 import re
 from pathlib import Path
 
 from torch import nn
 
 from auralise.weights import zips
-from auralise.weights.common import ignore_biases, names_file, refusal, require_size
+from auralise.weights.common import Assumed, ignore_biases, names_file, refusal, require_size
 from auralise.weights.keras import read_keras_hdf5, read_keras_zip
 from auralise.weights.lasagne import read_lasagne
 from auralise.weights.onnx import read_onnx
 from auralise.weights.own import FORMAT, read_network, read_safetensors, write_weights
-from auralise.weights.recognition import describe_file
+from auralise.weights.recognition import IMPOSTORS, MEAN_AND_STD, describe_file
 from auralise.weights.torch_files import assume_convolutions, fill_network, read_state_dict
+
+log = logging.getLogger(__name__)
 
 __all__ = ["FORMAT", "read_network", "read_weights", "write_weights"]
 
 KNOWN = "safetensors, a PyTorch state dict, ONNX, Keras HDF5 or .keras, or a Lasagne .npz"
-# What lies where weights should, by its first bytes: what it is, and what to do.
-PAGE = ("a web page, not the file that it offers", "Download the file itself.")
-IMPOSTORS = {
-    b"version https://": (
-        "a pointer of Git LFS, not the file itself",
-        "Run 'git lfs pull' in its repository, or download the file itself.",
-    ),
-    b"<!doctype": PAGE,
-    b"<html": PAGE,
-    b"<?xml": PAGE,
-}
 EXPORT = (
     "Loading it would run code from the file; in PyTorch, "
     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pt'), and give the class (--module)."
@@ -89,6 +81,17 @@ def read_weights(
     >>> bool((network[0].weight == tagger[0].weight).all())
     True
     """
+    result = load_weights(path, biases, network)
+    if isinstance(result, Assumed):
+        log.info("%s", result.told)
+    return result
+
+
+@names_file
+def load_weights(
+    path: str | Path, biases: bool = True, network: nn.Module | None = None
+) -> nn.Module:
+    """As `read_weights`, for a caller that says itself what is assumed, or refuses it."""
     result = _read(path, network)
     if not biases:
         ignore_biases(result)
@@ -110,11 +113,8 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
     if Path(path).suffix.lower() == ".onnx" or ONNX.match(start):
         _refuse_network(network, "ONNX")
         return read_onnx(path)
-    for beginning, (what, remedy) in IMPOSTORS.items():
-        if start.lstrip().lower().startswith(beginning):
-            raise refusal(what, KNOWN, remedy)
     what = describe_file(path) or f"a file that begins with {start[:8]!r}"
-    raise refusal(what, KNOWN, CHECK)
+    raise refusal(what, KNOWN, dict(IMPOSTORS.values()).get(what, CHECK))
 
 
 def _first_bytes(path: str | Path) -> bytes:
@@ -147,6 +147,8 @@ def _read_zip(path: str | Path, network: nn.Module | None) -> nn.Module:
         _refuse_network(network, "this archive")
         if "config.json" in names or "model.weights.h5" in names:
             return read_keras_zip(archive)
+        if (what := describe_file(path)) == MEAN_AND_STD:
+            raise refusal(f"it is {what}, not weights", KNOWN, CHECK)
         if names and all(name.endswith(".npy") for name in names):
             return read_lasagne(archive)
     raise refusal(f"a zip archive of {names[:6]}", KNOWN, CHECK)

@@ -13,6 +13,18 @@ STARTS = {
     b"\x89PNG": "a picture",
     b"\x80": "a pickle, as PyTorch wrote its weights",
 }
+# What lies where a file should, by its first letters: what it is, and what to do.
+PAGE = ("a web page, not the file that it offers", "Download the file itself.")
+IMPOSTORS = {
+    b"version https://": (
+        "a pointer of Git LFS, not the file itself",
+        "Run 'git lfs pull' in its repository, or download the file itself.",
+    ),
+    b"<!doctype": PAGE,
+    b"<html": PAGE,
+    b"<?xml": PAGE,
+}
+MEAN_AND_STD = "a mean and a std"
 
 
 def describe_file(path: str | Path) -> str:
@@ -24,12 +36,15 @@ def describe_file(path: str | Path) -> str:
     ''
     """
     with Path(path).open("rb") as file:
-        start = file.read(16)
+        start = file.read(64)
     if start.startswith(b"PK\x03\x04"):
         return _describe_archive(path)
     if start[8:9] == b"{":
         return "a safetensors file"
-    return next((what for known, what in STARTS.items() if start.startswith(known)), "")
+    letters = start.lstrip().lower()
+    found = [what for known, what in STARTS.items() if start.startswith(known)]
+    found += [what for known, (what, _) in IMPOSTORS.items() if letters.startswith(known)]
+    return found[0] if found else ""
 
 
 def _describe_archive(path: str | Path) -> str:
@@ -39,7 +54,7 @@ def _describe_archive(path: str | Path) -> str:
     except (zipfile.BadZipFile, OSError, ValueError):
         return ""
     if {"mean.npy", "std.npy"} <= names:
-        return "a mean and a std"
+        return MEAN_AND_STD
     if {"config.json", "model.weights.h5"} & names:
         return "a Keras model"
     if any(name.rpartition("/")[2] == "data.pkl" for name in names):

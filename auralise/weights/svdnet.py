@@ -130,6 +130,8 @@ def read_inverter(path: str | Path, layer: str | None = None) -> Inverter:
         The file is missing or damaged, holds no inverter, or one for another layer; the message
         names it.
     """
+    what = "an inverter, published or auralise's own"
+    _require_kind(path, what, "an archive of", "a safetensors")
     if _is_npz(path):
         arrays = _arrays(path)
         blocks = list(_blocks(arrays))

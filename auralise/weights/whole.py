@@ -33,7 +33,7 @@ from auralise.weights.own import (
     write_tensors,
 )
 from auralise.weights.published import read_published
-from auralise.weights.reader import read_weights
+from auralise.weights.reader import load_weights
 
 STFT_KEYS = ("sample_rate", "n_fft", "hop_length")
 KINDS = {list: "a list", dict: "a mapping", int: "an integer"}
@@ -155,7 +155,7 @@ def read_whole(described: Description, stft: Stft, biases: bool = True) -> Whole
     facts = safetensors_facts(path)
     _hold_against_facts(path, facts, stft)
     module = build_module(described.module) if described.module else None
-    core = read_weights(path, biases, module)
+    core = load_weights(path, biases, module)
     assumptions: list[str] = []
     if isinstance(core, Assumed):
         assumptions.append(core.assumption)

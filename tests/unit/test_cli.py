@@ -328,6 +328,20 @@ def test_options_that_make_no_sense(tmp_path, capsys, options, message):
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", ["explain", "predict", "layers"])
+def test_tensors_alone_are_refused_in_one_sentence(
+    tmp_path, sound, state_dict, capsys, caplog, command
+):
+    """Nothing is said to be assumed that then is not."""
+    songs = [] if command == "layers" else [str(sound())]
+    out = ["--out", str(tmp_path / "out")] if command == "explain" else []
+    caplog.set_level("INFO")
+    assert main([command, *songs, "--weights", str(state_dict), *out]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "net.pt holds no architecture" in line and "--module" in line and "--assume" in line
+    assert not caplog.records
+
+
 def test_a_weights_file_that_is_none(tmp_path, sound, capsys):
     assert explain(sound(), "--weights", tmp_path / "w.pt", "--out", tmp_path / "out") == 2
     assert "w.pt: no such file; expected safetensors" in capsys.readouterr().err

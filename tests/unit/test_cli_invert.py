@@ -129,6 +129,11 @@ def test_a_drawn_time_is_the_same_each_time(folder, capsys):
         (["fc8.npz"], {"classifier": "keras.h5"}, "keras.h5: it is an HDF5 file, as Keras writes"),
         (["fc8.npz"], {"classifier": "meanstd.npz"}, "meanstd.npz: it is a mean and a std; exp"),
         (["fc8.npz"], {"meanstd": "keras.h5"}, "it is an HDF5 file.* expected arrays 'mean' and"),
+        (["song.wav"], {}, "song.wav: it is a WAV file, a sound; expected an inverter"),
+        (["keras.h5"], {}, "keras.h5: it is an HDF5 file.*; expected an inverter"),
+        (["meanstd.npz"], {}, "meanstd.npz: it is a mean and a std; expected an inverter"),
+        (["page.npz"], {}, "page.npz: it is a web page.*; expected an inverter"),
+        (["fc8.npz"], {"classifier": "pointer.npz"}, "pointer.npz: it is a pointer of Git LFS"),
         (["other.safetensors"], {}, "was trained on another classifier"),
         (["layer.safetensors"], {}, "the inverter of 'layer2', a layer that .* does not have"),
     ],
@@ -141,6 +146,8 @@ def test_mistakes_are_answered_in_one_line(folder, capsys, inverters, others, me
     layer = Inverter("layer2", plan, initial_inverter(plan, 0))
     write_inverter(folder / "layer.safetensors", layer)
     h5py.File(folder / "keras.h5", "w").close()
+    (folder / "page.npz").write_text("<!DOCTYPE html><title>Sign in</title>")
+    (folder / "pointer.npz").write_text("version https://git-lfs.github.com/spec/v1\n")
     capsys.readouterr()
     assert run(folder, *inverters, **others) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
