@@ -92,4 +92,7 @@ clean:  ## Remove the virtual environment (results stay)
 	@# Beside the environment: in it, every snakemake call would look for a cluster first.
 	@$(PIP) --no-deps --upgrade --target .venv/slurm snakemake-executor-plugin-slurm==2.8.0 \
 		snakemake-executor-plugin-slurm-jobstep==0.6.1
+	@# In an environment of its own, since it asks for an older version of rich.
+	@$(PYTHON) -m venv .venv/validator
+	@.venv/validator/bin/python -m pip install --quiet --disable-pip-version-check roc-validator==0.13.0
 	@touch $@
