@@ -74,6 +74,7 @@ onstart:
     gc.freeze()
     gc.enable()
     note_run(config["experiment"])
+    say_what_it_takes()
     say_what_changed()
 
 

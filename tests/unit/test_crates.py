@@ -59,6 +59,7 @@ def results(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_the_validator_accepts_a_crate(results, repository, tmp_path):
     library = pytest.importorskip("rocrate")
     python = repository / ".venv/validator/bin/python"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,6 +53,10 @@ def test_everything_is_there(results):
         assert "of 10 test clips right" in first
     assert list((results / "logs").iterdir())
     assert list((results / "benchmarks").iterdir())
+
+
+def test_the_run_begins_by_saying_what_the_songs_take(finished):
+    assert re.search(r"songs: 1 take about \d+ s of one core and \d+ MB", finished.output)
 
 
 def test_the_run_ends_by_saying_where_to_look_and_listen(finished):

@@ -9,7 +9,9 @@ from snakemake.exceptions import WorkflowError
 from snakemake.io import is_flagged
 
 from auralise.attributes.signals import FACTORS
+from auralise.stft import Stft
 from auralise.experiment.contradictions import refuse_contradictions
+from auralise.experiment.costs import cost_of_songs
 from auralise.datasets.archives import is_archive, is_url
 from auralise.environment import settle_environment
 from auralise.errors import AuraliseError
@@ -193,6 +195,31 @@ def tell_what_is_not_whole():
     """Print a line for each file of the results that is missing or was changed."""
     for line in Results(R).faults():
         print(line, file=sys.stderr)
+
+
+def n_explained(network):
+    """How many features of a network are explained, by its settings."""
+    settings = architecture_of(network)
+    n_layers, features = settings["layers"], settings["features"]
+    sizes = features if isinstance(features, list) else [features] * n_layers
+    layers, wanted = (config["deconvolution"][name] for name in ("layers", "features"))
+    return sum(
+        len([f for f in range(size) if wanted is None or f in wanted])
+        for layer, size in enumerate(sizes, 1)
+        if layers is None or layer in layers
+    )
+
+
+def say_what_it_takes():
+    """Print one line: what explaining the songs takes of processors and disk."""
+    if "deconvolution" not in config["methods"]:
+        return
+    # How many features a network with given weights has, its file alone says.
+    known = [network for network in HEARD if owner_of(network) not in GIVEN]
+    networks = [(n_explained(name), Stft(**stft_of(name))) for name in known]
+    cost = cost_of_songs(len(SONGS), DURATION, networks, config["keep"])
+    others = f", without {', '.join(GIVEN)}" if GIVEN else ""
+    print(f"songs: {len(SONGS)} take about {cost}{others}, less what is there")
 
 
 def say_what_changed():
