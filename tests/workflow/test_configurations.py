@@ -9,7 +9,7 @@ import yaml
 def test_every_network_of_a_configuration_goes_through_every_stage(project, repository, name):
     settings = yaml.safe_load((repository / f"config/{name}.yaml").read_text())
     path = project.folder / f"config/{name}_planned.yaml"
-    path.write_text(yaml.safe_dump(settings | {"songs": "songs"}))
+    path.write_text(yaml.safe_dump(settings | {"songs": "songs"}, sort_keys=False))
     planned = pd.Series(project.planned(f"config/{path.name}"))
     n_trained = len(settings["networks"]) * len(settings["seeds"])
     n_controls = settings["controls"]["untrained"]
