@@ -15,8 +15,6 @@ from auralise.storage import storage_error
 # Options of glibc's mallopt(3).
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
-ENDED = "the job ended"  # the last line of a log, unless the job was killed
-
 
 @dataclass(frozen=True)
 class Job:
@@ -55,7 +53,11 @@ def run_job(job: Job) -> Iterator[list[Path]]:
     list of Path
         The outputs. The job adds files that it makes besides, whose names it alone knows.
     """
-    killed = _was_killed(job.log)
+    # Beside the log while the job runs, since Snakemake removes the log of an earlier attempt.
+    mark = job.log.with_name(f".begun-{job.log.name}")
+    killed = mark.exists()
+    with suppress(OSError):
+        mark.touch()
     logging.raiseExceptions = False  # a log that finds no room must not hide why
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     with suppress(OSError):
@@ -91,15 +93,8 @@ def run_job(job: Job) -> Iterator[list[Path]]:
             log.exception("unexpected error")
         sys.exit(1)
     finally:
-        log.info(ENDED)
-
-
-def _was_killed(log: Path) -> bool:
-    """Whether the job that wrote a log was killed: its last line is missing."""
-    with suppress(OSError):
-        text = log.read_text("utf-8", errors="replace").strip()
-        return bool(text) and not text.endswith(ENDED)
-    return False
+        with suppress(OSError):
+            mark.unlink()
 
 
 def _damaged_input(job: Job) -> AuraliseError | None:
