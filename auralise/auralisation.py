@@ -18,6 +18,7 @@ from auralise.features import relative_levels
 from auralise.files import whole_file
 from auralise.maps import Maps
 from auralise.progress import tracked
+from auralise.statistics import ratio
 from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
@@ -376,16 +377,12 @@ class _Energies:
     @property
     def share_quiet(self) -> np.ndarray:
         """Share of a map's energy where the song is quiet; NaN for a map of zeros."""
-        return _ratio(self._sums[:, 1], self._sums[:, 0])
+        return ratio(self._sums[:, 1], self._sums[:, 0])
 
     @property
     def share_negative(self) -> np.ndarray:
         """Share of the masked energy where the map is negative; NaN if nothing is let through."""
-        return _ratio(self._sums[:, 3], self._sums[:, 2])
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+        return ratio(self._sums[:, 3], self._sums[:, 2])
 
 
 def _decibels(amplitudes: np.ndarray) -> np.ndarray:
@@ -397,7 +394,7 @@ def _describe(
     maps: Maps, layer: int, levels: np.ndarray, gains: np.ndarray, energies: "_Energies"
 ) -> pd.DataFrame:
     """The rows of one layer, as `write_auralisations` returns them."""
-    silence = _ratio(maps.silence_peak(layer), maps.activation_peak(layer))
+    silence = ratio(maps.silence_peak(layer), maps.activation_peak(layer))
     table = pd.DataFrame(
         {
             "layer": layer,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
 
 N_RESAMPLES = 2000
 N_PERMUTATIONS = 9999
@@ -77,6 +76,45 @@ def interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def with_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """A statistic with its bootstrap interval.
+
+    Parameters
+    ----------
+    values : ndarray, shape (1 + N_RESAMPLES,)
+        As `interval` takes it.
+
+    Returns
+    -------
+    value, low, high : float
+    """
+    return float(values[0]), *interval(values)
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Element by element; NaN where the whole is not above zero.
+
+    Examples
+    --------
+    >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0]))
+    array([0.25,  nan])
+    """
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+
+
+def mean_of_known(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean of what is finite along an axis; NaN where nothing is.
+
+    Examples
+    --------
+    >>> mean_of_known(np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan]]), axis=1)
+    array([ 2., nan])
+    """
+    known = np.isfinite(values)
+    return ratio(np.where(known, values, 0.0).sum(axis), known.sum(axis))
+
+
 def permutation_p(values: np.ndarray, others: np.ndarray) -> float:
     """p of the two-sided permutation test for a difference of two means.
 
@@ -136,6 +174,8 @@ def adjust_p(p: np.ndarray) -> np.ndarray:
 
     A p that is NaN, of a test that could not be made, stays NaN and is not counted.
     """
+    from scipy import stats  # takes half a second, for which sounds need not wait
+
     adjusted = np.full(len(p), np.nan)
     known = np.isfinite(p)
     if known.any():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from auralise.progress import tracked
-from auralise.statistics import interval, resample
+from auralise.statistics import interval, resample, with_interval
 
 N_SIMILAR = 20  # random sets beside each
 N_DRAWN = 400  # sets, of which the most similar stay
@@ -289,7 +289,7 @@ def _describe(changes: np.ndarray, drawn: np.ndarray) -> Iterator[object]:
     n_drawn = drawn.sum(axis=1)
     drawn = drawn[n_drawn > 0] / n_drawn[n_drawn > 0, None]
     means = drawn @ changes.T  # (1 + n_resamples, 1 + n_sets)
-    yield from (float(means[0, 0]), *interval(means[:, 0]))
+    yield from with_interval(means[:, 0])
     if means.shape[1] < 3:
         yield from (np.nan,) * 5 + (pd.NA, np.nan)
         return

@@ -16,6 +16,7 @@ from auralise.explainers.edges import Part, margin_of
 from auralise.explainers.protocol import Explainer
 from auralise.networks.comparison import compare_variants
 from auralise.networks.names import INPUT
+from auralise.statistics import mean_of_known, ratio
 from auralise.stft import Stft
 
 RANGE_DB = 60.0
@@ -128,8 +129,7 @@ def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Mean of each feature; NaN where all weights are zero."""
     flat = weights.reshape(len(weights), -1).astype(np.float64)
     sums = np.einsum("fn,fn->f", values.reshape(len(values), -1), flat)
-    total = flat.sum(axis=1)
-    return np.divide(sums, total, out=np.full(len(flat), np.nan), where=total > 0)
+    return ratio(sums, flat.sum(axis=1))
 
 
 def measure_power(power: np.ndarray, hop: float) -> np.ndarray:
@@ -170,9 +170,9 @@ def measure_layers(
             found[layer].append(np.hstack(pieces))
     rows = []
     for layer, songs_of_layer in enumerate(found):
-        of_features = _mean(np.stack(songs_of_layer), axis=0)
+        of_features = mean_of_known(np.stack(songs_of_layer), axis=0)
         n_live = int(np.isfinite(of_features[0]).sum())
-        means = _mean(of_features, axis=1)
+        means = mean_of_known(of_features, axis=1)
         rows.append((network if layer else INPUT, layer, *means, of_features.shape[1], n_live))
     return pd.DataFrame(rows, columns=list(LAYERS))
 
@@ -181,14 +181,6 @@ def _pieces(maps: np.ndarray) -> Iterator[np.ndarray]:
     at_once = max(1, SIZE // maps[0].size)
     for first in range(0, len(maps), at_once):
         yield maps[first : first + at_once]
-
-
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean of what is known; NaN where nothing is."""
-    known = np.isfinite(values)
-    n = known.sum(axis=axis)
-    sums = np.where(known, values, 0).sum(axis=axis)
-    return np.divide(sums, n, out=np.full(n.shape, np.nan), where=n > 0)
 
 
 def compare_layers(

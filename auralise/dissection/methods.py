@@ -21,7 +21,7 @@ from auralise.explainers.others import mean_spectrum
 from auralise.explainers.protocol import Explainer
 from auralise.networks.initialisation import fit_batch_norms, forget
 from auralise.progress import tracked
-from auralise.statistics import interval, resample
+from auralise.statistics import mean_of_known, ratio, resample, with_interval
 
 NULLS = ("energy", "random")  # methods that know no network
 FRACTIONS = (0.05, 0.1, 0.2, 0.5)  # of the bins
@@ -147,7 +147,7 @@ def compare_maps(own: np.ndarray, left: np.ndarray) -> np.ndarray:
 def r_squared(sums: np.ndarray) -> np.ndarray:
     """1 − squared error / variation, ``(…, 5)`` → ``(…)``; NaN where nothing varies."""
     error, variation, *_ = np.moveaxis(sums, -1, 0)
-    return 1 - _ratio(error, variation)
+    return 1 - ratio(error, variation)
 
 
 def cosine(sums: np.ndarray) -> np.ndarray:
@@ -157,10 +157,6 @@ def cosine(sums: np.ndarray) -> np.ndarray:
         product, np.sqrt(energy * left), out=np.zeros(product.shape), where=energy * left > 0
     )
     return np.where(variation > 0, found, np.nan)
-
-
-def _ratio(total: np.ndarray, of: np.ndarray) -> np.ndarray:
-    return np.divide(total, of, out=np.full(total.shape, np.nan), where=of > 0)
 
 
 MEASURES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -213,8 +209,8 @@ def _faithfulness(subject: Subject, makers: Makers) -> Iterator[tuple]:
     for key, of_clips in found.items():
         sums_of_draws = np.einsum("dc,cfs->dfs", drawn, np.stack(of_clips))
         for measure, calculate in MEASURES.items():
-            values = _mean(calculate(sums_of_draws), axis=1)
-            yield (*key, measure, *_with_interval(values), of_clips[0].shape[0], len(of_clips))
+            values = mean_of_known(calculate(sums_of_draws), axis=1)
+            yield (*key, measure, *with_interval(values), of_clips[0].shape[0], len(of_clips))
 
 
 def _sums(
@@ -270,7 +266,7 @@ def _randomisation(subject: Subject, makers: Makers, seed: int) -> Iterator[tupl
                     means = _weighted_mean(drawn, values)
                     yield (
                         *(name, ranked, layer, "randomise", n_layers, "rank_correlation"),
-                        *(*_with_interval(means), len(features), len(magnitudes)),
+                        *(*with_interval(means), len(features), len(magnitudes)),
                     )
 
 
@@ -316,15 +312,5 @@ def _correlations(maps: np.ndarray, others: np.ndarray) -> np.ndarray:
 def _weighted_mean(drawn: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Mean over clips of each draw, then over features; a NaN takes no part."""
     known = np.isfinite(values)
-    means = _ratio(drawn @ np.where(known, values, 0.0), (drawn @ known).astype(np.float64))
-    return _mean(means, axis=1)
-
-
-def _mean(values: np.ndarray, axis: int) -> np.ndarray:
-    """Mean of what is known."""
-    known = np.isfinite(values)
-    return _ratio(np.where(known, values, 0.0).sum(axis), known.sum(axis).astype(np.float64))
-
-
-def _with_interval(values: np.ndarray) -> tuple[float, float, float]:
-    return float(values[0]), *interval(values)
+    means = ratio(drawn @ np.where(known, values, 0.0), drawn @ known)
+    return mean_of_known(means, axis=1)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from auralise.dissection.activations import Activations, Targets
 from auralise.dissection.scores import fires
-from auralise.statistics import adjust_p
+from auralise.statistics import adjust_p, ratio
 
 N_DRAWS = 999  # of null masks
 LEVEL = 0.05  # of the false-discovery rate
@@ -111,7 +111,7 @@ class Products:
     def _r(self, sums: np.ndarray) -> np.ndarray:
         scale = self.deviation[:, None] * self.target_deviation
         covariance = sums / self.n - self.mean[:, None] * self.target_mean
-        return np.divide(covariance, scale, out=np.full(sums.shape, np.nan), where=scale > 0)
+        return ratio(covariance, scale)
 
 
 @dataclass(frozen=True)

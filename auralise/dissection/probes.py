@@ -18,7 +18,7 @@ from auralise.dissection.concepts import DRUMMED, FAMILIES, QUALITIES, chords_at
 from auralise.dissection.pieces import Piece, bands_piece
 from auralise.dissection.stems import KEYS, OTHER_DRUMS
 from auralise.progress import tracked
-from auralise.statistics import interval, judge, resample
+from auralise.statistics import judge, ratio, resample, with_interval
 from auralise.training.baselines import linear_model, statistics
 
 INPUT = 0  # in place of a layer's number: mean, deviation and flux of the log spectrum
@@ -167,7 +167,7 @@ def probe_layers(
         shuffled = rng.permutation(own)
         for layer in seen:
             found = [
-                _with_interval(balanced_accuracy(fitted.predict(heard[layer]), true, drawn))
+                with_interval(balanced_accuracy(fitted.predict(heard[layer]), true, drawn))
                 for fitted in (_fit(seen[layer], labels) for labels in (own, shuffled))
             ]
             counts = len(own), len(true)
@@ -213,12 +213,8 @@ def balanced_accuracy(read: np.ndarray, true: np.ndarray, drawn: np.ndarray) -> 
         of_class = drawn * (true == number)
         total = of_class.sum(axis=1)
         right = (of_class * (read == true)).sum(axis=1)
-        shares.append(np.divide(right, total, out=np.full(len(drawn), np.nan), where=total > 0))
+        shares.append(ratio(right, total))
     return np.nanmean(shares, axis=0)
-
-
-def _with_interval(values: np.ndarray) -> tuple[float, float, float]:
-    return float(values[0]), *interval(values)
 
 
 def compare_probes(

@@ -7,6 +7,8 @@ feature misses part of a concept and when it fires elsewhere too.
 import numpy as np
 from scipy import sparse
 
+from auralise.statistics import ratio
+
 LEVELS = 256  # of activation, at most, that average precision tells apart
 
 
@@ -59,7 +61,7 @@ def correlations(activations: np.ndarray, targets: np.ndarray) -> np.ndarray:
     a = activations - activations.mean(axis=1, keepdims=True, dtype=np.float64)
     b = targets - targets.mean(axis=1, keepdims=True, dtype=np.float64)
     scale = np.sqrt(np.square(a).sum(axis=1)[:, None] * np.square(b).sum(axis=1)[None, :])
-    return np.divide(a @ b.T, scale, out=np.full(scale.shape, np.nan), where=scale > 0)
+    return ratio(a @ b.T, scale)
 
 
 def average_precisions(activations: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -103,9 +105,7 @@ def average_precisions(activations: np.ndarray, targets: np.ndarray) -> np.ndarr
         # From the strongest level down.
         precision = np.cumsum(caught[::-1], axis=0) / np.cumsum(n_cells[::-1])[:, None]
         summed = (precision * caught[::-1]).sum(axis=0)
-        found[feature] = np.divide(
-            summed, n_positive, out=np.full(len(targets), np.nan), where=n_positive > 0
-        )
+        found[feature] = ratio(summed, n_positive)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(prevalence < 1, (found - prevalence) / (1 - prevalence), np.nan)
 
@@ -189,8 +189,4 @@ def enrichment(
     >>> enrichment(np.array([[3.0]]), np.array([4.0]), np.array([1.0]), 2.0)
     array([[1.5]])
     """
-    share = np.divide(
-        inside, total[:, None], out=np.full(inside.shape, np.nan), where=total[:, None] > 0
-    )
-    base = np.broadcast_to(inside_song / total_song, share.shape)
-    return np.divide(share, base, out=np.full(share.shape, np.nan), where=base > 0)
+    return ratio(ratio(inside, total[:, None]), inside_song / total_song)

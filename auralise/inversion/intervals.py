@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from auralise.inversion.measures import Reconstructions
-from auralise.statistics import interval, resample
+from auralise.statistics import interval, ratio, resample
 
 FEWEST_CLIPS = 4  # for an interval over clips
 
@@ -110,7 +110,7 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
     weights = resample([len(clips)], seed)
     values: dict[str, np.ndarray] = {}
     for number, name in enumerate(found.classes):
-        values[f"nre_{name}"] = _ratio(weights @ errors[:, number], weights @ by_cell[:, number])
+        values[f"nre_{name}"] = ratio(weights @ errors[:, number], weights @ by_cell[:, number])
     if n_classes == 2:
         first, second = found.classes
         values["nre_difference"] = values[f"nre_{second}"] - values[f"nre_{first}"]
@@ -151,9 +151,4 @@ def _by_clips(cells: np.ndarray, shape: tuple[int, ...]) -> list[np.ndarray]:
 def _mean_of_pairs(sums: np.ndarray, counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Means over pairs of clips, each clip counted as often as a row of weights says."""
     total, number = (((weights @ matrix) * weights).sum(1) for matrix in (sums, counts))
-    return _ratio(total, number)
-
-
-def _ratio(total: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Means, NaN where there is nothing to average."""
-    return np.divide(total, number, out=np.full(len(total), np.nan), where=number > 0)
+    return ratio(total, number)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from auralise.inversion.intervals import estimate, sums_over_clips
 from auralise.inversion.measures import Reconstructions
+from auralise.statistics import ratio
 
 INVERSION = "inversion"
 ORACLES = ("mean", "level", "level + spectrum")  # what they know
@@ -97,13 +98,11 @@ def kept_parts(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
         values: list[float] = []
         for part in PARTS:
             sums, total = sums_over_clips(found.clips, errors[part], varies[part], seed=seed)
-            ratio = np.divide(sums, total, out=np.full(len(sums), np.nan), where=total > 0)
-            values += estimate(1 - ratio, len(np.unique(found.clips)))
+            values += estimate(1 - ratio(sums, total), len(np.unique(found.clips)))
         distances, hits = _retrieve(what.reshape(len(pictures), -1), found)
         n_draws = np.bincount(found.draws.ravel()).astype(float)
         right, asked = sums_over_clips(found.clips, hits, n_draws, seed=seed)
-        shares = np.divide(right, asked, out=np.full(len(right), np.nan), where=asked > 0)
-        values += estimate(shares, len(np.unique(found.clips)))
+        values += estimate(ratio(right, asked), len(np.unique(found.clips)))
         nre = float(np.mean(distances[found.draws].mean(axis=1) / found.scales["input"]))
         rows.append((name, nre, *values, 1 / n_drawn, n_drawn, len(np.unique(found.clips))))
     return pd.DataFrame(rows, columns=list(KEPT))
