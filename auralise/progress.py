@@ -69,6 +69,21 @@ class Lines:
         pass
 
 
+def in_time(seconds: float) -> str:
+    """A time in words, to the second below ten minutes.
+
+    Examples
+    --------
+    >>> in_time(0.2), in_time(61.2), in_time(1210), in_time(7300)
+    ('1 s', '1 min 1 s', '20 min', '2 h 2 min')
+    """
+    if seconds < 600:
+        minutes, rest = divmod(max(1, round(seconds)), 60)
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def tracked(
     iterable: Iterable[Any] = (), desc: str = "", total: float | None = None, **options: Any
 ) -> "tqdm[Any] | Lines":

@@ -247,10 +247,10 @@ def require_space(folder: Path, n_bytes: int, what: str) -> None:
         raise full_disk(folder, f"{what} need {in_bytes(n_bytes)}")
 
 
-def in_bytes(n_bytes: int) -> str:
+def in_bytes(n_bytes: float) -> str:
     """A size in words, such as ``2.3 GB``."""
     if n_bytes < 1000:
-        return f"{n_bytes} bytes"
+        return f"{n_bytes:.0f} bytes"
     power = min(4, (len(str(int(n_bytes))) - 1) // 3)
     return f"{n_bytes / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from _job import job, prepare_torch
 
 from auralise.explainers.making import read_explainer
-from auralise.explainers.seconds import find_strongest_seconds
+from auralise.explainers.strongest_seconds import find_strongest_seconds
 from auralise.files import read_table, write_table
 from auralise.stft import Stft
 

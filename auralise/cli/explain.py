@@ -222,7 +222,7 @@ def run(options: argparse.Namespace) -> int:
         require_results,
         windows_of,
     )
-    from auralise.explainers.strongest import MANY, STRONGEST, Pace, limit_features
+    from auralise.explainers.workload import MANY, STRONGEST, Pace, limit_features
     from auralise.explainers.writing import choose_features
     from auralise.files import sha256_of_file
     from auralise.maps import Origin

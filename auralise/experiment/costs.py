@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auralise.progress import in_time
 from auralise.stft import Stft
+from auralise.storage import in_bytes
 
 # Measured: 6 songs of 4 s, 5 layers of 32 and 64 features, an x86-64 core at about 3 GHz.
 BYTES_OF_VALUE = 4  # of a map, which compression hardly makes smaller
@@ -15,8 +17,8 @@ SECONDS_OF_START = 12.0  # core-seconds until the jobs of a song and network hav
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of explaining songs.
+class CostOfSongs:
+    """What explaining the songs of a run takes.
 
     Attributes
     ----------
@@ -31,15 +33,15 @@ class Cost:
     staying: float
 
     def __str__(self) -> str:
-        told = f"{_time(self.seconds)} of one core and {_size(self.running)}"
+        told = f"{in_time(self.seconds)} of one core and {in_bytes(self.running)}"
         if self.staying < self.running:
-            told += f" while it runs, of which {_size(self.staying)} at most stay"
+            told += f" while it runs, of which {in_bytes(self.staying)} at most stay"
         return told
 
 
 def cost_of_songs(
     n_songs: int, duration: float, networks: Sequence[tuple[int, Stft]], keep: str = "all"
-) -> Cost:
+) -> CostOfSongs:
     """What explaining songs takes.
 
     Parameters
@@ -56,7 +58,7 @@ def cost_of_songs(
     Examples
     --------
     >>> print(cost_of_songs(1000, 4.0, [(320, Stft(11025, 512, 256))] * 2))
-    15 h of one core and 254 GB
+    15 h 13 min of one core and 253.9 GB
     """
     seconds = maps = others = 0.0
     for n_features, stft in networks:
@@ -67,17 +69,4 @@ def cost_of_songs(
         others += n_features * duration * stft.sample_rate * BYTES_OF_SAMPLE
         seconds += SECONDS_OF_START + SECONDS_OF_SECOND * n_features * duration
     kept = maps if keep == "all" else 0.0
-    return Cost(n_songs * seconds, n_songs * (maps + others), n_songs * (kept + others))
-
-
-def _size(n_bytes: float) -> str:
-    for unit, name in (1e12, "TB"), (1e9, "GB"):
-        if n_bytes >= unit:
-            return f"{n_bytes / unit:.3g} {name}"
-    return f"{n_bytes / 1e6:.0f} MB"
-
-
-def _time(seconds: float) -> str:
-    if seconds >= 3600:
-        return f"{seconds / 3600:.2g} h" if seconds < 36000 else f"{seconds / 3600:.0f} h"
-    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    return CostOfSongs(n_songs * seconds, n_songs * (maps + others), n_songs * (kept + others))

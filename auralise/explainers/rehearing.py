@@ -93,7 +93,7 @@ def rehear(
     explainer : Explainer
         That made the maps.
     edges : {'surroundings', 'reflect', 'zero'}
-        As `auralise.audio.Excerpt` takes it.
+        As `auralise.excerpts.Excerpt` takes it.
     n_frames : int, optional
         Of a longer song so many frames are analysed, those where the original is loudest.
     """

@@ -151,7 +151,7 @@ def read_strongest(path: Path, clips: Path, sample_rate: int) -> dict[int, dict[
     Parameters
     ----------
     path : Path
-        ``strongest.csv``, as `auralise.explainers.seconds.find_strongest_seconds` has it.
+        ``strongest.csv``, as `auralise.explainers.strongest_seconds.find_strongest_seconds` has it.
     clips : Path
         ``clips.csv``, which says where the clips are.
     sample_rate : int

@@ -94,7 +94,7 @@ def test_layout_and_summary(tmp_path, sound, weights, capsys):
         assert re.fullmatch("[0-9a-f]{64}", file.attrs["weights_sha256"])
         live = [int(file[f"layer{layer}/live"][:].sum()) for layer in (1, 2)]
     printed = capsys.readouterr()
-    assert re.search(r"8 features: about \d+ s, and 1 MB of disk at most", printed.err)
+    assert re.search(r"8 features: about \d+ s, and \d+\.\d kB of disk at most", printed.err)
     table = printed.out.splitlines()
     assert table[0].split() == "song length took layer features live dead audible sounds in".split()
     first, second = table[1].split(), table[2].split()

@@ -14,7 +14,7 @@ from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError, SettingsError
 from auralise.explainers.making import METHODS, explainer_of, read_explainer
 from auralise.explainers.songs import explain_song, windows_of
-from auralise.explainers.strongest import Cost, Pace, limit_features
+from auralise.explainers.workload import Cost, Pace, limit_features
 from auralise.explainers.writing import choose_features
 from auralise.maps import Origin, open_maps
 from auralise.stft import Stft

@@ -8,8 +8,8 @@ import soundfile
 import torch
 
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.explainers import seconds
-from auralise.explainers.seconds import find_strongest_seconds
+from auralise.explainers import strongest_seconds
+from auralise.explainers.strongest_seconds import find_strongest_seconds
 from auralise.stft import Stft
 
 STFT = Stft(sample_rate=8000, n_fft=256, hop_length=128)
@@ -40,11 +40,11 @@ def explainer():
     return Deconvnet(torch.nn.Sequential(*layers))
 
 
-@pytest.mark.parametrize("piece", [seconds.PIECE, 3.0])
+@pytest.mark.parametrize("piece", [strongest_seconds.PIECE, 3.0])
 def test_the_strongest_seconds_of_the_loudest_clips_are_found(
     clips, explainer, caplog, monkeypatch, piece
 ):
-    monkeypatch.setattr(seconds, "PIECE", piece)
+    monkeypatch.setattr(strongest_seconds, "PIECE", piece)
     with caplog.at_level(logging.WARNING):
         found = find_strongest_seconds(explainer, clips, STFT, "surroundings")
     assert "e.wav" in caplog.text

@@ -56,7 +56,7 @@ def test_everything_is_there(results):
 
 
 def test_the_run_begins_by_saying_what_the_songs_take(finished):
-    assert re.search(r"songs: 1 take about \d+ s of one core and \d+ MB", finished.output)
+    assert re.search(r"songs: 1 take about \d+ s of one core and \d+\.\d MB", finished.output)
 
 
 def test_the_run_ends_by_saying_where_to_look_and_listen(finished):

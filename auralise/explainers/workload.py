@@ -9,7 +9,9 @@ import numpy as np
 
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
+from auralise.progress import in_time
 from auralise.stft import Stft
+from auralise.storage import in_bytes
 
 MANY = 1024  # features in all; above, the strongest of each layer are the default
 STRONGEST = 64  # features of a layer
@@ -73,10 +75,7 @@ class Cost:
     n_bytes: int
 
     def __str__(self) -> str:
-        megabytes = max(1, round(self.n_bytes / 1e6))
-        size = f"{megabytes} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
-        minutes, seconds = divmod(max(1, round(self.seconds)), 60)
-        return f"about {f'{minutes} min ' * (minutes > 0)}{seconds} s, and {size} of disk at most"
+        return f"about {in_time(self.seconds)}, and {in_bytes(self.n_bytes)} of disk at most"
 
 
 @dataclass(frozen=True)

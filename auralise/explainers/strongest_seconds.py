@@ -37,7 +37,7 @@ def find_strongest_seconds(
     stft : Stft
         What the network hears.
     edges : {'surroundings', 'reflect', 'zero'}
-        What sounds around a clip, as `auralise.audio.Excerpt` takes it.
+        What sounds around a clip, as `auralise.excerpts.Excerpt` takes it.
 
     Returns
     -------
