@@ -17,7 +17,6 @@ from auralise.errors import AudioError
 from auralise.excerpts import Excerpt
 from auralise.files import printable, whole_file
 from auralise.songs import AUDIO_SUFFIXES
-from auralise.stft import Stft, take  # noqa: F401  known by these names, too
 from auralise.storage import patient_file, temporary_file, write_temporarily
 
 log = logging.getLogger(__name__)

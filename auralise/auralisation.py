@@ -228,7 +228,7 @@ def set_loudness(sounds: np.ndarray, original: np.ndarray, loudness: str = "peak
      [ 0.05 -0.05]]
     """
     peaks = np.abs(sounds).max(axis=-1)
-    gains = loudness_gains(peaks, _levels(sounds), float(_levels(original)), loudness)
+    gains = loudness_gains(peaks, rms(sounds), float(rms(original)), loudness)
     return (sounds * gains[:, None]).astype(np.float32)
 
 
@@ -264,7 +264,8 @@ def loudness_gains(
     return np.full(len(levels), min(original_level / levels.max(), PEAK / peaks.max()))
 
 
-def _levels(sounds: np.ndarray) -> np.ndarray:
+def rms(sounds: np.ndarray) -> np.ndarray:
+    """Root mean square of sounds, ``(…, n_samples)`` → ``(…)``."""
     # The levels of deep maps reach 1e-9, whose squares float32 would round away.
     return np.sqrt(np.mean(np.square(sounds, dtype=np.float64), axis=-1))
 

@@ -58,7 +58,7 @@ def cost_of_songs(
     Examples
     --------
     >>> print(cost_of_songs(1000, 4.0, [(320, Stft(11025, 512, 256))] * 2))
-    15 h 13 min of one core and 253.9 GB
+    15 h 12 min of one core and 253.9 GB
     """
     seconds = maps = others = 0.0
     for n_features, stft in networks:

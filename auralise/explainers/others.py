@@ -27,11 +27,12 @@ def mean_spectrum(magnitude: np.ndarray) -> np.ndarray:
     return np.broadcast_to(magnitude.mean(axis=1, keepdims=True), magnitude.shape)
 
 
-class Energy(Deconvnet):
-    """The same map for every feature: the energy of each bin and frame.
+class OneByOne(Deconvnet):
+    """A method that makes the map of one feature after the other, by `map_of`."""
 
-    A method that does not beat it says nothing of the network.
-    """
+    def map_of(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
+        """The map of a feature, ``(n_bins, n_frames)``."""
+        raise NotImplementedError
 
     def deconvolve_all(
         self,
@@ -41,20 +42,27 @@ class Energy(Deconvnet):
     ) -> Iterator[tuple[int, np.ndarray]]:
         """As `Deconvnet.deconvolve_all`, by this method."""
         for layer, wanted in self.chosen(layers, features).items():
-            yield layer, np.stack([self._map(magnitude, layer, feature) for feature in wanted])
+            yield layer, np.stack([self.map_of(magnitude, layer, feature) for feature in wanted])
 
-    def _map(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
+
+class Energy(OneByOne):
+    """The same map for every feature: the energy of each bin and frame.
+
+    A method that does not beat it says nothing of the network.
+    """
+
+    def map_of(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
         return np.square(magnitude, dtype=np.float32)
 
 
-class Chance(Energy):
+class Chance(OneByOne):
     """Random numbers from 0 to 1, others for each feature, the same for every song."""
 
-    def _map(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
+    def map_of(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
         return np.random.default_rng([layer, feature]).random(magnitude.shape, np.float32)
 
 
-class GradientTimesInput(Energy):
+class GradientTimesInput(OneByOne):
     """Gradient of a feature with respect to the magnitude, times the magnitude.
 
     Raises
@@ -75,7 +83,7 @@ class GradientTimesInput(Energy):
                 "another method"
             )
 
-    def _map(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
+    def map_of(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
         x = self._as_input(magnitude).requires_grad_()
         (gradient,) = torch.autograd.grad(self.half_energy(x, layer, feature).sum(), x)
         return (x.detach() * gradient)[0, 0].cpu().numpy()
@@ -113,7 +121,7 @@ class IntegratedGradients(GradientTimesInput):
             ) from None
         self._captum = captum.attr.IntegratedGradients(self.half_energy)
 
-    def _map(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
+    def map_of(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
         found = self._captum.attribute(
             self._as_input(magnitude),
             self._as_input(mean_spectrum(magnitude)),

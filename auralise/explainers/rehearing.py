@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from auralise.auralisation import sound_name
+from auralise.auralisation import rms, sound_name
 from auralise.excerpts import Excerpt
 from auralise.explainers.edges import activations, margin_of, samples_around
 from auralise.explainers.protocol import Explainer
@@ -104,7 +104,7 @@ def rehear(
     def mean_activations(path: Path, level: float | None) -> dict[int, np.ndarray] | None:
         """Of every feature, by layer; of a sound that is brought to `level`, if there is one."""
         excerpt = _read(path, first, length, around, edges)
-        own = _rms(excerpt.samples)
+        own = float(rms(excerpt.samples))
         if own == 0:
             return None
         scaled = excerpt.recording * np.float32(1 if level is None else level / own)
@@ -115,7 +115,7 @@ def rehear(
         }
 
     original_path = folder / "original.wav"
-    level = _rms(_read(original_path, first, length, around, edges).samples)
+    level = float(rms(_read(original_path, first, length, around, edges).samples))
     original = mean_activations(original_path, None)
     features = {layer: maps.features(layer) for layer in maps.layers}
     activation = {}
@@ -134,10 +134,6 @@ def rehear(
 def _relative(values: np.ndarray, of: np.ndarray) -> np.ndarray:
     """Values as a share; as they are where there is nothing to compare with."""
     return values / np.where(of > 0, of, 1.0)
-
-
-def _rms(samples: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def _loudest(maps: Maps, n_frames: int) -> tuple[int, int]:

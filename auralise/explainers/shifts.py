@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from auralise.auralisation import Expand, auralise
+from auralise.auralisation import Expand, auralise, rms
 from auralise.excerpts import Excerpt
 from auralise.explainers.edges import activations, margin_of
 from auralise.explainers.protocol import Explainer
@@ -80,12 +80,12 @@ def rehear_shifted(
     """
     spectrum, stft = maps.spectrum, maps.stft
     margin = margin_of(explainer, edges)
-    level = _rms(stft.synthesise(spectrum, maps.n_samples))
+    level = float(rms(stft.synthesise(spectrum, maps.n_samples)))
 
     def excites(mask: np.ndarray, layer: int, features: np.ndarray) -> np.ndarray:
         """Mean activation of some features on the sound of a map; NaN if that is silent."""
         sound = auralise(spectrum, mask[None], stft, maps.n_samples, mode, expand)[0]
-        own = _rms(sound)
+        own = float(rms(sound))
         if own == 0:
             return np.full(len(features), np.nan)
         excerpt = Excerpt((sound * (level / own)).astype(np.float32), 0, len(sound), edges)
@@ -107,10 +107,6 @@ def rehear_shifted(
             chance = float(others.mean()) if len(others) else np.nan
             rows.append((layer, int(feature), n_shifts, float(shares[place]), chance))
     return pd.DataFrame(rows, columns=list(TABLE))
-
-
-def _rms(samples: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 
 def _percentiles(heard: np.ndarray) -> np.ndarray:
