@@ -122,6 +122,11 @@ class Slurm:
     def running(self, what):
         return [number for number, _, _, told in self.jobs("R") if what in told]
 
+    def has_ended(self, number):
+        """Whether the node has done with all that it ran of a job."""
+        told = (self.folder / "slurmd.log").read_text()
+        return all(f"[{number}.{step}] done with job" in told for step in ("batch", "0"))
+
     def wait(self, what, condition, seconds=1500):
         deadline = time.monotonic() + seconds
         while not (found := condition()):
@@ -223,8 +228,11 @@ def test_a_job_without_memory_a_node_that_goes_down_and_a_head_that_is_killed(
     slurm.wait("a training", trains)
     assert "the attempt before this one was killed" in (results / "logs/list_clips.log").read_text()
 
+    (training,) = slurm.running("train_network")
     slurm.tell("scontrol", "update", f"nodename={slurm.host}", "state=down", "reason=test")
     slurm.wait("no training", lambda: not slurm.running("train_network"))
+    # A node that is given a job again before it has ended it is taken out of service.
+    slurm.wait("the job's end on the node", lambda: slurm.has_ended(training))
     slurm.tell("scontrol", "update", f"nodename={slurm.host}", "state=resume")
 
     def trains_again():
