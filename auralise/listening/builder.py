@@ -86,6 +86,18 @@ class Show:
         with open_maps(self.maps) as maps:
             yield maps.shown()
 
+    @property
+    def mode(self) -> str:
+        """How the page makes sounds: as the WAVs are made, if it can.
+
+        Where the WAVs take a network's compression back, it plays song × map in their place.
+        """
+        mode = read_auralisation(self.sounds).mode
+        if mode != "phase":
+            return mode
+        with self.open() as maps:
+            return "mask" if maps.compression else mode
+
 
 @dataclass
 class Cell:
@@ -264,7 +276,7 @@ def _describe_network(results: Path, name: str, show: Show) -> dict[str, Any]:
 
 def _measure(show: Show, audible: float) -> list[Cell]:
     """Every feature of a network with a song, layer by layer, feature by feature."""
-    mode = read_auralisation(show.sounds).mode
+    mode = show.mode
     table = read_features(show.sounds / "features.csv")
     with show.open() as maps:
         spectrum = maps.spectrum
@@ -360,7 +372,7 @@ def _samples(spectrum: np.ndarray, stft: Stft, n_samples: int) -> np.ndarray:
 
 def _coarseness(show: Show, spectrum: np.ndarray) -> np.ndarray:
     """As `coarseness_of`; 0 where maps stand for magnitudes themselves."""
-    if read_auralisation(show.sounds).mode == "phase":
+    if show.mode == "phase":
         return np.zeros(spectrum.shape, np.uint8)
     return coarseness_of(np.abs(spectrum))
 
@@ -386,7 +398,7 @@ def _layers(
     show: Show, cells: Mapping[int, list[Cell]], correlations: Mapping
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Every layer of one song's maps: its number and what the page shows of it."""
-    mode = read_auralisation(show.sounds).mode
+    mode = show.mode
     own = cells[show.network]
     with show.open() as maps:
         spectrum = maps.spectrum

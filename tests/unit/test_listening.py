@@ -8,6 +8,7 @@ import shutil
 import zlib
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -28,6 +29,7 @@ from auralise.listening.tables import (
     read_names,
 )
 from auralise.maps import Origin, open_maps
+from auralise.networks.front_ends import undo
 from auralise.stft import Stft
 
 NETWORKS = ["square-0", "untrained-0"]
@@ -318,6 +320,17 @@ def test_levels_are_of_the_sounds_that_were_made(copy, mode):
     np.testing.assert_allclose(
         [entry["level"] for entry in live], 20 * np.log10(levels / max(levels)), atol=0.01
     )
+
+
+def test_where_sounds_take_a_compression_back_the_page_plays_song_times_map(copy):
+    folder, path = copy / "auralisation/square-0/clicks", copy / "deconvolution/square-0/clicks.h5"
+    with h5py.File(path, "r+") as file:
+        file.attrs["compression"] = json.dumps([{"log1p": {"gain": 100.0, "base": "e"}}])
+    with open_maps(path) as maps:
+        write_auralisations(folder, maps, Auralisation("phase", "peak"), undo)
+    build_listening_page(copy, NETWORKS[:1], SONGS[:1], copy / "listening", FLOOR)
+    layer = read_script(copy / "listening/data/network0-song0-layer1.js")
+    assert layer["mode"] == "mask" and "phase" not in layer["modes"]
 
 
 def test_similarity_is_the_correlation_of_map_and_magnitude(page, results):
