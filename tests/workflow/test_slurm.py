@@ -1,7 +1,7 @@
 """A small experiment on a real Slurm, through what happens on clusters.
 
-Slurm is started here, on one machine that is said to have eight cores and a GPU; that takes root
-and Debian's packages.
+Slurm is started here, which takes root and Debian's packages. Its one machine is said to have a GPU
+and 32 cores, since a group of jobs asks for those of all that could run at once.
 """
 
 import os
@@ -51,7 +51,7 @@ MinJobAge=86400
 ReturnToService=2
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,requeue_delay=1
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
+NodeName={host} NodeAddr=127.0.0.1 CPUs=32 RealMemory=64000 Gres=gpu:1 State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
 """
 
