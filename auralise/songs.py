@@ -194,7 +194,9 @@ def shared_name(stem: str) -> str:
 
 
 def find_songs(folder: str | Path) -> dict[str, Path]:
-    """Sound files of a folder by stem, sorted; those whose names the workflow cannot take are told.
+    """Sound files of a folder by stem, sorted.
+
+    One whose name the workflow cannot take is logged and left out.
 
     Raises
     ------

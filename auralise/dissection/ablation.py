@@ -236,8 +236,8 @@ def ablate_features(
         it is, with its interval; ``random``, ``random_low``, ``random_high``: mean, lowest and
         highest change by the random sets; ``difference_low`` and ``…_high``: interval of the change
         less their mean. ``beyond_random``: the change lies beyond all of theirs, and that interval
-        clear of 0; empty with less than two sets. ``by_chance``: with which share of the random
-        sets in the place of these features it would, beside the others and these. Intervals: 95 %,
+        clear of 0; empty with less than two sets. ``by_chance``: the share of the random sets that
+        would count as ``beyond_random`` themselves, each held against all others. Intervals: 95 %,
         bootstrap over clips.
     """
     switched = Switched(network)

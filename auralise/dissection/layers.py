@@ -1,8 +1,8 @@
 """What a layer lets through: noise or tones, lines or textures, short or long.
 
 "Deep layers capture textures, not shapes" (Choi, Fazekas & Sandler 2016), in three numbers for
-each feature. All are of the power of what is let through, |map|²·|X|², within `RANGE_DB` of its
-peak.
+each feature. They are measured on the power of what is let through, |map|²·|X|², down to `RANGE_DB`
+below its peak.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -2,8 +2,8 @@
 
 A map ranks the bins of a song by what they are to a feature. If it is right, the strongest bins
 alone leave the feature's map as it is (keep), and without them little of it is left (delete). Bins
-that are taken away get the mean spectrum of the song, never zeros: these make spectra that no
-network has seen, on which a few random bins excite a feature more than the song does. And if a map
+that are taken away get the mean spectrum of the song, never zeros: on spectra full of zeros, which
+no network has seen, a few random bins excite a feature more than the song does. And if a map
 is about the network, it changes when the network's layers are drawn anew (Adebayo et al. 2018).
 """
 
