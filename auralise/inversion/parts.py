@@ -1,9 +1,9 @@
 """What an inverter returns of an excerpt: its level, its spectrum or its detail.
 
-NRE is about .7 for the mean picture already, and does not say what is returned. A picture is the sum of its
-level (the mean of all values), its spectrum (the mean over time of each bin, less the level) and
-its detail (the rest). Beside every inverter stand oracles that know the first one or two of these
-of the excerpt, and have the rest from the mean picture of the training set.
+NRE is about .7 for the mean picture already, and does not say what is returned. A picture is the
+sum of its level (the mean of all values), its spectrum (the mean over time of each bin, less the
+level) and its detail (the rest). Beside every inverter stand oracles that know the first one or two
+of these of the excerpt, and have the rest from the mean picture of the training set.
 """
 
 from collections.abc import Mapping
