@@ -115,12 +115,16 @@ class Slurm:
         return done.stdout
 
     def jobs(self, state="all"):
-        """Number, state and GPUs of the jobs, ended ones included, by what they do."""
-        lines = self.tell("squeue", "-h", "-t", state, "-o", "%i|%T|%b|%k").splitlines()
-        return [line.split("|", 3) for line in lines]
+        """Number and state of the jobs, ended ones included, and what they do."""
+        lines = self.tell("squeue", "-h", "-t", state, "-o", "%i|%T|%k").splitlines()
+        return [line.split("|", 2) for line in lines]
+
+    def asked(self, number):
+        """What a job asks for beside processors and memory."""
+        return self.tell("squeue", "-h", "-t", "all", "-j", number, "-O", "tres-per-job:60").strip()
 
     def running(self, what):
-        return [number for number, _, _, told in self.jobs("R") if what in told]
+        return [number for number, _, told in self.jobs("R") if what in told]
 
     def wait(self, what, condition, seconds=1500):
         deadline = time.monotonic() + seconds
@@ -250,8 +254,8 @@ def test_a_job_without_memory_a_node_that_goes_down_and_a_head_that_is_killed(
     assert (results / "listening/index.html").is_file()
     assert list(Results(results).faults(deep=True)) == []
 
-    ended = {number: state for number, state, _, _ in slurm.jobs()}
+    ended = {number: state for number, state, _ in slurm.jobs()}
     assert ended[left[0]] == "CANCELLED"
-    of_songs = [job for job in slurm.jobs() if "group_songs" in job[3] or "songs" in job[3]]
-    assert of_songs and all("gpu" in gpus for _, _, gpus, _ in of_songs)
+    of_songs = [number for number, _, told in slurm.jobs() if "songs" in told]
+    assert [slurm.asked(number) for number in of_songs] == ["gres:gpu:1"]
     assert not list((results / "deconvolution").rglob("*.h5")), "maps are let go"
