@@ -110,10 +110,10 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
 def _of_crops(settings: Mapping) -> Iterator[str]:
     crop = settings["training"]["augmentation"]["crop"]
     for name, variant in _trained(settings):
-        if crop and variant["over_time"] != "max":
+        if crop and variant["over_time"] == "flatten":
             yield (
                 f"  training.augmentation.crop = {crop}: {name} takes whole segments only; "
-                f"expected 0, or networks.{name}.over_time: max"
+                f"expected 0, or networks.{name}.over_time: max_mean"
             )
 
 

@@ -13,7 +13,6 @@ from auralise.errors import NetworkError
 from auralise.networks.front_ends import FrontEndStep, LogScaling, is_time_first
 
 SCALINGS = ("linear", "log", "normalised")
-OVER_TIME = ("flatten", "max")
 
 
 class NormalisedLogScaling(FrontEndStep):
@@ -62,6 +61,16 @@ class MaxOverTime(nn.Module):
         return maps.amax(dim=3).flatten(1)
 
 
+class MaxAndMeanOverTime(nn.Module):
+    """Maxima over frames of all features and bins, then means: ``(n, 2 · n_features · n_bins)``."""
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.cat([maps.amax(dim=3).flatten(1), maps.mean(dim=3).flatten(1)], dim=1)
+
+
+OVER_TIME = {"flatten": nn.Flatten, "max": MaxOverTime, "max_mean": MaxAndMeanOverTime}
+
+
 @dataclass(frozen=True)
 class Architecture:
     """What distinguishes one variant of the network from another.
@@ -86,9 +95,9 @@ class Architecture:
     dense : tuple of int
         Units of the dense layers before the output.
     dense_dropout : float
-    over_time : {'flatten', 'max'}
-        Of the last feature maps the dense part gets every value, or the largest over time: the
-        network then takes segments of any length.
+    over_time : {'flatten', 'max', 'max_mean'}
+        Of the last feature maps the dense part gets every value, or the largest over time, or the
+        largest and the mean: with these two the network takes segments of any length.
     scaling : {'linear', 'log', 'normalised'}
         What the network sees of a magnitude: itself, ``log(1 + 100 * magnitude)``, or the
         latter with each bin's mean and deviation over the training segments taken off.
@@ -219,13 +228,12 @@ def build_network(
             f"{architecture.n_layers} layers, each halving both; expected at least "
             f"{shrink} × {shrink}: use fewer layers, or a longer stft.duration"
         )
-    is_pooled = architecture.over_time == "max"
-    dense: list[nn.Module] = [MaxOverTime() if is_pooled else nn.Flatten()]
-    n_inputs = architecture.features[-1] * height * (1 if is_pooled else width)
+    dense: list[nn.Module] = [OVER_TIME[architecture.over_time]()]
+    n_inputs = dense[0](torch.zeros(1, architecture.features[-1], height, width)).shape[1]
     for n_units in architecture.dense:
         dense += [nn.Linear(n_inputs, n_units), nn.ReLU(), nn.Dropout(architecture.dense_dropout)]
         n_inputs = n_units
-    if is_pooled and not architecture.dense:
+    if architecture.over_time != "flatten" and not architecture.dense:
         dense.append(nn.Dropout(architecture.dense_dropout))
     dense.append(nn.Linear(n_inputs, n_classes))
     return nn.Sequential(

@@ -72,11 +72,13 @@ def test_normalisations_hold_the_statistics_of_training_segments(segments):
     )
 
 
-def test_the_largest_value_over_time_takes_segments_of_any_length(segments, tmp_path):
+@pytest.mark.parametrize("over_time", ["max", "max_mean"])
+def test_statistics_over_time_take_segments_of_any_length(segments, tmp_path, over_time):
     """Trained on halves of segments, it knows whole ones."""
+    architecture = replace(NORMALISED, over_time=over_time)
     schedule = replace(SCHEDULE, epochs=6, optimiser="adamw", one_cycle=True, label_smoothing=0.05)
     network, history = train_network(
-        segments, NORMALISED, schedule, 0, tmp_path / "c", Augmentation(crop=0.5)
+        segments, architecture, schedule, 0, tmp_path / "c", Augmentation(crop=0.5)
     )
     assert evaluate_network(network, segments)["clip_accuracy"] > 0.8
     assert network(torch.rand(2, 1, 32, 99)).shape == (2, 2)
