@@ -213,7 +213,8 @@ def fit(
     history = _history_to_resume(last, best, fingerprint)
     attrs: dict = {}
     if not schedule.is_over(_losses(history)):
-        trainer = _trainer(schedule, checkpoints)
+        with _expected_warnings():
+            trainer = _trainer(schedule, checkpoints)
         n_rows, n_shown = len(cast(Sized, train)), len(cast(Sized, validation))
         _require_rows(trainer.world_size, {"training": n_rows, "validation": n_shown})
         order = EpochShuffle(n_rows, seed, trainer.global_rank, trainer.world_size)
@@ -305,6 +306,8 @@ def _expected_warnings() -> Iterator[None]:
         # A resumed training finds its own files, and may have been moved with them.
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*dirpath has changed.*")
+        # A job of the workflow is started by Snakemake, on Slurm as elsewhere.
+        warnings.filterwarnings("ignore", ".*`srun` command.*")
         yield
 
 
