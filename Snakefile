@@ -70,6 +70,10 @@ rule all:
         f"All results are in {R}"
 
 
+# What a run prints (`auralise run`): each file of rules is a stage.
+name_stages({rule.name: Path(rule.snakefile).stem for rule in workflow.rules})
+
+
 onstart:
     gc.freeze()
     gc.enable()

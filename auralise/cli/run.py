@@ -59,13 +59,13 @@ def run(options: argparse.Namespace) -> int:
             "run: pip install 'auralise[workflow]'"
         )
     home = workflow_folder()
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(home / "Snakefile")]
+    command = [sys.executable, "-m", "auralise.experiment", "--snakefile", str(home / "Snakefile")]
     profile = home / "profiles" / options.profile
     command += ["--workflow-profile", str(profile if profile.is_dir() else options.profile)]
     command += ["--directory", str(options.folder), "--cores", options.cores]
     if options.config:
         command += ["--configfile", str(find_config(options.config, home))]
-    command += ["--dry-run"] * options.dry_run
+    command += ["--dry-run"] if options.dry_run else ["--logger", "stages"]
     command += ["--quiet", "host", "reason", "--", "all", "show_results"]
     options.folder.mkdir(parents=True, exist_ok=True)
     # Snakemake, too, hears Ctrl-C and ends its jobs; its exit status is waited for.

@@ -22,6 +22,7 @@ from auralise.experiment.records import (
     record_path,
 )
 from auralise.experiment.runs import forget_run, note_run, release_stale_locks
+from auralise.experiment.stages import name_stages
 from auralise.files import fingerprint_of
 from auralise.provenance import code_by_file
 from auralise.experiment.settings import (
