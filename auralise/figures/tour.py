@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from auralise.dissection.plants import hear_plant
+from auralise.dissection.plants import plant_kernels
 from auralise.dissection.tour import ROLES, Role
 from auralise.figures.style import (
     DYNAMIC_RANGE,
@@ -21,7 +21,7 @@ from auralise.figures.style import (
     new_figure,
 )
 from auralise.maps import Maps
-from auralise.networks.names import UNTRAINED, variant_of
+from auralise.networks.names import PLANTED, UNTRAINED, variant_of
 
 TEXT = 6.5  # points
 TICKS = (100, 500, 2000)  # Hz
@@ -62,6 +62,7 @@ def list_stops(
     maps: Mapping[str, Sequence[Maps]],
     kernels: Mapping[str, np.ndarray],
     contributions: Mapping[str, pd.DataFrame],
+    planted: Sequence[Maps],
 ) -> list[Stop]:
     """Rows of the tour: for each role each network, and a plant; one row where none has it.
 
@@ -70,13 +71,14 @@ def list_stops(
     tour : DataFrame
         As `auralise.dissection.tour.list_tour` returns it.
     maps : mapping of str to sequence of Maps
-        Of each network that is shown, song by song; the plants hear what the first one hears.
+        Of each network that is shown, song by song.
     kernels : mapping of str to ndarray, shape (n_features, n_bins, n_frames)
         Of the first layer of each network.
     contributions : mapping of str to DataFrame
         As `auralise.dissection.contributions.list_contributions` returns them.
+    planted : sequence of Maps
+        Of the plants, song by song.
     """
-    songs = [np.abs(of_song.spectrum) for of_song in next(iter(maps.values()))]
     players = tour.drop_duplicates(["role", "network"]).set_index(["role", "network"])
     stops = []
     for role in ROLES:
@@ -88,12 +90,19 @@ def list_stops(
                 _stop_of(role, of_role.loc[name], maps[name], kernels[name], contributions[name])
                 for name in maps
             ]
-        if role.plant is not None:
-            layer = role.layers[0]
-            heard = [hear_plant(role.plant, layer, song) for song in songs]
-            words = f"in layer {layer}"
-            stops.append(Stop(role.what, "planted", words, heard, np.array(role.plant.kernel)))
+        if role.planted is not None:
+            layer, feature = role.planted
+            heard = [_heard(of_song, layer, feature) for of_song in planted]
+            kernel = plant_kernels()[role.planted]
+            stops.append(Stop(role.what, PLANTED, f"in layer {layer}", heard, kernel))
     return stops
+
+
+def _heard(song: Maps, layer: int, feature: int) -> np.ndarray:
+    """What a feature lets through of a song, shape (n_bins, n_frames)."""
+    row = int(np.flatnonzero(song.features(layer) == feature)[0])
+    mask = song.masks(layer, slice(row, row + 1))[0]
+    return np.abs(song.spectrum) * np.abs(mask)
 
 
 def _stop_of(
@@ -111,11 +120,7 @@ def _stop_of(
     words = f"{layer}-{feature}"
     if role.concepts:
         words += f", {player['name']}, score {player['score']:.2f}{_mark_of(player)}"
-    heard = []
-    for of_song in maps:
-        row = int(np.flatnonzero(of_song.features(layer) == feature)[0])
-        mask = of_song.masks(layer, slice(row, row + 1))[0]
-        heard.append(np.abs(of_song.spectrum) * np.abs(mask))
+    heard = [_heard(of_song, layer, feature) for of_song in maps]
     lines = [
         f"{'+' if of.share > 0 else '−'}{abs(of.share):.0%} {layer - 1}-{of.below} "
         f"{of.name_below or UNKNOWN}"
