@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -23,10 +24,11 @@ from auralise.figures.style import (
 from auralise.maps import Maps
 from auralise.networks.names import PLANTED, UNTRAINED, variant_of
 
-TEXT = 6.5  # points
+TEXT = 7.0  # points
 TICKS = (100, 500, 2000)  # Hz
 TALL, SHORT = 0.52, 0.28  # inches: of a row with pictures, and of one without
-LINE = 8.5  # points
+LINE = 9.0  # points
+N_LETTERS = 18  # of a name beside a contribution
 N_ROWS = 96  # of a picture
 UNKNOWN, NONE_FOUND = "unknown", "none found"
 
@@ -90,11 +92,12 @@ def list_stops(
                 _stop_of(role, of_role.loc[name], maps[name], kernels[name], contributions[name])
                 for name in maps
             ]
-        if role.planted is not None:
+        if role.plant is not None and role.planted is not None:
             layer, feature = role.planted
             heard = [_heard(of_song, layer, feature) for of_song in planted]
             kernel = plant_kernels()[role.planted]
-            stops.append(Stop(role.what, PLANTED, f"in layer {layer}", heard, kernel))
+            words = f"in layer {layer}" + (", the score says when" if role.plant.hears else "")
+            stops.append(Stop(role.what, PLANTED, words, heard, kernel))
     return stops
 
 
@@ -123,7 +126,7 @@ def _stop_of(
     heard = [_heard(of_song, layer, feature) for of_song in maps]
     lines = [
         f"{'+' if of.share > 0 else '−'}{abs(of.share):.0%} {layer - 1}-{of.below} "
-        f"{of.name_below or UNKNOWN}"
+        f"{shorten(of.name_below or UNKNOWN, N_LETTERS, placeholder='…')}"
         for of in sources.itertuples()
     ]
     kernel = kernels[feature] if layer == 1 else None
@@ -157,7 +160,7 @@ def draw_tour(stops: Sequence[Stop], songs: Sequence[Maps]) -> Figure:
         2 + len(songs),
         figsize=(PAGE, sum(heights) + 0.04 * len(heights) + 0.6),
         height_ratios=heights,
-        width_ratios=(1.95, 0.8, *[4.45 / len(songs)] * len(songs)),
+        width_ratios=(1.95, 1.2, *[4.05 / len(songs)] * len(songs)),
         layout=ConstrainedLayoutEngine(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0),
         squeeze=False,
     )
@@ -222,4 +225,10 @@ def _draw_origin(axis: Axes, stop: Stop) -> None:
     if stop.kernel is not None:
         peak = np.abs(stop.kernel).max()
         axis.imshow(stop.kernel, cmap="RdBu_r", vmin=-peak, vmax=peak, origin="lower")
-    axis.text(0, 0.5, stop.sources, fontsize=TEXT - 1, va="center", transform=axis.transAxes)
+    axis.text(
+        *(0, 0.5, stop.sources),
+        fontsize=TEXT,
+        linespacing=1.0,
+        va="center",
+        transform=axis.transAxes,
+    )

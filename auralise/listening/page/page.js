@@ -181,7 +181,8 @@ async function choose(choice, { play = false, history = "replace" } = {}) {
     showGrid();
     paintOriginal();
   }
-  await chooseFeature(state.feature, { play, history });
+  // The tour stands above the cards: it stays where it is.
+  await chooseFeature(state.feature, { play, history, scroll: $("tour").hidden || !$("tour").open });
 }
 
 let lastAsked = 0;
@@ -194,10 +195,10 @@ function loudest(data) {
 }
 
 /** Choose a feature of the layer at hand. */
-async function chooseFeature(feature, { play = false, history = "replace" } = {}) {
+async function chooseFeature(feature, { play = false, history = "replace", scroll = false } = {}) {
   state.feature = feature;
   showFeature();
-  scrollToCard();
+  if (scroll) scrollToCard();
   remember(history);
   await cue(play);
 }
@@ -340,7 +341,7 @@ function move(step, { withFocus = true } = {}) {
   if (!shown.length) return;
   const at = shown.findIndex((entry) => entry.feature === state.feature);
   const to = at < 0 ? 0 : Math.min(Math.max(at + step, 0), shown.length - 1);
-  chooseFeature(shown[to].feature);
+  chooseFeature(shown[to].feature, { scroll: true });
   if (withFocus) focusCard();
 }
 
