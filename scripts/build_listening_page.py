@@ -4,13 +4,24 @@ from pathlib import Path
 
 from _job import job
 
+from auralise.dissection.plants import plant_kernels
 from auralise.listening.builder import build_listening_page
+from auralise.networks.genre import Architecture, first_kernels
+from auralise.networks.names import PLANTED
+from auralise.weights.expected import read_expected_network
 
 with job(snakemake):
+    params = snakemake.params
+    kernels = {PLANTED: plant_kernels()}
+    for name, path in zip(params.architectures, snakemake.input.weights, strict=True):
+        architecture = Architecture.from_settings(params.architectures[name])
+        own = first_kernels(read_expected_network(path, architecture))
+        kernels[name] = {(1, feature): kernel for feature, kernel in enumerate(own)}
     build_listening_page(
-        Path(snakemake.params.results),
-        snakemake.params.networks,
-        snakemake.params.songs,
+        Path(params.results),
+        params.networks,
+        params.songs,
         Path(snakemake.output[0]),
-        snakemake.params.audible,
+        params.audible,
+        kernels=kernels,
     )

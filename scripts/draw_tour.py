@@ -29,5 +29,6 @@ with job(snakemake), ExitStack() as stack:
     for path in inputs.maps:
         of_song = stack.enter_context(open_maps(path))
         maps[of_song.origin.network].append(of_song)
-    stops = list_stops(tour, maps, kernels, contributions)
+    planted = [stack.enter_context(open_maps(path)) for path in inputs.planted]
+    stops = list_stops(tour, maps, kernels, contributions, planted)
     save_figure(draw_tour(stops, maps[params.shown[0]]), output.png, output.pdf)

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from auralise.auralisation import sound_name
-from auralise.dissection.plants import ONSET, PUBLISHED_ONSET, PUBLISHED_SUPPRESSOR, Plant
+from auralise.dissection.plants import (
+    HEARD,
+    KICK,
+    ONSET,
+    PUBLISHED_ONSET,
+    PUBLISHED_SUPPRESSOR,
+    Plant,
+)
 
 ANY_LAYER = range(1, 100)
 
@@ -31,28 +38,45 @@ class Role:
         The names that make a feature one; empty where it must have none.
     layers : range
         Where to look for it.
+    song : str
+        Of the demonstration songs the one on which it is heard best.
     plant : Plant, optional
-        A kernel that is one for sure. There is none of bass, melody and kick: no kernel of 3 × 3
-        tells them from other sounds of the same register.
+        A feature that is one for sure. There is none of bass and melody: no kernel of 3 × 3 tells
+        them from other sounds of the same register. The kick's is told by the score when to listen.
     """
 
     what: str
     concepts: tuple[str, ...] = ()
     layers: range = ANY_LAYER
+    song: str = "uptempo_band"
     plant: Plant | None = None
+
+    @property
+    def planted(self) -> tuple[int, int] | None:
+        """Layer and feature of its plant among those that are heard."""
+        return next(
+            (
+                (layer, plants.index(self.plant))
+                for layer, plants in HEARD.items()
+                if self.plant in plants
+            ),
+            None,
+        )
 
 
 MELODY = ("melody", "fundamentals of the melody", "overtones of the melody")
+PIANO, QUARTET, BAND = "bach_prelude_c", "ballad_quartet", "uptempo_band"
+# In the order in which they are shown: one begins with what is told at once.
 ROLES = (
-    Role("onset detector", ("onsets",), range(1, 2), PUBLISHED_ONSET),
     # 2015 had it in layer 2.
-    Role("better onset detector", ("onsets",), ANY_LAYER[1:], ONSET),
-    Role("attack suppressor", ("sustained sound",), ANY_LAYER, PUBLISHED_SUPPRESSOR),
-    Role("bass-note selector", ("bass",)),
-    Role("melody selector", MELODY),
-    Role("kick-drum selector", ("kick",)),
-    Role("unknown of layer 4", layers=range(4, 5)),
-    Role("unknown of layer 5", layers=range(5, 6)),
+    Role("better onset detector", ("onsets",), ANY_LAYER[1:], PIANO, ONSET),
+    Role("kick-drum selector", ("kick",), ANY_LAYER, BAND, KICK),
+    Role("onset detector", ("onsets",), range(1, 2), PIANO, PUBLISHED_ONSET),
+    Role("attack suppressor", ("sustained sound",), ANY_LAYER, PIANO, PUBLISHED_SUPPRESSOR),
+    Role("bass-note selector", ("bass",), ANY_LAYER, QUARTET),
+    Role("melody selector", MELODY, ANY_LAYER, QUARTET),
+    Role("unknown of layer 4", (), range(4, 5), BAND),
+    Role("unknown of layer 5", (), range(5, 6), BAND),
 )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from auralise.dissection.plants import hear_plant
+from auralise.dissection.plants import plant_kernels
 from auralise.dissection.tour import ROLES, Role
 from auralise.figures.style import (
     DYNAMIC_RANGE,
@@ -21,12 +22,13 @@ from auralise.figures.style import (
     new_figure,
 )
 from auralise.maps import Maps
-from auralise.networks.names import UNTRAINED, variant_of
+from auralise.networks.names import PLANTED, UNTRAINED, variant_of
 
-TEXT = 6.5  # points
+TEXT = 7.0  # points
 TICKS = (100, 500, 2000)  # Hz
 TALL, SHORT = 0.52, 0.28  # inches: of a row with pictures, and of one without
-LINE = 8.5  # points
+LINE = 9.0  # points
+N_LETTERS = 18  # of a name beside a contribution
 N_ROWS = 96  # of a picture
 UNKNOWN, NONE_FOUND = "unknown", "none found"
 
@@ -62,6 +64,7 @@ def list_stops(
     maps: Mapping[str, Sequence[Maps]],
     kernels: Mapping[str, np.ndarray],
     contributions: Mapping[str, pd.DataFrame],
+    planted: Sequence[Maps],
 ) -> list[Stop]:
     """Rows of the tour: for each role each network, and a plant; one row where none has it.
 
@@ -70,13 +73,14 @@ def list_stops(
     tour : DataFrame
         As `auralise.dissection.tour.list_tour` returns it.
     maps : mapping of str to sequence of Maps
-        Of each network that is shown, song by song; the plants hear what the first one hears.
+        Of each network that is shown, song by song.
     kernels : mapping of str to ndarray, shape (n_features, n_bins, n_frames)
         Of the first layer of each network.
     contributions : mapping of str to DataFrame
         As `auralise.dissection.contributions.list_contributions` returns them.
+    planted : sequence of Maps
+        Of the plants, song by song.
     """
-    songs = [np.abs(of_song.spectrum) for of_song in next(iter(maps.values()))]
     players = tour.drop_duplicates(["role", "network"]).set_index(["role", "network"])
     stops = []
     for role in ROLES:
@@ -88,12 +92,20 @@ def list_stops(
                 _stop_of(role, of_role.loc[name], maps[name], kernels[name], contributions[name])
                 for name in maps
             ]
-        if role.plant is not None:
-            layer = role.layers[0]
-            heard = [hear_plant(role.plant, layer, song) for song in songs]
-            words = f"in layer {layer}"
-            stops.append(Stop(role.what, "planted", words, heard, np.array(role.plant.kernel)))
+        if role.plant is not None and role.planted is not None:
+            layer, feature = role.planted
+            heard = [_heard(of_song, layer, feature) for of_song in planted]
+            kernel = plant_kernels()[role.planted]
+            words = f"in layer {layer}" + (", the score says when" if role.plant.hears else "")
+            stops.append(Stop(role.what, PLANTED, words, heard, kernel))
     return stops
+
+
+def _heard(song: Maps, layer: int, feature: int) -> np.ndarray:
+    """What a feature lets through of a song, shape (n_bins, n_frames)."""
+    row = int(np.flatnonzero(song.features(layer) == feature)[0])
+    mask = song.masks(layer, slice(row, row + 1))[0]
+    return np.abs(song.spectrum) * np.abs(mask)
 
 
 def _stop_of(
@@ -111,14 +123,10 @@ def _stop_of(
     words = f"{layer}-{feature}"
     if role.concepts:
         words += f", {player['name']}, score {player['score']:.2f}{_mark_of(player)}"
-    heard = []
-    for of_song in maps:
-        row = int(np.flatnonzero(of_song.features(layer) == feature)[0])
-        mask = of_song.masks(layer, slice(row, row + 1))[0]
-        heard.append(np.abs(of_song.spectrum) * np.abs(mask))
+    heard = [_heard(of_song, layer, feature) for of_song in maps]
     lines = [
         f"{'+' if of.share > 0 else '−'}{abs(of.share):.0%} {layer - 1}-{of.below} "
-        f"{of.name_below or UNKNOWN}"
+        f"{shorten(of.name_below or UNKNOWN, N_LETTERS, placeholder='…')}"
         for of in sources.itertuples()
     ]
     kernel = kernels[feature] if layer == 1 else None
@@ -152,7 +160,7 @@ def draw_tour(stops: Sequence[Stop], songs: Sequence[Maps]) -> Figure:
         2 + len(songs),
         figsize=(PAGE, sum(heights) + 0.04 * len(heights) + 0.6),
         height_ratios=heights,
-        width_ratios=(1.95, 0.8, *[4.45 / len(songs)] * len(songs)),
+        width_ratios=(1.95, 1.2, *[4.05 / len(songs)] * len(songs)),
         layout=ConstrainedLayoutEngine(h_pad=0.02, w_pad=0.02, hspace=0, wspace=0),
         squeeze=False,
     )
@@ -217,4 +225,10 @@ def _draw_origin(axis: Axes, stop: Stop) -> None:
     if stop.kernel is not None:
         peak = np.abs(stop.kernel).max()
         axis.imshow(stop.kernel, cmap="RdBu_r", vmin=-peak, vmax=peak, origin="lower")
-    axis.text(0, 0.5, stop.sources, fontsize=TEXT - 1, va="center", transform=axis.transAxes)
+    axis.text(
+        *(0, 0.5, stop.sources),
+        fontsize=TEXT,
+        linespacing=1.0,
+        va="center",
+        transform=axis.transAxes,
+    )

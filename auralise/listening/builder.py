@@ -26,13 +26,16 @@ from auralise.listening.packing import coarseness_of, pack_map, packed_bytes
 from auralise.listening.tables import (
     number,
     read_answers,
+    read_contributions,
     read_correlations,
     read_evaluation,
     read_features,
     read_names,
     read_strongest,
+    read_tour,
 )
 from auralise.maps import Maps, open_maps
+from auralise.networks.names import PLANTED
 from auralise.pictures import bins_of_rows, row_centres
 from auralise.stft import Stft
 
@@ -66,6 +69,11 @@ class Layout:
 
 EXPERIMENT = Layout("deconvolution/{network}/{song}.h5", "auralisation/{network}/{song}")
 EXPLANATION = Layout("{song}.h5", "{song}")  # of `auralise explain`
+
+WHAT_IS_PLANTED = (
+    "planted: features made by hand, which are what their names say; the kick's is told by the "
+    "song's score when to listen"
+)
 
 # What the folder of a page holds.
 FILES = ("index.html", "page.css", "*.js", "data/*.js")
@@ -148,6 +156,7 @@ def build_listening_page(
     folder: str | Path,
     audible: float,
     layout: Layout = EXPERIMENT,
+    kernels: Mapping[str, Mapping[tuple[int, int], np.ndarray]] | None = None,
 ) -> None:
     """Write the page to listen to one experiment: open ``folder/index.html`` in a browser.
 
@@ -159,8 +168,9 @@ def build_listening_page(
         The experiment's folder, which holds the maps and sounds of `layout`. Beside them,
         ``features.csv`` among the sounds, ``networks/<network>/evaluation.json`` and
         ``predictions.csv``, ``attributes/<network>/correlation.csv`` and
-        ``dissection/<network>/names.csv`` and ``strongest.csv`` are shown where they exist; the
-        sound of the latter is in the clips of ``clips.csv``.
+        ``dissection/<network>/names.csv``, ``contributions.csv`` and ``strongest.csv`` and
+        ``dissection/tour.csv`` are shown where they exist; the sound of the strongest seconds is in
+        the clips of ``clips.csv``.
     networks, songs : list of str
         Names, in the order in which the page offers them; every network has every song.
     folder : str or Path
@@ -170,6 +180,8 @@ def build_listening_page(
         counted, their sounds stay with the results.
     layout : Layout
         Where maps and sounds are; as the workflow has them by default.
+    kernels : mapping, optional
+        By network, and by layer and feature: kernels of shape (n_bins, n_frames).
 
     Raises
     ------
@@ -192,7 +204,11 @@ def build_listening_page(
         for n, network in enumerate(networks)
         for s, song in enumerate(songs)
     }
-    described = [_describe_network(results, name, shows[n, 0]) for n, name in enumerate(networks)]
+    described = [
+        _describe_network(results, name, shows[n, 0], (kernels or {}).get(name, {}))
+        for n, name in enumerate(networks)
+    ]
+    tour = read_tour(results / "dissection" / "tour.csv", networks, songs)
     correlations = [
         read_correlations(results / "attributes" / name / "correlation.csv") for name in networks
     ]
@@ -242,7 +258,8 @@ def build_listening_page(
         "songs": songs,
         "shows": entries,
         "audible": audible,
-        "first": max(candidates, key=lambda c: c["rank"], default=None),
+        "first": _first_of_tour(tour) or max(candidates, key=lambda c: c["rank"], default=None),
+        "tour": tour,
         "colours": {"sound": _hex(COLOURS_OF_SOUND), "map": _hex(COLOURS_OF_MAP)},
         "range": RANGE_DB,
     }
@@ -261,15 +278,32 @@ def _write_strongest(
     return script
 
 
-def _describe_network(results: Path, name: str, show: Show) -> dict[str, Any]:
+def _first_of_tour(tour: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The first stop of the tour, if the first network has what is looked for."""
+    if not tour or not tour["roles"][0]["players"].get(0):
+        return None
+    role = tour["roles"][0]
+    layer, feature = role["players"][0]
+    return {"song": role["song"], "layer": layer, "feature": feature}
+
+
+def _describe_network(
+    results: Path, name: str, show: Show, kernels: Mapping[tuple[int, int], np.ndarray]
+) -> dict[str, Any]:
     with show.open() as maps:
         sha256 = maps.origin.weights_sha256
     return (
         {"name": name, "hash": sha256[:LEAST_DIGITS]}
+        | ({"knowledge": WHAT_IS_PLANTED} if name == PLANTED else {})
         | read_evaluation(results / "networks" / name / "evaluation.json")
         | {
             "answers": read_answers(results / "networks" / name / "predictions.csv"),
             "names": read_names(results / "dissection" / name / "names.csv"),
+            "below": read_contributions(results / "dissection" / name / "contributions.csv"),
+            "kernels": {
+                f"{layer}-{feature}": [[number(weight) for weight in row] for row in kernel]
+                for (layer, feature), kernel in kernels.items()
+            },
         }
     )
 

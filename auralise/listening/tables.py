@@ -5,7 +5,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 import soundfile
 
 from auralise.audio import read_audio
+from auralise.dissection.tour import ROLES
 from auralise.errors import AudioError, AuraliseError
+from auralise.networks.names import PLANTED, is_control, variant_of
 from auralise.training.baselines import describe_accuracy
 
 MEASURES_OF_A_NETWORK = (
@@ -25,6 +28,7 @@ MEASURES_OF_A_NETWORK = (
 )
 
 N_ANSWERS = 3  # of a network about a song
+N_SONGS_OF_TOUR = 3
 
 # Columns of features.csv that the page shows as numbers.
 MEASURES_OF_A_FEATURE = (
@@ -105,6 +109,69 @@ def read_names(path: Path) -> dict[str, dict[str, Any]]:
         }
         for row in _rows(path, "layer", "feature", "name")
         if row["name"]
+    }
+
+
+def read_contributions(path: Path) -> dict[str, list[list[Any]]]:
+    """What drives the features that have a name: by ``layer-feature``, the strongest first.
+
+    Returns
+    -------
+    dict
+        ``{"2-10": [[feature of the layer below, share], …]}``, where a negative share inhibits.
+    """
+    found: dict[str, list[list[Any]]] = {}
+    for row in _rows(path, "layer", "feature", "below", "share"):
+        key = f"{int(row['layer'])}-{int(row['feature'])}"
+        found.setdefault(key, []).append([int(row["below"]), number(row["share"])])
+    return found
+
+
+def read_tour(path: Path, networks: Sequence[str], songs: Sequence[str]) -> dict[str, Any] | None:
+    """The tour of 2015 as far as it was looked for; None where it was not.
+
+    Parameters
+    ----------
+    path : Path
+        ``tour.csv``, as `auralise.dissection.tour.list_tour` has it.
+    networks, songs : sequence of str
+        Of the page.
+
+    Returns
+    -------
+    dict
+        ``roles``: of each role ``what``, the ``song`` on which it is heard first, and ``players``:
+        by index of the network ``[layer, feature]``, or None where it has none. ``beside``: indices
+        of the untrained networks and of the planted one. ``songs``: those that are shown.
+    """
+    players: dict[str, dict[int, list[int] | None]] = {}
+    levels: dict[str, list[tuple[float, str]]] = {}
+    for row in _rows(path, "role", "network", "song"):
+        if row["network"] not in networks or row["song"] not in songs:
+            continue
+        found = [int(row["layer"]), int(row["feature"])] if row["feature"] else None
+        players.setdefault(row["role"], {})[networks.index(row["network"])] = found
+        level = number(row.get("level_db"))
+        if level is not None:
+            levels.setdefault(row["role"], []).append((level, row["song"]))
+    if not players:
+        return None
+    planted = networks.index(PLANTED) if PLANTED in networks else None
+    roles = []
+    for role in ROLES:
+        if role.what not in players:
+            continue
+        loudest = max(levels.get(role.what, [(0.0, songs[0])]), key=itemgetter(0))[1]
+        if planted is not None and role.planted:
+            players[role.what][planted] = list(role.planted)
+        song = songs.index(role.song if role.song in songs else loudest)
+        roles.append({"what": role.what, "song": song, "players": players[role.what]})
+    untrained = [n for n, name in enumerate(networks) if is_control(variant_of(name))]
+    return {
+        "roles": roles,
+        "beside": [*untrained, *([] if planted is None else [planted])],
+        "planted": planted,
+        "songs": list(range(min(len(songs), N_SONGS_OF_TOUR))),
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 UNTRAINED = "untrained"  # the variant of the first network's controls
+PLANTED = "planted"  # what the network of features made by hand is called
 PERMUTED = "permuted"  # the variant of controls that were trained on permuted labels
 INPUT = "input"  # the analysis of the signals themselves, in the place of a network
 SVDNET, SVDNET_UNTRAINED = "svdnet", "svdnet_untrained"

@@ -4,8 +4,18 @@ import shutil
 
 import pytest
 
+from auralise.dissection.plants import plant_kernels
 from auralise.listening.builder import build_listening_page
-from tests.unit.test_listening import FLOOR, NETWORKS, SONGS, make_results
+from auralise.networks.names import PLANTED
+from tests.unit.test_listening import (
+    FLOOR,
+    KERNELS,
+    NETWORKS,
+    SONGS,
+    TOURED,
+    make_results,
+    make_tour,
+)
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -48,6 +58,17 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="session")
 def folder(results):
     return results / "listening"
+
+
+@pytest.fixture(scope="session")
+def toured(results, tmp_path_factory):
+    """The page of the same results with a tour."""
+    copy = tmp_path_factory.mktemp("toured") / "toy"
+    shutil.copytree(results, copy, ignore=shutil.ignore_patterns("listening"))
+    make_tour(copy)
+    kernels = KERNELS | {PLANTED: plant_kernels()}
+    build_listening_page(copy, TOURED, SONGS, copy / "listening", FLOOR, kernels=kernels)
+    return copy / "listening"
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from auralise.auralisation import Auralisation, write_auralisations
 from auralise.features import read_labels
 from auralise.listening.builder import build_listening_page
 from auralise.maps import Origin, open_maps
+from auralise.networks.names import PLANTED
 from tests.unit.test_listening import (
     ATTRIBUTES,
     DEAD,
@@ -287,6 +288,56 @@ def test_a_part_is_repeated_without_a_gap(visit):
     first = next(i for i in range(1, len(later)) if later[i] > later[i - 1])
     expected = [-0.25 - (i % 2000) / 8000 for i in range(4000)]
     assert later[first : first + 4000] == pytest.approx(expected, abs=1e-4)
+
+
+def test_pictures_zoom_by_buttons_keys_and_wheel_and_follow_what_plays(visit):
+    page = visit(address(*FIRST))
+    times = "(() => { const { start, end } = viewed(); return [start, end]; })()"
+    whole = page.evaluate(times)
+    painted = "document.querySelector('#plot-original canvas').width"
+    n_frames = page.evaluate("theSong.nFrames")
+    assert page.evaluate(painted) == n_frames and page.locator("#view").inner_text() == "all"
+    page.evaluate(f"{PLAYER}.seek(0.5)")
+    page.locator("#zoom-in").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("+")
+    start, end = page.evaluate(times)
+    assert end - start == pytest.approx((whole[1] - whole[0]) / 4, rel=0.05)
+    assert start < 0.5 < end  # what is at the cursor stays
+    assert page.evaluate(painted) == pytest.approx(n_frames / 4, abs=1)
+    assert page.locator("#view").inner_text() == f"{start:.2f}–{end:.2f} s"
+    ticks = page.eval_on_selector_all(
+        "#plot-original .seconds span", "s => s.map(x => +x.textContent)"
+    )
+    assert len(ticks) >= 3 and all(start <= tick <= end for tick in ticks)
+
+    pane = page.locator("#plot-original .pane")
+    box = pane.bounding_box()
+    pane.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
+    assert page.evaluate(f"{PLAYER}.position") == pytest.approx((start + end) / 2, abs=0.01)
+    page.keyboard.press("PageDown")
+    later = page.evaluate(times)
+    assert later[0] == pytest.approx(start + (end - start) / 2, abs=0.02)
+    page.locator("#earlier").click()
+    assert page.evaluate(times) == pytest.approx([start, end], abs=0.02)
+
+    page.evaluate(f"{PLAYER}.seek(1.2)")
+    page.locator("#play").click()
+    page.wait_for_function("viewed().start > 1")  # the picture follows
+    page.locator("#play").click()
+    page.keyboard.press(".")
+    script_is(page, 0, 1, 1)
+    assert page.evaluate("state.view") is None  # another song is shown whole
+    pane.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -400)
+    page.keyboard.up("Control")
+    page.wait_for_function("state.view")
+    for _ in range(3):
+        page.locator("#zoom-out").click()
+        if page.locator("#zoom-out").is_disabled():
+            break
+    assert page.evaluate("state.view") is None and page.locator("#later").is_disabled()
 
 
 def test_a_click_into_the_picture_goes_there(visit):
@@ -609,6 +660,50 @@ def test_the_strongest_seconds_are_heard_and_saved_with_a_label_track(visit, tmp
     wait_for(page, "document.getElementById('strongest').hidden")
 
 
+def test_the_tour_plays_what_was_found_and_else_what_was_planted(visit, toured):
+    page = visit(at=toured)
+    assert place(page) == ["square-0", "clicks", 2, 0]
+    stops = page.locator("#stops button")
+    assert stops.count() == 8
+    stops.nth(0).click()
+    wait_for_sound(page)
+    assert place(page) == ["square-0", "clicks", 2, 0]
+    words = page.locator("#stop-words")
+    assert words.inner_text() == "None found in untrained-0."
+    players = page.locator(".player")
+    assert players.count() == 2 and players.first.locator(".card button").count() == 2
+    assert "score 0.70, learned" in players.first.inner_text()
+    assert "+60 % 1-04" in players.first.locator(".below").inner_text()
+    assert "−1.00 1.00 0.00" in players.last.locator(".kernel").get_attribute("aria-label")
+
+    stops.nth(1).focus()
+    page.keyboard.press("Enter")  # the planted kick, on the song that has kicks
+    page.wait_for_function(f"catalogue.networks[state.network].name === '{PLANTED}'")
+    wait_for_sound(page)
+    assert place(page) == [PLANTED, NASTY, 1, 2]
+    assert "What you hear is planted" in words.inner_text()
+    assert page.evaluate("document.activeElement.textContent") == "Kick-drum selector"
+    assert "never fired" in players.last.locator(".card").first.inner_text()
+    players.last.locator(".card button").click()  # a click on what plays pauses
+    page.wait_for_function(f"!{PLAYER}.playing")
+    stops.nth(5).click()
+    assert words.inner_text() == "None found in square-0, untrained-0."
+    assert players.count() == 0
+    page.keyboard.press("b")
+    page.wait_for_selector("#tour", state="hidden")
+
+
+def test_a_named_feature_shows_what_it_is_made_of_beside_its_namesakes(visit, toured):
+    page = visit(address("square-0", "clicks", 2, 0), at=toured)
+    items = page.locator("#origin-list > li")
+    assert items.count() == 2  # itself, and the planted one of that name
+    assert "−20 % 1-01" in items.first.inner_text()
+    assert f"{PLANTED} 1-00 onsets" in items.last.inner_text()
+    assert items.last.locator(".kernel").is_visible()
+    other = visit(address("square-0", "clicks", 2, 1), at=toured)
+    assert other.locator("#origin").is_hidden()
+
+
 def test_two_networks_side_by_side(visit):
     page = visit(address(*FIRST))
     page.select_option("#beside-choice", label="untrained-0")
@@ -758,7 +853,7 @@ def test_nothing_is_cut_off_at_any_width(visit, width, scheme):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])
-def test_axe_finds_no_violation(visit, scheme, width):
+def test_axe_finds_no_violation(visit, toured, scheme, width):
     """WCAG 2.2 A and AA and best practices, as far as axe-core can tell."""
     axe = pytest.importorskip(
         "axe_playwright_python.sync_playwright", reason="pip install -e '.[dev]'"
@@ -767,6 +862,7 @@ def test_axe_finds_no_violation(visit, scheme, width):
         address(*FIRST, mix="square-0.1.0~square-0.2.0"),
         viewport={"width": width, "height": 900},
         color_scheme=scheme,
+        at=toured,
     )
     page.wait_for_function(f"{PLAYER}.sounds.mixture.length === 2")
     page.select_option("#beside-choice", label="untrained-0")

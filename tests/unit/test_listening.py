@@ -16,6 +16,8 @@ import torch
 
 from auralise.auralisation import Auralisation, auralise, write_auralisations
 from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.dissection.plants import name_plants, plant_kernels, write_plants
+from auralise.dissection.tour import ROLES
 from auralise.errors import AudioError, AuraliseError, MapsError
 from auralise.explainers.writing import write_maps
 from auralise.listening.builder import build_listening_page
@@ -30,6 +32,7 @@ from auralise.listening.tables import (
 )
 from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import undo
+from auralise.networks.names import PLANTED
 from auralise.stft import Stft
 
 NETWORKS = ["square-0", "untrained-0"]
@@ -96,6 +99,38 @@ def write_strongest(folder: Path) -> None:
         "2,0,1,gone,0.0,1.0,1.0\n",
         encoding="utf-8",
     )
+
+
+KERNELS = {NETWORKS[0]: {(1, n): np.full((3, 3), n / 4) for n in range(N_FEATURES)}}
+TOURED = [*NETWORKS, PLANTED]
+
+
+def make_tour(folder: Path) -> None:
+    """A tour of results of which 2-0 of the first network alone is an onset detector."""
+    dissection = folder / "dissection"
+    names = dissection / NETWORKS[0] / "names.csv"
+    names.write_text(names.read_text().replace("snare drum", "onsets"))
+    (dissection / NETWORKS[0] / "contributions.csv").write_text(
+        "layer,feature,name,below,name_below,contribution,share\n"
+        "2,0,onsets,4,,3.0,0.6\n2,0,onsets,1,,-1.0,-0.2\n"
+    )
+    rows = [["role", "network", "layer", "feature", "level_db", "song"]]
+    for role in ROLES:
+        for network in NETWORKS:
+            found = role.what == "better onset detector" and network == NETWORKS[0]
+            own = [2, 0, -3.0] if found else ["", "", ""]
+            rows += [[role.what, network, *own, song] for song in SONGS]
+    with (dissection / "tour.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    (dissection / PLANTED).mkdir()
+    name_plants().to_csv(dissection / PLANTED / "names.csv", index=False)
+    for song in SONGS:
+        path = folder / "deconvolution" / PLANTED / f"{song}.h5"
+        path.parent.mkdir(exist_ok=True)
+        with open_maps(folder / "deconvolution" / NETWORKS[0] / f"{song}.h5") as maps:
+            write_plants(path, maps, np.array([0.5] if song == NASTY else []))
+        with open_maps(path) as maps:
+            write_auralisations(folder / "auralisation" / PLANTED / song, maps)
 
 
 def make_network(seed: int) -> torch.nn.Sequential:
@@ -175,6 +210,7 @@ def test_the_folder_holds_the_page_a_script_per_song_and_one_per_network_song_an
     static = {
         "index.html", "page.css", "page.js", "player.js", "favourites.js", "words.js", "grid.js",
         "sound.js", "pictures.js", "data.js", "search.js", "mixer.js", "strongest.js",
+        "tour.js",
     }  # fmt: skip
     scripts |= {"data/song0.js", "data/song1.js"}
     scripts |= {f"data/network0-strongest{k}.js" for k in (1, 2)}
@@ -350,6 +386,33 @@ def test_networks_that_hear_a_song_at_different_rates_have_samples_of_their_own(
     shows = read_script(copy / "listening/data/catalogue.js")["shows"]
     scripts = [read_script(copy / "listening" / show["audio"]) for show in shows]
     assert [script["sampleRate"] for script in scripts] == [11025, 8000]
+
+
+def test_the_tour_names_players_plants_and_what_they_are_made_of(copy):
+    make_tour(copy)
+    kernels = KERNELS | {PLANTED: plant_kernels()}
+    build_listening_page(copy, TOURED, SONGS, copy / "listening", FLOOR, kernels=kernels)
+    catalogue = read_script(copy / "listening/data/catalogue.js")
+    tour = catalogue["tour"]
+    assert (tour["beside"], tour["planted"], tour["songs"]) == ([1, 2], 2, [0, 1])
+    players = {role["what"]: role["players"] for role in tour["roles"]}
+    assert list(players)[:2] == ["better onset detector", "kick-drum selector"]
+    assert players["better onset detector"] == {"0": [2, 0], "1": None, "2": [2, 0]}
+    assert players["kick-drum selector"] == {"0": None, "1": None, "2": [1, 2]}
+    assert players["melody selector"] == {"0": None, "1": None}
+    assert catalogue["first"] == {"song": 0, "layer": 2, "feature": 0}
+    first, second, planted = catalogue["networks"]
+    assert first["below"] == {"2-0": [[4, 0.6], [1, -0.2]]} and second["below"] == {}
+    assert first["kernels"]["1-3"] == [[0.75] * 3] * 3 and second["kernels"] == {}
+    assert planted["kernels"]["2-0"] == [[-1, 1, 0]] * 3
+    assert planted["names"]["1-2"]["name"] == "kick"
+    shows = {(show["network"], show["song"]): show["layers"] for show in catalogue["shows"]}
+    assert shows[2, 0][0]["states"] == ["audible", "audible", "dead"]  # no kick in the score
+    assert shows[2, 1][0]["states"] == ["audible"] * 3
+
+
+def test_without_a_tour_there_is_none(page):
+    assert read_script(page / "data/catalogue.js")["tour"] is None
 
 
 def test_the_strongest_seconds_have_their_sound_once(page):

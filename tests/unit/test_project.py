@@ -1,6 +1,7 @@
 """The project agrees with itself: dependencies, floors, rules."""
 
 import ast
+import re
 import tomllib
 
 import pytest
@@ -63,3 +64,12 @@ def test_scripts_are_thin(repository):
     for path in (repository / "scripts").glob("[a-z]*.py"):
         body = [line for line in path.read_text().splitlines() if line.startswith("    ")]
         assert len(body) <= 30, path.name
+
+
+def test_captions_have_at_most_sixty_words(repository):
+    captions = sorted((repository / "workflow/report").glob("*.rst"))
+    lengths = {
+        path.stem: len(re.sub(r"{{.*?}}", "value", path.read_text(encoding="utf-8")).split())
+        for path in captions
+    }
+    assert captions and max(lengths.values()) <= 60, lengths

@@ -1,12 +1,22 @@
 """The tour of 2015 and what features are made of, against cases by hand."""
 
+from contextlib import ExitStack
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from auralise.dissection.contributions import contributions, list_contributions
-from auralise.dissection.plants import ONSET, PUBLISHED_ONSET, PUBLISHED_SUPPRESSOR, hear_plant
+from auralise.dissection.plants import (
+    ONSET,
+    PUBLISHED_ONSET,
+    PUBLISHED_SUPPRESSOR,
+    plant_map,
+    read_kicks,
+    write_plants,
+)
 from auralise.dissection.tour import ROLES, list_tour
+from auralise.errors import AuraliseError
 from auralise.figures.tour import draw_tour, list_stops
 from auralise.files import read_table, write_table
 from auralise.maps import Origin, create_maps, open_maps
@@ -131,16 +141,50 @@ def note():
 
 @pytest.mark.parametrize(("plant", "layer"), [(PUBLISHED_ONSET, 1), (ONSET, 2)])
 def test_planted_onset_detectors_let_the_onset_through_alone(note, plant, layer):
-    power = np.square(hear_plant(plant, layer, note)).sum(axis=0)
+    power = np.square(note * plant_map(plant, layer, note)).sum(axis=0)
     assert power[14:20].sum() > 0.99 * power.sum() > 0
 
 
 def test_the_planted_attack_suppressor_lets_what_is_held_through_and_no_click(note):
     click = note.copy()
     click[:, 6] = 1  # in all bins; those at the edge have nothing beside them to be held against
-    heard = hear_plant(PUBLISHED_SUPPRESSOR, 1, click)[2:-2]
+    heard = (click * plant_map(PUBLISHED_SUPPRESSOR, 1, click))[2:-2]
     assert (heard[:, :12] == 0).all()
     assert (heard[:, 16:40].max(axis=0) > 0).all()
+
+
+def test_planted_features_let_through_as_much_as_the_song_has_and_the_kick_when_the_score_says(
+    tmp_path,
+):
+    stft, rng = Stft(), np.random.default_rng(0)
+    spectrum = stft.analyse(rng.normal(size=22050).astype(np.float32))
+    path, planted = tmp_path / "song.h5", tmp_path / "planted.h5"
+    origin = Origin("song", "square-0", "", {})
+    with create_maps(path, stft, 22050, {1: [0]}, origin, np.ones(stft.n_bins)) as writer:
+        writer.write_spectrum(spectrum)
+        writer.write_maps(1, np.zeros((1, *spectrum.shape), np.float32))
+    notes = tmp_path / "song.notes.csv"
+    notes.write_text("is_drum,start,pitch\n1,4.0,36\n0,4.5,36\n1,4.7,38\n1,5.0,35\n")
+    kicks = read_kicks(notes, 3.0)
+    assert kicks.tolist() == [1, 2] and not len(read_kicks(tmp_path / "none.csv"))
+    with open_maps(path) as song:
+        write_plants(planted, song, kicks)
+        write_plants(tmp_path / "no-kick.h5", song, np.zeros(0))
+    power = np.square(np.abs(spectrum))
+    with open_maps(planted) as maps, open_maps(tmp_path / "no-kick.h5") as without:
+        assert maps.live(1).all() and maps.live(2).all()
+        assert without.live(1).tolist() == [True, True, False]
+        assert not without.masks(1)[2].any()
+        for layer in maps.layers:
+            through = np.square(np.abs(spectrum) * maps.masks(layer)).sum(axis=(1, 2))
+            np.testing.assert_allclose(through, power.sum(), rtol=1e-4)
+        kick = maps.masks(1)[2].any(axis=0)
+    times = stft.times(spectrum.shape[1])
+    assert set(times[kick].round(1)) <= {0.9, 1.0, 1.1, 1.2, 1.9, 2.0}
+    assert kick[np.abs(times - 1.05).argmin()]
+    notes.write_text("start,pitch\n1,36\n")
+    with pytest.raises(AuraliseError, match="expected the columns is_drum, start and pitch"):
+        read_kicks(notes)
 
 
 @pytest.fixture
@@ -171,15 +215,20 @@ def test_the_figure_shows_who_was_found_beside_plants_and_says_where_none_was(
         [(2, 0, "onsets", 1, "", -3.0, -0.6)],
         columns=["layer", "feature", "name", "below", "name_below", "contribution", "share"],
     )
-    with open_maps(songs[0]) as one, open_maps(songs[1]) as other:
+    with ExitStack() as stack:
+        one, other = (stack.enter_context(open_maps(path)) for path in songs)
+        planted = [path.with_suffix(".planted.h5") for path in songs]
+        for path, song, kicks in zip(planted, (one, other), ([0.1], []), strict=True):
+            write_plants(path, song, np.array(kicks))
+        planted = [stack.enter_context(open_maps(path)) for path in planted]
         maps = {"square-0": [one, other]}
-        stops = list_stops(tour, maps, {"square-0": kernels}, {"square-0": below})
+        stops = list_stops(tour, maps, {"square-0": kernels}, {"square-0": below}, planted)
         figure = draw_tour(stops, [one, other])
         figure.canvas.draw()
     of_network = {stop.role: stop for stop in stops if stop.who == "square-0"}
     assert of_network["kick-drum selector"].words == "none found"
     assert [stop.role for stop in stops if stop.who == "planted"] == [
-        "onset detector", "better onset detector", "attack suppressor",
+        "better onset detector", "kick-drum selector", "onset detector", "attack suppressor",
     ]  # fmt: skip
     onset, better = of_network["onset detector"], of_network["better onset detector"]
     assert onset.words == "1-1, onsets, score 0.40\nalso found in untrained networks"
@@ -187,5 +236,5 @@ def test_the_figure_shows_who_was_found_beside_plants_and_says_where_none_was(
     assert better.sources == "−60% 1-1 unknown"
     assert onset.heard[0].max() == 2 and better.heard[0].max() == 1
     n_pictures = sum(len(axis.images) for axis in figure.axes[: (1 + len(stops)) * 4])
-    # The songs, 4 stops found and 3 plants on both songs; kernels of layer 1 and of the plants.
-    assert n_pictures == 2 * (1 + 4 + 3) + 1 + 3
+    # The songs, 4 stops found and 4 plants on both songs; kernels of layer 1 and of the plants.
+    assert n_pictures == 2 * (1 + 4 + 4) + 1 + 4

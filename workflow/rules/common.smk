@@ -31,6 +31,7 @@ from auralise.experiment.settings import (
     stft_settings,
 )
 from auralise.networks.names import (
+    PLANTED,
     PERMUTED,
     SVDNET,
     SVDNET_PUBLISHED,

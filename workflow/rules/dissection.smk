@@ -128,8 +128,40 @@ rule name_features:
         "../../scripts/name_features.py"
 
 
+def score_of(song):
+    """The list of notes beside a song, which tells its kicks; few songs have one."""
+    return Path(song).with_suffix(".notes.csv")
+
+
+rule plant_features:
+    input:
+        maps=expand(rules.deconvolve_song.output[0], network=TOURED[:1], song=SONGS),
+        songs=list(SONGS.values()),
+        scores=[path for path in map(score_of, SONGS.values()) if path.is_file()],
+    output:
+        names=R / "dissection/planted/names.csv",
+        maps=kept(expand(R / "deconvolution/planted/{song}.h5", song=SONGS)),
+        how=expand(R / "auralisation/planted/{song}/auralisation.json", song=SONGS),
+    log:
+        R / "logs/plant_features.log",
+    resources:
+        mem_mb=memory(2000),
+        runtime=10,
+    params:
+        *code_of("plant_features"),
+        starts=[ASKED_SONGS.start_of(song) for song in SONGS],
+        auralisation={
+            name: config["auralisation"][name] for name in ("mode", "loudness")
+        },
+    message:
+        "Plant features whose names are known, to be heard beside those that are found"
+    script:
+        "../../scripts/plant_features.py"
+
+
 rule draw_tour:
     input:
+        planted=rules.plant_features.output.maps[: len(TOUR_SONGS)],
         names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
         measured=expand(
             rules.auralise_song.output.measured, network=DISSECTED, song=SONGS

@@ -49,6 +49,14 @@ rule build_listening_page:
         correlations=expand(rules.rank_features.output[0], network=HEARD),
         strongest=expand(rules.find_strongest_seconds.output[0], network=TRAINED),
         clips=rules.list_clips.output[0],
+        weights=expand(rules.train_network.output.weights, network=DISSECTED),
+        tour=[
+            rules.draw_tour.output.table,
+            expand(R / "dissection/{network}/contributions.csv", network=DISSECTED),
+            rules.plant_features.output,
+        ]
+        if DISSECTED
+        else [],
     output:
         directory(R / "listening"),
     log:
@@ -61,7 +69,8 @@ rule build_listening_page:
     params:
         *code_of("build_listening_page"),
         results=str(R),
-        networks=HEARD,
+        networks=HEARD + [PLANTED] * bool(DISSECTED),
+        architectures={name: architecture_of(name) for name in DISSECTED},
         songs=list(SONGS),
         audible=config["auralisation"]["audible"],
     message:

@@ -74,6 +74,12 @@ function listOf(place) {
   return showOf(place).layers.find((list) => list.layer === place.layer);
 }
 
+/** @returns {?("audible" | "below" | "dead")} a feature's state; null where there is no such feature */
+function stateOf(place) {
+  const list = listOf(place);
+  return list?.states[list.features.indexOf(place.feature)] ?? null;
+}
+
 /** @returns {Promise<object>} what a layer's script holds */
 function loadLayer(place) {
   const list = listOf(place);

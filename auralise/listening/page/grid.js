@@ -173,6 +173,30 @@ async function paintSoon(canvas, place) {
   }
 }
 
+/**
+ * Cards of one feature with several songs, below the songs' names.
+ *
+ * @param {{network: number, layer: number, feature: number}} which
+ * @param {number[]} songs
+ * @returns {HTMLLIElement[]} filled as the songs' layers arrive
+ */
+function cardsWithSongs(which, songs) {
+  return songs.map((song) => {
+    const place = { ...which, song };
+    const item = make("li", { class: "card" }, make("p", {}, catalogue.songs[song]));
+    const found = stateOf(place);
+    if (found === "audible") {
+      loadEntry(place)
+        .then((entry) => item.append(makeCard(place, entry, false).firstElementChild))
+        .catch((error) => say(error.message));
+    } else {
+      const text = { dead: "never fired", below: `below ${floorText()}` }[found] ?? "not there";
+      item.append(make("p", { class: "blank" }, text));
+    }
+    return item;
+  });
+}
+
 /** What the grid is sorted by, unless it is there already, and the attributes' correlations. */
 function cardNumbers(entry) {
   const isAttribute = state.sort.startsWith("attribute:");

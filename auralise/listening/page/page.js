@@ -23,6 +23,10 @@ const player = new Player(showPlaying);
 const STEP = 0.1;
 const LONG_STEP = 1;
 
+/** How much closer one step of the zoom is, and the fewest frames that fill a picture. */
+const CLOSER = 2;
+const FEWEST_FRAMES = 8;
+
 /** Shortest part that can be repeated (s). */
 const SHORTEST = 0.03;
 
@@ -38,6 +42,8 @@ const state = {
   sort: "level",
   descending: true,
   query: "",
+  /** @type {?[number, number]} frames that the large pictures show; null: all */
+  view: null,
   /** @type {?number} another network, shown beside */
   beside: null,
   shortcuts: true,
@@ -154,17 +160,20 @@ async function choose(choice, { play = false, history = "replace" } = {}) {
   const wanted = available.find((item) => item.layer === state.layer) ?? available[0];
   state.layer = wanted.layer;
   showChoices();
-  let data;
+  let data, song;
   try {
-    [data, theSong] = await Promise.all([loadLayer(state), loadSong(state)]);
+    [data, song] = await Promise.all([loadLayer(state), loadSong(state)]);
   } catch (error) {
     say(error.message);
     return;
   }
   if (asked !== lastAsked) return; // something else was chosen meanwhile
+  if (song !== theSong) state.view = null;
+  theSong = song;
   const isNew = data !== layerData;
   layerData = data;
   if (!currentFeature()) state.feature = loudest(data);
+  showTour();
   if (isNew) {
     showModes();
     showSorts();
@@ -172,7 +181,8 @@ async function choose(choice, { play = false, history = "replace" } = {}) {
     showGrid();
     paintOriginal();
   }
-  await chooseFeature(state.feature, { play, history });
+  // The tour stands above the cards: it stays where it is.
+  await chooseFeature(state.feature, { play, history, scroll: $("tour").hidden || !$("tour").open });
 }
 
 let lastAsked = 0;
@@ -185,10 +195,10 @@ function loudest(data) {
 }
 
 /** Choose a feature of the layer at hand. */
-async function chooseFeature(feature, { play = false, history = "replace" } = {}) {
+async function chooseFeature(feature, { play = false, history = "replace", scroll = false } = {}) {
   state.feature = feature;
   showFeature();
-  scrollToCard();
+  if (scroll) scrollToCard();
   remember(history);
   await cue(play);
 }
@@ -331,7 +341,7 @@ function move(step, { withFocus = true } = {}) {
   if (!shown.length) return;
   const at = shown.findIndex((entry) => entry.feature === state.feature);
   const to = at < 0 ? 0 : Math.min(Math.max(at + step, 0), shown.length - 1);
-  chooseFeature(shown[to].feature);
+  chooseFeature(shown[to].feature, { scroll: true });
   if (withFocus) focusCard();
 }
 
@@ -388,7 +398,7 @@ function showRegion() {
   const { region } = player;
   $("region").hidden = !region;
   if (region) $("region-text").textContent = `${region.start.toFixed(2)}–${region.end.toFixed(2)} s`;
-  const { start, end } = theSong.extent;
+  const { start, end } = viewed();
   const share = (time) => (time - start) / (end - start);
   for (const mark of document.querySelectorAll(".pane .part")) {
     mark.hidden = !region;
@@ -422,8 +432,13 @@ let showingPosition = false;
 /** Move the cursors and the meter for as long as something plays. */
 function showPosition() {
   if (!layerData || showingPosition) return;
-  const { start, end } = theSong.extent;
   const position = player.position;
+  if (player.playing && state.view) {
+    showingPosition = true; // what follows comes back here
+    follow(position);
+    showingPosition = false;
+  }
+  const { start, end } = viewed();
   for (const pane of document.querySelectorAll(".pane")) {
     pane.setAttribute("aria-valuenow", position.toFixed(1));
     pane.setAttribute("aria-valuetext", `${position.toFixed(1)} seconds`);
@@ -555,7 +570,7 @@ async function showPictures(entry) {
   const level = state.blind || !map ? "" : `, ${levelText(entry.level)}`;
   $("summary").textContent = what;
   pane.setAttribute("aria-label", `Position in ${nameOf(entry.feature)}: ${what}${level}`);
-  if (map) paint(canvas, theSong, map, { kind: state.picture, mode });
+  if (map) paint(canvas, theSong, map, { kind: state.picture, mode, frames: framesShown() });
 }
 
 function paintOriginal() {
@@ -563,7 +578,69 @@ function paintOriginal() {
   pane.querySelector("canvas").hidden = false;
   pane.querySelector(".blank").hidden = true;
   pane.setAttribute("aria-label", "Position in the original");
-  paint(pane.querySelector("canvas"), theSong, null, { kind: "sound" });
+  paint(pane.querySelector("canvas"), theSong, null, { kind: "sound", frames: framesShown() });
+}
+
+// ---------------------------------------------------------------- zoom
+
+function framesShown() {
+  return state.view ?? [0, theSong.nFrames];
+}
+
+/** What the large pictures show: from when to when (s), and all frequencies (Hz). */
+function viewed() {
+  const { extent, hop, sampleRate } = theSong;
+  const [start, end] = framesShown().map((frame) => extent.start + (frame * hop) / sampleRate);
+  return { ...extent, start, end };
+}
+
+/** Show `length` frames from `first` on, or as near as the song allows. */
+function setView(first, length) {
+  const { nFrames } = theSong;
+  const n = Math.min(Math.max(Math.round(length), FEWEST_FRAMES), nFrames);
+  const begin = Math.min(Math.max(Math.round(first), 0), nFrames - n);
+  state.view = n < nFrames ? [begin, begin + n] : null;
+  showScales();
+  showRegion();
+  showPosition();
+  paintOriginal();
+  showPictures(currentFeature());
+}
+
+/** Closer by a factor, or further away: what is at `time` stays where it is. */
+function zoom(factor, time = player.position) {
+  if (!layerData) return;
+  const [first, last] = framesShown();
+  const { start, end } = viewed();
+  const isShown = time >= start && time <= end;
+  const share = isShown ? (time - start) / (end - start) : 0.5;
+  const length = (last - first) / factor;
+  setView(first + share * (last - first - length), length);
+}
+
+/** Go on by a share of what is shown. */
+function pan(share) {
+  const [first, last] = framesShown();
+  setView(first + share * (last - first), last - first);
+}
+
+/** Let what plays be seen. */
+function follow(position) {
+  const { start, end } = viewed();
+  if (position >= start && position < end) return;
+  const [first, last] = state.view;
+  const { extent, hop, sampleRate } = theSong;
+  const begin = Math.floor(((position - extent.start) * sampleRate) / hop);
+  if (begin !== first && begin < theSong.nFrames) setView(begin, last - first);
+}
+
+/** What part is shown, and which buttons can still do something. */
+function showView() {
+  const { start, end } = viewed();
+  const [first, last] = framesShown();
+  $("view").textContent = state.view ? `${Math.max(start, 0).toFixed(2)}–${end.toFixed(2)} s` : "all";
+  $("zoom-in").disabled = last - first <= FEWEST_FRAMES;
+  for (const id of ["zoom-out", "earlier", "later"]) $(id).disabled = !state.view;
 }
 
 /** Features like this one, the nearest in other networks, and this one with other songs. */
@@ -585,6 +662,7 @@ function showRelated(entry) {
     ),
   );
   $("nearest-title").hidden = !entry.nearest.length;
+  showOrigin();
   if ($("across").open) showAcross();
   const script = catalogue.networks[state.network].strongest[state.layer];
   $("strongest").hidden = !script;
@@ -592,24 +670,10 @@ function showRelated(entry) {
 }
 
 /** The feature with every song, in a row. */
-async function showAcross() {
+function showAcross() {
   const { network, layer, feature } = state;
-  const items = catalogue.songs.map((name, song) => make("li", { class: "card" }, make("p", {}, name)));
-  $("across-list").replaceChildren(...items);
-  for (let song = 0; song < items.length; song++) {
-    const place = { network, song, layer, feature };
-    const list = listOf(place);
-    const at = list?.features.indexOf(feature) ?? -1;
-    if (list?.states[at] !== "audible") {
-      const text = list?.states[at] === "dead" ? "never fired" : decibelText(list?.levels[at]);
-      items[song].append(make("p", { class: "blank" }, text));
-      continue;
-    }
-    const entry = await loadEntry(place);
-    if (state.network !== network || state.layer !== layer || state.feature !== feature) return;
-    const card = makeCard(place, entry, false);
-    items[song].append(...card.children);
-  }
+  const songs = catalogue.songs.map((_, song) => song);
+  $("across-list").replaceChildren(...cardsWithSongs({ network, layer, feature }, songs));
 }
 
 function showNumbers(entry) {
@@ -711,6 +775,7 @@ function buildPlots() {
     pane.addEventListener("pointermove", (event) => showReadout(event, pane));
     pane.addEventListener("pointerleave", hideReadout);
     letDrag(pane);
+    pane.addEventListener("wheel", zoomByWheel, { passive: false });
     pane.addEventListener("keydown", seekByKey);
     plot.append(make("div", { class: "scale hertz" }), pane, make("div", { class: "scale seconds" }));
   }
@@ -744,8 +809,21 @@ function letDrag(pane) {
   pane.addEventListener("pointercancel", () => (from = null));
 }
 
-/** Arrow keys in a picture move the position; Home and End go to the ends. */
+/** The wheel, with Ctrl as browsers zoom, or two fingers: what is under the pointer stays there. */
+function zoomByWheel(event) {
+  if (!event.ctrlKey || !layerData) return;
+  event.preventDefault();
+  zoom(2 ** (-event.deltaY / 200), pointAt(event, event.currentTarget).time);
+}
+
+/** Arrow keys in a picture move the position; Home and End go to the ends, PageUp and PageDown turn. */
 function seekByKey(event) {
+  const turn = { PageUp: -0.5, PageDown: 0.5 }[event.key];
+  if (turn && state.view) {
+    event.preventDefault();
+    pan(turn);
+    return;
+  }
   const step = event.shiftKey ? LONG_STEP : STEP;
   const targets = {
     ArrowLeft: player.position - step,
@@ -762,7 +840,8 @@ function seekByKey(event) {
 
 /** Write the ticks of both axes for the layer at hand. */
 function showScales() {
-  const { start, end, low, high } = theSong.extent;
+  showView();
+  const { start, end, low, high } = viewed();
   for (const pane of document.querySelectorAll(".pane")) {
     pane.setAttribute("aria-valuemax", (theSong.samples.length / theSong.sampleRate).toFixed(1));
   }
@@ -770,10 +849,11 @@ function showScales() {
     tick < 1000 ? `${tick}` : `${tick / 1000}k`,
     1 - Math.log(tick / low) / Math.log(high / low),
   ]);
-  const step = [0.5, 1, 2, 5, 10, 20, 60].find((size) => (end - start) / size <= 9) ?? 120;
+  const steps = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60];
+  const step = steps.find((size) => (end - start) / size <= 9) ?? 120;
   const seconds = [];
-  for (let tick = 0; tick < end - step / 4; tick += step) {
-    seconds.push([`${tick}`, (tick - start) / (end - start)]);
+  for (let n = Math.max(Math.ceil(start / step), 0); n * step < end - step / 4; n++) {
+    seconds.push([`${Number((n * step).toFixed(2))}`, (n * step - start) / (end - start)]);
   }
   for (const plot of document.querySelectorAll(".plot")) {
     setTicks(plot.querySelector(".hertz"), hertz, "top", "Hz");
@@ -794,7 +874,7 @@ function pointAt(event, pane) {
   const box = pane.getBoundingClientRect();
   const x = (event.clientX - box.left) / box.width;
   const y = (event.clientY - box.top) / box.height;
-  const { start, end, low, high } = theSong.extent;
+  const { start, end, low, high } = viewed();
   return { x, y, time: start + x * (end - start), hertz: low * (high / low) ** (1 - y) };
 }
 
@@ -912,7 +992,9 @@ async function toggleBlind() {
     setBlind(null);
     await choose({});
   } else {
-    const networks = shuffled(catalogue.networks.map((_, index) => index));
+    const networks = shuffled(catalogue.networks.map((_, index) => index)).filter(
+      (index) => index !== catalogue.tour?.planted, // it would give itself away
+    );
     setBlind({ networks, order: new Map() });
     await choose({ network: networks[Math.floor(Math.random() * networks.length)] });
     if (state.blind && shown.length) await chooseFeature(shown[0].feature);
@@ -1022,6 +1104,9 @@ const KEYS = {
   "<": () => chooseNetworkBy(-1),
   ">": () => chooseNetworkBy(1),
   p: togglePicture,
+  "+": () => zoom(CLOSER),
+  "=": () => zoom(CLOSER),
+  "-": () => zoom(1 / CLOSER),
   f: () => toggleFavourite(),
   n: () => $("note").focus(),
   b: toggleBlind,
@@ -1123,6 +1208,10 @@ function connect() {
   on("loudness", "change", (event) => setLoudness(event.target.value));
   on("loop", "change", (event) => setLoop(event.target.checked));
   on("picture", "click", togglePicture);
+  on("zoom-in", "click", () => zoom(CLOSER));
+  on("zoom-out", "click", () => zoom(1 / CLOSER));
+  on("earlier", "click", () => pan(-0.5));
+  on("later", "click", () => pan(0.5));
   on("star", "click", () => toggleFavourite());
   on("note", "input", writeNote);
   on("query", "input", (event) => setQuery(event.target.value));
@@ -1196,6 +1285,7 @@ function open(found) {
   buildPlots();
   connect();
   showMixer();
+  showStops();
   restorePreferences();
   followAddress("replace");
 }

@@ -9,16 +9,18 @@ const MAX_COLUMNS = 512; // frames of a longer song share a column
  *
  * @param {Song} song
  * @param {(at: number) => number} valueAt of a cell of the spectrum
+ * @param {[number, number]} frames the first, and the one after the last
  * @returns {{values: Float32Array, width: number, height: number, greatest: number}}
  */
-function arranged(song, valueAt) {
-  const { rows, nBins, nFrames } = song;
+function arranged(song, valueAt, [begin, stop] = [0, song.nFrames]) {
+  const { rows, nBins } = song;
+  const nFrames = stop - begin;
   const width = Math.min(nFrames, MAX_COLUMNS);
   const values = new Float32Array(rows.length * width);
   let greatest = 0;
   for (let column = 0; column < width; column++) {
-    const first = Math.floor((column * nFrames) / width);
-    const last = Math.floor(((column + 1) * nFrames) / width);
+    const first = begin + Math.floor((column * nFrames) / width);
+    const last = begin + Math.floor(((column + 1) * nFrames) / width);
     rows.forEach(([low, high], row) => {
       let found = 0;
       for (let frame = first; frame < last; frame++) {
@@ -40,18 +42,20 @@ function arranged(song, valueAt) {
  * @param {HTMLCanvasElement} canvas
  * @param {Song} song
  * @param {?Float32Array} map null: the song itself
- * @param {{kind: "sound" | "map", mode: string, fullScale?: number}} how
+ * @param {{kind: "sound" | "map", mode: string, fullScale?: number, frames?: [number, number]}} how
+ *   its own maximum is that of all frames, whichever are painted
  */
-function paint(canvas, song, map, { kind, mode = "mask", fullScale = 0 }) {
+function paint(canvas, song, map, { kind, mode = "mask", fullScale = 0, frames = [0, song.nFrames] }) {
   const { value } = MODES[mode];
   const { magnitude } = song;
   let valueAt = (at) => magnitude[at];
   if (map && kind === "map") valueAt = (at) => map[at];
   else if (map && mode === "phase") valueAt = (at) => value(map[at]);
   else if (map) valueAt = (at) => Math.abs(magnitude[at] * value(map[at]));
-  const picture = arranged(song, valueAt);
+  const picture = arranged(song, valueAt, frames);
+  const isAll = frames[1] - frames[0] === song.nFrames;
   const colours = coloursOf(kind);
-  const top = (kind === "sound" && fullScale) || picture.greatest || 1;
+  const top = (kind === "sound" && fullScale) || (isAll ? picture : arranged(song, valueAt)).greatest || 1;
   const last = colours.length - 1;
   const image = new ImageData(picture.width, picture.height);
   picture.values.forEach((found, i) => {
