@@ -146,7 +146,7 @@ rule plant_features:
         R / "logs/plant_features.log",
     resources:
         mem_mb=memory(2000),
-        runtime=10,
+        runtime=10 + len(SONGS) // 4,
     params:
         *code_of("plant_features"),
         starts=[ASKED_SONGS.start_of(song) for song in SONGS],
