@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 
 from auralise.inversion.intervals import error_intervals
 from auralise.inversion.parts import INVERSION
+from auralise.networks.comparison import judge_samples
 from auralise.networks.names import UNTRAINED, variant_of
-from auralise.statistics import HIGHER, LOWER, UNKNOWN, judge
+from auralise.statistics import HIGHER, LOWER, UNKNOWN
 
 COMPARED = (
     *("variant", "layer", "against", "nre", "spread", "other", "other_spread", "difference"),
@@ -60,38 +60,22 @@ def compare_inversions(errors: pd.DataFrame, controls: Mapping[str, Sequence[str
         between networks; the verdict is that of `auralise.statistics.judge` over the layers.
     """
     seen = errors[errors["space"] == "input"]
-    rows: list[tuple] = []
     trained = seen[~seen["control"]]
+    parts = []
     for variant, own in trained.groupby(trained["classifier"].map(variant_of), sort=False):
         names = {name for one in own["classifier"] for name in controls.get(one, ())}
-        untrained = seen[seen["classifier"].isin(names)]
-        layers = list(dict.fromkeys(own["layer"]))
-        values = {layer: _nre(own, layer) for layer in layers}
-        families = [
-            [(after, before, values[before]) for before, after in pairwise(layers)],
-            [(layer, UNTRAINED, _nre(untrained, layer)) for layer in layers if names],
-        ]
-        for family in families:
-            verdicts = judge([(values[layer], others) for layer, _, others in family])
-            for (layer, against, others), verdict in zip(family, verdicts, strict=True):
-                means = [*_mean_and_spread(values[layer]), *_mean_and_spread(others)]
-                rows.append(
-                    (
-                        *(variant, layer, against, *means, means[0] - means[2]),
-                        *(verdict.p, verdict.q, verdict.words, verdict.n_needed),
-                        *(len(values[layer]), len(others)),
-                    )
-                )
-    return pd.DataFrame(rows, columns=list(COMPARED)).astype({"n_networks_needed": "Int64"})
-
-
-def _nre(table: pd.DataFrame, layer: str) -> np.ndarray:
-    """Of every network."""
-    return table[table["layer"] == layer]["nre"].to_numpy()
-
-
-def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else np.nan
+        values, others = (
+            {layer: of.to_numpy() for layer, of in rows.groupby("layer", sort=False)["nre"]}
+            for rows in (own, seen[seen["classifier"].isin(names)])
+        )
+        before = {(b, a): (values[b], values[a]) for a, b in pairwise(values)}
+        untrained = {(layer, UNTRAINED): (values[layer], others[layer]) for layer in others}
+        for family in filter(None, (before, untrained)):
+            parts.append(judge_samples(family, ("layer", "against")).assign(variant=variant))
+    table = pd.concat(parts or [judge_samples({}, ("layer", "against"))], ignore_index=True)
+    difference = table["mean"] - table["other"]
+    table = table.assign(difference=difference).rename(columns={"mean": "nre"})
+    return table.reindex(columns=list(COMPARED))
 
 
 def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
