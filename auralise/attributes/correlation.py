@@ -31,21 +31,17 @@ class Representations(Protocol):
 
     Attributes
     ----------
-    n_signals : int
+    magnitudes : sequence of ndarray, each of shape (n_bins, n_frames)
+        Of the signals.
     n_features : mapping of int to int
         Features of each layer.
-    size : int
-        Most values that represent one signal in one feature.
     """
 
     @property
-    def n_signals(self) -> int: ...
+    def magnitudes(self) -> Sequence[np.ndarray]: ...
 
     @property
     def n_features(self) -> Mapping[int, int]: ...
-
-    @property
-    def size(self) -> int: ...
 
     def of(
         self, row: int, features: Mapping[int, Sequence[int]]
@@ -188,9 +184,9 @@ def correlate_attributes(
         `correlation_all`, over the pairs that differ in everything, is empty without such pairs.
     """
     everything = everything or {}
-    n_signals = representations.n_signals
+    n_signals = len(representations.magnitudes)
     features = features or {layer: range(n) for layer, n in representations.n_features.items()}
-    batch_size = max(1, WORKING_MEMORY // (2 * n_signals * representations.size))
+    batch_size = max(1, WORKING_MEMORY // (2 * n_signals * representations.magnitudes[0].size))
     rows = []
     total = sum(map(len, features.values())) * n_signals
     with tracked(total=total, desc=f"correlate {network}", unit="map") as progress:

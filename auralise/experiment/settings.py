@@ -26,7 +26,10 @@ LONGEST_MESSAGE = 500  # characters
 LONGEST_PART = 100  # of a key or value in a message
 REFUSED = "these settings cannot be used:"
 
-REPLACED = {"excerpt_start": "write songs: {folder: src_songs, start: 0}"}
+REPLACED = {
+    "excerpt_start": "write songs: {folder: src_songs, start: 0}",
+    "keep_maps": "leave it out; auralise explain gives the maps of a signal",
+}
 
 TYPES = {
     "array": "a list",
