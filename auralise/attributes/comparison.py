@@ -106,21 +106,7 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_with_controls(summary: pd.DataFrame, controls: Mapping[str, str]) -> pd.DataFrame:
-    """Compare s of each variant's trained networks with s of the untrained ones.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        As `summarise_correlation` returns it, of all networks.
-    controls : mapping of str to str
-        The variant of the untrained networks of a variant's architecture, such as ``untrained``
-        for ``square``. Of variants without any no more is known than their own s.
-
-    Returns
-    -------
-    DataFrame
-        As `auralise.networks.comparison.compare_variants`, of s by layer and attribute.
-    """
+    """`auralise.networks.comparison.compare_variants` of s, by layer and attribute."""
     return compare_variants(summary, controls, "s", ("layer", "attribute"))
 
 
