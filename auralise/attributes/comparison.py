@@ -60,7 +60,7 @@ def share_kept(mean: float, mean_all: float) -> float:
 
 
 def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
-    """The same for each variant: the mean over its networks of the mean over their features.
+    """Correlations by variant, layer and attribute: means over networks of means over features.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
         resampled, mean_all, s, n_networks, n_features, n_live``: standard deviations over features
         (of all networks) and over the networks' means; the 95 % bootstrap interval resamples what
         ``resampled`` says, networks and the features within each where there are several
-        networks, and is empty for permuted labels. Of so few networks it is rather too narrow.
+        networks, and is empty for permuted labels. With few networks it is rather too narrow.
         ``mean_all`` and ``s`` are means over networks. Also ``share_of_pairs``, the mean over live
         features of the share of the attribute's pairs on which r is defined, and
         ``mean_complete`` over the ``n_complete`` features for which all are.

@@ -75,7 +75,7 @@ def add_parsers(commands: "argparse._SubParsersAction") -> None:
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Print a line for each file that is not whole and unchanged."""
+    """Print a line for each file that is missing, damaged or changed."""
     from auralise.errors import printable
     from auralise.experiment.records import Results
 

@@ -47,7 +47,7 @@ class Ablation:
     name : str
         Empty if they have none.
     similar : tuple of tuple of int
-        Random sets of the layer's features, as many in each.
+        Random sets of the layer's features, each as large as `features`.
     """
 
     ablated: str

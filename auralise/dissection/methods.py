@@ -19,7 +19,7 @@ from torch import nn
 
 from auralise.explainers.others import mean_spectrum
 from auralise.explainers.protocol import Explainer
-from auralise.networks.initialisation import fit_batch_norms, forget
+from auralise.networks.initialisation import fit_batch_norms, redraw_weights
 from auralise.progress import tracked
 from auralise.statistics import mean_of_known, ratio, resample, with_interval
 
@@ -293,7 +293,7 @@ def randomise(
         for name, stage in changed.named_children():
             number = int(name.removeprefix("layer")) if name.startswith("layer") else 0
             if first <= number <= last:
-                forget(stage, seed + number)
+                redraw_weights(stage, seed + number)
                 fit_batch_norms(stage, x)
             x = stage(x)
     return changed

@@ -63,13 +63,13 @@ SPACING = 0.55  # s from one onset of a study to the next, at least
 
 @dataclass(frozen=True)
 class Piece:
-    """A clip before it is played.
+    """A clip as notes, before it becomes sound.
 
     Attributes
     ----------
     name : str
     parts : tuple of (str, Part)
-        Who plays, with one of `ROLES`.
+        Each with its role, one of `ROLES`.
     chords : tuple of (float, Chord)
         When each chord begins (s), in order; empty where there are none.
     level_db : float

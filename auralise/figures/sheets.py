@@ -284,7 +284,7 @@ def merge_frames(picture: np.ndarray, most: int) -> np.ndarray:
 
 
 def shortened(text: str, n_characters: int = 13) -> str:
-    """As much of the first line of a text as two lines in a tile hold.
+    """The first line of a text, cut to what fits into two lines of a tile.
 
     Examples
     --------

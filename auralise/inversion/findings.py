@@ -236,7 +236,7 @@ def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -
 
 def _sign(row: pd.Series, words: str) -> str:
     if row[["value", "ci_low", "ci_high"]].isna().any():
-        return "of unknown size, for want of test clips"
+        return "of unknown size: too few test clips"
     return words if row["ci_low"] > 0 or row["ci_high"] < 0 else f"not {words}"
 
 

@@ -49,7 +49,7 @@ def _mean_over_clips(
 
 
 def sums_over_clips(clips: np.ndarray, *values: np.ndarray, seed: int = 0) -> list[np.ndarray]:
-    """Sums over excerpts, for every draw of clips.
+    """Sums of values over excerpts: of all of them, and of every bootstrap draw of clips.
 
     Parameters
     ----------

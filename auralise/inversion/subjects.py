@@ -243,7 +243,7 @@ def read_subject(
     if is_network(weights):
         if stft is None:
             raise SettingsError(
-                f"{weights}: a genre network, whose transform has to be known; expected SVDNet. "
+                f"{weights}: a genre network, and auralise invert takes SVDNet alone. "
                 "Invert genre networks in a workflow: inversion.genre_layers"
             )
         network, _, facts = read_network(weights)

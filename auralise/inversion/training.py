@@ -68,7 +68,7 @@ def spectral_error(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 def weight_penalty(network: nn.Module) -> Tensor:
-    """Sum of the squares of all weights except biases and normalisation's."""
+    """Sum of squares of the weights; biases and batch normalisations do not count."""
     return torch.stack([p.square().sum() for p in network.parameters() if p.ndim > 1]).sum()
 
 

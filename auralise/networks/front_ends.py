@@ -184,7 +184,7 @@ class Decibels(Pointwise):
 class TopDb(FrontEndStep):
     """Raise what lies more than `range` below the example's largest value to that level.
 
-    What a map says of such values stands: the way back changes nothing.
+    The way back changes nothing: maps of raised values stay as they are.
     """
 
     def __init__(self, range: float):

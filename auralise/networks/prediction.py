@@ -111,8 +111,8 @@ def predict_song(
     n_windows = magnitude.shape[1] // n_frames
     if n_windows == 0:
         raise AudioError(
-            f"{magnitude.shape[1]} frames are too short for the network; expected at least "
-            f"{n_frames} frames, so take a longer song"
+            f"the song has {magnitude.shape[1]} frames, and the network takes {n_frames}; choose "
+            "a longer song"
         )
     total: np.ndarray | float = 0.0
     with torch.no_grad():

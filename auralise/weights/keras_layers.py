@@ -324,8 +324,7 @@ def _batch_norm(
     axes = config["axis"] if isinstance(config["axis"], list) else [config["axis"]]
     if len(axes) != 1 or axes[0] not in channels:
         raise refusal(
-            f"layer {layer} normalises along axis {', '.join(map(str, axes))}, which are not the "
-            "channels",
+            f"layer {layer} normalises along axis {', '.join(map(str, axes))}, not along channels",
             f"axis {channels[0]} or {channels[1]}",
             "Normalisation over bins before the first convolution is the step batch_norm of a "
             "front end; save the model without it, or rebuild the model in PyTorch.",

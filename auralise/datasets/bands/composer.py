@@ -213,7 +213,7 @@ def compose_clip(genre: str, rng: np.random.Generator, duration: float) -> list[
 
 @cache
 def parse_progression(numerals: str, tonic: int) -> tuple[tuple[Chord, ...], ...]:
-    """Chords of each bar of a progression, `tonic` being the key's pitch class."""
+    """Chords by bar of numerals such as ``I V,vi IV``, in the key of pitch class `tonic`."""
     return tuple(
         tuple(parse_chord(numeral, tonic) for numeral in bar.split(",")) for bar in numerals.split()
     )
