@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from auralise.features import levels_of
 from auralise.figures.style import (
-    DYNAMIC_RANGE,
+    IN_DB,
     PAGE,
     frequency_rows,
     in_house_style,
@@ -223,18 +223,13 @@ def draw_sheet(
         layout="constrained",
         dpi=DPI,
     )
-    style = {"origin": "lower", "cmap": "magma", "vmin": -DYNAMIC_RANGE, "vmax": 0}
-    top.imshow(
-        log_frequency_picture(np.abs(spectrum), frequencies),
-        aspect="auto",
-        extent=(0, duration, 0, height),
-        **style,
-    )
+    song = log_frequency_picture(np.abs(spectrum), frequencies)
+    top.imshow(song, extent=(0, duration, 0, height), **IN_DB)
     top.set_yticks(*frequency_rows(frequencies, height, TICKS))
     top.set_xlabel("time (s)", fontsize=TEXT)
     top.set_ylabel("Hz", fontsize=TEXT)
     top.set_title(f"{title}: the song, 0 dB is its maximum", fontsize=TEXT + 1)
-    image = sheet.imshow(mosaic, aspect="auto", interpolation="nearest", **style)
+    image = sheet.imshow(mosaic, interpolation="nearest", **IN_DB)
     for row, (bottom, left) in zip(ranking.shown, corners, strict=True):
         said = f"{features[row]}  {round(ranking.levels[row])} dB".replace("-", "−")
         label = (labels or {}).get(int(features[row]))

@@ -13,7 +13,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from auralise.dissection.plants import hear_plant
 from auralise.dissection.tour import ROLES, Role
 from auralise.figures.style import (
-    DYNAMIC_RANGE,
+    IN_DB,
     PAGE,
     frequency_rows,
     in_house_style,
@@ -201,15 +201,7 @@ def _write(axis: Axes, words: str, below: bool = False, weight: str = "normal") 
 
 def _draw_picture(axis: Axes, magnitude: np.ndarray, song: Maps) -> AxesImage:
     picture = log_frequency_picture(magnitude, song.stft.frequencies, N_ROWS)
-    return axis.imshow(
-        picture,
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        vmin=-DYNAMIC_RANGE,
-        vmax=0,
-        extent=(0, picture.shape[1], 0, N_ROWS),
-    )
+    return axis.imshow(picture, extent=(0, picture.shape[1], 0, N_ROWS), **IN_DB)
 
 
 def _draw_origin(axis: Axes, stop: Stop) -> None:
