@@ -143,19 +143,10 @@ def rank_features(table: pd.DataFrame, untrained: pd.DataFrame) -> pd.DataFrame:
 
 
 def confidence_interval(networks: Sequence[np.ndarray]) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over networks.
+    """95 % bootstrap interval of a mean over networks, each with the values of its features.
 
-    Networks are drawn first, then features of each; of a single network, its features alone.
-
-    Parameters
-    ----------
-    networks : sequence of ndarray, each of shape (n_features,)
-        The values of each network's features.
-
-    Returns
-    -------
-    low, high : float
-        NaN for fewer than two values.
+    Networks are drawn first, then features of each; of a single network, its features alone. NaN
+    for fewer than two values.
     """
     if sum(map(len, networks)) < 2:
         return np.nan, np.nan

@@ -57,19 +57,11 @@ class Representations(Protocol):
 
 
 def standardise(values: np.ndarray) -> torch.Tensor:
-    """Standardise values to a mean of zero and a mean square of one, as float16.
+    """Flattened values ``(n_features, ...)``, float16, with a mean of 0 and a mean square of 1.
 
     Half precision halves the memory. Its rounding, at most 1 in 2048 of each value, largely
-    cancels in a correlation: r of maps of 257 × 173 pixels moves by less than 1e-4.
-
-    Parameters
-    ----------
-    values : ndarray, float32, shape (n_features, ...)
-
-    Returns
-    -------
-    Tensor, float16, shape (n_features, n_values)
-        NaN where all values of a feature are the same.
+    cancels in a correlation: r of maps of 257 × 173 pixels moves by less than 1e-4. NaN where all
+    values of a feature are the same.
     """
     flat = torch.from_numpy(np.ascontiguousarray(values, np.float32)).flatten(1)
     low, high = flat.aminmax(dim=1, keepdim=True)
@@ -105,20 +97,9 @@ def correlation_matrix(vectors: torch.Tensor) -> np.ndarray:
 
 
 def mean_over_pairs(matrix: np.ndarray, pairs: np.ndarray) -> tuple[float, int]:
-    """Mean correlation of some pairs of signals.
+    """Mean correlation of pairs of signals ``(n_pairs, 2)``, and how many of them took part.
 
-    Parameters
-    ----------
-    matrix : ndarray, shape (n_signals, n_signals)
-        NaN where r is not defined; such pairs are left out.
-    pairs : ndarray of int, shape (n_pairs, 2)
-
-    Returns
-    -------
-    mean : float
-        NaN without a pair.
-    count : int
-        Pairs that took part.
+    Pairs whose r is NaN in the matrix are left out; the mean is NaN without a pair.
     """
     values = matrix[pairs[:, 0], pairs[:, 1]].astype(np.float64)
     values = values[np.isfinite(values)]

@@ -351,17 +351,6 @@ def check_choice(
 
     A feature may be missing in some of the layers, but not in all, and every layer must have
     one of those asked for.
-
-    Parameters
-    ----------
-    n_features : sequence of int
-        Of each layer of the network.
-    layers, features : sequence of int, optional
-        Asked for; all by default.
-
-    Raises
-    ------
-    SettingsError
     """
     n_layers = len(n_features)
     for layer in layers or []:

@@ -188,16 +188,7 @@ def predict_ablated(
 ) -> tuple[np.ndarray, dict[Set, np.ndarray]]:
     """Class probabilities of the network as it is, and with each set of features off.
 
-    Parameters
-    ----------
-    switched : Switched
-    magnitudes : ndarray, shape (n_clips, n_bins, n_frames)
-    sets : sequence of Set
-
-    Returns
-    -------
-    whole : ndarray, shape (n_clips, n_classes)
-    off : dict of Set to ndarray, of that shape
+    Each of shape ``(n_clips, n_classes)``.
     """
     whole, off = [], {one: [] for one in dict.fromkeys(sets)}  # type: ignore[var-annotated]
     for batch in tracked(_batches(magnitudes), "switch off", unit="batch"):

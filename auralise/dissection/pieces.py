@@ -145,18 +145,10 @@ def _chords_of(plan: Plan, duration: float) -> Iterator[tuple[float, Chord]]:
 
 
 def compose_study(number: int, seed: int, duration: float) -> Piece:
-    """A few sounds of one or two kinds, with silence between.
+    """A few sounds of one or two kinds, `STUDIES` in turn, with silence between.
 
     Onsets are at least `SPACING` apart, so that the frames within 50 ms of one are less than a
     fifth of all.
-
-    Parameters
-    ----------
-    number : int
-        Chooses among `STUDIES`, in turn.
-    seed : int
-    duration : float
-        In seconds.
     """
     kinds = STUDIES[number % len(STUDIES)]
     rng = np.random.default_rng([seed, len(GENRES), number])

@@ -112,19 +112,11 @@ def concepts_of_bands(clip: str, seed: int, duration: float, seconds: float) -> 
 def read_layers(
     feature_maps: Callable[[np.ndarray], Sequence[np.ndarray]], magnitudes: np.ndarray
 ) -> dict[int, np.ndarray]:
-    """What a probe sees of each layer, and of the input.
+    """What a probe sees of each layer, and of the input, by layer: shape ``(n_clips, n_values)``.
 
-    Parameters
-    ----------
-    feature_maps : callable
-        From a magnitude to the feature maps of every layer.
-    magnitudes : ndarray, shape (n_clips, n_bins, n_frames)
-
-    Returns
-    -------
-    dict of int to ndarray, shape (n_clips, n_values)
-        By layer: mean and deviation of each feature. Of `INPUT`: mean, deviation and flux of each
-        bin's logarithm, as the strongest of the linear baselines.
+    Mean and deviation of each feature. Of `INPUT`: mean, deviation and flux of each bin's
+    logarithm, as the strongest of the linear baselines. `feature_maps` gives those of every layer
+    for a magnitude.
     """
     parts = np.array_split(magnitudes, 1 + len(magnitudes) // AT_ONCE)
     found = {INPUT: [statistics(part).reshape(len(part), -1) for part in parts]}

@@ -211,16 +211,8 @@ def noted_making(path: Path) -> int:
 def count_making(results: Path, path: Path, outputs: Sequence[str], note: bool) -> int:
     """How often a job's files have been found missing, plus one; once more if some are missing.
 
-    The workflow makes files again when this number is not the one of their last making.
-
-    Parameters
-    ----------
-    results, path : Path
-        As for `write_record`.
-    outputs : sequence of str
-        Of the job.
-    note : bool
-        Whether to keep the new number, for the job itself to find it with `noted_making`.
+    The workflow makes files again when this number is not the one of their last making. `note`
+    keeps the new number, for the job itself to find it with `noted_making`.
     """
     try:
         record = Record.read(path)

@@ -149,19 +149,9 @@ def write_maps(
 
 
 def quiet_sounds(song: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """What no feature should be named after: digital silence, and noise 60 dB below the song.
+    """What no feature should be named after, each of `n_samples`, float32.
 
-    Parameters
-    ----------
-    song : ndarray
-        May be mapped from a file.
-    n_samples : int
-        Of each sound.
-
-    Returns
-    -------
-    silence, noise : ndarray, float32, shape (n_samples,)
-        The peak of the noise is 60 dB below the song's.
+    Digital silence, and noise whose peak lies 60 dB below the song's.
     """
     noise = np.random.default_rng(0).normal(size=n_samples)
     peak = max(song.max(), -song.min())  # no copy of a song that is mapped

@@ -174,31 +174,9 @@ def draw_sheet(
 ) -> Figure:
     """Features of a layer on one sheet, all on one scale, so that their levels can be compared.
 
-    Parameters
-    ----------
-    spectrum : ndarray, complex, shape (n_bins, n_frames)
-        The song's.
-    pictures : ndarray, shape (n_shown, n_bins, n_frames)
-        What is drawn of each feature that the ranking shows, in its order; not negative.
-    features : ndarray of int, shape (n_features,)
-        Numbers of all.
-    ranking : Ranking
-        Of the same features.
-    frequencies : ndarray, shape (n_bins,)
-        In Hz.
-    duration : float
-        Of the song (s).
-    title, content : str
-        Title of the sheet; what the pictures are.
-    labels : mapping of int to str, optional
-        What a listener has written of a feature; what two lines hold of it stands below its
-        level.
-    n_columns : int
-
-    Returns
-    -------
-    Figure
-        As wide as a page of print, with text of `TEXT` points.
+    `pictures` are those of the features that the ranking shows, in its order, not negative, shape
+    ``(n_shown, n_bins, n_frames)``; `features` are the numbers of all features that it ranks, and
+    `labels` what a listener has written of some of them. The sheet is as wide as a page of print.
     """
     full_scale = float(pictures.max(initial=0.0))
     tiles = log_frequency_picture(pictures, frequencies, full_scale=full_scale)

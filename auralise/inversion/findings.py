@@ -79,14 +79,7 @@ def compare_inversions(errors: pd.DataFrame, controls: Mapping[str, Sequence[str
 
 
 def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
-    """One paragraph: the errors by layer, and the floor.
-
-    Parameters
-    ----------
-    errors : DataFrame
-        As `summarise_errors` gives it, layers of a classifier from the input on.
-    classifier : str
-    """
+    """One paragraph: the errors by layer of a classifier, and the floor."""
     table = errors[(errors["classifier"] == classifier) & (errors["space"] == "input")]
     values = ", ".join(
         f"{row.layer} {row.nre:.3f} ± {row.nre_std:.3f} {_range(row.ci_low, row.ci_high)}"
@@ -110,14 +103,7 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
 
 
 def describe_kept(kept: pd.DataFrame, classifier: str) -> str:
-    """One paragraph: what of an excerpt its inversions return, beside oracles.
-
-    Parameters
-    ----------
-    kept : DataFrame
-        As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
-    classifier : str
-    """
+    """One paragraph: what of an excerpt its inversions return, beside oracles."""
     of_one = kept[kept["classifier"] == classifier]
     layers = of_one[of_one["shown"] == INVERSION]
     first = layers.iloc[0]
@@ -154,14 +140,7 @@ def _share_range(low: float, high: float) -> str:
 
 
 def describe_comparison(comparison: pd.DataFrame, variant: str) -> str:
-    """Which differences between layers, and from untrained networks, are beyond the seeds' spread.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        As `compare_inversions` gives it.
-    variant : str
-    """
+    """Which differences between layers, and from controls, are beyond the seeds' spread."""
     rows = comparison[comparison["variant"] == variant]
     sentences = []
     for is_control, what in ((False, "Between layers"), (True, "Trained less untrained")):
@@ -195,14 +174,7 @@ def _range(low: float, high: float) -> str:
 
 
 def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -> str:
-    """A paragraph: whether what a layer keeps depends on the class.
-
-    Parameters
-    ----------
-    dependence : DataFrame
-        As `class_dependence` gives it, with ``classifier`` and ``layer``.
-    classifier, layer : str
-    """
+    """A paragraph: whether what a layer keeps depends on the class."""
     rows = dependence[(dependence["classifier"] == classifier) & (dependence["layer"] == layer)]
     table = rows.set_index("measure")
 

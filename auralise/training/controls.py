@@ -74,18 +74,10 @@ def read_training_segments(
     edges: str = EDGES[0],
     n_segments: int = N_SEGMENTS,
 ) -> np.ndarray:
-    """Magnitudes of training segments, one of each of `n_segments` clips from all of the set.
+    """Magnitudes, float32, of one segment of each of `n_segments` training clips, or of all.
 
-    Parameters
-    ----------
-    clips, stft, duration, edges
-        As `untrain_network`.
-    n_segments : int
-        At most; fewer where there are fewer training clips.
-
-    Returns
-    -------
-    ndarray, float32, shape (n_segments, n_bins, n_frames)
+    Shape ``(n_segments, n_bins, n_frames)``; the clips are spread over the whole set. The other
+    arguments are those of `untrain_network`.
     """
     paths = clips.loc[clips["split"] == "train", "path"].to_list()
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(n_segments, len(paths))).astype(int))

@@ -88,17 +88,9 @@ def read_bundle(prefix: str | Path, names: Iterable[str]) -> dict[str, np.ndarra
 
 
 def read_index(table: bytes) -> dict[str, Entry]:
-    """Where the tensors of a checkpoint lie, from its index.
+    """Where the tensors of a checkpoint lie, from the content of its index file.
 
-    Parameters
-    ----------
-    table : bytes
-        The whole index file.
-
-    Raises
-    ------
-    WeightsError
-        It is damaged, compressed, or of a checkpoint in several data files.
+    A WeightsError says that it is damaged, compressed, or of several data files.
     """
     if len(table) > LARGEST_INDEX:
         raise refusal(

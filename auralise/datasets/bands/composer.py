@@ -220,20 +220,7 @@ def parse_progression(numerals: str, tonic: int) -> tuple[tuple[Chord, ...], ...
 
 
 def parse_chord(numeral: str, tonic: int) -> Chord:
-    """A Roman numeral with its quality, such as ``bVII9``, as a chord.
-
-    Parameters
-    ----------
-    numeral : str
-        As in a progression.
-    tonic : int
-        Pitch class of the key (0 is C).
-
-    Raises
-    ------
-    SettingsError
-        Not such a numeral.
-    """
+    """A Roman numeral with its quality, such as ``bVII9``, as a chord; `tonic` 0 is C."""
     match = re.fullmatch(r"([b#]?)([iv]+|[IV]+)(.*)", numeral)
     if match is None or match[2].lower() not in ROMAN or match[3] not in QUALITIES:
         raise SettingsError(
