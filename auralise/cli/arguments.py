@@ -174,15 +174,7 @@ def layers(text: str) -> list[int] | list[str]:
 
 
 def table(rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> list[str]:
-    """Rows as lines of text in aligned columns, numbers to the right.
-
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        All of the same length, the heads first.
-    numbers : iterable of int
-        Columns, from 0.
-    """
+    """Rows, the heads first, as lines in aligned columns; `numbers` (from 0) to the right."""
     numbers = set(numbers)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

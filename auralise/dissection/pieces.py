@@ -86,20 +86,9 @@ class Piece:
 
 
 def compose_pieces(n_pieces: int, duration: float, seed: int) -> tuple[list[Piece], np.ndarray]:
-    """Clips of all genres, and as many studies, in turn; half of both are held out.
+    """Clips of all genres, and as many studies, in turn, and which of them are held out.
 
-    Parameters
-    ----------
-    n_pieces : int
-    duration : float
-        Of each (s).
-    seed : int
-
-    Returns
-    -------
-    pieces : list of Piece
-    held_out : ndarray of bool, shape (n_pieces,)
-        For the exam: names are chosen on the others.
+    Half of both are held out for the exam: names are chosen on the others.
     """
     pieces, held_out = [], []
     for number in range(n_pieces):

@@ -106,17 +106,7 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
 def stft_settings(settings: Mapping, name: str) -> dict[str, int]:
     """The transform of a network: its own, as far as its settings or its publisher name one.
 
-    Parameters
-    ----------
-    settings : mapping
-        As `complete_settings` returns them.
-    name : str
-        Of the network, under ``networks``.
-
-    Returns
-    -------
-    dict
-        ``sample_rate``, ``n_fft`` and ``hop_length``.
+    ``sample_rate``, ``n_fft`` and ``hop_length``, from complete settings.
     """
     network = settings["networks"][name]
     common = {key: settings["stft"][key] for key in ("sample_rate", "n_fft", "hop_length")}

@@ -68,25 +68,12 @@ ReadVariables = Callable[[KerasLayer, Sequence[str]], dict[str, Tensor]]
 
 
 def build_from_config(model: Mapping, read: ReadVariables) -> nn.Sequential:
-    """The convolutional part that a Keras configuration describes.
+    """The convolutional part that a Keras configuration describes: ``layer1``, ``layer2``, …
 
-    Parameters
-    ----------
-    model : mapping
-        A serialised Sequential or Functional model: ``class_name`` and ``config``.
-    read : callable
-        Gives the named variables of a layer, as stored.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        ``layer1``, ``layer2``, …; takes ``(batch, 1, rows, columns)`` with rows and columns as
-        the Keras model has them, whatever its ``data_format``.
-
-    Raises
-    ------
-    WeightsError
-        Names the layer that cannot be represented exactly.
+    `model` is a serialised Sequential or Functional model, `read` gives the named variables of a
+    layer as stored. The network takes ``(batch, 1, rows, columns)`` with rows and columns as the
+    Keras model has them, whatever its ``data_format``. A WeightsError names the layer that cannot
+    be represented exactly.
     """
     try:
         chain = list(_chain(model, ""))
