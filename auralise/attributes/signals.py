@@ -365,16 +365,9 @@ def compose_drums(pattern: str, duration: float = 4.0, tempo: float = TEMPO) -> 
 def compose(
     signal: Mapping[Hashable, Any], duration: float, onsets: str = COMMON, seed: int = 0
 ) -> list[Note]:
-    """Notes of a row of `signal_table`.
+    """Notes of a row of `signal_table`, for a duration (s).
 
-    Parameters
-    ----------
-    signal : mapping
-    duration : float
-        In s.
-    onsets : {'own', 'common'}
-        Own ones are drawn by the seed and the signal's name.
-    seed : int
+    `onsets` are 'common' to all signals, or its 'own', drawn by the seed and the signal's name.
     """
     tempo = float(signal["tempo"])
     rng = np.random.default_rng([seed, *str(signal["signal"]).encode()]) if onsets == OWN else None
@@ -456,17 +449,8 @@ def write_signals(
 ) -> None:
     """Write every signal, its notes as ``<signal>.notes.csv``, and the table as ``signals.csv``.
 
-    Parameters
-    ----------
-    folder : str or Path
-    signals : DataFrame
-        As `signal_table` returns it.
-    duration : float
-        Of each signal (s).
-    sample_rate : int
-        In Hz.
-    onsets, seed
-        As `compose` takes them.
+    `signals` are as `signal_table` returns them, `onsets` and `seed` as `compose` takes them; the
+    duration is in seconds.
     """
     import pandas as pd
 

@@ -105,16 +105,8 @@ def write_songs(
 ) -> None:
     """Render the data set into ``audio/``, ``labels/`` and ``filelists/``.
 
-    Parameters
-    ----------
-    folder : str or Path
-    n_songs : int
-        At least one for each split.
-    duration : float
-        Of a song (s).
-    seed : int
-    n_processes : int
-        Does not change the result.
+    At least one song for each split; the duration of each is in seconds. The number of processes
+    does not change the result.
     """
     folder = Path(folder)
     with ProcessPoolExecutor(n_processes) as pool:

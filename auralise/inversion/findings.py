@@ -234,22 +234,9 @@ def describe_inversion(
 ) -> str:
     """The findings of all classifiers, as Markdown.
 
-    Parameters
-    ----------
-    errors : DataFrame
-        As `summarise_errors` gives it, layers of a classifier from the input on.
-    kept : DataFrame
-        As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
-    comparison : DataFrame
-        As `compare_inversions` gives it.
-    dependence : DataFrame
-        As `class_dependence` gives it, with ``classifier`` and ``layer``.
-    evaluations : mapping of str to mapping
-        As `auralise.training.singing.evaluate_svdnet` gives them, by classifier.
-
-    Returns
-    -------
-    str
+    The tables are those of `summarise_errors`, `kept_parts`, `compare_inversions` and
+    `class_dependence`, with ``classifier`` and ``layer``; `evaluations` are as `evaluate_svdnet`
+    gives them, by classifier.
     """
     lines = ["# What the inversion found", ""]
     trained = errors[~errors["control"]]

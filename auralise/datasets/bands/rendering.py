@@ -39,15 +39,7 @@ def write_clips(
 ) -> None:
     """Render the data set ``<genre>/<genre>.NNNNN.flac`` at 22,050 Hz.
 
-    Parameters
-    ----------
-    folder : str or Path
-    clips_per_genre : int
-    duration : float
-        Of a clip (s).
-    seed : int
-    n_processes : int
-        Does not change the result.
+    The duration of a clip is in seconds. The number of processes does not change the result.
     """
     names = [(genre, index) for genre in GENRES for index in range(clips_per_genre)]
     write = partial(_write_clip, Path(folder), seed, duration)
