@@ -65,9 +65,9 @@ def list_stops(
 ) -> list[Stop]:
     """Rows of the tour: for each role each network, and a plant; one row where none has it.
 
-    `tour` is as `list_tour` returns it, `contributions` as `list_contributions` returns them;
-    `maps` are those of each network, song by song (the plants hear what the first one hears), `kernels`
-    those of its first layer, shape ``(n_features, n_bins, n_frames)``.
+    `tour` is as `list_tour` returns it, `contributions` as `list_contributions` returns them.
+    `maps` are those of each network, song by song (the plants hear what the first one hears),
+    `kernels` those of its first layer, shape ``(n_features, n_bins, n_frames)``.
     """
     songs = [np.abs(of_song.spectrum) for of_song in next(iter(maps.values()))]
     players = tour.drop_duplicates(["role", "network"]).set_index(["role", "network"])
