@@ -235,24 +235,10 @@ def set_loudness(sounds: np.ndarray, original: np.ndarray, loudness: str = "peak
 def loudness_gains(
     peaks: np.ndarray, levels: np.ndarray, original_level: float, loudness: str = "peak"
 ) -> np.ndarray:
-    """Gains by which `set_loudness` multiplies the sounds of one layer.
+    """Gains of the sounds of one layer, shape ``(n_features,)``, as `set_loudness` describes them.
 
-    Parameters
-    ----------
-    peaks, levels : ndarray, shape (n_features,)
-        Largest absolute value and RMS of each sound.
-    original_level : float
-        RMS of what was explained.
-    loudness : {'peak', 'full_scale', 'relative'}
-
-    Returns
-    -------
-    ndarray, shape (n_features,)
-
-    Raises
-    ------
-    ValueError
-        There is no such loudness.
+    `peaks` and `levels` are the largest absolute value and the RMS of each sound,
+    `original_level` is the RMS of what was explained.
     """
     if loudness not in LOUDNESS:
         raise ValueError(f"loudness must be one of {LOUDNESS}, got {loudness!r}")

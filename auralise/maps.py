@@ -158,7 +158,8 @@ def create_maps(
     frames_at_once : int, optional
         Frames in a chunk; those of the whole song by default.
     compression : sequence of mapping, or None
-        Of the magnitude, before the network; None where it hears what forgets the magnitude.
+        Steps of the front end that compress each bin's magnitude by itself; None where there are
+        others as well (bands, a normalisation), behind which no map stands for a magnitude.
 
     Yields
     ------

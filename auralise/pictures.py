@@ -65,7 +65,7 @@ def bins_of_rows(frequencies: np.ndarray, n_rows: int) -> np.ndarray:
 
 
 def log_frequency_rows(values: np.ndarray, frequencies: np.ndarray, n_rows: int = 96) -> np.ndarray:
-    """Each row's greatest value, so that what stands in a single bin is seen.
+    """Values on rows of log frequency; each shows the greatest of its bins, so none is lost.
 
     Parameters
     ----------

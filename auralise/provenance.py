@@ -28,20 +28,7 @@ def versions() -> dict[str, str]:
 
 
 def code_version(script: str | Path, unused: Collection[str] = ()) -> str:
-    """Hash of all library code behind a script (see `code_by_file`).
-
-    Parameters
-    ----------
-    script : str or Path
-        Of a rule, or a module of the library, which then counts itself.
-    unused : collection of str
-        As in `code_by_file`.
-
-    Returns
-    -------
-    str
-        12 hexadecimal digits.
-    """
+    """Hash of all library code behind a script (see `code_by_file`), 12 hexadecimal digits."""
     return hashlib.sha256("\n".join(code_by_file(script, unused)).encode()).hexdigest()[:12]
 
 

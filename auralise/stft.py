@@ -122,7 +122,9 @@ class Stft:
     def analyse_part(
         self, samples: np.ndarray, start: int, n_frames: int, beyond: str = "zero"
     ) -> np.ndarray:
-        """Frames of a signal from any sample on, with what sounds around them in their windows.
+        """The STFT of a part of a signal, which may begin at any sample.
+
+        The windows at its ends hear the signal around it.
 
         Parameters
         ----------

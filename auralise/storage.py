@@ -79,7 +79,7 @@ class PatientFile(RawIOBase):
 
 @contextmanager
 def patient_file(path: str | Path) -> Iterator[PatientFile]:
-    """A new file for a library that cannot handle failed writes; they are raised at the end."""
+    """A new file for a library that cannot handle failed writes: the context raises them."""
     with PatientFile(path) as file:
         try:
             yield file
@@ -217,12 +217,12 @@ def write_temporarily(file: IO[bytes], values: np.ndarray) -> None:
 
 
 def reserve_temporarily(file: IO[bytes], n_bytes: int) -> None:
-    """Reserve the space of a memory-mapped file: a disk that fills later would end the process.
+    """Reserve the space of a memory-mapped file, since a full disk would kill the process later.
 
     Raises
     ------
     StorageError
-        The folder of the temporary file has not as much.
+        The folder of the temporary file has less room.
     """
     try:
         os.posix_fallocate(file.fileno(), 0, n_bytes)

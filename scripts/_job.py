@@ -24,15 +24,13 @@ def job(snakemake) -> AbstractContextManager[list[Path]]:
         code=[value for value in params if str(value).startswith("code of ")],
     )
     return jobs.run_job(
-        jobs.Job(
-            Path(snakemake.log[0]),
-            snakemake.resources.get("mem_mb"),
-            Path(about["results"]),
-            Path(about["record"]),
-            record,
-            snakemake.input,
-            snakemake.output,
-        )
+        record,
+        Path(about["record"]),
+        Path(about["results"]),
+        Path(snakemake.log[0]),
+        snakemake.input,
+        snakemake.output,
+        snakemake.resources.get("mem_mb"),
     )
 
 

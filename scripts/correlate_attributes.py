@@ -1,21 +1,15 @@
 """Correlate what a network makes of the signals over pairs that differ in one attribute."""
 
-from pathlib import Path
-
 from _job import job, prepare_torch
 
-from auralise.attributes.correlation import (
-    Representations,
-    correlate_attributes,
-    sample_features,
-)
+from auralise.attributes.correlation import correlate_attributes, sample_features
 from auralise.attributes.designs import (
     Magnitudes,
     pairs_by_attribute,
     pairs_in_everything,
     read_design,
 )
-from auralise.attributes.representations import DECONVOLVED, Computed, Stored
+from auralise.attributes.representations import Computed
 from auralise.explainers.making import read_explainer
 from auralise.files import write_table
 from auralise.stft import Stft
@@ -24,14 +18,9 @@ with job(snakemake):
     prepare_torch(snakemake)
     params, inputs = snakemake.params, snakemake.input
     signals = read_design(inputs.signals)
-    compared: Representations
-    if inputs.maps and params.compare in DECONVOLVED:
-        paths = [Path(inputs.maps) / f"{name}.h5" for name in signals["signal"]]
-        compared = Stored(paths, params.compare, params.mode)
-    else:
-        explainer = read_explainer(inputs.weights, params.architecture, params.deconvolution)
-        magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
-        compared = Computed(explainer, magnitudes, params.compare, params.mode)
+    explainer = read_explainer(inputs.weights, params.architecture, params.deconvolution)
+    magnitudes = Magnitudes(inputs.sounds, signals, Stft(**params.stft), params.duration)
+    compared = Computed(explainer, magnitudes, params.compare, params.mode)
     table = correlate_attributes(
         compared,
         pairs_by_attribute(signals),

@@ -60,7 +60,7 @@ def share_kept(mean: float, mean_all: float) -> float:
 
 
 def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
-    """The same for each variant: the mean over its networks of the mean over their features.
+    """Correlations by variant, layer and attribute: means over networks of means over features.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
         resampled, mean_all, s, n_networks, n_features, n_live``: standard deviations over features
         (of all networks) and over the networks' means; the 95 % bootstrap interval resamples what
         ``resampled`` says, networks and the features within each where there are several
-        networks, and is empty for permuted labels. Of so few networks it is rather too narrow.
+        networks, and is empty for permuted labels. With few networks it is rather too narrow.
         ``mean_all`` and ``s`` are means over networks. Also ``share_of_pairs``, the mean over live
         features of the share of the attribute's pairs on which r is defined, and
         ``mean_complete`` over the ``n_complete`` features for which all are.
@@ -106,21 +106,7 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_with_controls(summary: pd.DataFrame, controls: Mapping[str, str]) -> pd.DataFrame:
-    """Compare s of each variant's trained networks with s of the untrained ones.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        As `summarise_correlation` returns it, of all networks.
-    controls : mapping of str to str
-        The variant of the untrained networks of a variant's architecture, such as ``untrained``
-        for ``square``. Of variants without any no more is known than their own s.
-
-    Returns
-    -------
-    DataFrame
-        As `auralise.networks.comparison.compare_variants`, of s by layer and attribute.
-    """
+    """`auralise.networks.comparison.compare_variants` of s, by layer and attribute."""
     return compare_variants(summary, controls, "s", ("layer", "attribute"))
 
 
@@ -157,19 +143,10 @@ def rank_features(table: pd.DataFrame, untrained: pd.DataFrame) -> pd.DataFrame:
 
 
 def confidence_interval(networks: Sequence[np.ndarray]) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over networks.
+    """95 % bootstrap interval of a mean over networks, each with the values of its features.
 
-    Networks are drawn first, then features of each; of a single network, its features alone.
-
-    Parameters
-    ----------
-    networks : sequence of ndarray, each of shape (n_features,)
-        The values of each network's features.
-
-    Returns
-    -------
-    low, high : float
-        NaN for fewer than two values.
+    Networks are drawn first, then features of each; of a single network, its features alone. NaN
+    for fewer than two values.
     """
     if sum(map(len, networks)) < 2:
         return np.nan, np.nan

@@ -31,21 +31,17 @@ class Representations(Protocol):
 
     Attributes
     ----------
-    n_signals : int
+    magnitudes : sequence of ndarray, each of shape (n_bins, n_frames)
+        Of the signals.
     n_features : mapping of int to int
         Features of each layer.
-    size : int
-        Most values that represent one signal in one feature.
     """
 
     @property
-    def n_signals(self) -> int: ...
+    def magnitudes(self) -> Sequence[np.ndarray]: ...
 
     @property
     def n_features(self) -> Mapping[int, int]: ...
-
-    @property
-    def size(self) -> int: ...
 
     def of(
         self, row: int, features: Mapping[int, Sequence[int]]
@@ -61,19 +57,11 @@ class Representations(Protocol):
 
 
 def standardise(values: np.ndarray) -> torch.Tensor:
-    """Standardise values to a mean of zero and a mean square of one, as float16.
+    """Flattened values ``(n_features, ...)``, float16, with a mean of 0 and a mean square of 1.
 
     Half precision halves the memory. Its rounding, at most 1 in 2048 of each value, largely
-    cancels in a correlation: r of maps of 257 × 173 pixels moves by less than 1e-4.
-
-    Parameters
-    ----------
-    values : ndarray, float32, shape (n_features, ...)
-
-    Returns
-    -------
-    Tensor, float16, shape (n_features, n_values)
-        NaN where all values of a feature are the same.
+    cancels in a correlation: r of maps of 257 × 173 pixels moves by less than 1e-4. NaN where all
+    values of a feature are the same.
     """
     flat = torch.from_numpy(np.ascontiguousarray(values, np.float32)).flatten(1)
     low, high = flat.aminmax(dim=1, keepdim=True)
@@ -109,20 +97,9 @@ def correlation_matrix(vectors: torch.Tensor) -> np.ndarray:
 
 
 def mean_over_pairs(matrix: np.ndarray, pairs: np.ndarray) -> tuple[float, int]:
-    """Mean correlation of some pairs of signals.
+    """Mean correlation of pairs of signals ``(n_pairs, 2)``, and how many of them took part.
 
-    Parameters
-    ----------
-    matrix : ndarray, shape (n_signals, n_signals)
-        NaN where r is not defined; such pairs are left out.
-    pairs : ndarray of int, shape (n_pairs, 2)
-
-    Returns
-    -------
-    mean : float
-        NaN without a pair.
-    count : int
-        Pairs that took part.
+    Pairs whose r is NaN in the matrix are left out; the mean is NaN without a pair.
     """
     values = matrix[pairs[:, 0], pairs[:, 1]].astype(np.float64)
     values = values[np.isfinite(values)]
@@ -188,9 +165,9 @@ def correlate_attributes(
         `correlation_all`, over the pairs that differ in everything, is empty without such pairs.
     """
     everything = everything or {}
-    n_signals = representations.n_signals
+    n_signals = len(representations.magnitudes)
     features = features or {layer: range(n) for layer, n in representations.n_features.items()}
-    batch_size = max(1, WORKING_MEMORY // (2 * n_signals * representations.size))
+    batch_size = max(1, WORKING_MEMORY // (2 * n_signals * representations.magnitudes[0].size))
     rows = []
     total = sum(map(len, features.values())) * n_signals
     with tracked(total=total, desc=f"correlate {network}", unit="map") as progress:

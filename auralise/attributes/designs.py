@@ -254,8 +254,8 @@ def pairs_by_attribute(
     found = {name: rows for name, rows in pairs.items() if len(rows)}
     if not found:
         raise SettingsError(
-            f"among {len(signals)} signals no two differ in one of {', '.join(attributes)} alone; "
-            "expected at least two levels of one of them with the others alike"
+            f"no two of {len(signals)} signals differ in one attribute alone (of "
+            f"{', '.join(attributes)}); add signals that differ in one and agree in the others"
         )
     return found
 

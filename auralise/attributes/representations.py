@@ -9,20 +9,16 @@ activations : the feature maps' mean over frequency, one value per pooled frame:
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from auralise.attributes.designs import Magnitudes
 from auralise.auralisation import masked_spectrum
 from auralise.errors import SettingsError
 from auralise.explainers.protocol import Explainer
-from auralise.explainers.writing import write_maps
-from auralise.maps import Origin, open_maps, scale_maps
+from auralise.maps import scale_maps
 from auralise.networks.front_ends import undo
-from auralise.progress import tracked
 
 DECONVOLVED = ("auralised", "maps")
 COMPARED = (*DECONVOLVED, "feature_maps", "activations")
@@ -30,7 +26,7 @@ COMPARED = (*DECONVOLVED, "feature_maps", "activations")
 
 @dataclass(frozen=True)
 class Computed:
-    """Maps that the explainer makes anew each time they are asked for.
+    """What the explainer makes of each signal, anew each time that it is asked for.
 
     Attributes
     ----------
@@ -48,16 +44,8 @@ class Computed:
     mode: str = "mask"
 
     @property
-    def n_signals(self) -> int:
-        return len(self.magnitudes)
-
-    @property
     def n_features(self) -> dict[int, int]:
         return dict(enumerate(self.explainer.n_features, start=1))
-
-    @property
-    def size(self) -> int:
-        return self.magnitudes[0].size
 
     def of(
         self, row: int, features: Mapping[int, Sequence[int]]
@@ -66,62 +54,23 @@ class Computed:
         magnitude = self.magnitudes[row]
         if self.compare in DECONVOLVED:
             for layer, maps in self.explainer.deconvolve_all(magnitude, features, features):
-                if self.compare == "auralised":
-                    maps = scale_maps(maps, self.explainer.mask_scale(len(magnitude)))
-                yield (
-                    layer,
-                    _heard(magnitude, maps, self.compare, self.mode, self.explainer.compression),
-                )
+                yield layer, maps if self.compare == "maps" else self._heard(magnitude, maps)
         else:
             found = self.explainer.feature_maps(magnitude)
             for layer, chosen in features.items():
                 maps = found[layer - 1][list(chosen)]
                 yield layer, maps if self.compare == "feature_maps" else maps.mean(axis=1)
 
-
-@dataclass(frozen=True)
-class Stored:
-    """Maps that are read from files, one per signal.
-
-    Attributes
-    ----------
-    paths : sequence of Path
-        As `deconvolve_signals` wrote them.
-    compare : {'maps', 'auralised'}
-    mode : str
-        As in `Computed`.
-    """
-
-    paths: Sequence[Path]
-    compare: str = "maps"
-    mode: str = "mask"
-
-    @property
-    def n_signals(self) -> int:
-        return len(self.paths)
-
-    @property
-    def n_features(self) -> dict[int, int]:
-        with open_maps(self.paths[0]) as maps:
-            return {layer: len(maps.features(layer)) for layer in maps.layers}
-
-    @property
-    def size(self) -> int:
-        with open_maps(self.paths[0]) as maps:
-            return maps.stft.n_bins * maps.n_frames
-
-    def of(
-        self, row: int, features: Mapping[int, Sequence[int]]
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `auralise.attributes.correlation.Representations.of`."""
-        with open_maps(self.paths[row]) as file:
-            magnitude = np.abs(file.spectrum)
-            for layer, chosen in features.items():
-                first, last = min(chosen), max(chosen)
-                read = file.masks if self.compare == "auralised" else file.deconvolved
-                maps = read(layer, slice(first, last + 1))
-                maps = maps[[feature - first for feature in chosen]]
-                yield layer, _heard(magnitude, maps, self.compare, self.mode, file.compression)
+    def _heard(self, magnitude: np.ndarray, maps: np.ndarray) -> np.ndarray:
+        compression = self.explainer.compression
+        if self.mode == "phase" and compression is None:
+            raise SettingsError(
+                "auralisation.mode = phase: takes maps for magnitudes, but mel bands or a "
+                "normalisation before a network keep none; choose mask or rectified"
+            )
+        maps = scale_maps(maps, self.explainer.mask_scale(len(magnitude)))
+        expand = partial(undo, compression) if compression else None
+        return np.abs(masked_spectrum(magnitude, maps, self.mode, expand))
 
 
 @dataclass(frozen=True)
@@ -141,18 +90,7 @@ class Inputs:
     magnitudes: Sequence[np.ndarray]
     compare: str = "maps"
     seen: Callable[[np.ndarray], np.ndarray] | None = None
-
-    @property
-    def n_signals(self) -> int:
-        return len(self.magnitudes)
-
-    @property
-    def n_features(self) -> dict[int, int]:
-        return {0: 1}
-
-    @property
-    def size(self) -> int:
-        return self.magnitudes[0].size
+    n_features: Mapping[int, int] = field(default_factory=lambda: {0: 1})
 
     def of(
         self, row: int, features: Mapping[int, Sequence[int]]
@@ -161,54 +99,3 @@ class Inputs:
         magnitude = self.magnitudes[row]
         seen = (self.seen(magnitude) if self.seen else magnitude)[None]
         yield 0, seen.mean(axis=1) if self.compare == "activations" else seen
-
-
-def _heard(
-    magnitude: np.ndarray,
-    maps: np.ndarray,
-    compare: str,
-    mode: str,
-    compression: Sequence[Mapping] | None,
-) -> np.ndarray:
-    """Maps as they are, or the magnitudes that they leave of a sound, by what is compared."""
-    if compare == "maps":
-        return maps
-    if mode == "phase" and compression is None:
-        raise SettingsError(
-            "auralisation.mode = phase: takes maps for magnitudes, which mel bands or a "
-            "normalisation before a network forget; choose mask or rectified"
-        )
-    expand = partial(undo, compression) if compression else None
-    return np.abs(masked_spectrum(magnitude, maps, mode, expand))
-
-
-def deconvolve_signals(
-    folder: str | Path,
-    explainer: Explainer,
-    magnitudes: Magnitudes,
-    names: Sequence[str],
-    origin: Origin,
-) -> None:
-    """Explain every feature on every signal and write the maps, a file for each signal.
-
-    Parameters
-    ----------
-    folder : str or Path
-        Gets ``<name>.h5`` as `auralise.explainers.writing.write_maps` writes it: 57 MB for 320
-        features of 257 × 173 pixels.
-    explainer : Explainer
-    magnitudes : Magnitudes
-        Of the signals.
-    names : sequence of str
-        Of the signals.
-    origin : Origin
-        Each file has the signal's name as its `song`.
-    """
-    for row, name in enumerate(tracked(names, "deconvolve", unit="signal")):
-        write_maps(
-            Path(folder) / f"{name}.h5",
-            explainer,
-            magnitudes.samples(row),
-            magnitudes.stft,
-            replace(origin, song=name),
-        )

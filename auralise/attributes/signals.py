@@ -309,23 +309,10 @@ def compose_signal(
     register: int = 0,
     onsets: np.ndarray | None = None,
 ) -> list[Note]:
-    """Notes of a model signal: the voicings of a chord type, one after the other.
+    """Notes of a model signal: the twelve voicings of a chord type, one after the other, then anew.
 
-    Parameters
-    ----------
-    key : str
-        One of `KEYS`.
-    chord : str
-        One of `CHORDS`; after its twelve voicings it begins anew.
-    duration : float
-        Of the whole signal (s).
-    tempo : float
-        Slots per second.
-    register : int
-        Octaves by which all is shifted.
-    onsets : ndarray, shape (n,), optional
-        When each voicing begins (s); it lasts until the next one, and the last to the end. By
-        default one begins with each slot.
+    One begins with each slot, of which there are `tempo` a second; or at each of `onsets` (s),
+    lasting until the next one, the last to the end. `register` shifts all by octaves.
     """
     if onsets is None:
         onsets = np.arange(_n_slots(duration, tempo)) / tempo
@@ -344,20 +331,10 @@ def _n_slots(duration: float, tempo: float) -> int:
 
 
 def draw_onsets(n: int, duration: float, rng: np.random.Generator) -> np.ndarray:
-    """Random onsets of as many chords, which together fill the signal.
+    """Random onsets (s) of `n` chords that together fill the signal.
 
-    Parameters
-    ----------
-    n : int
-    duration : float
-        Of the whole signal (s).
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        In s. Chords last between `SHORTEST` and `LONGEST` of a common unit; before the first is up
-        to one unit of silence.
+    Chords last between `SHORTEST` and `LONGEST` of a common unit; before the first is up to one
+    unit of silence.
     """
     times = np.cumsum([rng.uniform(), *rng.uniform(SHORTEST, LONGEST, n)])
     return times[:-1] * duration / times[-1]
@@ -388,16 +365,9 @@ def compose_drums(pattern: str, duration: float = 4.0, tempo: float = TEMPO) -> 
 def compose(
     signal: Mapping[Hashable, Any], duration: float, onsets: str = COMMON, seed: int = 0
 ) -> list[Note]:
-    """Notes of a row of `signal_table`.
+    """Notes of a row of `signal_table`, for a duration (s).
 
-    Parameters
-    ----------
-    signal : mapping
-    duration : float
-        In s.
-    onsets : {'own', 'common'}
-        Own ones are drawn by the seed and the signal's name.
-    seed : int
+    `onsets` are 'common' to all signals, or its 'own', drawn by the seed and the signal's name.
     """
     tempo = float(signal["tempo"])
     rng = np.random.default_rng([seed, *str(signal["signal"]).encode()]) if onsets == OWN else None
@@ -419,24 +389,11 @@ def render_signal(
     onsets: str = COMMON,
     seed: int = 0,
 ) -> np.ndarray:
-    """Sound of a model signal.
+    """Sound of a model signal, float32, from a row of `signal_table`.
 
-    Parameters
-    ----------
-    signal : mapping
-        A row of `signal_table`. The instrument 'sine' is synthesised, the others and the drums
-        are played by the soundfont. The loudness is an RMS level, not reached where a peak
-        would clip.
-    duration : float
-        In s.
-    sample_rate : int
-        In Hz.
-    onsets, seed
-        As `compose` takes them.
-
-    Returns
-    -------
-    ndarray, float32, shape (round(duration * sample_rate),)
+    The instrument 'sine' is synthesised, the others and the drums are played by the soundfont.
+    The loudness is an RMS level, not reached where a peak would clip. `onsets` and `seed` are as
+    `compose` takes them.
     """
     notes = compose(signal, duration, onsets, seed)
     if signal["instrument"] == "sine":
@@ -465,25 +422,10 @@ def _sines(notes: Sequence[Note], duration: float, sample_rate: int) -> np.ndarr
 
 
 def reverberate(samples: np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
-    """A signal in a synthetic room: itself, and a tail of noise that decays exponentially.
+    """A signal in a synthetic room: itself, and a tail of noise that decays by 60 dB in `seconds`.
 
-    Parameters
-    ----------
-    samples : ndarray, shape (n_samples,)
-    seconds : float
-        Time in which the tail decays by 60 dB; 0 for no room. The noise is the same for all
-        signals, and its impulse response has as much energy as the direct sound.
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    ndarray, float32, shape (n_samples,)
-        What sounds after the end is cut off.
-
-    References
-    ----------
-    The model is that of Moorer 1979, "About this reverberation business".
+    The noise is the same for all signals, and its impulse response has as much energy as the
+    direct sound (Moorer 1979, "About this reverberation business"). The length stays.
     """
     from scipy.signal import fftconvolve
 
@@ -507,17 +449,8 @@ def write_signals(
 ) -> None:
     """Write every signal, its notes as ``<signal>.notes.csv``, and the table as ``signals.csv``.
 
-    Parameters
-    ----------
-    folder : str or Path
-    signals : DataFrame
-        As `signal_table` returns it.
-    duration : float
-        Of each signal (s).
-    sample_rate : int
-        In Hz.
-    onsets, seed
-        As `compose` takes them.
+    `signals` are as `signal_table` returns them, `onsets` and `seed` as `compose` takes them; the
+    duration is in seconds.
     """
     import pandas as pd
 

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from auralise.choices import CHANNELS
 from auralise.errors import SettingsError
@@ -16,8 +17,17 @@ DONE, SOME_FAILED, FAILED, INTERRUPTED = 0, 1, 2, 130
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports a mistake in one line, like every other error."""
 
+    def __init__(self, *arguments: Any, **options: Any):
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*arguments, **options)
+
     def error(self, message: str):
         self.exit(FAILED, f"auralise: error: {message}; see {self.prog} --help\n")
+
+
+def exit_status(n_failed: int, n_songs: int) -> int:
+    """0 if all songs are done, 1 if some failed, 2 if all did."""
+    return DONE if n_failed == 0 else SOME_FAILED if n_failed < n_songs else FAILED
 
 
 def parse_ranges(text: str) -> list[int]:
@@ -164,15 +174,7 @@ def layers(text: str) -> list[int] | list[str]:
 
 
 def table(rows: Sequence[Sequence[str]], numbers: Iterable[int] = ()) -> list[str]:
-    """Rows as lines of text in aligned columns, numbers to the right.
-
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        All of the same length, the heads first.
-    numbers : iterable of int
-        Columns, from 0.
-    """
+    """Rows, the heads first, as lines in aligned columns; `numbers` (from 0) to the right."""
     numbers = set(numbers)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [

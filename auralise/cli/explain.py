@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from auralise.choices import AUDIBLE, DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
-    DONE,
-    FAILED,
-    SOME_FAILED,
     add_channel,
     duration,
+    exit_status,
     layers,
     name_songs,
     prepare_folder,
@@ -91,7 +89,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         help="explain a network of your own on songs of your own",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = explain.add_argument
     add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
@@ -308,9 +305,7 @@ def run(options: argparse.Namespace) -> int:
         explained = [explanation.sounds.name for explanation in done]
         build_listening_page(options.out, [asked.name], explained, page, AUDIBLE, EXPLANATION)
         print(f"listen: {page / 'index.html'} (open it in a browser)")
-    if not failures:
-        return DONE
-    return SOME_FAILED if done else FAILED
+    return exit_status(len(failures), len(songs))
 
 
 def require_page(page: Path, songs: Iterable[str]) -> None:
@@ -356,17 +351,6 @@ def check_choice(
 
     A feature may be missing in some of the layers, but not in all, and every layer must have
     one of those asked for.
-
-    Parameters
-    ----------
-    n_features : sequence of int
-        Of each layer of the network.
-    layers, features : sequence of int, optional
-        Asked for; all by default.
-
-    Raises
-    ------
-    SettingsError
     """
     n_layers = len(n_features)
     for layer in layers or []:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 
 from auralise.choices import PHASES, SCALES
 from auralise.cli.arguments import (
-    DONE,
-    FAILED,
-    SOME_FAILED,
     add_channel,
+    exit_status,
     name_songs,
     prepare_folder,
     seed,
@@ -70,7 +68,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         help="invert the features of a singing voice detector on songs",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
@@ -137,9 +134,7 @@ def run(options: argparse.Namespace) -> int:
     if len(songs) > 1:
         for song, reason in failures.items():
             print(f"not inverted: {song} ({reason})")
-    if not failures:
-        return DONE
-    return SOME_FAILED if len(failures) < len(songs) else FAILED
+    return exit_status(len(failures), len(songs))
 
 
 def _invert(

@@ -2,10 +2,9 @@
 
 import argparse
 
+from auralise.choices import DURATION
 from auralise.cli.arguments import DONE, table
 from auralise.cli.networks import add_network_options, read_asked_network
-
-SECONDS = 4.0  # of silence, on which the network is tried
 
 DESCRIPTION = """\
 List the layers of a network that can be explained, and what is assumed of it.
@@ -18,7 +17,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         "layers",
         help="list what can be explained of a network",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_network_options(layers)
     layers.set_defaults(run=run)
@@ -29,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from auralise.explainers.making import explainer_of
 
     asked = read_asked_network(options)
-    size = asked.stft.n_bins, asked.stft.n_frames(asked.stft.n_samples(SECONDS))
+    size = asked.stft.n_bins, asked.stft.n_frames(asked.stft.n_samples(DURATION))
     explainer = explainer_of(asked.convolutional, shape=size)
     rows = [("layer", "features", "path")]
     rows += [(str(of.number), str(of.n_features), of.path) for of in explainer.layers]

@@ -5,7 +5,7 @@ import csv
 import sys
 from pathlib import Path
 
-from auralise.cli.arguments import DONE, FAILED, SOME_FAILED, add_channel, count, name_songs
+from auralise.cli.arguments import add_channel, count, exit_status, name_songs
 from auralise.cli.networks import add_network_options, read_asked_network
 from auralise.errors import message_of
 
@@ -37,7 +37,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         help="print what a network answers for songs",
         description=DESCRIPTION,
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = predict.add_argument
     add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, a folder, or a list")
@@ -79,6 +78,4 @@ def run(options: argparse.Namespace) -> int:
         for error in failures.values():
             print(f"auralise: error: {message_of(error)}", file=sys.stderr)
             n_failed += 1
-    if n_failed == 0:
-        return DONE
-    return SOME_FAILED if n_failed < len(songs) else FAILED
+    return exit_status(n_failed, len(songs))

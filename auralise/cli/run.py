@@ -23,7 +23,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         "run",
         help="run the whole workflow",
         description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "folder",

@@ -53,7 +53,6 @@ def add_parsers(commands: "argparse._SubParsersAction") -> None:
         help="say whether results are whole and unchanged",
         description=VERIFY,
         epilog=VERIFY_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = verify.add_argument
     add("paths", nargs="+", type=Path, metavar="PATH", help="a results folder, or files in one")
@@ -64,7 +63,6 @@ def add_parsers(commands: "argparse._SubParsersAction") -> None:
         help="print how a file came to be",
         description=PROVENANCE,
         epilog=PROVENANCE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     provenance.add_argument("file", type=Path, metavar="FILE", help="or a results folder")
     provenance.add_argument(
@@ -77,7 +75,7 @@ def add_parsers(commands: "argparse._SubParsersAction") -> None:
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Print a line for each file that is not whole and unchanged."""
+    """Print a line for each file that is missing, damaged or changed."""
     from auralise.errors import printable
     from auralise.experiment.records import Results
 

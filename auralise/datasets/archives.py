@@ -163,8 +163,8 @@ def _write(archive: Path, member: _Member, place: Path) -> None:
                 file.write(chunk)
     except (FileExistsError, NotADirectoryError):
         raise ArchiveError(
-            f"{archive}: {printable(member.name)} would lie in a file of the archive that has the "
-            "name of its folder"
+            f"{archive}: {printable(member.name)} cannot be unpacked, because another member of "
+            "the archive is a file with the name of its folder; pack the sounds again"
         ) from None
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:

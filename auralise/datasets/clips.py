@@ -45,22 +45,10 @@ FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit sound
 def find_clips(folder: str | Path) -> pd.DataFrame:
     """Sound files of a data set, sorted by name; what is passed over is told in the log.
 
-    Parameters
-    ----------
-    folder : str or Path
-        Holds one folder per class, with the clips in it. Hidden files (AppleDouble ``._*``
-        among them) are passed over.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``clip``, ``path``, ``genre``.
-
-    Raises
-    ------
-    SettingsError
-        The folder does not exist, holds fewer than two classes, or two clips of one name; or a
-        class may not be read, or holds only sound that is not read.
+    The folder holds one folder per class, with the clips in it; hidden files (AppleDouble ``._*``
+    among them) are passed over. Columns ``clip, path, genre``. A SettingsError says that the
+    folder does not exist, holds fewer than two classes, or two clips of one name; or that a class
+    may not be read, or holds only sound that is not read.
     """
     folder = Path(folder)
     paths = [path for _, sounds, _ in _classes(folder) for path in sounds]
@@ -254,21 +242,11 @@ def _examine(duration: float, path: str) -> dict[str, Any]:
 def mark_replicas(
     clips: pd.DataFrame, split: Mapping[str, str] = MappingProxyType({})
 ) -> pd.DataFrame:
-    """Mark clips whose content equals an earlier clip's.
+    """Mark clips whose content equals an earlier clip's, in the column ``problem``.
 
-    Parameters
-    ----------
-    clips : DataFrame
-        As `examine_clips` returns it.
-    split : mapping of str to str
-        The published split of each clip, where there is one, to say which replicas would
-        carry content from one split into another.
-
-    Returns
-    -------
-    DataFrame
-        `clips` with ``problem`` filled in; of clips that share their content, only the first
-        that has no other problem stays without one.
+    Of clips that share their content, only the first that has no other problem stays without one.
+    `split`, the published split of each clip, says which replicas would carry content from one
+    split into another.
     """
     clips = clips.copy()
     sound = clips[clips["problem"] == ""]
@@ -289,24 +267,9 @@ def split_clips(
 ) -> pd.DataFrame:
     """Assign the usable clips to training, validation and test, class by class.
 
-    Parameters
-    ----------
-    clips : DataFrame
-        As `mark_replicas` returns it; clips with a problem get no split.
-    fractions : (float, float, float)
-        Of each class, for training, validation and test.
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        `clips` with the column ``split``: 'train', 'validation', 'test' or empty.
-
-    Raises
-    ------
-    SettingsError
-        The fractions do not make one, or a class has too few clips for each split to get one:
-        the reasons of those that are left out are counted.
+    Gives `clips` the column ``split``, empty for those with a problem. A SettingsError says that
+    the fractions do not make one, or that a class has too few clips for each split to get one: the
+    reasons of those that are left out are counted.
     """
     if abs(sum(fractions) - 1) > 1e-6:
         raise SettingsError(
@@ -345,18 +308,10 @@ def count_reasons(clips: pd.DataFrame) -> str:
 
 
 def refuse_problems(clips: pd.DataFrame) -> None:
-    """Raise an error if a clip has a problem that has not been published.
+    """Raise a SettingsError if a clip has a problem that has not been published.
 
-    Parameters
-    ----------
-    clips : DataFrame
-        Problems that begin with `KNOWN` are those of published lists, with `PASSED_OVER` those
-        of files that are no clips.
-
-    Raises
-    ------
-    SettingsError
-        The first of the clips, and what to do; all of them stand in the log.
+    Problems that begin with `KNOWN` are those of published lists, with `PASSED_OVER` those of files
+    that are no clips. The error names the first clips; all of them stand in the log.
     """
     bad = clips[(clips["problem"] != "") & ~clips["problem"].str.startswith((KNOWN, PASSED_OVER))]
     if len(bad):

@@ -28,23 +28,10 @@ NOTED_AT_A_TIME = 32  # clips between two notes of what is done
 def segment_spectra(
     samples: np.ndarray, n_segments: int, n_samples: int, stft: Stft, edges: str
 ) -> np.ndarray:
-    """Magnitudes of a clip's segments, which lie one after the other.
+    """Magnitudes of a clip's segments, float32, shape ``(n_segments, n_bins, n_frames)``.
 
-    Parameters
-    ----------
-    samples : ndarray, shape (any,)
-        Zero-padded to `n_segments` segments; what is left over at the end sounds around the last
-        one, and belongs to none.
-    n_segments : int
-    n_samples : int
-        Length of a segment (samples).
-    stft : Stft
-    edges : {'surroundings', 'reflect', 'zero'}
-        What sounds around a segment, as `auralise.excerpts.Excerpt` takes it.
-
-    Returns
-    -------
-    ndarray, float32, shape (n_segments, n_bins, n_frames)
+    Segments of `n_samples` lie one after the other, the last one padded with zeros; what is left
+    over at the end sounds around it and belongs to none. `edges` is as `Excerpt` takes it.
     """
     samples = np.pad(samples, (0, max(0, n_segments * n_samples - len(samples))))
     segments = (Excerpt(samples, k * n_samples, n_samples, edges) for k in range(n_segments))

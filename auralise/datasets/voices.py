@@ -36,20 +36,8 @@ FRACTIONS = (0.6, 0.2, 0.2)  # of the songs, for training, validation and test
 def compose_song(index: int, seed: int, duration: float) -> tuple[list[Part], list[Passage]]:
     """A band with a singer, and when she sings.
 
-    Parameters
-    ----------
-    index : int
-        Number of the song, from 0; it chooses the genre of the band, each in its turn.
-    seed : int
-        Of the data set.
-    duration : float
-        Length (s).
-
-    Returns
-    -------
-    parts : list of Part
-    passages : list of (float, float, bool)
-        Sung and unsung in turns, from 0 to `duration` (s).
+    `index` chooses the genre of the band, each in its turn. The passages (s) are sung and unsung
+    in turns, from 0 to the duration.
     """
     genre = GENRES[index % len(GENRES)]
     # The composer draws its plan first, so that the same seed gives the band's own plan.
@@ -90,19 +78,7 @@ def _within(notes: Sequence[Note], turns: Iterable[tuple[float, float]]) -> list
 
 
 def find_passages(notes: Sequence[Note], duration: float) -> list[Passage]:
-    """Where notes sound and where none does; gaps up to `BREATH` count as sung.
-
-    Parameters
-    ----------
-    notes : sequence of Note
-    duration : float
-        Of the song (s).
-
-    Returns
-    -------
-    list of (float, float, bool)
-        From 0 to `duration`, sung and unsung in turns.
-    """
+    """Where notes sound and where none does (s), in turns; gaps up to `BREATH` count as sung."""
     sung: list[list[float]] = []
     for start, end in sorted((note.start, note.start + note.duration) for note in notes):
         start, end = max(start, 0.0), min(end, duration)
@@ -129,16 +105,8 @@ def write_songs(
 ) -> None:
     """Render the data set into ``audio/``, ``labels/`` and ``filelists/``.
 
-    Parameters
-    ----------
-    folder : str or Path
-    n_songs : int
-        At least one for each split.
-    duration : float
-        Of a song (s).
-    seed : int
-    n_processes : int
-        Does not change the result.
+    At least one song for each split; the duration of each is in seconds. The number of processes
+    does not change the result.
     """
     folder = Path(folder)
     with ProcessPoolExecutor(n_processes) as pool:

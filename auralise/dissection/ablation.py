@@ -47,7 +47,7 @@ class Ablation:
     name : str
         Empty if they have none.
     similar : tuple of tuple of int
-        Random sets of the layer's features, as many in each.
+        Random sets of the layer's features, each as large as `features`.
     """
 
     ablated: str
@@ -188,16 +188,7 @@ def predict_ablated(
 ) -> tuple[np.ndarray, dict[Set, np.ndarray]]:
     """Class probabilities of the network as it is, and with each set of features off.
 
-    Parameters
-    ----------
-    switched : Switched
-    magnitudes : ndarray, shape (n_clips, n_bins, n_frames)
-    sets : sequence of Set
-
-    Returns
-    -------
-    whole : ndarray, shape (n_clips, n_classes)
-    off : dict of Set to ndarray, of that shape
+    Each of shape ``(n_clips, n_classes)``.
     """
     whole, off = [], {one: [] for one in dict.fromkeys(sets)}  # type: ignore[var-annotated]
     for batch in tracked(_batches(magnitudes), "switch off", unit="batch"):

@@ -71,20 +71,7 @@ class Activations:
 
 
 def measure(feature_maps: FeatureMaps, exam: Exam) -> list[Activations]:
-    """Activations of every layer on every clip.
-
-    Parameters
-    ----------
-    feature_maps : callable
-        From a magnitude to the feature maps of every layer, as
-        `auralise.explainers.protocol.Explainer.feature_maps`.
-    exam : Exam
-
-    Returns
-    -------
-    list of Activations
-        Layer by layer.
-    """
+    """Activations of every layer on every clip; `feature_maps` gives those of a magnitude."""
     found: list[Activations] = []
     for clip, magnitude in enumerate(exam.magnitudes):
         for number, maps in enumerate(feature_maps(magnitude)):

@@ -19,7 +19,7 @@ from torch import nn
 
 from auralise.explainers.others import mean_spectrum
 from auralise.explainers.protocol import Explainer
-from auralise.networks.initialisation import fit_batch_norms, forget
+from auralise.networks.initialisation import fit_batch_norms, redraw_weights
 from auralise.progress import tracked
 from auralise.statistics import mean_of_known, ratio, resample, with_interval
 
@@ -273,19 +273,10 @@ def _randomisation(subject: Subject, makers: Makers, seed: int) -> Iterator[tupl
 def randomise(
     part: nn.Module, first: int, last: int, magnitudes: np.ndarray, seed: int
 ) -> nn.Module:
-    """A network some of whose layers are drawn anew.
+    """A copy of the convolutional part whose layers `first` to `last` are drawn anew.
 
     Their batch normalisations get the statistics of what reaches them: with the old ones their
     features would fire nowhere or everywhere.
-
-    Parameters
-    ----------
-    part : torch.nn.Module
-        The convolutional part; is left as it is.
-    first, last : int
-        Layers, counted from 1.
-    magnitudes : ndarray, shape (n_clips, n_bins, n_frames)
-    seed : int
     """
     changed = copy.deepcopy(part)
     x = torch.from_numpy(magnitudes)[:, None]
@@ -293,7 +284,7 @@ def randomise(
         for name, stage in changed.named_children():
             number = int(name.removeprefix("layer")) if name.startswith("layer") else 0
             if first <= number <= last:
-                forget(stage, seed + number)
+                redraw_weights(stage, seed + number)
                 fit_batch_norms(stage, x)
             x = stage(x)
     return changed

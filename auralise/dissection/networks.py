@@ -98,18 +98,9 @@ def _heard_frames(exam: Exam) -> int:
 
 
 def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndarray]:
-    """How much more of each concept features let through than is there, layer by layer.
+    """How much more of each concept features let through than is there, on some of the clips.
 
-    Parameters
-    ----------
-    explainer : Explainer
-    exam : Exam
-    clips : sequence of int
-        Numbers of clips.
-
-    Returns
-    -------
-    list of ndarray, each of shape (n_features, n_concepts)
+    By layer, each of shape ``(n_features, n_concepts)``.
     """
     scale = explainer.mask_scale(exam.magnitudes.shape[1])[:, None]
     inside = [np.zeros((n, len(exam.concepts))) for n in explainer.n_features]

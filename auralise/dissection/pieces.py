@@ -63,13 +63,13 @@ SPACING = 0.55  # s from one onset of a study to the next, at least
 
 @dataclass(frozen=True)
 class Piece:
-    """A clip before it is played.
+    """A clip as notes, before it becomes sound.
 
     Attributes
     ----------
     name : str
     parts : tuple of (str, Part)
-        Who plays, with one of `ROLES`.
+        Each with its role, one of `ROLES`.
     chords : tuple of (float, Chord)
         When each chord begins (s), in order; empty where there are none.
     level_db : float
@@ -86,20 +86,9 @@ class Piece:
 
 
 def compose_pieces(n_pieces: int, duration: float, seed: int) -> tuple[list[Piece], np.ndarray]:
-    """Clips of all genres, and as many studies, in turn; half of both are held out.
+    """Clips of all genres, and as many studies, in turn, and which of them are held out.
 
-    Parameters
-    ----------
-    n_pieces : int
-    duration : float
-        Of each (s).
-    seed : int
-
-    Returns
-    -------
-    pieces : list of Piece
-    held_out : ndarray of bool, shape (n_pieces,)
-        For the exam: names are chosen on the others.
+    Half of both are held out for the exam: names are chosen on the others.
     """
     pieces, held_out = [], []
     for number in range(n_pieces):
@@ -145,18 +134,10 @@ def _chords_of(plan: Plan, duration: float) -> Iterator[tuple[float, Chord]]:
 
 
 def compose_study(number: int, seed: int, duration: float) -> Piece:
-    """A few sounds of one or two kinds, with silence between.
+    """A few sounds of one or two kinds, `STUDIES` in turn, with silence between.
 
     Onsets are at least `SPACING` apart, so that the frames within 50 ms of one are less than a
     fifth of all.
-
-    Parameters
-    ----------
-    number : int
-        Chooses among `STUDIES`, in turn.
-    seed : int
-    duration : float
-        In seconds.
     """
     kinds = STUDIES[number % len(STUDIES)]
     rng = np.random.default_rng([seed, len(GENRES), number])

@@ -6,7 +6,7 @@ the input tells by itself, what untrained layers tell, and the same probe of shu
 beside.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,9 @@ from auralise.datasets.segments import Segments
 from auralise.dissection.concepts import DRUMMED, FAMILIES, QUALITIES, chords_at
 from auralise.dissection.pieces import Piece, bands_piece
 from auralise.dissection.stems import KEYS, OTHER_DRUMS
+from auralise.networks.comparison import judge_samples
 from auralise.progress import tracked
-from auralise.statistics import judge, ratio, resample, with_interval
+from auralise.statistics import ratio, resample, with_interval
 from auralise.training.baselines import linear_model, statistics
 
 INPUT = 0  # in place of a layer's number: mean, deviation and flux of the log spectrum
@@ -27,6 +28,7 @@ READABLE: tuple[str, ...] = (*DRUMMED, *QUALITIES, *FAMILIES)  # from notes
 FEWEST = 10  # clips with a label, and without, in training and test, for it to be probed
 N_TIMES = 40  # at which the chord of a segment is looked up
 AT_ONCE = 64  # clips
+KEY, VERDICT = ("layer", "label"), ("p", "q", "verdict", "n_networks_needed")
 TABLE = (
     *("network", "layer", "label", "n_classes", "score", "ci_low", "ci_high"),
     *("shuffled", "shuffled_low", "shuffled_high", "n_train", "n_clips"),
@@ -110,19 +112,11 @@ def concepts_of_bands(clip: str, seed: int, duration: float, seconds: float) -> 
 def read_layers(
     feature_maps: Callable[[np.ndarray], Sequence[np.ndarray]], magnitudes: np.ndarray
 ) -> dict[int, np.ndarray]:
-    """What a probe sees of each layer, and of the input.
+    """What a probe sees of each layer, and of the input, by layer: shape ``(n_clips, n_values)``.
 
-    Parameters
-    ----------
-    feature_maps : callable
-        From a magnitude to the feature maps of every layer.
-    magnitudes : ndarray, shape (n_clips, n_bins, n_frames)
-
-    Returns
-    -------
-    dict of int to ndarray, shape (n_clips, n_values)
-        By layer: mean and deviation of each feature. Of `INPUT`: mean, deviation and flux of each
-        bin's logarithm, as the strongest of the linear baselines.
+    Mean and deviation of each feature. Of `INPUT`: mean, deviation and flux of each bin's
+    logarithm, as the strongest of the linear baselines. `feature_maps` gives those of every layer
+    for a magnitude.
     """
     parts = np.array_split(magnitudes, 1 + len(magnitudes) // AT_ONCE)
     found = {INPUT: [statistics(part).reshape(len(part), -1) for part in parts]}
@@ -244,51 +238,37 @@ def compare_probes(
         ["score", "shuffled", "n_classes", "n_clips"]
     ].mean()
     whole = pd.concat([probes, means.assign(label=CONCEPTS)], ignore_index=True)
-    rows: list[tuple] = []
+    parts = []
     for variant, networks in variants.items():
-        of = {
-            name: whole[whole["network"].isin(members)]
-            for name, members in (
-                ("trained", networks),
-                ("untrained", untrained.get(variant, ())),
-                ("permuted", permuted.get(variant, ())),
+        own, beside, control = (
+            dict(list(whole[whole["network"].isin(names)].groupby(["layer", "label"])))
+            for names in (networks, untrained.get(variant, ()), permuted.get(variant, ()))
+        )
+        labels = list(dict.fromkeys(whole.loc[whole["network"].isin(networks), "label"]))
+        layers = sorted({layer for layer, _ in own} - {INPUT})
+        keys = [(layer, label) for label in labels for layer in layers]
+        samples = {key: (_scores(own, key), _scores(beside, key)) for key in keys}
+        tested = {key: samples[key] for key in keys if key[1] in (GENRE, CONCEPTS)}
+        found = judge_samples(samples, KEY)
+        verdicts = judge_samples(tested, KEY)[[*KEY, *VERDICT]]
+        parts.append(
+            found.drop(columns=list(VERDICT)).merge(verdicts, "left", KEY).assign(
+                variant=variant,
+                n_classes=[int(own[key]["n_classes"].iloc[0]) for key in keys],
+                permuted=[_mean(_scores(control, key)) for key in keys],
+                input=[_mean(_scores(own, (INPUT, label))) for _, label in keys],
+                shuffled=[float(own[key]["shuffled"].mean()) for key in keys],
+                n_clips=[int(own[key]["n_clips"].iloc[0]) for key in keys],
             )
-        }
-        rows += _compare_variant(variant, of)
-    return pd.DataFrame(rows, columns=list(SUMMARY)).astype({"n_networks_needed": "Int64"})
-
-
-def _compare_variant(variant: str, of: Mapping[str, pd.DataFrame]) -> Iterator[tuple]:
-    keys = [
-        (layer, label)
-        for label in dict.fromkeys(of["trained"]["label"])
-        for layer in sorted(set(of["trained"]["layer"]) - {INPUT})
-    ]
-
-    def scores(kind: str, layer: int, label: str) -> np.ndarray:
-        table = of[kind]
-        return table[(table["layer"] == layer) & (table["label"] == label)]["score"].to_numpy()
-
-    tested = [key for key in keys if key[1] in (GENRE, CONCEPTS)]
-    pairs = [(scores("trained", *key), scores("untrained", *key)) for key in tested]
-    verdicts = dict(zip(tested, judge(pairs), strict=True))
-    for layer, label in keys:
-        own, beside = scores("trained", layer, label), scores("untrained", layer, label)
-        table = of["trained"]
-        rows = table[(table["layer"] == layer) & (table["label"] == label)]
-        verdict = verdicts.get((layer, label))
-        yield (
-            *(variant, layer, label, int(rows["n_classes"].iloc[0])),
-            *(*_mean_and_spread(own), *_mean_and_spread(beside)),
-            *(_mean_and_spread(scores(kind, at, label))[0] for kind, at in
-              (("permuted", layer), ("trained", INPUT))),
-            float(rows["shuffled"].mean()),
-            *((verdict.p, verdict.q, verdict.words, verdict.n_needed) if verdict else
-              (np.nan, np.nan, "", None)),
-            *(len(own), len(beside), int(rows["n_clips"].iloc[0])),
         )  # fmt: skip
+    names = {"mean": "score", "other": "untrained", "other_spread": "untrained_spread"}
+    table = pd.concat(parts, ignore_index=True).rename(columns=names | {"n_others": "n_untrained"})
+    return table.fillna({"verdict": ""})[list(SUMMARY)]
 
 
-def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    mean = float(values.mean()) if len(values) else np.nan
-    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
+def _scores(of: Mapping[tuple[int, str], pd.DataFrame], key: tuple[int, str]) -> np.ndarray:
+    return of[key]["score"].to_numpy() if key in of else np.empty(0)
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else np.nan

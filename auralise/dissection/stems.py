@@ -40,16 +40,6 @@ def render_stems(piece: Piece, sample_rate: int) -> list[Stem]:
 
     Their sum is the clip, to 1e-6 of full scale: the synthesiser adds its voices, and each stem
     is played with the volumes of the whole.
-
-    Parameters
-    ----------
-    piece : Piece
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    list of Stem
     """
     everyone = [part for _, part in piece.parts]
     silent = [replace(part, notes=()) for part in everyone]

@@ -52,15 +52,9 @@ def dissect_network(
 ) -> Dissected:
     """Name the features of a network, and say which training made what they are.
 
-    Parameters
-    ----------
-    exam : Exam
-    layers : sequence of Scored
-        As `auralise.dissection.networks.score_network` returns them.
-    untrained : sequence of ndarray, each of shape (n_networks, n_features, n_concepts)
-        Of the same layers; the network itself not among them.
-    n_chances : int
-        How often names are asked for with masks of other clips.
+    `layers` are as `score_network` returns them; `untrained` are scores of the same layers, each of
+    shape ``(n_networks, n_features, n_concepts)``, the network itself not among them. With masks of
+    other clips names are asked for `n_chances` times.
     """
     powers = np.square(exam.magnitudes).sum(axis=1)
     tables, excerpts, chances = [], [], []
@@ -92,21 +86,10 @@ def count_nulls(
 ) -> pd.DataFrame:
     """How many features get a name, or a mark, where nothing is to be found.
 
-    Parameters
-    ----------
-    networks : sequence of Dissected
-        Trained networks of one architecture.
-    untrained : sequence of ndarray, each of shape (n_networks, n_features, n_concepts)
-        Layer by layer.
-    of : str
-        What the networks are called where there are several architectures.
-
-    Returns
-    -------
-    DataFrame
-        ``null, n_networks, share_of_verdicts`` (empty: no verdicts here), ``share_named,
-        share_learned`` and ``printed``: False where the mean share minus its standard error
-        exceeds `TOLERATED`.
+    Of trained networks of one architecture and scores of untrained ones, layer by layer, each of
+    shape ``(n_networks, n_features, n_concepts)``; `of` is what the networks are called where there
+    are several architectures. Columns `NULLS` (an empty share: no verdicts here) and ``printed``:
+    False where the mean share minus its standard error exceeds `TOLERATED`.
     """
     named = np.concatenate([network.by_chance for network in networks])
     marked = np.hstack([learned_by_chance(layer) for layer in untrained]).mean(axis=1)

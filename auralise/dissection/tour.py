@@ -81,20 +81,10 @@ ROLES = (
 
 
 def find_example(role: Role, features: pd.DataFrame) -> pd.Series | None:
-    """The feature that plays a role best.
+    """The feature that plays a role best, a row of `features`; None where there is none.
 
-    Parameters
-    ----------
-    role : Role
-    features : DataFrame
-        ``layer, feature, name, score``; and ``responds`` and ``level_db`` of some songs, whether
-        it responds to all of them, and its mean level.
-
-    Returns
-    -------
-    Series or None
-        The row whose name has the highest score; of what has no name, the loudest that responds
-        to every song. None where there is none.
+    It is the one whose name has the highest score; of those without a name, the loudest that
+    responds to every song.
     """
     there = features[features["layer"].isin(role.layers)]
     if role.concepts:

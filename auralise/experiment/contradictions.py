@@ -249,8 +249,10 @@ def _of_published(published: Mapping) -> Iterator[str]:
         return
     for name, of in published.items():
         if not of:
-            expected = "as there are others in inversion.published"
-            yield f"  inversion.published.{name} = {shown(of)}: expected one, {expected}"
+            yield (
+                f"  inversion.published.{name} = {shown(of)}: expected a file, since "
+                "inversion.published names others"
+            )
     for key, path in _published_files(published).items():
         if not set(path) & set("{}"):  # refused for that
             yield from _missing(key, path, "a file", False)

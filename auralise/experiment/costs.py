@@ -1,7 +1,6 @@
 """What explaining songs takes of a disk and of processors, said before it begins."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from auralise.progress import in_time
 from auralise.stft import Stft
@@ -16,33 +15,10 @@ SECONDS_OF_SECOND = 0.012  # core-seconds a second of a song and feature: maps, 
 SECONDS_OF_START = 12.0  # core-seconds until the jobs of a song and network have begun
 
 
-@dataclass(frozen=True)
-class CostOfSongs:
-    """What explaining the songs of a run takes.
-
-    Attributes
-    ----------
-    seconds : float
-        Of one core.
-    running, staying : float
-        Bytes on the disk at the end of a run, before and after what is not kept has gone.
-    """
-
-    seconds: float
-    running: float
-    staying: float
-
-    def __str__(self) -> str:
-        told = f"{in_time(self.seconds)} of one core and {in_bytes(self.running)}"
-        if self.staying < self.running:
-            told += f" while it runs, of which {in_bytes(self.staying)} at most stay"
-        return told
-
-
 def cost_of_songs(
     n_songs: int, duration: float, networks: Sequence[tuple[int, Stft]], keep: str = "all"
-) -> CostOfSongs:
-    """What explaining songs takes.
+) -> str:
+    """What explaining songs takes of a core and of the disk, in words.
 
     Parameters
     ----------
@@ -57,8 +33,8 @@ def cost_of_songs(
 
     Examples
     --------
-    >>> print(cost_of_songs(1000, 4.0, [(320, Stft(11025, 512, 256))] * 2))
-    15 h 12 min of one core and 253.9 GB
+    >>> cost_of_songs(1000, 4.0, [(320, Stft(11025, 512, 256))] * 2)
+    '15 h 12 min of one core and 253.9 GB'
     """
     seconds = maps = others = 0.0
     for n_features, stft in networks:
@@ -68,5 +44,7 @@ def cost_of_songs(
         others += of_maps * PAGE_OF_MAPS + n_features * BYTES_OF_PICTURE
         others += n_features * duration * stft.sample_rate * BYTES_OF_SAMPLE
         seconds += SECONDS_OF_START + SECONDS_OF_SECOND * n_features * duration
-    kept = maps if keep == "all" else 0.0
-    return CostOfSongs(n_songs * seconds, n_songs * (maps + others), n_songs * (kept + others))
+    told = f"{in_time(n_songs * seconds)} of one core and {in_bytes(n_songs * (maps + others))}"
+    if keep == "all":
+        return told
+    return f"{told} while it runs, of which {in_bytes(n_songs * others)} at most stay"

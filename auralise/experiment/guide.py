@@ -17,20 +17,7 @@ TABLE = re.compile(r"^(<!-- settings: ?([\w.]*) -->\n)(?:\n(?:\|.*\n)+)?", re.MU
 
 
 def write_tables(text: str, schema: Mapping) -> str:
-    """The text of a guide with each of its tables written from the schema.
-
-    Parameters
-    ----------
-    text : str
-        Markdown.
-    schema : mapping
-        As `read_schema` returns it.
-
-    Raises
-    ------
-    KeyError
-        The schema has no such section.
-    """
+    """The Markdown of a guide with each of its tables written from the schema."""
     return TABLE.sub(lambda found: f"{found[1]}\n{settings_table(schema, found[2])}", text)
 
 

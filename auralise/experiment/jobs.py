@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from auralise.errors import AuraliseError, is_out_of_memory, message_of
@@ -16,37 +15,30 @@ from auralise.storage import storage_error
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
-@dataclass(frozen=True)
-class Job:
-    """A job as the workflow describes it.
+@contextmanager
+def run_job(
+    record: Record,
+    path: Path,
+    results: Path,
+    log_file: Path,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    memory: int | None = None,
+) -> Iterator[list[Path]]:
+    """Log to the job's file and the terminal, record what was made, end with status 1 on an error.
 
-    Attributes
+    Parameters
     ----------
-    log : Path
-        File that the job logs to.
-    memory : int, optional
-        What the rule asks for (MB).
-    results : Path
-        The experiment's folder.
-    path : Path
-        Of the job's record.
     record : Record
         What is known of the job before it runs.
+    path : Path
+        Of the record.
+    results : Path
+        The experiment's folder.
+    log_file : Path
     inputs, outputs : sequence of str
-    """
-
-    log: Path
-    memory: int | None
-    results: Path
-    path: Path
-    record: Record
-    inputs: Sequence[str]
-    outputs: Sequence[str]
-
-
-@contextmanager
-def run_job(job: Job) -> Iterator[list[Path]]:
-    """Log to the job's file and the terminal, record what was made, end with status 1 on an error.
+    memory : int, optional
+        What the rule asks for (MB).
 
     Yields
     ------
@@ -54,14 +46,14 @@ def run_job(job: Job) -> Iterator[list[Path]]:
         The outputs. The job adds files that it makes besides, whose names it alone knows.
     """
     # Beside the log while the job runs, since Snakemake removes the log of an earlier attempt.
-    mark = job.log.with_name(f".begun-{job.log.name}")
+    mark = log_file.with_name(f".begun-{log_file.name}")
     killed = mark.exists()
     with suppress(OSError):
         mark.touch()
     logging.raiseExceptions = False  # a log that finds no room must not hide why
     handlers: list[logging.Handler] = [logging.StreamHandler()]
     with suppress(OSError):
-        handlers.append(logging.FileHandler(job.log, "w", "utf-8"))
+        handlers.append(logging.FileHandler(log_file, "w", "utf-8"))
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
@@ -69,26 +61,26 @@ def run_job(job: Job) -> Iterator[list[Path]]:
         force=True,
     )
     logging.captureWarnings(True)
-    log = logging.getLogger(job.record.rule)
+    log = logging.getLogger(record.rule)
     if killed:
         log.warning(
             "the attempt before this one was killed; a cluster does so when a job takes more "
             "memory than it asked for (this attempt has %s MB)",
-            job.memory,
+            memory,
         )
-    outputs = [Path(output) for output in job.outputs]
+    made = [Path(output) for output in outputs]
     try:
-        yield outputs
-        write_record(job.results, job.path, job.record, outputs, job.inputs)
+        yield made
+        write_record(results, path, record, made, inputs)
     except AuraliseError as error:
         log.error("%s", message_of(error))
         sys.exit(1)
     except Exception as error:
-        told = storage_error(error, outputs[0]) or _damaged_input(job)
+        told = storage_error(error, made[0]) or _damaged_input(results, inputs)
         if told is not None:
             log.error("%s", message_of(told))
         elif is_out_of_memory(error):
-            log.error("not enough memory; the rule asks for %s MB", job.memory)
+            log.error("not enough memory; the rule asks for %s MB", memory)
         else:
             log.exception("unexpected error")
         sys.exit(1)
@@ -97,10 +89,10 @@ def run_job(job: Job) -> Iterator[list[Path]]:
             mark.unlink()
 
 
-def _damaged_input(job: Job) -> AuraliseError | None:
+def _damaged_input(results: Path, inputs: Sequence[str]) -> AuraliseError | None:
     """The error of a damaged input, which may be why the job failed; None if all are whole."""
     try:
-        refuse_damaged(job.results, job.inputs)
+        refuse_damaged(results, inputs)
     except AuraliseError as error:
         return error
     return None

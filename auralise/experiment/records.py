@@ -130,24 +130,11 @@ def write_record(
     outputs: Iterable[str | Path],
     inputs: Iterable[str | Path],
 ) -> None:
-    """Write the record of a job that has just ended.
+    """Write the record of a job that has just ended, with its outputs, inputs and versions.
 
-    Parameters
-    ----------
-    results : Path
-        The experiment's folder.
-    path : Path
-        As `record_path` returns it.
-    record : Record
-        Its outputs, inputs and versions are filled in here.
-    outputs, inputs : iterable of str or Path
-        Files, and folders with all that is in them.
-
-    Raises
-    ------
-    ResultsError
-        An input is another than its own job has made, although its time is the same: what was
-        made from it is worth nothing.
+    Outputs and inputs are files, and folders with all that is in them. A ResultsError says that an
+    input is another than its own job has made, although its time is the same: what was made from
+    it is worth nothing.
     """
     folder = Results(results)
     sources = [Path(given) for given in inputs]
@@ -171,18 +158,10 @@ def write_record(
 
 
 def refuse_damaged(results: Path, inputs: Iterable[str | Path]) -> None:
-    """Refuse inputs that differ from what their jobs wrote.
+    """Raise a ResultsError if inputs differ from what their jobs wrote.
 
-    Parameters
-    ----------
-    results : Path
-    inputs : iterable of str or Path
-        Those outside the results folder are passed over. One that was written anew since, by
-        hand for instance, is told in the log.
-
-    Raises
-    ------
-    ResultsError
+    Those outside the results folder are passed over. One that was written anew since, by hand for
+    instance, is told in the log.
     """
     folder = Results(results)
     for source in map(Path, inputs):
@@ -211,16 +190,8 @@ def noted_making(path: Path) -> int:
 def count_making(results: Path, path: Path, outputs: Sequence[str], note: bool) -> int:
     """How often a job's files have been found missing, plus one; once more if some are missing.
 
-    The workflow makes files again when this number is not the one of their last making.
-
-    Parameters
-    ----------
-    results, path : Path
-        As for `write_record`.
-    outputs : sequence of str
-        Of the job.
-    note : bool
-        Whether to keep the new number, for the job itself to find it with `noted_making`.
+    The workflow makes files again when this number is not the one of their last making. `note`
+    keeps the new number, for the job itself to find it with `noted_making`.
     """
     try:
         record = Record.read(path)

@@ -26,7 +26,10 @@ LONGEST_MESSAGE = 500  # characters
 LONGEST_PART = 100  # of a key or value in a message
 REFUSED = "these settings cannot be used:"
 
-REPLACED = {"excerpt_start": "write songs: {folder: src_songs, start: 0}"}
+REPLACED = {
+    "excerpt_start": "write songs: {folder: src_songs, start: 0}",
+    "keep_maps": "leave it out; auralise explain gives the maps of a signal",
+}
 
 TYPES = {
     "array": "a list",
@@ -103,17 +106,7 @@ def complete_settings(settings: Mapping, schema: str | Path) -> dict:
 def stft_settings(settings: Mapping, name: str) -> dict[str, int]:
     """The transform of a network: its own, as far as its settings or its publisher name one.
 
-    Parameters
-    ----------
-    settings : mapping
-        As `complete_settings` returns them.
-    name : str
-        Of the network, under ``networks``.
-
-    Returns
-    -------
-    dict
-        ``sample_rate``, ``n_fft`` and ``hop_length``.
+    ``sample_rate``, ``n_fft`` and ``hop_length``, from complete settings.
     """
     network = settings["networks"][name]
     common = {key: settings["stft"][key] for key in ("sample_rate", "n_fft", "hop_length")}

@@ -73,7 +73,7 @@ class Part:
         return np.abs(self.spectrum)
 
     def shares(self, n_columns: int, stride: int | None, weights: np.ndarray) -> np.ndarray:
-        """Share in each column of feature maps, from that in each frame that stays.
+        """How much each column of feature maps counts, from the weight of each frame that stays.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ def activations(
     found = {}
     for layer, maps in enumerate(map(in_rows, explainer.feature_maps(part.magnitude)), start=1):
         shares = part.shares(maps.shape[-1], explainer.strides[layer - 1], np.ones(n_frames))
-        found[layer] = explainer.above_rest(layer, maps)[..., main(shares)]
+        found[layer] = explainer.above_rest(layer, maps)[..., mostly_inside(shares)]
     return found
 
 
@@ -121,6 +121,6 @@ def in_rows(maps: np.ndarray) -> np.ndarray:
     return maps.reshape(len(maps), -1, width)
 
 
-def main(shares: np.ndarray) -> np.ndarray:
+def mostly_inside(shares: np.ndarray) -> np.ndarray:
     """Columns of which at least half belongs to what is analysed; there is always one."""
     return shares >= min(0.5, shares.max()) - 1e-6

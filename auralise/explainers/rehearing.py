@@ -82,7 +82,7 @@ class Rehearing:
 def rehear(
     maps: Maps, folder: str | Path, explainer: Explainer, edges: str, n_frames: int | None = None
 ) -> Rehearing:
-    """Give the sounds of a song back to the network.
+    """Give the sounds of a song back to the network, and measure what fires.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def rehear(
     edges : {'surroundings', 'reflect', 'zero'}
         As `auralise.excerpts.Excerpt` takes it.
     n_frames : int, optional
-        Of a longer song so many frames are analysed, those where the original is loudest.
+        At most so many are analysed, those where the original is loudest.
     """
     folder, stft = Path(folder), maps.stft
     first, length = _loudest(maps, n_frames or maps.n_frames)

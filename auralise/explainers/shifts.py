@@ -24,19 +24,7 @@ TABLE = (*KEY, "n_shifts", *PERCENTILES)
 
 
 def shift_circularly(deconvolved: np.ndarray, n_shifts: int, seed: int) -> np.ndarray:
-    """A map, shifted by random numbers of bins and frames.
-
-    Parameters
-    ----------
-    deconvolved : ndarray, shape (n_bins, n_frames)
-    n_shifts : int
-    seed : int
-
-    Returns
-    -------
-    ndarray, shape (n_shifts, n_bins, n_frames)
-        Each shifted in time and, where there are two bins, in frequency.
-    """
+    """A map ``(n_bins, n_frames)``, shifted `n_shifts` times by random bins and frames."""
     rng = np.random.default_rng(seed)
     steps = [rng.integers(1, max(2, size), n_shifts) for size in deconvolved.shape]
     return np.stack([np.roll(deconvolved, step, axis=(0, 1)) for step in zip(*steps, strict=True)])

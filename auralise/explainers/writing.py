@@ -12,7 +12,7 @@ import numpy as np
 
 from auralise.errors import NetworkError
 from auralise.excerpts import Excerpt
-from auralise.explainers.edges import Part, activations, in_rows, main, margin_of
+from auralise.explainers.edges import Part, activations, in_rows, margin_of, mostly_inside
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.maps import Origin, create_maps
@@ -124,7 +124,7 @@ def write_maps(
                 chosen = features[layer]
                 shares = part.shares(own.shape[-1], explainer.strides[layer - 1], weights)
                 above = explainer.above_rest(layer, own)
-                seen = shares > 0 if shares.any() else main(shares)
+                seen = shares > 0 if shares.any() else mostly_inside(shares)
                 fired = explainer.fired(layer, own[..., seen])[chosen]
                 found[layer].add(above[chosen], fired, shares)
                 maps = maps[:, :, part.inside] * weights if last else maps[:, :, part.inside]
@@ -149,19 +149,9 @@ def write_maps(
 
 
 def quiet_sounds(song: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """What no feature should be named after: digital silence, and noise 60 dB below the song.
+    """What no feature should be named after, each of `n_samples`, float32.
 
-    Parameters
-    ----------
-    song : ndarray
-        May be mapped from a file.
-    n_samples : int
-        Of each sound.
-
-    Returns
-    -------
-    silence, noise : ndarray, float32, shape (n_samples,)
-        The peak of the noise is 60 dB below the song's.
+    Digital silence, and noise whose peak lies 60 dB below the song's.
     """
     noise = np.random.default_rng(0).normal(size=n_samples)
     peak = max(song.max(), -song.min())  # no copy of a song that is mapped
@@ -187,7 +177,7 @@ class _Activations:
         """Take in feature maps ``(n_features, height, width)``, with a share for each column."""
         self.energy += (np.square(maps) * shares).sum(axis=(1, 2))
         # A faded end is left to the other window: here the network sees silence beyond it.
-        self.peak = np.maximum(self.peak, maps[:, :, main(shares)].max(axis=(1, 2)))
+        self.peak = np.maximum(self.peak, maps[:, :, mostly_inside(shares)].max(axis=(1, 2)))
         self.live |= fired
 
     def responds(self, silence: np.ndarray, noise: np.ndarray) -> np.ndarray:

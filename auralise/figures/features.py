@@ -5,7 +5,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from auralise.figures.style import (
-    DYNAMIC_RANGE,
+    IN_DB,
     PAGE,
     frequency_rows,
     in_house_style,
@@ -43,15 +43,7 @@ def draw_feature(
     )
     for axis, (name, values) in zip(axes, panels.items(), strict=True):
         picture = log_frequency_picture(values, frequencies)
-        image = axis.imshow(
-            picture,
-            origin="lower",
-            aspect="auto",
-            cmap="magma",
-            vmin=-DYNAMIC_RANGE,
-            vmax=0,
-            extent=(0, duration, 0, len(picture)),
-        )
+        image = axis.imshow(picture, extent=(0, duration, 0, len(picture)), **IN_DB)
         axis.set_title(name)
         axis.set_xlabel("time (s)")
         sns.despine(ax=axis, left=True, bottom=True)

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from auralise.features import levels_of
 from auralise.figures.style import (
-    DYNAMIC_RANGE,
+    IN_DB,
     PAGE,
     frequency_rows,
     in_house_style,
@@ -174,31 +174,9 @@ def draw_sheet(
 ) -> Figure:
     """Features of a layer on one sheet, all on one scale, so that their levels can be compared.
 
-    Parameters
-    ----------
-    spectrum : ndarray, complex, shape (n_bins, n_frames)
-        The song's.
-    pictures : ndarray, shape (n_shown, n_bins, n_frames)
-        What is drawn of each feature that the ranking shows, in its order; not negative.
-    features : ndarray of int, shape (n_features,)
-        Numbers of all.
-    ranking : Ranking
-        Of the same features.
-    frequencies : ndarray, shape (n_bins,)
-        In Hz.
-    duration : float
-        Of the song (s).
-    title, content : str
-        Title of the sheet; what the pictures are.
-    labels : mapping of int to str, optional
-        What a listener has written of a feature; what two lines hold of it stands below its
-        level.
-    n_columns : int
-
-    Returns
-    -------
-    Figure
-        As wide as a page of print, with text of `TEXT` points.
+    `pictures` are those of the features that the ranking shows, in its order, not negative, shape
+    ``(n_shown, n_bins, n_frames)``; `features` are the numbers of all features that it ranks, and
+    `labels` what a listener has written of some of them. The sheet is as wide as a page of print.
     """
     full_scale = float(pictures.max(initial=0.0))
     tiles = log_frequency_picture(pictures, frequencies, full_scale=full_scale)
@@ -223,18 +201,13 @@ def draw_sheet(
         layout="constrained",
         dpi=DPI,
     )
-    style = {"origin": "lower", "cmap": "magma", "vmin": -DYNAMIC_RANGE, "vmax": 0}
-    top.imshow(
-        log_frequency_picture(np.abs(spectrum), frequencies),
-        aspect="auto",
-        extent=(0, duration, 0, height),
-        **style,
-    )
+    song = log_frequency_picture(np.abs(spectrum), frequencies)
+    top.imshow(song, extent=(0, duration, 0, height), **IN_DB)
     top.set_yticks(*frequency_rows(frequencies, height, TICKS))
     top.set_xlabel("time (s)", fontsize=TEXT)
     top.set_ylabel("Hz", fontsize=TEXT)
     top.set_title(f"{title}: the song, 0 dB is its maximum", fontsize=TEXT + 1)
-    image = sheet.imshow(mosaic, aspect="auto", interpolation="nearest", **style)
+    image = sheet.imshow(mosaic, interpolation="nearest", **IN_DB)
     for row, (bottom, left) in zip(ranking.shown, corners, strict=True):
         said = f"{features[row]}  {round(ranking.levels[row])} dB".replace("-", "−")
         label = (labels or {}).get(int(features[row]))
@@ -284,7 +257,7 @@ def merge_frames(picture: np.ndarray, most: int) -> np.ndarray:
 
 
 def shortened(text: str, n_characters: int = 13) -> str:
-    """As much of the first line of a text as two lines in a tile hold.
+    """The first line of a text, cut to what fits into two lines of a tile.
 
     Examples
     --------

@@ -19,6 +19,9 @@ from auralise.pictures import log_frequency_rows, row_centres
 
 COLUMN, PAGE = 3.5, 7.2  # inches, widths of a paper's column and page
 DYNAMIC_RANGE = 60.0  # dB shown below each picture's maximum
+# Of pictures in dB below a maximum.
+IN_DB: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "magma"}
+IN_DB |= {"vmin": -DYNAMIC_RANGE, "vmax": 0}
 GREY = "0.45"  # of untrained networks
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
 

@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from auralise.dissection.plants import plant_kernels
 from auralise.dissection.tour import ROLES, Role
 from auralise.figures.style import (
-    DYNAMIC_RANGE,
+    IN_DB,
     PAGE,
     frequency_rows,
     in_house_style,
@@ -68,18 +68,9 @@ def list_stops(
 ) -> list[Stop]:
     """Rows of the tour: for each role each network, and a plant; one row where none has it.
 
-    Parameters
-    ----------
-    tour : DataFrame
-        As `auralise.dissection.tour.list_tour` returns it.
-    maps : mapping of str to sequence of Maps
-        Of each network that is shown, song by song.
-    kernels : mapping of str to ndarray, shape (n_features, n_bins, n_frames)
-        Of the first layer of each network.
-    contributions : mapping of str to DataFrame
-        As `auralise.dissection.contributions.list_contributions` returns them.
-    planted : sequence of Maps
-        Of the plants, song by song.
+    `tour` is as `list_tour` returns it, `contributions` as `list_contributions` returns them.
+    `maps` are those of each network, song by song, and `planted` those of the plants; `kernels` are
+    those of each network's first layer, shape ``(n_features, n_bins, n_frames)``.
     """
     players = tour.drop_duplicates(["role", "network"]).set_index(["role", "network"])
     stops = []
@@ -209,15 +200,7 @@ def _write(axis: Axes, words: str, below: bool = False, weight: str = "normal") 
 
 def _draw_picture(axis: Axes, magnitude: np.ndarray, song: Maps) -> AxesImage:
     picture = log_frequency_picture(magnitude, song.stft.frequencies, N_ROWS)
-    return axis.imshow(
-        picture,
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        vmin=-DYNAMIC_RANGE,
-        vmax=0,
-        extent=(0, picture.shape[1], 0, N_ROWS),
-    )
+    return axis.imshow(picture, extent=(0, picture.shape[1], 0, N_ROWS), **IN_DB)
 
 
 def _draw_origin(axis: Axes, stop: Stop) -> None:

@@ -84,29 +84,10 @@ def read_picture(
 ) -> tuple[float, np.ndarray]:
     """The spectrum of an excerpt of a song, as long as a picture of the classifier.
 
-    Parameters
-    ----------
-    path : str or Path
-    subject : Subject
-    time : float, optional
-        Where it begins (s); drawn if None.
-    seed : int
-        Of the draw.
-    channel : {'left', 'right', 'mid', 'side'}, optional
-        As in `auralise.audio.mix`.
-
-    Returns
-    -------
-    time : float
-        Where it begins (s), on the subject's grid of frames.
-    spectrum : ndarray, complex64, shape (n_stft_bins, n_frames)
-        Computed with the surrounding audio.
-
-    Raises
-    ------
-    AudioError
-        The file cannot be used, the song ends before the excerpt does, or the excerpt is
-        silent.
+    Returns where it begins (s), on the subject's grid of frames, and the spectrum, complex64,
+    shape ``(n_stft_bins, n_frames)``, computed with the surrounding audio. The beginning is drawn
+    where `time` is None. An AudioError says that the file cannot be used, that the song ends
+    before the excerpt does, or that the excerpt is silent.
     """
     stft, lead, n_frames = subject.stft, subject.lead, subject.picture[1]
     excerpt = float(stft.times(n_frames)[-1]) + 2 * lead / stft.sample_rate

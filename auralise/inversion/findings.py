@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-import numpy as np
 import pandas as pd
 
 from auralise.inversion.intervals import error_intervals
 from auralise.inversion.parts import INVERSION
+from auralise.networks.comparison import judge_samples
 from auralise.networks.names import UNTRAINED, variant_of
-from auralise.statistics import HIGHER, LOWER, UNKNOWN, judge
+from auralise.statistics import HIGHER, LOWER, UNKNOWN
 
 COMPARED = (
     *("variant", "layer", "against", "nre", "spread", "other", "other_spread", "difference"),
@@ -60,49 +60,26 @@ def compare_inversions(errors: pd.DataFrame, controls: Mapping[str, Sequence[str
         between networks; the verdict is that of `auralise.statistics.judge` over the layers.
     """
     seen = errors[errors["space"] == "input"]
-    rows: list[tuple] = []
     trained = seen[~seen["control"]]
+    parts = []
     for variant, own in trained.groupby(trained["classifier"].map(variant_of), sort=False):
         names = {name for one in own["classifier"] for name in controls.get(one, ())}
-        untrained = seen[seen["classifier"].isin(names)]
-        layers = list(dict.fromkeys(own["layer"]))
-        values = {layer: _nre(own, layer) for layer in layers}
-        families = [
-            [(after, before, values[before]) for before, after in pairwise(layers)],
-            [(layer, UNTRAINED, _nre(untrained, layer)) for layer in layers if names],
-        ]
-        for family in families:
-            verdicts = judge([(values[layer], others) for layer, _, others in family])
-            for (layer, against, others), verdict in zip(family, verdicts, strict=True):
-                means = [*_mean_and_spread(values[layer]), *_mean_and_spread(others)]
-                rows.append(
-                    (
-                        *(variant, layer, against, *means, means[0] - means[2]),
-                        *(verdict.p, verdict.q, verdict.words, verdict.n_needed),
-                        *(len(values[layer]), len(others)),
-                    )
-                )
-    return pd.DataFrame(rows, columns=list(COMPARED)).astype({"n_networks_needed": "Int64"})
-
-
-def _nre(table: pd.DataFrame, layer: str) -> np.ndarray:
-    """Of every network."""
-    return table[table["layer"] == layer]["nre"].to_numpy()
-
-
-def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else np.nan
+        values, others = (
+            {layer: of.to_numpy() for layer, of in rows.groupby("layer", sort=False)["nre"]}
+            for rows in (own, seen[seen["classifier"].isin(names)])
+        )
+        before = {(b, a): (values[b], values[a]) for a, b in pairwise(values)}
+        untrained = {(layer, UNTRAINED): (values[layer], others[layer]) for layer in others}
+        for family in filter(None, (before, untrained)):
+            parts.append(judge_samples(family, ("layer", "against")).assign(variant=variant))
+    table = pd.concat(parts or [judge_samples({}, ("layer", "against"))], ignore_index=True)
+    difference = table["mean"] - table["other"]
+    table = table.assign(difference=difference).rename(columns={"mean": "nre"})
+    return table.reindex(columns=list(COMPARED))
 
 
 def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
-    """One paragraph: the errors by layer, and the floor.
-
-    Parameters
-    ----------
-    errors : DataFrame
-        As `summarise_errors` gives it, layers of a classifier from the input on.
-    classifier : str
-    """
+    """One paragraph: the errors by layer of a classifier, and the floor."""
     table = errors[(errors["classifier"] == classifier) & (errors["space"] == "input")]
     values = ", ".join(
         f"{row.layer} {row.nre:.3f} ± {row.nre_std:.3f} {_range(row.ci_low, row.ci_high)}"
@@ -126,14 +103,7 @@ def describe_errors(errors: pd.DataFrame, classifier: str) -> str:
 
 
 def describe_kept(kept: pd.DataFrame, classifier: str) -> str:
-    """One paragraph: what of an excerpt its inversions return, beside oracles.
-
-    Parameters
-    ----------
-    kept : DataFrame
-        As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
-    classifier : str
-    """
+    """One paragraph: what of an excerpt its inversions return, beside oracles."""
     of_one = kept[kept["classifier"] == classifier]
     layers = of_one[of_one["shown"] == INVERSION]
     first = layers.iloc[0]
@@ -170,14 +140,7 @@ def _share_range(low: float, high: float) -> str:
 
 
 def describe_comparison(comparison: pd.DataFrame, variant: str) -> str:
-    """Which differences between layers, and from untrained networks, are beyond the seeds' spread.
-
-    Parameters
-    ----------
-    comparison : DataFrame
-        As `compare_inversions` gives it.
-    variant : str
-    """
+    """Which differences between layers, and from controls, are beyond the seeds' spread."""
     rows = comparison[comparison["variant"] == variant]
     sentences = []
     for is_control, what in ((False, "Between layers"), (True, "Trained less untrained")):
@@ -211,14 +174,7 @@ def _range(low: float, high: float) -> str:
 
 
 def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -> str:
-    """A paragraph: whether what a layer keeps depends on the class.
-
-    Parameters
-    ----------
-    dependence : DataFrame
-        As `class_dependence` gives it, with ``classifier`` and ``layer``.
-    classifier, layer : str
-    """
+    """A paragraph: whether what a layer keeps depends on the class."""
     rows = dependence[(dependence["classifier"] == classifier) & (dependence["layer"] == layer)]
     table = rows.set_index("measure")
 
@@ -252,7 +208,7 @@ def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -
 
 def _sign(row: pd.Series, words: str) -> str:
     if row[["value", "ci_low", "ci_high"]].isna().any():
-        return "of unknown size, for want of test clips"
+        return "of unknown size: too few test clips"
     return words if row["ci_low"] > 0 or row["ci_high"] < 0 else f"not {words}"
 
 
@@ -278,22 +234,9 @@ def describe_inversion(
 ) -> str:
     """The findings of all classifiers, as Markdown.
 
-    Parameters
-    ----------
-    errors : DataFrame
-        As `summarise_errors` gives it, layers of a classifier from the input on.
-    kept : DataFrame
-        As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
-    comparison : DataFrame
-        As `compare_inversions` gives it.
-    dependence : DataFrame
-        As `class_dependence` gives it, with ``classifier`` and ``layer``.
-    evaluations : mapping of str to mapping
-        As `auralise.training.singing.evaluate_svdnet` gives them, by classifier.
-
-    Returns
-    -------
-    str
+    The tables are those of `summarise_errors`, `kept_parts`, `compare_inversions` and
+    `class_dependence`, with ``classifier`` and ``layer``; `evaluations` are as `evaluate_svdnet`
+    gives them, by classifier.
     """
     lines = ["# What the inversion found", ""]
     trained = errors[~errors["control"]]

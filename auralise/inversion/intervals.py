@@ -13,21 +13,10 @@ FEWEST_CLIPS = 4  # for an interval over clips
 
 
 def error_intervals(errors: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
-    """Intervals over clips of the NRE.
+    """Intervals over clips of the NRE, of each ``classifier, layer, space``.
 
-    Parameters
-    ----------
-    errors : DataFrame
-        As `auralise.inversion.measures.excerpt_errors` gives it, with ``classifier`` and
-        ``layer``.
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    DataFrame
-        One row per classifier, layer and space: ``classifier``, ``layer``, ``space``,
-        ``ci_low``, ``ci_high``, ``n_clips``.
+    `errors` are as `excerpt_errors` gives them, with ``classifier`` and ``layer``; the new columns
+    are ``ci_low, ci_high, n_clips``.
     """
     keys = ["classifier", "layer", "space"]
     rows = []
@@ -49,19 +38,10 @@ def _mean_over_clips(
 
 
 def sums_over_clips(clips: np.ndarray, *values: np.ndarray, seed: int = 0) -> list[np.ndarray]:
-    """Sums over excerpts, for every draw of clips.
+    """Sums of values over excerpts: of all of them, and of every bootstrap draw of clips.
 
-    Parameters
-    ----------
-    clips : ndarray, shape (n_excerpts,)
-    values : ndarray, shape (n_excerpts,)
-    seed : int
-        Of the resampling.
-
-    Returns
-    -------
-    list of ndarray, each of shape (1 + N_RESAMPLES,)
-        As `auralise.statistics.resample`: the first is the sum of all.
+    `clips` and each of `values` have the shape ``(n_excerpts,)``, each of the results
+    ``(1 + N_RESAMPLES,)``, the sum of all first.
     """
     _, numbers = np.unique(clips, return_inverse=True)
     weights = resample([int(numbers.max()) + 1], seed)

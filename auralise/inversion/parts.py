@@ -29,13 +29,16 @@ KEPT = (
 
 @dataclass(frozen=True)
 class Parts:
-    """Pictures, split into what sums up to them.
+    """Pictures as the sum of three parts.
 
     Attributes
     ----------
     level : ndarray, shape (n, 1, 1)
+        Mean of each picture.
     spectrum : ndarray, shape (n, n_bins, 1)
+        Mean over time of each bin, less the level.
     detail : ndarray, shape (n, n_bins, n_frames)
+        The rest.
     """
 
     level: np.ndarray

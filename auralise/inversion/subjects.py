@@ -142,21 +142,12 @@ def genre_subject(
 
 
 def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
-    """The magnitudes, none negative, whose bands come nearest in the least-squares sense.
+    """The magnitudes ``(n_bins, n_frames)``, none negative, whose bands are nearest (squares).
 
     Multiplicative updates (Lee & Seung 2001) from a flat spectrum: of the many solutions, one
     that spreads a band's energy over its bins, where a solver that looks for corners would give
     it to single bins, and clipped least squares (`librosa.util.nnls`) lose the faintest bands.
-
-    Parameters
-    ----------
-    mel_magnitude : Tensor, shape (n_bands, n_frames)
-    filterbank : Tensor, shape (n_bands, n_bins)
-
-    Returns
-    -------
-    Tensor, float32, shape (n_bins, n_frames)
-        Zero where no band reaches.
+    Where no band reaches they are zero.
     """
     used = filterbank.any(0)
     bank = filterbank[:, used]
@@ -243,7 +234,7 @@ def read_subject(
     if is_network(weights):
         if stft is None:
             raise SettingsError(
-                f"{weights}: a genre network, whose transform has to be known; expected SVDNet. "
+                f"{weights}: a genre network, and auralise invert takes SVDNet alone. "
                 "Invert genre networks in a workflow: inversion.genre_layers"
             )
         network, _, facts = read_network(weights)

@@ -68,7 +68,7 @@ def spectral_error(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 def weight_penalty(network: nn.Module) -> Tensor:
-    """Sum of the squares of all weights except biases and normalisation's."""
+    """Sum of squares of the weights; biases and batch normalisations do not count."""
     return torch.stack([p.square().sum() for p in network.parameters() if p.ndim > 1]).sum()
 
 
@@ -111,39 +111,13 @@ def train_inverter(
     checkpoints: str | Path,
     published: bool = True,
 ) -> tuple[Plan, nn.Sequential, pd.DataFrame]:
-    """Train the inverter of one layer and return its best epoch.
+    """Train the inverter of one layer and return its plan, its best epoch, and the history.
 
-    Interrupted, it goes on from its last whole epoch to the same weights.
-
-    Parameters
-    ----------
-    subject : Subject
-        Its weights stay as they are.
-    layer : str
-    segments : str or Path
-        Excerpts of its data set, as `auralise.datasets.segments` lays them out.
-    objective : Objective
-    schedule : Schedule
-    seed : int
-        Of the first weights and the order of the excerpts.
-    checkpoints : str or Path
-        Folder for the state of an unfinished training, as in `auralise.training.fitting.fit`.
-    published : bool
-        Whether SVDNet's inverters are the published ones, as in `networks.inverters.plan_for`.
-
-    Returns
-    -------
-    plan : Plan
-    network : torch.nn.Sequential
-        With the weights of the lowest validation loss.
-    history : DataFrame
-        One row per epoch: ``epoch``, and for train and validation ``loss`` and ``error``, the
-        mean squared error of the picture alone.
-
-    Raises
-    ------
-    SettingsError
-        The classifier has no such layer.
+    As `auralise.training.fitting.fit`, which says what becomes of `checkpoints`, it goes on from
+    its last whole epoch when it was interrupted, to the same weights. `published` says whether
+    SVDNet's inverters are the published ones (`plan_for`). The history has for each ``epoch``, of
+    training and validation, ``loss`` and ``error``, the mean squared error of the picture alone.
+    A SettingsError says that the classifier has no such layer.
     """
     front = subject.front(layer).eval().requires_grad_(False)
     shape = feature_shapes(front, *subject.picture)[layer]

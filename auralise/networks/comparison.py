@@ -8,6 +8,11 @@ import pandas as pd
 from auralise.networks.names import INPUT, PERMUTED, is_control, variant_of
 from auralise.statistics import judge
 
+JUDGED = (
+    *("mean", "spread", "other", "other_spread", "p", "q", "verdict"),
+    *("n_networks_needed", "n_networks", "n_others"),
+)
+
 
 def compare_variants(
     table: pd.DataFrame, controls: Mapping[str, str], value: str, by: Sequence[str]
@@ -39,17 +44,56 @@ def compare_variants(
     """
     variants = table["network"].map(variant_of)
     judged = ~variants.isin([PERMUTED, INPUT]) & ~variants.map(is_control)
-    rows = []
+    parts = []
     for variant in dict.fromkeys(variants[judged]):
-        own = table[variants == variant].groupby(list(by), sort=False)[value]
-        untrained = table[variants == controls.get(variant)].groupby(list(by), sort=False)[value]
-        others = {key: _known(values) for key, values in untrained}
-        samples = {key: (_known(values), others.get(key, np.empty(0))) for key, values in own}
-        for key, found in zip(samples, judge(list(samples.values())), strict=True):
-            means = [values.mean() if len(values) else np.nan for values in samples[key]]
-            rows.append((variant, *key, *means, found.p, found.q, found.words, found.n_needed))
-    names = ["variant", *by, value, f"{value}_untrained", "p", "q", "verdict", "n_networks_needed"]
-    return pd.DataFrame(rows, columns=names).astype({"n_networks_needed": "Int64"})
+        own, untrained = (
+            {
+                key: _known(of)
+                for key, of in table[variants == name].groupby(list(by), sort=False)[value]
+            }
+            for name in (variant, controls.get(variant))
+        )
+        samples = {key: (of, untrained.get(key, np.empty(0))) for key, of in own.items()}
+        parts.append(judge_samples(samples, by).assign(variant=variant))
+    found = pd.concat(parts or [judge_samples({}, by).assign(variant="")], ignore_index=True)
+    names = {"mean": value, "other": f"{value}_untrained"}
+    last = ["p", "q", "verdict", "n_networks_needed"]
+    return found[["variant", *by, *names, *last]].rename(columns=names)
+
+
+def judge_samples(
+    samples: Mapping[tuple, tuple[np.ndarray, np.ndarray]], by: Sequence[str]
+) -> pd.DataFrame:
+    """Hold one number a network against that of other networks, for each of several keys.
+
+    Parameters
+    ----------
+    samples : mapping of tuple to (ndarray, ndarray), each of shape (n_networks,)
+        By key: the networks' own values, and the others'.
+    by : sequence of str
+        What the parts of a key are called.
+
+    Returns
+    -------
+    DataFrame
+        Columns `by` and `JUDGED`: means and standard deviations between networks, and the verdict
+        of `auralise.statistics.judge` over all keys.
+    """
+    rows = [
+        (
+            *(*key, *_mean_and_spread(own), *_mean_and_spread(others)),
+            *(found.p, found.q, found.words, found.n_needed, len(own), len(others)),
+        )
+        for (key, (own, others)), found in zip(
+            samples.items(), judge(list(samples.values())), strict=True
+        )
+    ]
+    return pd.DataFrame(rows, columns=[*by, *JUDGED]).astype({"n_networks_needed": "Int64"})
+
+
+def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    mean = float(values.mean()) if len(values) else np.nan
+    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
 
 
 def _known(values: pd.Series) -> np.ndarray:

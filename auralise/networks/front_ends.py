@@ -184,7 +184,7 @@ class Decibels(Pointwise):
 class TopDb(FrontEndStep):
     """Raise what lies more than `range` below the example's largest value to that level.
 
-    What a map says of such values stands: the way back changes nothing.
+    The way back changes nothing: maps of raised values stay as they are.
     """
 
     def __init__(self, range: float):
@@ -438,17 +438,9 @@ def pseudo_cqt(
     *,
     axis: int = -2,
 ) -> Filterbank:
-    """The filterbank of ``librosa.pseudo_cqt``, scaled as there.
+    """The filterbank of ``librosa.pseudo_cqt``, scaled as there; its options are librosa's.
 
-    Parameters
-    ----------
-    stft : Stft
-    n_bands : int
-    fmin : float
-        Centre of the lowest band (Hz); C1 by default.
-    bins_per_octave : int
-    filter_scale, norm, sparsity
-        As librosa takes them.
+    `fmin` is the centre of the lowest band (Hz), C1 by default.
     """
     import librosa
 

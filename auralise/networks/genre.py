@@ -159,17 +159,8 @@ class Architecture:
 def build_convolutional_part(architecture: Architecture, n_bins: int = 257) -> nn.Sequential:
     """The layers that deconvolution explains, untrained.
 
-    Parameters
-    ----------
-    architecture : Architecture
-    n_bins : int
-        Of the magnitude, which the normalised scaling has to know.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        ``scaling`` (if not linear), ``layer1``, ``layer2``, …; takes
-        ``(batch, 1, n_bins, n_frames)``.
+    ``scaling`` (if not linear; the normalised one has to know `n_bins`), ``layer1``, ``layer2``, …;
+    the network takes ``(batch, 1, n_bins, n_frames)``.
     """
     parts: OrderedDict[str, nn.Module] = OrderedDict()
     if architecture.scaling == "log":

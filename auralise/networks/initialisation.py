@@ -75,7 +75,7 @@ def fit_batch_norms(network: nn.Module, inputs: Tensor, batch_size: int = 32) ->
 
 
 @torch.no_grad()
-def forget(network: nn.Module, seed: int) -> list[str]:
+def redraw_weights(network: nn.Module, seed: int) -> list[str]:
     """Replace what a network has learned with random weights, in place.
 
     Convolutions and dense layers are drawn anew (He 2015), biases become zero; a normalisation's

@@ -96,21 +96,8 @@ def derive_plan(shape: tuple[int, ...], picture: tuple[int, int]) -> Plan:
     which the layers behind SVDNet's poolings, of 3 × 3, are shown enlarged by 4: away from the
     first bins and frames, farther from their place than the convolutions reach.
 
-    Parameters
-    ----------
-    shape : tuple of int
-        Of the layer's features: ``(n_units,)`` or ``(n_features, n_bins, n_frames)``.
-    picture : (int, int)
-        Bins and frames of the picture.
-
-    Returns
-    -------
-    Plan
-
-    Raises
-    ------
-    NetworkError
-        The layer is larger than the picture, or has no size.
+    The layer's `shape` is ``(n_units,)`` or ``(n_features, n_bins, n_frames)``; a NetworkError says
+    that it is larger than the picture, or has no size.
     """
     if len(shape) == 1:
         n_doublings = min(5, *(side.bit_length() - 1 for side in picture))

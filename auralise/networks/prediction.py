@@ -82,37 +82,18 @@ def _names(classes: Sequence[str], n_answers: int) -> list[str]:
 def predict_song(
     network: nn.Module, magnitude: np.ndarray, n_frames: int | None = None
 ) -> np.ndarray:
-    """A network's answer for a song: the mean over windows that follow each other.
+    """A network's answer for a song, shape ``(n_classes,)``: the mean over windows of `n_frames`.
 
-    What is left at the end of the song, shorter than a window, is not heard.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        In evaluation mode; from ``(batch, 1, n_bins, n_frames)`` to probabilities, or scores of
-        which a softmax makes some, ``(batch, n_classes)``.
-    magnitude : ndarray, shape (n_bins, n_song_frames)
-        Of the song's STFT.
-    n_frames : int, optional
-        Frames of a window; by default the song is one.
-
-    Returns
-    -------
-    ndarray, float64, shape (n_classes,)
-
-    Raises
-    ------
-    AudioError
-        The song is shorter than a window.
-    NetworkError
-        The network gives no answer of that shape.
+    The windows follow each other; what is left at the end of the song is not heard. Without
+    `n_frames` the song is one window. Scores become probabilities by a softmax. An AudioError
+    says that the song is shorter than a window, a NetworkError that there is no such answer.
     """
     n_frames = n_frames or magnitude.shape[1]
     n_windows = magnitude.shape[1] // n_frames
     if n_windows == 0:
         raise AudioError(
-            f"{magnitude.shape[1]} frames are too short for the network; expected at least "
-            f"{n_frames} frames, so take a longer song"
+            f"the song has {magnitude.shape[1]} frames, and the network takes {n_frames}; choose "
+            "a longer song"
         )
     total: np.ndarray | float = 0.0
     with torch.no_grad():

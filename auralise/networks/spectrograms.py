@@ -106,26 +106,11 @@ def _from_magnitude(network: nn.Module, stft: Stft) -> nn.Module:
 
 
 def steps_of(module: Any, stft: Stft) -> list[dict] | None:
-    """The steps of the front end that equals a spectrogram module, for `build_front_end`.
+    """The steps of the front end that equals a spectrogram module; None for any other module.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        torchaudio's ``Spectrogram``, ``MelSpectrogram``, ``MelScale``, ``AmplitudeToDB``;
-        torchlibrosa's ``Spectrogram`` (which puts time first) and ``LogmelFilterBank``;
-        nnAudio's ``MelSpectrogram``.
-    stft : Stft
-        The transform whose magnitude the front end gets.
-
-    Returns
-    -------
-    list of dict, or None
-        None for any other module.
-
-    Raises
-    ------
-    NetworkError
-        It is one of these, but not what `stft` and the steps can equal.
+    Known are torchaudio's ``Spectrogram``, ``MelSpectrogram``, ``MelScale``, ``AmplitudeToDB``,
+    torchlibrosa's ``Spectrogram`` (which puts time first) and ``LogmelFilterBank``, and nnAudio's
+    ``MelSpectrogram``. A NetworkError says what of such a module the steps cannot equal.
     """
     name = type(module).__name__
     if name == "Spectrogram" and hasattr(module, "stft"):  # torchlibrosa

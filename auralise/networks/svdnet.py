@@ -97,7 +97,7 @@ def predict_frames(network: nn.Sequential, picture: Tensor, block: int = 2048) -
     """
     n_frames = picture.shape[-1]
     if n_frames < PICTURE[1]:
-        raise NetworkError(f"{n_frames} frames are too short for SVDNet; expected {PICTURE[1]}")
+        raise NetworkError(f"{n_frames} frames are too few; SVDNet takes {PICTURE[1]}")
     n_predictions = n_frames - PICTURE[1] + 1
     parts = [
         _predict_at_once(network, picture[None, None, :, first : first + block + PICTURE[1] - 1])

@@ -48,17 +48,7 @@ def linear_model() -> Pipeline:
 
 
 def baseline_probabilities(train: "Segments", test: "Segments") -> dict[str, np.ndarray]:
-    """Class probabilities of every test segment by logistic regression on each baseline.
-
-    Parameters
-    ----------
-    train, test : Segments
-
-    Returns
-    -------
-    dict of str to ndarray, shape (n_segments, n_classes)
-        By the keys of `BASELINES`.
-    """
+    """Class probabilities of every test segment by logistic regression on each of `BASELINES`."""
     seen, heard = _statistics_of(train), _statistics_of(test)
     found = {}
     for name, (n, _) in BASELINES.items():

@@ -11,7 +11,7 @@ from auralise.audio import read_audio
 from auralise.choices import EDGES
 from auralise.errors import NetworkError
 from auralise.excerpts import Excerpt
-from auralise.networks.initialisation import fit_batch_norms, forget
+from auralise.networks.initialisation import fit_batch_norms, redraw_weights
 from auralise.stft import Stft
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def untrain_network(
 ) -> None:
     """Turn a network into its own untrained control, in place.
 
-    Its weights are drawn anew (`auralise.networks.initialisation.forget`), and its batch
+    Its weights are drawn anew (`auralise.networks.initialisation.redraw_weights`), and its batch
     normalisations get the statistics of training segments, as those of the networks trained here
     do: with the old ones, or none, its features would fire nowhere or everywhere.
 
@@ -53,9 +53,9 @@ def untrain_network(
     NetworkError
         The network fails on several segments at a time.
     """
-    shuffled = forget(network, seed)
+    shuffled = redraw_weights(network, seed)
     if shuffled:
-        log.info("in a random order, since no way to draw them is known: %s", ", ".join(shuffled))
+        log.info("shuffled, since it is not known how to draw them: %s", ", ".join(shuffled))
     magnitudes = read_training_segments(clips, stft, duration, edges)
     try:
         fit_batch_norms(network, torch.from_numpy(magnitudes)[:, None], AT_ONCE)
@@ -74,18 +74,10 @@ def read_training_segments(
     edges: str = EDGES[0],
     n_segments: int = N_SEGMENTS,
 ) -> np.ndarray:
-    """Magnitudes of training segments, one of each of `n_segments` clips from all of the set.
+    """Magnitudes, float32, of one segment of each of `n_segments` training clips, or of all.
 
-    Parameters
-    ----------
-    clips, stft, duration, edges
-        As `untrain_network`.
-    n_segments : int
-        At most; fewer where there are fewer training clips.
-
-    Returns
-    -------
-    ndarray, float32, shape (n_segments, n_bins, n_frames)
+    Shape ``(n_segments, n_bins, n_frames)``; the clips are spread over the whole set. The other
+    arguments are those of `untrain_network`.
     """
     paths = clips.loc[clips["split"] == "train", "path"].to_list()
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(n_segments, len(paths))).astype(int))

@@ -139,20 +139,10 @@ def _by_class(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
 def calibrate(probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10) -> dict:
     """Compare predicted probabilities with the share of correct predictions (Guo 2017, section 2).
 
-    Parameters
-    ----------
-    probabilities : ndarray, shape (n, n_classes)
-    labels : ndarray of int, shape (n,)
-    n_bins : int
-        Of equal width, from 0 to 1.
-
-    Returns
-    -------
-    dict
-        ``from`` and ``to`` (what the probability of the predicted class lies between),
-        ``confidence`` (its mean), ``accuracy`` and ``count`` of each bin that is not empty, and
-        ``error``, the expected calibration error: the mean of their absolute difference over
-        the predictions.
+    Returns ``from`` and ``to`` (what the probability of the predicted class lies between),
+    ``confidence`` (its mean), ``accuracy`` and ``count`` of each of `n_bins` equally wide bins that
+    is not empty, and ``error``, the expected calibration error: the mean over the predictions of
+    the absolute difference of confidence and accuracy.
     """
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
     numbers = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
@@ -174,20 +164,11 @@ def _hits_by_clip(right: np.ndarray, clips: np.ndarray | None = None) -> np.ndar
 def accuracy_intervals(hits: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
     """95 % bootstrap intervals of accuracies, over test clips.
 
-    Clips are drawn, all segments of one together, since they are not independent of each
-    other. All measures see the same draws. Where all predictions are right, or none, the
-    interval is that of Clopper and Pearson over clips.
-
-    Parameters
-    ----------
-    hits : mapping of str to ndarray of int, shape (n_clips, 2)
-        By measure: how many of a clip's predictions are right, and how many it has.
-
-    Returns
-    -------
-    dict
-        Lower and upper end by measure, and of the difference ``clip_accuracy_above_baseline``
-        (``…_above_deviation_baseline``, ``…_above_flux_baseline``) on the same clips.
+    `hits` has for each measure, by clip, how many predictions are right and how many there are.
+    Clips are drawn with all their segments, since these are not independent of each other; all
+    measures see the same draws. Where all predictions are right, or none, the interval is that of
+    Clopper and Pearson over clips. Beside the measures stand the differences from the baselines on
+    the same clips, such as ``clip_accuracy_above_baseline``.
     """
     n_clips = len(next(iter(hits.values())))
     drawn = resample([n_clips])

@@ -53,19 +53,9 @@ class Variation:
 def warp(magnitude: Tensor, stretch: Tensor, shift: Tensor, n_bins: int) -> Tensor:
     """Change tempo and pitch of magnitudes by resampling their axes, and cut out the middle.
 
-    Parameters
-    ----------
-    magnitude : Tensor, shape (batch, n_bins_in, n_frames)
-        An odd number of frames, at least 115.
-    stretch, shift : Tensor, shape (batch,)
-        Factors: 1.3 makes the excerpt last 1.3 times as long, and every frequency 1.3 times
-        as high.
-    n_bins : int
-        Of the result.
-
-    Returns
-    -------
-    Tensor, shape (batch, n_bins, 115)
+    Of shape ``(batch, n_bins_in, n_frames)``, with an odd number of frames, at least 115, they
+    become ``(batch, n_bins, 115)``. The factors, of shape ``(batch,)``, make the excerpt last
+    `stretch` times as long and every frequency `shift` times as high.
     """
     middle = torch.full_like(stretch, 0.5)
     warped = resample_axes(magnitude[:, None], shift, 1 / stretch, middle)[:, 0]
@@ -74,22 +64,10 @@ def warp(magnitude: Tensor, stretch: Tensor, shift: Tensor, n_bins: int) -> Tens
 
 
 def filter_response(centre: Tensor, width: Tensor, gain_db: Tensor, frequencies: Tensor) -> Tensor:
-    """Factors by frequency of bell-shaped filters.
+    """Factors of bell-shaped filters, shape ``(batch, n_bins)``, at some frequencies (Hz).
 
-    Parameters
-    ----------
-    centre : Tensor, shape (batch,)
-        In Hz.
-    width : Tensor, shape (batch,)
-        Standard deviation of the bell (semitones above the centre, kept in Hz).
-    gain_db : Tensor, shape (batch,)
-        At the centre.
-    frequencies : Tensor, shape (n_bins,)
-        In Hz.
-
-    Returns
-    -------
-    Tensor, shape (batch, n_bins)
+    Of each filter the centre (Hz), the gain there (dB), and the standard deviation of the bell, in
+    semitones above the centre and kept in Hz: each of shape ``(batch,)``.
     """
     deviation = centre * (2 ** (width / 12) - 1)
     bell = torch.exp(-0.5 * ((frequencies - centre[:, None]) / deviation[:, None]) ** 2)
@@ -97,19 +75,7 @@ def filter_response(centre: Tensor, width: Tensor, gain_db: Tensor, frequencies:
 
 
 def vary(magnitude: Tensor, variation: Variation, n_bins: int) -> Tensor:
-    """Stretch, shift and filter every excerpt by draws from torch's generator.
-
-    Parameters
-    ----------
-    magnitude : Tensor, shape (batch, n_bins_in, n_frames_in)
-    variation : Variation
-    n_bins : int
-        Of the result.
-
-    Returns
-    -------
-    Tensor, shape (batch, n_bins, 115)
-    """
+    """Stretch, shift and filter every excerpt by draws from torch's generator, and `warp` it."""
 
     def between(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(len(magnitude))
@@ -209,19 +175,9 @@ def train_svdnet(
 
 
 def predict_song(network: nn.Sequential, front_end: LogMel, magnitude: np.ndarray) -> np.ndarray:
-    """Probability of singing at every frame of a song.
+    """Probability of singing at every frame of a song, float32, shape ``(n_frames,)``.
 
-    Parameters
-    ----------
-    network : torch.nn.Sequential
-        SVDNet.
-    front_end : LogMel
-    magnitude : ndarray, shape (n_bins, n_frames)
-
-    Returns
-    -------
-    ndarray, float32, shape (n_frames,)
-        Silence stands before and after the song, so that each frame is in the middle once.
+    Silence stands before and after the song, so that each frame is in the middle once.
     """
     around = PICTURE[1] // 2
     padded = F.pad(torch.from_numpy(magnitude), (around, around))
@@ -234,18 +190,9 @@ def smooth(predictions: np.ndarray) -> np.ndarray:
 
 
 def count_outcomes(predictions: np.ndarray, sung: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """True positives, false positives, false negatives and true negatives.
+    """True positives, false positives, false negatives, true negatives: ``(n_thresholds, 4)``.
 
-    Parameters
-    ----------
-    predictions : ndarray, shape (n_frames,)
-    sung : ndarray of bool, shape (n_frames,)
-    thresholds : ndarray, shape (n_thresholds,)
-        A prediction above it says that something is sung.
-
-    Returns
-    -------
-    ndarray of int, shape (n_thresholds, 4)
+    A prediction above a threshold says that something is sung.
     """
     says = predictions > thresholds[:, None]
     return np.stack(

@@ -12,24 +12,11 @@ def convolution_rate(
 ) -> float:
     """Segments per second that the convolutions alone would allow.
 
-    Each convolution of the network runs forward and backward (gradients of its weights and,
-    but for the first, of its input) on its own, on data that are there already; activations,
-    poolings, dense layers, the optimiser and reading are left out.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Takes ``(batch, 1, n_bins, n_frames)``; measured on its device, in its memory format.
-    shape : (int, int)
-        ``(n_bins, n_frames)``.
-    batch_size : int
-    seconds : float
-        How long to measure, at least.
-
-    Returns
-    -------
-    float
-        In segments per second.
+    Each convolution of the network, which takes ``(batch, 1, n_bins, n_frames)``, runs forward and
+    backward (gradients of its weights and, but for the first, of its input) on its own, on the
+    network's device and on data that are there already; activations, poolings, dense layers, the
+    optimiser and reading are left out. `shape` is ``(n_bins, n_frames)``; it takes `seconds` at
+    least.
     """
     device = next(network.parameters()).device
     inputs: list[tuple[nn.Conv2d, torch.Size]] = []

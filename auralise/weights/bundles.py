@@ -36,23 +36,10 @@ class Entry(NamedTuple):
 
 
 def read_bundle(prefix: str | Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Tensors of a checkpoint.
+    """Tensors of a checkpoint by name; those that are not asked for are passed over.
 
-    Parameters
-    ----------
-    prefix : str or Path
-        What the names of the checkpoint's files begin with: ``FOLDER/`` for ``FOLDER/.index``.
-    names : iterable of str
-        The tensors to read; others are passed over.
-
-    Returns
-    -------
-    dict of str to ndarray
-
-    Raises
-    ------
-    WeightsError
-        A file is missing or damaged, is of another kind, or lacks a tensor.
+    The names of the checkpoint's files begin with `prefix`: ``FOLDER/`` for ``FOLDER/.index``. A
+    WeightsError says that a file is missing or damaged, is of another kind, or lacks a tensor.
     """
     names = list(names)
     index, data = (Path(f"{prefix}{end}") for end in (".index", ".data-00000-of-00001"))
@@ -88,17 +75,9 @@ def read_bundle(prefix: str | Path, names: Iterable[str]) -> dict[str, np.ndarra
 
 
 def read_index(table: bytes) -> dict[str, Entry]:
-    """Where the tensors of a checkpoint lie, from its index.
+    """Where the tensors of a checkpoint lie, from the content of its index file.
 
-    Parameters
-    ----------
-    table : bytes
-        The whole index file.
-
-    Raises
-    ------
-    WeightsError
-        It is damaged, compressed, or of a checkpoint in several data files.
+    A WeightsError says that it is damaged, compressed, or of several data files.
     """
     if len(table) > LARGEST_INDEX:
         raise refusal(

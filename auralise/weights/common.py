@@ -67,18 +67,9 @@ def shape_text(shape: Iterable[int]) -> str:
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], remedy: str) -> None:
     """Copy `tensors` into `module` by name; on an error the module stays as it was.
 
-    Parameters
-    ----------
-    module : torch.nn.Module
-        May lie on the meta device: its parameters are replaced, not copied into.
-    tensors : mapping of str to Tensor
-    remedy : str
-        What the user can do about a misfit.
-
-    Raises
-    ------
-    WeightsError
-        Names the tensors that are missing, unexpected or of another shape.
+    The module may lie on the meta device: its parameters are replaced, not copied into. A
+    WeightsError, which ends in `remedy`, names the tensors that are missing, unexpected or of
+    another shape.
     """
     wanted = module.state_dict()
     # Files from before torch 0.4.1, and converters, leave out this counter; nothing here reads it.
@@ -232,19 +223,9 @@ def with_norm(
 ) -> FoundConvolution:
     """A convolution with the batch normalisation that follows it.
 
-    Parameters
-    ----------
-    item : FoundConvolution
-    vectors : sequence of (str, Tensor or None)
-        Mean, variance, gain and offset, each with what the file calls it; the last two may be
-        missing.
-    epsilon : float
-    remedy : str
-
-    Raises
-    ------
-    WeightsError
-        Mean or variance is missing, or a vector has not one value per feature.
+    `vectors` are mean, variance, gain and offset, each with what the file calls it; the last two
+    may be missing. A WeightsError says that the first two are, or that a vector has not one value
+    per feature.
     """
     for number, (name, vector) in enumerate(vectors):
         if vector is None and number > 1:
@@ -316,24 +297,8 @@ def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> Assumed:
     """Layers as in the network of 2015, for a file that holds tensors and no architecture.
 
     Every layer is taken as convolution 'same', batch normalisation where there is one, ReLU,
-    max-pooling 2×2 (Choi 2015, code).
-
-    Parameters
-    ----------
-    found : sequence of FoundConvolution
-        In the order of the network.
-    remedy : str
-        What the user can do where the assumption fails.
-
-    Returns
-    -------
-    Assumed
-        ``layer1``, ``layer2``, …
-
-    Raises
-    ------
-    WeightsError
-        The convolutions do not chain, or an even kernel shows that this is another network.
+    max-pooling 2×2 (Choi 2015, code). A WeightsError, which ends in `remedy`, says that the
+    convolutions do not chain, or that an even kernel shows that this is another network.
     """
     require_chain(found, remedy)
     for item in found:

@@ -68,25 +68,12 @@ ReadVariables = Callable[[KerasLayer, Sequence[str]], dict[str, Tensor]]
 
 
 def build_from_config(model: Mapping, read: ReadVariables) -> nn.Sequential:
-    """The convolutional part that a Keras configuration describes.
+    """The convolutional part that a Keras configuration describes: ``layer1``, ``layer2``, …
 
-    Parameters
-    ----------
-    model : mapping
-        A serialised Sequential or Functional model: ``class_name`` and ``config``.
-    read : callable
-        Gives the named variables of a layer, as stored.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        ``layer1``, ``layer2``, …; takes ``(batch, 1, rows, columns)`` with rows and columns as
-        the Keras model has them, whatever its ``data_format``.
-
-    Raises
-    ------
-    WeightsError
-        Names the layer that cannot be represented exactly.
+    `model` is a serialised Sequential or Functional model, `read` gives the named variables of a
+    layer as stored. The network takes ``(batch, 1, rows, columns)`` with rows and columns as the
+    Keras model has them, whatever its ``data_format``. A WeightsError names the layer that cannot
+    be represented exactly.
     """
     try:
         chain = list(_chain(model, ""))
@@ -324,8 +311,7 @@ def _batch_norm(
     axes = config["axis"] if isinstance(config["axis"], list) else [config["axis"]]
     if len(axes) != 1 or axes[0] not in channels:
         raise refusal(
-            f"layer {layer} normalises along axis {', '.join(map(str, axes))}, which are not the "
-            "channels",
+            f"layer {layer} normalises along axis {', '.join(map(str, axes))}, not along channels",
             f"axis {channels[0]} or {channels[1]}",
             "Normalisation over bins before the first convolution is the step batch_norm of a "
             "front end; save the model without it, or rebuild the model in PyTorch.",

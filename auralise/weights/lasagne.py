@@ -44,23 +44,11 @@ SAVE_AGAIN = "Save it again with numpy.savez(path, *lasagne.layers.get_all_param
 
 
 def read_lasagne(archive: zipfile.ZipFile) -> nn.Module:
-    """The convolutional part of a network that Lasagne saved.
+    """The convolutional part of a network that Lasagne saved: ``layer1``, ``layer2``, …
 
-    Parameters
-    ----------
-    archive : zipfile.ZipFile
-        The same file, open.
-
-    Returns
-    -------
-    torch.nn.Sequential
-        ``layer1``, ``layer2``, … SVDNet takes ``(batch, 1, n_bins, n_frames)``, as all of
-        auralise does: published with frames first, its kernels are transposed.
-
-    Raises
-    ------
-    WeightsError
-        Arrays missing, cut short, or in an order that is not Lasagne's.
+    SVDNet takes ``(batch, 1, n_bins, n_frames)``, as all of auralise does: published with frames
+    first, its kernels are transposed. A WeightsError says that arrays are missing, cut short, or
+    in an order that is not Lasagne's.
     """
     arrays = read_arrays(archive)
     found = _convolutions(arrays)

@@ -130,18 +130,9 @@ class Onnx(nn.Module):
 def read_onnx(path: str | Path, start: str | None = None) -> Onnx:
     """A network from an ONNX file.
 
-    Parameters
-    ----------
-    path : str or Path
-    start : str, optional
-        Name of a value in the graph that becomes the input, such as the first one behind a front
-        end that hears samples.
-
-    Raises
-    ------
-    WeightsError
-        The package `onnx` is not installed; the file is damaged; or an operator that a
-        convolution lies behind has no counterpart here.
+    `start` names a value in the graph that becomes the input, such as the first one behind a front
+    end that hears samples. A WeightsError says that the package `onnx` is not installed, that the
+    file is damaged, or that an operator that a convolution lies behind has no counterpart here.
     """
     try:
         import onnx

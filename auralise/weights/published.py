@@ -89,23 +89,9 @@ def folder_of(package: str) -> Path | None:
 
 
 def read_vgg(prefix: str | Path, n_classes: int) -> nn.Sequential:
-    """A tagger of musicnn, from its TensorFlow checkpoint.
+    """A tagger of musicnn, as `build_vgg` builds it, from its TensorFlow checkpoint.
 
-    Parameters
-    ----------
-    prefix : str or Path
-        As in `read_bundle`.
-    n_classes : int
-
-    Returns
-    -------
-    torch.nn.Sequential
-        As `build_vgg` builds it, in evaluation mode.
-
-    Raises
-    ------
-    WeightsError
-        As `read_bundle`; or a tensor is of another shape.
+    A WeightsError is as that of `read_bundle`, or names a tensor of another shape.
     """
     norms = ["batch_normalization", *(f"batch_normalization_{n}" for n in range(1, 6))]
     statistics = {

@@ -168,7 +168,8 @@ def read_mean_std(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     WeightsError
-        Not an ``.npz`` of ``mean`` and ``std``, or not of 80 bands, finite, deviations above 0.
+        The file is no ``.npz`` of ``mean`` and ``std``; or these are not 80 finite numbers each,
+        deviations above 0.
     """
     remedy = "Give the file that was saved when the classifier was trained."
     _require_kind(path, "arrays 'mean' and 'std' in an .npz", "a mean and a std", remedy=remedy)

@@ -191,16 +191,9 @@ def _prefix(names: Iterable[str], wanted: set[str]) -> str | None:
 def assume_convolutions(tensors: Mapping[str, Tensor], in_order: bool) -> nn.Sequential:
     """The convolutional part that a state dict suggests.
 
-    Parameters
-    ----------
-    tensors : mapping of str to Tensor
-    in_order : bool
-        Whether the mapping's order is the network's; otherwise the numbers in the names tell.
-
-    Raises
-    ------
-    WeightsError
-        The tensors are no chain of convolutions, each with at most one batch normalisation.
+    Its order is the network's if `in_order`; otherwise the numbers in the names tell. A
+    WeightsError says that the tensors are no chain of convolutions, each with at most one batch
+    normalisation.
     """
     modules: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():

@@ -271,23 +271,8 @@ def read_filled(
     """The network that is described, with the tensors of a file that `write_whole` wrote.
 
     The file says all but the architecture. Where a module has that, nothing else is read; else
-    the original is read once more for it.
-
-    Parameters
-    ----------
-    path : str or Path
-        Of the experiment's own file.
-    described, stft, biases
-        As `read_whole` takes them.
-
-    Returns
-    -------
-    WholeNetwork
-
-    Raises
-    ------
-    WeightsError
-        The file's tensors are not those of the network; and as `read_whole`.
+    the original is read once more for it. Errors are as those of `read_whole`; a WeightsError also
+    says that the tensors are not those of the network.
     """
     if described.module:
         return read_whole(replace(described, weights=Path(path)), stft, biases)

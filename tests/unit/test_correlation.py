@@ -16,12 +16,10 @@ from auralise.attributes.correlation import (
     sample_features,
     standardise,
 )
-from auralise.attributes.designs import Magnitudes, pairs_by_attribute, pairs_in_everything
-from auralise.attributes.representations import Computed, Inputs, Stored, deconvolve_signals
+from auralise.attributes.designs import pairs_by_attribute, pairs_in_everything
+from auralise.attributes.representations import Computed, Inputs
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.maps import Origin, open_maps
 from auralise.networks.front_ends import LogScaling, Orientation
-from auralise.stft import Stft
 
 
 @dataclass
@@ -31,16 +29,12 @@ class Given:
     values: dict[int, np.ndarray]
 
     @property
-    def n_signals(self):
-        return len(next(iter(self.values.values())))
+    def magnitudes(self):
+        return max(self.values.values(), key=lambda values: values[0, 0].size)[:, 0]
 
     @property
     def n_features(self):
         return {layer: values.shape[1] for layer, values in self.values.items()}
-
-    @property
-    def size(self):
-        return max(values[0, 0].size for values in self.values.values())
 
     def of(self, row, features):
         for layer, chosen in features.items():
@@ -303,25 +297,6 @@ class TestRepresentations:
         monkeypatch.setattr("auralise.attributes.correlation.WORKING_MEMORY", 1)
         one_by_one = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")
         pd.testing.assert_frame_equal(whole, one_by_one, atol=1e-4)
-
-    @pytest.mark.parametrize(("compare", "mode"), [("maps", "mask"), ("auralised", "rectified")])
-    def test_streamed_and_stored_maps_give_the_same(
-        self, net, song, write_sound, tmp_path, compare, mode, monkeypatch
-    ):
-        stft = Stft(11025, n_fft=128, hop_length=64)
-        signals = pd.DataFrame({"signal": list("abcd")}).assign(file=lambda t: t["signal"] + ".wav")
-        for number, name in enumerate(signals["file"]):
-            write_sound(name, np.roll(song, 3000 * number)[:5000])
-        magnitudes = Magnitudes(tmp_path, signals, stft, 0.4)
-        names = signals["signal"]
-        deconvolve_signals(tmp_path / "maps", net, magnitudes, names, Origin("", "n", "", {}))
-        paths = [tmp_path / f"maps/{name}.h5" for name in names]
-        with open_maps(paths[1]) as maps:
-            assert maps.origin == Origin("b", "n", "", {})
-        monkeypatch.setattr("auralise.attributes.correlation.WORKING_MEMORY", 2 * 4 * 65 * 69 * 8)
-        stored = correlate_attributes(Stored(paths, compare, mode), PAIRS, "n")
-        streamed = correlate_attributes(Computed(net, magnitudes, compare, mode), PAIRS, "n")
-        pd.testing.assert_frame_equal(stored, streamed, atol=1e-4)
 
     def test_the_baseline_is_what_the_network_sees(self, magnitudes):
         scaled = nn.Sequential(LogScaling(), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())

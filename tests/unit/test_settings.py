@@ -241,11 +241,11 @@ INVERTING = {"methods": ["inversion"]}
         ),
         (
             INVERTING | {"inversion": {"published": {"meanstd": __file__} | INVERTERS}},
-            "inversion.published.classifier = null: expected one, as there are others",
+            "inversion.published.classifier = null: expected a file, since",
         ),
         (
             INVERTING | {"inversion": {"published": {"classifier": __file__, "meanstd": __file__}}},
-            "inversion.published.inverters = []: expected one, as there are others",
+            "inversion.published.inverters = []: expected a file, since",
         ),
         (
             INVERTING | {"inversion": {"published": {"classifier": "gone.npz"} | FILED}},

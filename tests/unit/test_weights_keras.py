@@ -371,7 +371,7 @@ class TestRefusals:
             (lambda: layers.ZeroPadding2D(1), "before the end"),
             (
                 lambda: layers.BatchNormalization(axis=1),
-                "normalises along axis 1, which are not the channels; expected axis 3 or -1",
+                "normalises along axis 1, not along channels; expected axis 3 or -1",
             ),
         ],
     )

@@ -13,7 +13,7 @@ from auralise.cli.main import build_parser, main
 from auralise.cli.networks import read_asked_network
 from auralise.errors import NetworkError, SettingsError, WeightsError
 from auralise.explainers.making import explainer_of, read_explainer
-from auralise.networks.initialisation import forget
+from auralise.networks.initialisation import redraw_weights
 from auralise.stft import Stft
 from auralise.training.controls import read_training_segments, untrain_network
 from auralise.weights.own import safetensors_facts
@@ -194,14 +194,14 @@ class TestControls:
         drawn = []
         for seed in (0, 0, 1):
             whole = read_whole(described(given, front_end=STEPS), STFT)
-            assert forget(whole.network, seed) == ["1.scale"]
+            assert redraw_weights(whole.network, seed) == ["1.scale"]
             drawn.append(whole.core.entry.weight)
         assert torch.equal(drawn[0], drawn[1])
         assert not torch.equal(drawn[0], drawn[2])
 
     def test_what_cannot_be_drawn_keeps_its_values_in_another_order(self, given):
         whole = read_whole(described(given, front_end=STEPS), STFT)
-        forget(whole.network, 1)
+        redraw_weights(whole.network, 1)
         assert sorted(whole.core.scale.tolist()) == [1, 2, 3, 4]
 
     def test_a_network_that_takes_no_batch_is_refused(self, clips):

@@ -62,40 +62,11 @@ rule list_signals:
         "../../scripts/list_signals.py"
 
 
-rule deconvolve_signals:
-    input:
-        signals=rules.list_signals.output.signals,
-        sounds=SOUNDS,
-        weights=rules.train_network.output.weights,
-    output:
-        directory(R / "attributes/{network}/maps"),
-    log:
-        R / "logs/deconvolve_signals/{network}.log",
-    benchmark:
-        R / "benchmarks/deconvolve_signals/{network}.tsv"
-    threads: 2
-    resources:
-        mem_mb=memory(3000),
-        runtime=120,
-        gpu=N_GPUS,
-    params:
-        *code_of("deconvolve_signals"),
-        architecture=lambda w: architecture_of(w.network),
-        stft=lambda w: stft_of(w.network),
-        duration=DURATION,
-        deconvolution=DECONVNET,
-    message:
-        "Deconvolve every feature of {wildcards.network} on every signal"
-    script:
-        "../../scripts/deconvolve_signals.py"
-
-
 rule correlate_attributes:
     input:
         signals=rules.list_signals.output.signals,
         sounds=SOUNDS,
         weights=rules.train_network.output.weights,
-        maps=rules.deconvolve_signals.output[0] if ATTRIBUTES["keep_maps"] else [],
     output:
         R / "attributes/{network}/unranked.csv",
     log:

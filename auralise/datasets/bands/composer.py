@@ -213,27 +213,14 @@ def compose_clip(genre: str, rng: np.random.Generator, duration: float) -> list[
 
 @cache
 def parse_progression(numerals: str, tonic: int) -> tuple[tuple[Chord, ...], ...]:
-    """Chords of each bar of a progression, `tonic` being the key's pitch class."""
+    """Chords by bar of numerals such as ``I V,vi IV``, in the key of pitch class `tonic`."""
     return tuple(
         tuple(parse_chord(numeral, tonic) for numeral in bar.split(",")) for bar in numerals.split()
     )
 
 
 def parse_chord(numeral: str, tonic: int) -> Chord:
-    """A Roman numeral with its quality, such as ``bVII9``, as a chord.
-
-    Parameters
-    ----------
-    numeral : str
-        As in a progression.
-    tonic : int
-        Pitch class of the key (0 is C).
-
-    Raises
-    ------
-    SettingsError
-        Not such a numeral.
-    """
+    """A Roman numeral with its quality, such as ``bVII9``, as a chord; `tonic` 0 is C."""
     match = re.fullmatch(r"([b#]?)([iv]+|[IV]+)(.*)", numeral)
     if match is None or match[2].lower() not in ROMAN or match[3] not in QUALITIES:
         raise SettingsError(

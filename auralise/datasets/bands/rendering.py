@@ -20,32 +20,10 @@ LEVEL_DB = (-36.0, -24.0)
 
 
 def render_clip(genre: str, index: int, seed: int, duration: float, sample_rate: int) -> np.ndarray:
-    """Compose and play one clip of the data set.
+    """Compose and play one clip of the data set: float32, never above full scale.
 
-    The clip depends on the arguments alone, not on how many others are made, or when.
-
-    Parameters
-    ----------
-    genre : str
-        One of `GENRES`.
-    index : int
-        Number of the clip within its genre, from 0.
-    seed : int
-        Seed of the data set.
-    duration : float
-        Length (s).
-    sample_rate : int
-        In Hz.
-
-    Returns
-    -------
-    ndarray, float32, shape (round(duration * sample_rate),)
-        At a random level of `LEVEL_DB`, never above full scale.
-
-    Raises
-    ------
-    SettingsError
-        An unknown genre.
+    The clip depends on the arguments alone, not on how many others are made, or when. `index`
+    counts the clips of a genre from 0, `seed` is that of the data set, the duration is in seconds.
     """
     if genre not in GENRES:
         raise SettingsError(f"no genre {genre!r} in bands; expected one of {', '.join(GENRES)}")
@@ -61,15 +39,7 @@ def write_clips(
 ) -> None:
     """Render the data set ``<genre>/<genre>.NNNNN.flac`` at 22,050 Hz.
 
-    Parameters
-    ----------
-    folder : str or Path
-    clips_per_genre : int
-    duration : float
-        Of a clip (s).
-    seed : int
-    n_processes : int
-        Does not change the result.
+    The duration of a clip is in seconds. The number of processes does not change the result.
     """
     names = [(genre, index) for genre in GENRES for index in range(clips_per_genre)]
     write = partial(_write_clip, Path(folder), seed, duration)
