@@ -24,7 +24,7 @@ def world():
         masks[CONCEPTS.index(name), :, edges[number] : edges[number + 1]] = True
     # A concept that most clips lack.
     masks[CONCEPTS.index("bass"), 2:14:3] = False
-    cells = Cells.draw(HEIGHT, WIDTH)
+    cells = Cells.draw(HEIGHT, WIDTH, (1, STRIDE))
     first = len(CONCEPTS) - len(REGISTER_NAMES)
     values = cells.of(masks.astype(np.float32))
     targets = Targets(
@@ -138,7 +138,7 @@ def test_excerpts_are_the_loudest_without_the_concept():
     present[1, :3] = True
     powers = np.array([[9.0] * 8, [1, 1, 1, 1, 1, 1, 5, 5], [2.0] * 8])
     levels = np.array([[1.0] * 4, [0, 0, 0, 0.05], [0.5, 0.5, 0.5, 0.5]])
-    found = still_excerpts(levels, present, powers, 2)
+    found = still_excerpts(levels, present, powers, 2, stride=2)
     assert found == [(1, 6, True), (2, 0, False)]
 
 
