@@ -77,6 +77,18 @@ def test_a_planted_feature_is_named_and_noise_is_not(world, concept, gain):
     assert (table["name"].drop(5) == "").all()
 
 
+def test_concepts_are_held_against_each_other_by_r_on_the_clips_of_the_exam(world):
+    masks, targets, _ = world
+    maps = noise(2)
+    maps[0] = plant(world, "kick", 1)
+    row = ask(world, maps).names().table.loc[0]
+    fired, there = targets.cells.of(maps[0])[1::2].ravel(), masks[:, 1::2].reshape(len(masks), -1)
+    r = np.corrcoef(fired, there)[0, 1:]
+    assert row["score"] == pytest.approx(r[CONCEPTS.index("kick")], abs=1e-5)
+    others = np.delete(r, CONCEPTS.index("kick"))
+    assert row["runner_up_score"] == pytest.approx(others.max(), abs=1e-5)
+
+
 def test_masks_of_other_clips_name_nothing(world):
     maps = noise(4)
     maps[2] = plant(world, "kick", 1)
