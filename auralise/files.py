@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 # Columns that hold names, whatever the table.
 NAMES = (
     "attribute",
+    "best_descriptor",
     "candidate",
     "class",
     "classifier",
     "clip",
+    "descriptor",
     "file",
     "genre",
     "name",

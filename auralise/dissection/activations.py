@@ -14,7 +14,7 @@ from torch import nn
 
 from auralise.dissection.concepts import APART, REGISTER_NAMES
 from auralise.dissection.exam import Exam
-from auralise.dissection.scores import cell_means
+from auralise.dissection.scores import cell_means, pooled_sizes
 
 CELLS = 512
 RESOLVABLE = 0.1  # the standard deviation of a target, at least
@@ -31,19 +31,22 @@ class Cells:
     ----------
     height, width : int
         Of the feature maps.
+    pooled : (int, int)
+        Bins and frames that a cell stands for.
     places : ndarray of int, shape (n_cells,)
         In a flattened feature map.
     """
 
     height: int
     width: int
+    pooled: tuple[int, int]
     places: np.ndarray
 
     @classmethod
-    def draw(cls, height: int, width: int) -> "Cells":
+    def draw(cls, height: int, width: int, pooled: tuple[int, int]) -> "Cells":
         n_cells = height * width
         places = np.random.default_rng(0).permutation(n_cells)[:CELLS]
-        return cls(height, width, np.sort(places))
+        return cls(height, width, pooled, np.sort(places))
 
     def of(self, maps: np.ndarray) -> np.ndarray:
         """Their values: ``(..., height, width)`` → ``(..., n_cells)``."""
@@ -74,16 +77,29 @@ def measure(feature_maps: FeatureMaps, exam: Exam) -> list[Activations]:
     """Activations of every layer on every clip; `feature_maps` gives those of a magnitude."""
     found: list[Activations] = []
     for clip, magnitude in enumerate(exam.magnitudes):
-        for number, maps in enumerate(feature_maps(magnitude)):
-            # What convolutions of one dimension give has no bins.
-            maps = maps.reshape(len(maps), -1, maps.shape[-1])
-            if number == len(found):
-                cells, n = Cells.draw(*maps.shape[1:]), (len(maps), len(exam.clips))
-                values = np.empty((*n, len(cells.places)), np.float32)
-                levels = np.empty((*n, cells.width), np.float32)
-                found.append(Activations(number + 1, cells, values, levels))
-            found[number].values[:, clip] = found[number].cells.of(maps)
-            found[number].levels[:, clip] = maps.mean(axis=1)
+        # What convolutions of one dimension give has no bins.
+        layers = [maps.reshape(len(maps), -1, maps.shape[-1]) for maps in feature_maps(magnitude)]
+        if not found:
+            found = _empty(layers, magnitude.shape, len(exam.clips))
+        for layer, maps in zip(found, layers, strict=True):
+            layer.values[:, clip] = layer.cells.of(maps)
+            layer.levels[:, clip] = maps.mean(axis=1)
+    return found
+
+
+def _empty(layers: list[np.ndarray], shape: tuple[int, ...], n_clips: int) -> list[Activations]:
+    """Activations to be filled in, of feature maps like these of a magnitude of that shape."""
+    rows, columns = (
+        pooled_sizes(length, [maps.shape[axis] for maps in layers])
+        for axis, length in zip((1, 2), shape, strict=True)
+    )
+    found = []
+    for number, maps in enumerate(layers):
+        _, height, width = maps.shape
+        cells = Cells.draw(height, width, (rows[number], columns[number]))
+        values = np.empty((len(maps), n_clips, len(cells.places)), np.float32)
+        levels = np.empty((len(maps), n_clips, cells.width), np.float32)
+        found.append(Activations(number + 1, cells, values, levels))
     return found
 
 
@@ -145,7 +161,8 @@ class Targets:
 
     @classmethod
     def of(cls, exam: Exam, cells: Cells) -> "Targets":
-        targets = cell_means(exam.masks, cells.height, cells.width).swapaxes(0, 1)
+        shape = cells.height, cells.width
+        targets = cell_means(exam.masks, shape, cells.pooled).swapaxes(0, 1)
         flat = targets.reshape(len(targets), -1)
         resolvable = flat.std(axis=1) >= RESOLVABLE
         together = np.eye(len(flat), dtype=bool)

@@ -5,6 +5,10 @@ clips, and for registers shifts in frequency. What is left after the control of 
 goes to the exam, on clips that were held out: there the concept must win against every concept
 that can be told apart from it, its share of what is let through must not fall below that of the
 clips, and the feature must be still in most excerpts without it, three at least.
+
+Concepts are held against each other by Pearson's r, whose square is the share of the feature's
+variance that a concept accounts for. Average precision is not fit for that: with its chance level
+taken off it favours what is often there, at one prevalence for all what is seldom there.
 """
 
 from collections.abc import Sequence
@@ -14,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from auralise.dissection.activations import Activations, Targets
-from auralise.dissection.scores import fires
+from auralise.dissection.scores import average_precisions, correlations
 from auralise.statistics import adjust_p, ratio
 
 N_DRAWS = 999  # of null masks
@@ -155,6 +159,7 @@ def still_excerpts(
     present: np.ndarray,
     powers: np.ndarray,
     length: int,
+    stride: int,
 ) -> list[tuple[int, int, bool]]:
     """Excerpts without a concept, the loudest of each clip, and whether a feature is still there.
 
@@ -167,6 +172,8 @@ def still_excerpts(
     powers : ndarray, shape (n_clips, n_frames)
     length : int
         Of an excerpt (frames).
+    stride : int
+        Frames from one column of the feature maps to the next.
 
     Returns
     -------
@@ -181,7 +188,6 @@ def still_excerpts(
     power = np.where(whole, windows(powers, length, axis=1).mean(axis=2), -1.0)
     first = power.argmax(axis=1)
     loudest = power.max(axis=1)
-    stride = n_frames // levels.shape[1]
     peak = levels.max()
     found = []
     for clip in np.argsort(-loudest, kind="stable"):
@@ -225,8 +231,7 @@ class Question:
     @property
     def excerpt(self) -> int:
         """Length of an excerpt (frames)."""
-        column = self.present.shape[2] // self.activations.cells.width
-        return max(column, round(EXCERPT / self.hop))
+        return max(self.activations.cells.pooled[1], round(EXCERPT / self.hop))
 
 
 @dataclass(frozen=True)
@@ -237,7 +242,7 @@ class Names:
     ----------
     table : DataFrame
         ``layer, feature, name`` (empty: unknown), ``candidate`` (the best concept), ``p``, ``q``,
-        ``score`` (of the candidate on the held-out clips), ``runner_up`` (the best concept there
+        ``score`` (r of the candidate on the held-out clips), ``runner_up`` (the best concept there
         that can be told apart from it), ``runner_up_score``, ``lets_through``, ``wins``,
         ``still``, ``n_clips`` (held-out clips with the candidate).
     excerpts : DataFrame
@@ -270,20 +275,14 @@ class Layer:
 
     def names(self) -> Names:
         """With the clips' own masks."""
-        question = self.question
-        r = self.products.observed()
-        targets = question.targets.values
-        return self._names(r, targets[:, self.chosen_on], targets[:, self.examined_on])
+        examined = self.question.targets.values[:, self.examined_on]
+        return self._names(self.products.observed(), examined)
 
     def names_by_chance(self, seed: int) -> Names:
         """With masks of other clips, from the first test to the exam."""
-        draws = Draws.of(1, len(self.chosen_on), seed)
-        r = self.products.drawn(draws)[0]
-        chosen = self._redrawn(self.chosen_on, draws)
-        examined = self._redrawn(
-            self.examined_on, Draws.of(1, len(self.examined_on), seed + 1_000_000)
-        )
-        return self._names(r, chosen, examined)
+        r = self.products.drawn(Draws.of(1, len(self.chosen_on), seed))[0]
+        draws = Draws.of(1, len(self.examined_on), seed + 1_000_000)
+        return self._names(r, self._redrawn(self.examined_on, draws))
 
     def _redrawn(self, clips: np.ndarray, draws: Draws) -> np.ndarray:
         """Targets ``(n_concepts, n_clips, n_cells)`` as a draw gives them to the clips."""
@@ -294,49 +293,52 @@ class Layer:
             found[-n_registers:, clip] = np.roll(targets.profiles, shift, axis=1)[:, targets.rows]
         return found
 
-    def _names(self, r: np.ndarray, chosen: np.ndarray, examined: np.ndarray) -> Names:
-        """Names from correlations with, and targets of, the clips that names are chosen on."""
+    def _names(self, r: np.ndarray, examined: np.ndarray) -> Names:
+        """Names from correlations on the clips that they are chosen on, and targets of the exam."""
         question = self.question
-        values = question.activations.values
-        n_features = len(values)
+        best = self._comparable(r).argmax(axis=1)
         z = self.surprise.z(r)
-        # No concept can pass where the most surprising one does not.
-        waiting = np.flatnonzero(self.surprise.p(z.max(axis=1)) <= LEVEL)
-        best, p = z.argmax(axis=1), np.ones(n_features)
-        if len(waiting):
-            scores = self._scored(values[waiting][:, self.chosen_on], chosen)
-            best[waiting] = scores.argmax(axis=1)
-        p = self.surprise.p(z[np.arange(n_features), best])
+        p = self.surprise.p(z[np.arange(len(r)), best])
         p = np.where(np.isfinite(z.max(axis=1)), p, 1.0)
         q = adjust_p(p)
-        asked = np.flatnonzero((q <= LEVEL) & np.isin(np.arange(n_features), waiting))
         rows, excerpts = _blank(question, best, p, q), []
-        if len(asked):
-            held = self._scored(values[asked][:, self.examined_on], examined)
-            for feature, scores in zip(asked.tolist(), held, strict=True):
-                row, heard = self._examine(feature, int(best[feature]), scores)
-                for key, value in row.items():
-                    rows.loc[feature, key] = value
-                excerpts += heard
+        targets = examined.reshape(len(examined), -1)
+        for feature in np.flatnonzero(q <= LEVEL).tolist():
+            values = question.activations.values[[feature]][:, self.examined_on].reshape(1, -1)
+            scores = self._comparable(correlations(values, targets))[0]
+            concept = int(best[feature])
+            ranks = average_precisions(values, targets[[concept]])[0, 0] > 0
+            row, heard = self._examine(feature, concept, scores, bool(ranks))
+            for key, value in row.items():
+                rows.loc[feature, key] = value
+            excerpts += heard
         columns = ["layer", "feature", "clip", "seconds"]
         return Names(rows, pd.DataFrame(excerpts, columns=columns))
 
-    def _scored(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """`fires` over several clips, ``(n_features, n_concepts)``, `LOWEST` where unknown."""
-        known = np.where(self.question.targets.resolvable, fires(values, targets), np.nan)
-        return np.nan_to_num(known, nan=LOWEST)
+    def _comparable(self, r: np.ndarray) -> np.ndarray:
+        """Correlations, ``(n_features, n_concepts)``, `LOWEST` where nothing can be said."""
+        return np.nan_to_num(np.where(self.question.targets.resolvable, r, np.nan), nan=LOWEST)
 
-    def _examine(self, feature: int, concept: int, scores: np.ndarray) -> tuple[dict, list[dict]]:
-        """The exam of one feature: its row, and the excerpts without the concept."""
+    def _examine(
+        self, feature: int, concept: int, scores: np.ndarray, ranks: bool
+    ) -> tuple[dict, list[dict]]:
+        """The exam of one feature: its row, and the excerpts without the concept.
+
+        ``ranks`` says whether it fires more strongly where the concept is than elsewhere.
+        """
         question, targets = self.question, self.question.targets
         activations = question.activations
         others = np.flatnonzero(targets.resolvable & ~targets.together[concept])
         runner_up = int(others[scores[others].argmax()]) if len(others) else concept
-        wins = bool(scores[concept] > 0 and scores[concept] > scores[runner_up])
+        wins = ranks and bool(scores[concept] > max(0, scores[runner_up]))
         held = self.examined_on
         present = question.present[held, concept]
         excerpts = still_excerpts(
-            activations.levels[feature, held], present, question.powers[held], question.excerpt
+            activations.levels[feature, held],
+            present,
+            question.powers[held],
+            question.excerpt,
+            activations.cells.pooled[1],
         )
         quiet = [excerpt[:2] for excerpt in excerpts if excerpt[2]]
         still = len(quiet) >= max(N_EXCERPTS, len(excerpts) / 2)

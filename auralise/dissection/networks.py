@@ -160,7 +160,7 @@ def write_scores(path: str | Path, layers: Sequence[Scored]) -> None:
         for scored in layers:
             group = file.create_group(f"layer{scored.activations.layer}")
             cells = scored.activations.cells
-            group.attrs.update(height=cells.height, width=cells.width)
+            group.attrs.update(height=cells.height, width=cells.width, pooled=cells.pooled)
             group["cells"] = cells.places
             group["values"] = scored.activations.values
             group["levels"] = scored.activations.levels
@@ -177,8 +177,9 @@ def _read_scores(path: Path) -> Iterator[Scored]:
     with open_hdf5(path) as file:
         for number in range(1, len(file) + 1):
             group = file[f"layer{number}"]
-            size = int(group.attrs["height"]), int(group.attrs["width"])
-            cells = Cells(*size, group["cells"][:])
+            height, width = int(group.attrs["height"]), int(group.attrs["width"])
+            bins, frames = map(int, group.attrs["pooled"])
+            cells = Cells(height, width, (bins, frames), group["cells"][:])
             activations = Activations(number, cells, group["values"][:], group["levels"][:])
             yield Scored(activations, group["fires"][:], group["enrichments"][:])
 

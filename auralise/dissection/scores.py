@@ -4,6 +4,8 @@ Correlation and average precision, over all cells and not the strongest alone, f
 feature misses part of a concept and when it fires elsewhere too.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy import sparse
 
@@ -12,15 +14,39 @@ from auralise.statistics import ratio
 LEVELS = 256  # of activation, at most, that average precision tells apart
 
 
-def cell_means(masks: np.ndarray, height: int, width: int) -> np.ndarray:
+def pooled_sizes(length: int, sizes: Iterable[int]) -> list[int]:
+    """How many bins, or frames, one cell of each layer's feature maps stands for.
+
+    Parameters
+    ----------
+    length : int
+        Of the input.
+    sizes : iterable of int
+        Of each layer's feature maps, in order; each pooling leaves out what does not fill a cell.
+
+    Examples
+    --------
+    >>> pooled_sizes(173, [86, 43, 21, 10, 5])  # and not 173 // 5 = 34
+    [2, 4, 8, 16, 32]
+    """
+    found, before, pooled = [], length, 1
+    for size in sizes:
+        pooled *= max(1, before // size)
+        before = size
+        found.append(pooled)
+    return found
+
+
+def cell_means(masks: np.ndarray, shape: tuple[int, int], pooled: tuple[int, int]) -> np.ndarray:
     """The mean of masks over each cell of a feature map.
 
     Parameters
     ----------
     masks : ndarray, shape (..., n_bins, n_frames)
-    height, width : int
-        Of the feature map, whose cells are as many bins and frames as poolings made them; what
-        is left over at the end belongs to none.
+    shape : (int, int)
+        Height and width of the feature map.
+    pooled : (int, int)
+        Bins and frames of a cell; what is left over at the end belongs to none.
 
     Returns
     -------
@@ -29,13 +55,12 @@ def cell_means(masks: np.ndarray, height: int, width: int) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    >>> cell_means(np.array([[1, 0], [1, 0]]), 1, 1)
+    >>> cell_means(np.array([[1, 0, 5], [1, 0, 5]]), (1, 1), (2, 2))
     array([[0.5]], dtype=float32)
     """
-    *batch, n_bins, n_frames = masks.shape
-    rows, columns = n_bins // height, n_frames // width
+    (height, width), (rows, columns) = shape, pooled
     cut = masks[..., : rows * height, : columns * width]
-    blocks = cut.reshape(*batch, height, rows, width, columns)
+    blocks = cut.reshape(*masks.shape[:-2], height, rows, width, columns)
     return blocks.mean(axis=(-3, -1), dtype=np.float32)
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from auralise.training.baselines import BASELINES, describe_accuracy
 
 
-def write_overview(experiment: str, evaluations: Mapping[str, Mapping], places: str) -> str:
+def write_overview(
+    experiment: str, evaluations: Mapping[str, Mapping], places: str, names: str = ""
+) -> str:
     """The page.
 
     Parameters
@@ -15,6 +17,8 @@ def write_overview(experiment: str, evaluations: Mapping[str, Mapping], places: 
         By network, as `auralise.training.evaluation.evaluate_network` returns them.
     places : str
         Where to look, as the run says it at its end.
+    names : str
+        What names hold on the songs, as `auralise.dissection.own_songs.describe_names` says it.
 
     Returns
     -------
@@ -38,6 +42,7 @@ def write_overview(experiment: str, evaluations: Mapping[str, Mapping], places: 
         "\n".join(lines),
         "In brackets: 95 % intervals over test clips. The baselines are logistic regression on the "
         "mean log spectrum, with its deviation, and with flux.",
+        names,
         f"```\n{places.strip()}\n```",
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"

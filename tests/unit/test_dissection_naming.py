@@ -24,7 +24,7 @@ def world():
         masks[CONCEPTS.index(name), :, edges[number] : edges[number + 1]] = True
     # A concept that most clips lack.
     masks[CONCEPTS.index("bass"), 2:14:3] = False
-    cells = Cells.draw(HEIGHT, WIDTH)
+    cells = Cells.draw(HEIGHT, WIDTH, (1, STRIDE))
     first = len(CONCEPTS) - len(REGISTER_NAMES)
     values = cells.of(masks.astype(np.float32))
     targets = Targets(
@@ -75,6 +75,18 @@ def test_a_planted_feature_is_named_and_noise_is_not(world, concept, gain):
     assert table.loc[5, "name"] == concept
     assert table.loc[5, "runner_up"] != concept
     assert (table["name"].drop(5) == "").all()
+
+
+def test_concepts_are_held_against_each_other_by_r_on_the_clips_of_the_exam(world):
+    masks, targets, _ = world
+    maps = noise(2)
+    maps[0] = plant(world, "kick", 1)
+    row = ask(world, maps).names().table.loc[0]
+    fired, there = targets.cells.of(maps[0])[1::2].ravel(), masks[:, 1::2].reshape(len(masks), -1)
+    r = np.corrcoef(fired, there)[0, 1:]
+    assert row["score"] == pytest.approx(r[CONCEPTS.index("kick")], abs=1e-5)
+    others = np.delete(r, CONCEPTS.index("kick"))
+    assert row["runner_up_score"] == pytest.approx(others.max(), abs=1e-5)
 
 
 def test_masks_of_other_clips_name_nothing(world):
@@ -138,7 +150,7 @@ def test_excerpts_are_the_loudest_without_the_concept():
     present[1, :3] = True
     powers = np.array([[9.0] * 8, [1, 1, 1, 1, 1, 1, 5, 5], [2.0] * 8])
     levels = np.array([[1.0] * 4, [0, 0, 0, 0.05], [0.5, 0.5, 0.5, 0.5]])
-    found = still_excerpts(levels, present, powers, 2)
+    found = still_excerpts(levels, present, powers, 2, stride=2)
     assert found == [(1, 6, True), (2, 0, False)]
 
 

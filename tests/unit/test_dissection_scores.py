@@ -13,8 +13,17 @@ def test_a_cell_is_the_mean_of_what_was_pooled_into_it():
     masks[0, 2, 2] = 1
     masks[0, 4] = 1  # left over
     assert np.array_equal(
-        scores.cell_means(masks, 2, 3)[0], np.array([[1, 0, 0], [0, 0.25, 0]], np.float32)
+        scores.cell_means(masks, (2, 3), (2, 2))[0],
+        np.array([[1, 0, 0], [0, 0.25, 0]], np.float32),
     )
+
+
+def test_a_cell_of_a_deep_layer_has_the_frames_that_were_pooled_into_it():
+    # 11 frames, pooled by 2 three times: 5, 2 and 1 columns.
+    assert scores.pooled_sizes(11, [5, 2, 1]) == [2, 4, 8]
+    mask = np.zeros((1, 11))
+    mask[0, 8:] = 1  # in none of the cells
+    assert scores.cell_means(mask, (1, 1), (1, 8)) == 0
 
 
 def test_r_is_one_for_the_target_itself_and_nan_for_a_dead_feature():

@@ -159,6 +159,35 @@ rule plant_features:
         "../../scripts/plant_features.py"
 
 
+rule check_names:
+    input:
+        weights=expand(rules.train_network.output.weights, network=DISSECTED),
+        names=rules.name_features.output.names,
+        songs=list(SONGS.values()),
+    output:
+        expand(R / "dissection/{network}/own_songs.csv", network=DISSECTED),
+    log:
+        R / "logs/check_names.log",
+    benchmark:
+        R / "benchmarks/check_names.tsv"
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+    params:
+        *code_of("check_names"),
+        networks=DISSECTED,
+        architectures={name: architecture_of(name) for name in DISSECTED},
+        stft=STFT,
+        songs=list(SONGS),
+        starts=[ASKED_SONGS.start_of(song) for song in SONGS],
+        duration=DURATION,
+        deconvolution=DECONVNET,
+    message:
+        "Hold the names of features against descriptors of the songs"
+    script:
+        "../../scripts/check_names.py"
+
+
 rule draw_tour:
     input:
         planted=rules.plant_features.output.maps[: len(TOUR_SONGS)],

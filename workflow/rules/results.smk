@@ -81,7 +81,8 @@ rule build_listening_page:
 
 rule describe_results:
     input:
-        expand(rules.evaluate_network.output[0], network=OURS),
+        evaluations=expand(rules.evaluate_network.output[0], network=OURS),
+        checked=[path for path in rules.check_names.output if SEEDED],
     output:
         R / "README.md",
     log:
@@ -95,7 +96,7 @@ rule describe_results:
         networks=OURS,
         places=WHERE_TO_LOOK,
     message:
-        "Say what the networks know, and where to look"
+        "Say what the networks know, which names hold on the songs, and where to look"
     script:
         "../../scripts/describe_results.py"
 

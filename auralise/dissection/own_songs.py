@@ -1,0 +1,353 @@
+"""Do names that were found on rendered music hold on songs whose notes nobody knows?
+
+What belongs to most concepts can be measured in a song's spectrum: onset strength, percussive level
+where kicks are, and so on. A name holds on a song where the feature's activation follows the song's
+own descriptor in time, more than it follows the same descriptor of other songs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from auralise.dissection.concepts import CONCEPTS, QUALITIES, REGISTER_NAMES, registers
+from auralise.dissection.learned import LEVEL
+from auralise.dissection.scores import cell_means, correlations, pooled_sizes
+from auralise.dissection.stems import OTHER_DRUMS
+from auralise.explainers.protocol import Explainer
+from auralise.statistics import adjust_p, ratio
+from auralise.stft import Stft
+
+AROUND = 15.0  # s on either side of a song's excerpt that are looked at, too
+RANGE_DB = 60.0  # below the loudest, all is one
+HELD, WIDE = 0.7, 330.0  # s and Hz: what lasts as long is harmonic, what is as wide percussive
+KICKS, BASS, CYMBALS = (40.0, 110.0), 250.0, 2080.0  # Hz
+TONES = (260.0, 2080.0)  # Hz, where bins tell semitones apart well enough
+TUNES = (130.0, 2080.0)  # Hz, where a melody's fundamental is looked for
+N_OVERTONES = 5
+TRIADS = dict(zip(QUALITIES, ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10)), strict=True))
+MELODY = ("melody", "fundamentals of the melody", "overtones of the melody")
+HOLDS = 2 / 3  # of the songs, at least
+
+# What an instrument's family sounds like, no descriptor says.
+DESCRIPTORS: Mapping[str, str] = {
+    "onsets": "onset strength",
+    "note ends": "harmonic decay",
+    "sustained sound": "harmonic level",
+    "kick": "percussive level where kicks are",
+    "snare": "percussive level",
+    "cymbals": "percussive level above 2080 Hz",
+    OTHER_DRUMS: "percussive level",
+    "bass": "harmonic level below 250 Hz",
+    **{name: f"level of the {name}" for name in MELODY},
+    **{name: f"chroma like {name}" for name in QUALITIES},
+    **{"loud": "level", "soft": "softness", "silence": "softness"},
+    **{name: f"level {name}" for name in REGISTER_NAMES},
+}
+OWN_SONGS = (
+    *("layer", "feature", "name", "song", "descriptor", "r", "p", "q", "agrees"),
+    *("best_descriptor", "best_r", "n_nulls"),
+)
+
+
+def separate(magnitude: np.ndarray, stft: Stft) -> tuple[np.ndarray, np.ndarray]:
+    """Harmonic and percussive part of a magnitude: by medians along time and along frequency.
+
+    Parameters
+    ----------
+    magnitude : ndarray, shape (n_bins, n_frames)
+    stft : Stft
+
+    Returns
+    -------
+    harmonic, percussive : ndarray, shape (n_bins, n_frames)
+        Their sum is the magnitude.
+
+    References
+    ----------
+    Fitzgerald 2010, "Harmonic/percussive separation using median filtering".
+    """
+    n_frames = _odd(HELD * stft.sample_rate / stft.hop_length)
+    n_bins = _odd(WIDE * stft.n_fft / stft.sample_rate)
+    held = np.square(ndimage.median_filter(magnitude, (1, n_frames)))
+    wide = np.square(ndimage.median_filter(magnitude, (n_bins, 1)))
+    share = np.nan_to_num(ratio(held, held + wide), nan=0.5)
+    return magnitude * share, magnitude * (1 - share)
+
+
+def _odd(size: float) -> int:
+    return 2 * int(size / 2) + 1
+
+
+def level(magnitude: np.ndarray) -> np.ndarray:
+    """Level of each frame (dB re the loudest frame, not below `RANGE_DB`).
+
+    Parameters
+    ----------
+    magnitude : ndarray, shape (n_bins, n_frames)
+
+    Returns
+    -------
+    ndarray, shape (n_frames,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> level(np.array([[1.0, 10.0, 0.0]]))
+    array([-20.,   0., -60.])
+    """
+    return _decibels(np.square(magnitude).sum(axis=0))
+
+
+def _decibels(power: np.ndarray) -> np.ndarray:
+    """Re the largest, not below `RANGE_DB`."""
+    floored = np.maximum(power, max(power.max(initial=0.0), 1e-30) * 10 ** (-RANGE_DB / 10))
+    return 10 * np.log10(floored / floored.max())
+
+
+def change(magnitude: np.ndarray) -> np.ndarray:
+    """By how much each bin has become louder since the frame before (dB).
+
+    Parameters
+    ----------
+    magnitude : ndarray, shape (n_bins, n_frames)
+
+    Returns
+    -------
+    ndarray, shape (n_bins, n_frames)
+        0 in the first frame.
+    """
+    levels = _decibels(np.square(magnitude))
+    return np.diff(levels, axis=1, prepend=levels[:, :1])
+
+
+def likeness(magnitude: np.ndarray, frequencies: np.ndarray, tones: Sequence[int]) -> np.ndarray:
+    """Cosine of the chroma of each frame with a chord, of whichever root is likest.
+
+    Parameters
+    ----------
+    magnitude : ndarray, shape (n_bins, n_frames)
+    frequencies : ndarray, shape (n_bins,)
+        In Hz.
+    tones : sequence of int
+        Semitones above the root.
+
+    Returns
+    -------
+    ndarray, shape (n_frames,)
+        0 in silence.
+    """
+    chosen = (frequencies >= TONES[0]) & (frequencies < TONES[1])
+    pitches = np.round(12 * np.log2(frequencies[chosen] / 440) + 69).astype(int) % 12
+    chroma = np.stack([magnitude[chosen][pitches == tone].sum(axis=0) for tone in range(12)])
+    chord = np.isin(np.arange(12), [tone % 12 for tone in tones]) / np.sqrt(len(tones))
+    chords = np.stack([np.roll(chord, root) for root in range(12)])
+    found = (chords @ chroma).max(axis=0)
+    return np.nan_to_num(ratio(found, np.linalg.norm(chroma, axis=0)))
+
+
+def describe_song(
+    samples: np.ndarray, stft: Stft, concepts: Iterable[str] = CONCEPTS
+) -> dict[str, np.ndarray]:
+    """Descriptors of a song.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+    stft : Stft
+    concepts : iterable of str
+        Whose descriptors are asked for. A melody has to be found, which takes long; all others are
+        there whatever is asked for.
+
+    Returns
+    -------
+    dict of str to ndarray, each of shape (n_frames,)
+        By their names in `DESCRIPTORS`.
+    """
+    magnitude, frequencies = np.abs(stft.analyse(samples)), stft.frequencies
+    harmonic, percussive = separate(magnitude, stft)
+    kicks = (frequencies >= KICKS[0]) & (frequencies <= KICKS[1])
+    loudness = level(magnitude)
+    found = {
+        "onset strength": np.maximum(change(magnitude), 0).mean(axis=0),
+        "harmonic decay": np.maximum(-change(harmonic), 0).mean(axis=0),
+        "harmonic level": level(harmonic),
+        "percussive level": level(percussive),
+        "percussive level where kicks are": level(percussive[kicks]),
+        "percussive level above 2080 Hz": level(percussive[frequencies > CYMBALS]),
+        "harmonic level below 250 Hz": level(harmonic[frequencies < BASS]),
+        "level": loudness,
+        "softness": -loudness,
+    }
+    for name, bins in zip(REGISTER_NAMES, registers(frequencies), strict=True):
+        found[f"level {name}"] = level(magnitude[bins])
+    for name, tones in TRIADS.items():
+        found[f"chroma like {name}"] = likeness(harmonic, frequencies, tones)
+    if set(MELODY) & set(concepts):
+        fundamentals, overtones = _find_melody(samples, stft)
+        places = fundamentals | overtones, fundamentals, overtones
+        for name, mask in zip(MELODY, places, strict=True):
+            found[f"level of the {name}"] = level(magnitude * mask)
+    return found
+
+
+def _find_melody(samples: np.ndarray, stft: Stft) -> tuple[np.ndarray, np.ndarray]:
+    """Bins of the fundamentals, and of the overtones, of what is heard as pitch.
+
+    By `librosa.pyin` (Mauch & Dixon 2014); at most two bins from either.
+    """
+    import librosa  # takes a second to load
+
+    lowest, highest = TUNES[0], min(TUNES[1], stft.sample_rate / 2)
+    pitch, _, _ = librosa.pyin(
+        samples,
+        fmin=lowest,
+        fmax=highest,
+        sr=stft.sample_rate,
+        frame_length=2 * stft.n_fft,
+        hop_length=stft.hop_length,
+        resolution=0.5,  # semitones: bins tell no less apart, and a tenth takes five times as long
+    )
+    width = 2 * stft.sample_rate / stft.n_fft
+    # Where there is no pitch, no bin is near.
+    near = [
+        np.abs(stft.frequencies[:, None] - number * pitch) <= width
+        for number in range(1, N_OVERTONES + 2)
+    ]
+    return near[0], np.any(near[1:], axis=0) & ~near[0]
+
+
+def shifted(values: np.ndarray) -> np.ndarray:
+    """All circular shifts of a sequence, the sequence itself first: shape ``(n, n)``.
+
+    >>> import numpy as np
+    >>> shifted(np.array([1, 2, 3]))
+    array([[1, 2, 3],
+           [3, 1, 2],
+           [2, 3, 1]])
+    """
+    places = np.arange(len(values))
+    return np.asarray(values[(places[None, :] - places[:, None]) % len(values)])
+
+
+def agreement(
+    activation: np.ndarray, own: np.ndarray, others: Sequence[np.ndarray]
+) -> tuple[float, float, int]:
+    """Whether an activation follows a song's own descriptor.
+
+    Parameters
+    ----------
+    activation, own : ndarray, shape (width,)
+    others : sequence of ndarray, each of shape (any,)
+        The descriptor of other songs; cut, or repeated, to the same width. Each of their circular
+        shifts is a null. Without other songs, the shifts of the song's own descriptor are: of a
+        steady beat they say less, since they lay beats onto beats.
+
+    Returns
+    -------
+    r, p : float
+        (1 + k)/(n + 1), k of n nulls having as large an r. NaN where one of the two does not vary.
+    n_nulls : int
+    """
+    r = float(correlations(activation[None], own[None])[0, 0])
+    if len(others):
+        nulls = np.concatenate([shifted(np.resize(other, len(own))) for other in others])
+    else:
+        nulls = shifted(own)[1:]
+    drawn = correlations(activation[None], nulls)[0]
+    drawn = drawn[np.isfinite(drawn)]
+    p = (1 + np.count_nonzero(drawn >= r)) / (1 + len(drawn)) if np.isfinite(r) else np.nan
+    return r, p, len(drawn)
+
+
+def feature_levels(explainer: Explainer, magnitude: np.ndarray) -> list[np.ndarray]:
+    """Features over time, layer by layer: ``(n_features, width)``, the mean over bins."""
+    maps = explainer.feature_maps(magnitude)
+    return [of.reshape(len(of), -1, of.shape[-1]).mean(axis=1) for of in maps]
+
+
+def check_names(
+    names: pd.DataFrame,
+    levels: Mapping[str, Sequence[np.ndarray]],
+    descriptors: Mapping[str, Mapping[str, np.ndarray]],
+) -> pd.DataFrame:
+    """Whether the names of a network hold on songs.
+
+    Parameters
+    ----------
+    names : DataFrame
+        ``layer, feature, name``; what has no name is left out.
+    levels : mapping of str to sequence of ndarray, each of shape (n_features, width)
+        By song, as `feature_levels` returns them.
+    descriptors : mapping of str to mapping of str to ndarray, each of shape (n_frames,)
+        By song, as `describe_song` returns them.
+
+    Returns
+    -------
+    DataFrame
+        One row a named feature and song, with the columns `OWN_SONGS`: ``agrees`` at q ≤ `LEVEL`,
+        over all rows; ``descriptor`` is empty, and so is what follows from it, where none belongs
+        to the concept. ``best_descriptor`` is that of all which the activation follows most.
+    """
+    rows = []
+    for named in names[names["name"] != ""].itertuples():
+        descriptor = DESCRIPTORS.get(named.name, "")
+        columns = {
+            song: _in_columns(descriptors[song], of, named.layer) for song, of in levels.items()
+        }
+        for song, own in columns.items():
+            activation = levels[song][named.layer - 1][named.feature]
+            row = {"layer": named.layer, "feature": named.feature, "name": named.name}
+            row |= {"song": song, "descriptor": descriptor}
+            if descriptor:
+                others = [of[descriptor] for other, of in columns.items() if other != song]
+                found = agreement(activation, own[descriptor], others)
+                row |= dict(zip(("r", "p", "n_nulls"), found, strict=True))
+            r = correlations(activation[None], np.stack(list(own.values())))[0]
+            if np.isfinite(r).any():
+                best = int(np.nanargmax(r))
+                row |= {"best_descriptor": list(own)[best], "best_r": float(r[best])}
+            rows.append(row)
+    table = pd.DataFrame(rows).reindex(columns=list(OWN_SONGS))
+    table["q"] = adjust_p(table["p"].to_numpy(float))
+    table["agrees"] = table["q"] <= LEVEL
+    return table.fillna({"best_descriptor": ""}).astype({"n_nulls": "Int64"})
+
+
+def _in_columns(
+    descriptors: Mapping[str, np.ndarray], levels: Sequence[np.ndarray], layer: int
+) -> dict[str, np.ndarray]:
+    """Means of descriptors over the frames of each of a layer's columns."""
+    values = np.stack(list(descriptors.values()))[:, None]
+    widths = [of.shape[1] for of in levels]
+    pooled = 1, pooled_sizes(values.shape[2], widths)[layer - 1]
+    means = cell_means(values, (1, widths[layer - 1]), pooled)[:, 0]
+    return dict(zip(descriptors, means, strict=True))
+
+
+def describe_names(tables: Mapping[str, pd.DataFrame]) -> str:
+    """What names hold on the songs, in a sentence a network.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        By network, as `check_names` returns them.
+    """
+    sentences = []
+    for network, table in tables.items():
+        known = table[table["descriptor"] != ""]
+        songs = known.groupby(["name", "layer", "feature"])["agrees"].mean()
+        holds = (songs >= HOLDS).groupby("name").agg(["sum", "size"])
+        parts = [f"{name} in {held} of {n} features" for name, held, n in holds.itertuples()]
+        silent = sorted(set(table["name"]) - set(known["name"]))
+        parts += [f"no descriptor belongs to {', '.join(silent)}"] if silent else []
+        what = "; ".join(parts) or "there are none"
+        sentences.append(f"{network}: {what} (`dissection/{network}/own_songs.csv`).")
+    if not sentences:
+        return ""
+    return (
+        "Names were found on rendered music. On the songs, in at least two thirds of them, these "
+        "hold: the feature's activation follows the descriptor that belongs to its name. "
+        + " ".join(sentences)
+    )
