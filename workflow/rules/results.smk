@@ -50,13 +50,17 @@ rule build_listening_page:
         strongest=expand(rules.find_strongest_seconds.output[0], network=TRAINED),
         clips=rules.list_clips.output[0],
         weights=expand(rules.train_network.output.weights, network=DISSECTED),
-        tour=[
-            rules.draw_tour.output.table,
-            expand(R / "dissection/{network}/contributions.csv", network=DISSECTED),
-            rules.plant_features.output,
-        ]
-        if DISSECTED
-        else [],
+        tour=(
+            [
+                rules.draw_tour.output.table,
+                expand(
+                    R / "dissection/{network}/contributions.csv", network=DISSECTED
+                ),
+                rules.plant_features.output,
+            ]
+            if DISSECTED
+            else []
+        ),
     output:
         directory(R / "listening"),
     log:
