@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
@@ -23,7 +24,6 @@ from auralise.errors import NetworkError, is_out_of_memory
 from auralise.networks.front_ends import FrontEndStep
 from auralise.networks.wrappers import evaluated_copy
 
-WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 BINS_TRIED = (128, 96, 64, 80, 229, 256, 257, 512, 513, 1025, 40, 32)
 FRAMES_TRIED = (128, 192, 256, 431, 64)
 SAMPLES_TRIED = (1024, 16384, 59049, 110250)
@@ -171,7 +171,6 @@ class _Recorder(TorchFunctionMode):
     held: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
     notices: dict[str, None] = field(default_factory=dict)
     without_gradients: str = ""
-    widest: int = 1
     affine: tuple[Tensor, Callable[[Tensor], Tensor]] | None = None
 
     def __post_init__(self):
@@ -412,7 +411,6 @@ class _Recorder(TorchFunctionMode):
                 pending += [below for below, _ in node.next_functions if below is not None]
         if not new:
             return
-        self.widest = max(self.widest, *[of.numel() for of in tensors])
         allowed = verdict.end or verdict.refusal
         for node in new:
             refusal = "" if allowed else _refuse(node, where)
@@ -599,7 +597,6 @@ class GraphPass:
     size: tuple[int, ...]
     leaf: Tensor
     layers: dict[int, Captured]
-    widest: int
 
 
 class Graph:
@@ -735,7 +732,7 @@ class Graph:
                 shapes = [(n_inputs, *of) for of in shapes] + shapes
         for of in shapes:
             whole = 3 if isinstance(first, nn.Conv1d) else 4
-            for n_dims in (whole, 3, 2):
+            for n_dims in dict.fromkeys((whole, 3, 2, 4)):
                 if n_dims > len(of):
                     yield of, n_dims - len(of)
 
@@ -745,7 +742,6 @@ class Graph:
             leaf = magnitude.clone().requires_grad_()
             x = leaf.clone().reshape(*[1] * self._n_leading, *leaf.shape)
             recorder.verdicts.update(dict.fromkeys(_reach(x.grad_fn)))
-            recorder.widest = max(recorder.widest, x.numel())
             try:
                 with recorder.watching():
                     self.network(x)
@@ -887,30 +883,55 @@ class Graph:
             for fact in self._facts(recorder, layer):
                 if fact.refusal or fact.end:
                     raise NetworkError(f"layer '{path}': {fact.refusal or fact.end}")
-        return GraphPass(tuple(magnitude.shape), leaf, layers, recorder.widest)
+        return GraphPass(tuple(magnitude.shape), leaf, layers)
 
     def back(self, passed: GraphPass, wanted: Iterable[tuple[int, list[int]]]) -> Iterator[Tensor]:
-        """As `auralise.deconvnet.steps.StepByStep.back`; maps have the shape of the magnitude."""
-        batch_size = max(1, WORKING_MEMORY // (4 * passed.widest))
+        """As `auralise.deconvnet.steps.StepByStep.back`; maps have the shape of the magnitude.
+
+        Feature by feature: many at once are slower, since their signals leave the cache.
+        """
         for number, features in wanted:
-            output = passed.layers[number].output
-            maps = output.detach()
-            found = maps.new_empty(len(features), *passed.size)
-            for first in range(0, len(features), batch_size):
-                batch = features[first : first + batch_size]
-                with torch.inference_mode(False), torch.enable_grad():
-                    starts = torch.zeros(len(batch), *maps.shape, device=maps.device)
-                    for row, feature in enumerate(batch):
-                        starts[row, :, feature] = maps[:, feature]
-                    (some,) = torch.autograd.grad(
-                        output,
-                        passed.leaf,
-                        starts,
-                        retain_graph=True,
-                        is_grads_batched=True,
-                    )
-                found[first : first + len(batch)] = some
+            layer = passed.layers[number]
+            with torch.inference_mode(False), torch.enable_grad():
+                found = layer.output.new_empty(len(features), *passed.size)
+                for row, feature in enumerate(features):
+                    try:
+                        found[row] = _map_of(layer, feature, passed.leaf)
+                    except RuntimeError as error:
+                        if is_out_of_memory(error):
+                            raise
+                        raise NetworkError(
+                            f"layer '{layer.path}' cannot walk back ({_short(error)}); change "
+                            "values that were used before not in place (+=, inplace=True)"
+                        ) from None
             yield found
+
+
+def _map_of(layer: Captured, feature: int, leaf: Tensor) -> Tensor:
+    """The map of one feature, of the shape of the leaf."""
+    maps, output = layer.output.detach(), layer.output
+    signal = torch.zeros_like(maps)
+    signal[:, feature] = maps[:, feature]
+    own: Any = layer.origin
+    if _operation(own) == "Convolution" and own._saved_groups == 1:
+        # Behind the layer's convolution all features but one are silent, so its kernel suffices.
+        (behind,) = torch.autograd.grad(output, [GradientEdge(own, 0)], signal, retain_graph=True)
+        signal, _, _ = torch.ops.aten.convolution_backward(
+            behind.narrow(1, feature, 1),
+            own._saved_input,
+            own._saved_weight.narrow(0, feature, 1),
+            None,
+            own._saved_stride,
+            own._saved_padding,
+            own._saved_dilation,
+            own._saved_transposed,
+            own._saved_output_padding,
+            own._saved_groups,
+            (True, False, False),
+        )
+        output = GradientEdge(*own.next_functions[0])
+    (found,) = torch.autograd.grad(output, leaf, signal, retain_graph=True)
+    return found
 
 
 def _ordered(node) -> list:

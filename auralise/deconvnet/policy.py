@@ -14,8 +14,8 @@ RELU, BY_RELU = "relu", "by relu"
 ACTIVATIONS = {
     **dict.fromkeys(["relu", "leaky_relu", "elu"], RELU),
     **dict.fromkeys(
-        "celu clamp clamp_min clip gelu hardshrink hardsigmoid hardswish hardtanh logsigmoid mish "
-        "prelu relu6 rrelu selu sigmoid silu softplus softshrink softsign special_expit tanh "
+        "celu clamp clamp_min clip erf gelu hardshrink hardsigmoid hardswish hardtanh logsigmoid "
+        "mish prelu relu6 rrelu selu sigmoid silu softplus softshrink softsign special_expit tanh "
         "tanhshrink threshold".split(),
         BY_RELU,
     ),
@@ -24,7 +24,7 @@ ACTIVATIONS = {
 # Of two factors, the one of the higher rank is the gate. A gate is held constant.
 GATE_RANKS = {
     **dict.fromkeys(["sigmoid", "hardsigmoid"], 2),
-    **dict.fromkeys(["tanh", "relu6", "hardtanh", "clamp", "clip"], 1),
+    **dict.fromkeys(["tanh", "erf", "relu6", "hardtanh", "clamp", "clip"], 1),
 }
 PRODUCTS = {"mul", "multiply", "__mul__", "__rmul__", "__imul__"}
 
