@@ -909,7 +909,8 @@ class Graph:
 
 def _map_of(layer: Captured, feature: int, leaf: Tensor) -> Tensor:
     """The map of one feature, of the shape of the leaf."""
-    maps, output = layer.output.detach(), layer.output
+    output: Tensor | GradientEdge = layer.output
+    maps = layer.output.detach()
     signal = torch.zeros_like(maps)
     signal[:, feature] = maps[:, feature]
     own: Any = layer.origin
