@@ -11,7 +11,6 @@ A chain of modules is explained by `auralise.deconvnet.steps` and, if it is regu
 same.
 """
 
-import inspect
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from auralise.deconvnet.graph import (
     GraphPass,
     Rectified,
     Unrectified,
+    further_inputs,
     just_rectified,
 )
 from auralise.deconvnet.policy import END_MODULES
@@ -279,7 +279,8 @@ class Deconvnet:
         list of ndarray, float32, each of shape (n_features, height, width)
             Frequency along the height, time along the width, in whatever order the network
             takes them.
-            Or (n_features, width) behind convolutions of one dimension.
+            Or (n_features, width) behind convolutions of one dimension. Where the network cuts its
+            input into parts, their maps lie one below the other.
 
         Raises
         ------
@@ -445,7 +446,9 @@ class Deconvnet:
 
     def _feature_maps(self, passed: ForwardPass | GraphPass, number: int) -> torch.Tensor:
         if isinstance(passed, GraphPass):
-            return passed.layers[number].output.detach()[0]
+            output = passed.layers[number].output.detach()
+            # Of a network that cuts its input the parts lie one below the other.
+            return output[0] if output.dim() == 2 else output.transpose(0, 1).flatten(1, 2)
         layer = self.layers[number - 1]
         assert isinstance(layer, Layer)
         return passed.outputs[layer.end][0]
@@ -537,8 +540,5 @@ def _left_out(network: nn.Module) -> Iterator[str]:
                 "follows is left out"
             )
             break
-    parameters = list(inspect.signature(network.forward).parameters.values())
-    for parameter in parameters[1:]:
-        if parameter.default is parameter.empty and parameter.kind <= parameter.KEYWORD_ONLY:
-            if parameter.kind != parameter.VAR_POSITIONAL:
-                yield f"the input '{parameter.name}' has no part in the convolutional part"
+    for name in further_inputs(network):
+        yield f"the input {name} has no part in the convolutional part"

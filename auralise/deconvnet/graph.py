@@ -5,6 +5,7 @@ During the forward pass every function passes through `_Recorder`, which replace
 then a product of autograd with one feature map, for a batch of features at once.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
@@ -22,7 +24,6 @@ from auralise.errors import NetworkError, is_out_of_memory
 from auralise.networks.front_ends import FrontEndStep
 from auralise.networks.wrappers import evaluated_copy
 
-WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
 BINS_TRIED = (128, 96, 64, 80, 229, 256, 257, 512, 513, 1025, 40, 32)
 FRAMES_TRIED = (128, 192, 256, 431, 64)
 SAMPLES_TRIED = (1024, 16384, 59049, 110250)
@@ -124,8 +125,8 @@ class Captured:
     path : str
     tail : object
         The operation that what follows must take its input from, to belong to the layer.
-    output : Tensor, shape (1, n_features, …)
-        The feature maps, at the layer's end.
+    output : Tensor, shape (n_parts, n_features, …)
+        The feature maps, at the layer's end; of one part, unless the network cuts its input.
     rectified : Rectified or Unrectified
     n_parts : int
         How many parts (the convolution, activations, poolings) were seen.
@@ -133,6 +134,8 @@ class Captured:
         The operation of the convolution.
     is_gate : bool
         Whether it serves a gate alone.
+    is_alone : bool
+        Whether the network left out the dimension of the batch.
     order : int
         Grows in order of execution.
     """
@@ -144,6 +147,7 @@ class Captured:
     n_parts: int = 1
     origin: object = None
     is_gate: bool = False
+    is_alone: bool = False
     order: int = 0
 
 
@@ -165,8 +169,8 @@ class _Recorder(TorchFunctionMode):
     outputs: dict[str, Captured] = field(default_factory=dict)
     stack: list[str] = field(default_factory=list)
     held: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
-    taken_out: dict[str, None] = field(default_factory=dict)
-    widest: int = 1
+    notices: dict[str, None] = field(default_factory=dict)
+    without_gradients: str = ""
     affine: tuple[Tensor, Callable[[Tensor], Tensor]] | None = None
 
     def __post_init__(self):
@@ -208,6 +212,8 @@ class _Recorder(TorchFunctionMode):
 
     def _leave(self, path: str, given, output):
         with torch._C.DisableTorchFunction():
+            # What no function of torch's made (`torch.autograd.Function`) is noted with its path.
+            self._note(output, _Verdict(end=self._ending_module()), path)
             self.stack.pop()
             if isinstance(module := self.modules[path], FrontEndStep):
                 (x,) = given
@@ -216,7 +222,10 @@ class _Recorder(TorchFunctionMode):
                     x, output.detach(), lambda signal: module.back(signal, memory)
                 )
                 self._note(output, _Verdict(), path)
-            if path in self.wanted_modules and path not in self.outputs:
+            if path in self.outputs:
+                said = f"'{path}' runs more than once; its first output is explained"
+                self.notices[said] = None
+            elif path in self.wanted_modules:
                 if not isinstance(output, Tensor) or output.dim() < 2 or len(output) != 1:
                     raise NetworkError(
                         f"'{path}' does not return one tensor (1, n_features, …); name a module "
@@ -246,18 +255,26 @@ class _Recorder(TorchFunctionMode):
             return function(*args, **kwargs)
         bare = name.rstrip("_") if not name.startswith("__") else name
         if bare in policy.TAKING_OUT:
-            self.taken_out[f"{self._where(bare)}: what it takes out is held constant"] = None
+            self.notices[f"{self._where(bare)}: what it takes out is held constant"] = None
         if name == "__get__" or not is_signal:
             output = function(*args, **kwargs)
             self._hold(bare, args[0] if name == "__setitem__" else output)
             return output
-        output, verdict = self._run(function, bare, args, kwargs)
+        in_place = bare != name or name in policy.IN_PLACE
+        if in_place and args[0]._is_view():
+            # Autograd hides what is done to a part of a tensor inside CopySlices.
+            part, verdict = self._run(function, name, bare, (args[0].clone(), *args[1:]), kwargs)
+            output = args[0].copy_(part)
+        else:
+            output, verdict = self._run(function, name, bare, args, kwargs)
         if is_held and bare not in policy.CHOOSING:
             said = (
                 f"{self._where(bare)}: what has no gradient (detached, compared) is held constant"
             )
             verdict.notice = verdict.notice or said
         changed = args[0] if name == "__setitem__" else output
+        if bare in policy.CONVOLUTIONS and not changed.requires_grad:
+            self.without_gradients = self.without_gradients or self._where(bare)
         self._hold(bare, changed)
         self._note(changed, verdict, f"{self.path}.{bare}" if self.path else bare, bare)
         self._stop_if_enough()
@@ -273,7 +290,7 @@ class _Recorder(TorchFunctionMode):
                 if isinstance(leaf, Tensor) and not leaf.requires_grad:
                     self.held[leaf] = None
 
-    def _run(self, function, name: str, args, kwargs) -> tuple[object, _Verdict]:
+    def _run(self, function, called: str, name: str, args, kwargs) -> tuple[Any, _Verdict]:
         where = self._where(name)
         ending = self._ending_module() or (where if name in policy.END_FUNCTIONS else "")
         if ending:
@@ -281,9 +298,19 @@ class _Recorder(TorchFunctionMode):
         if name in policy.ACTIVATIONS:
             by_assumption = policy.ACTIVATIONS[name] != policy.RELU
             if name in {"clamp", "clamp_min", "clip"}:
-                by_assumption = [*args[1:], *kwargs.values()] not in ([0], [0, None])
+                limits = dict(zip(("input", "min", "max"), args, strict=False)) | kwargs
+                by_assumption = not (_is_zero(limits.get("min")) and limits.get("max") is None)
             notice = f"{where} walks back by a ReLU" if by_assumption else ""
             return self._replaced(function, args, kwargs, _rectify), _Verdict(notice)
+        if name in policy.LARGER_OF_TWO and (constant := _constant_of(args, kwargs)) is not None:
+            is_relu = "max" in name and _is_zero(constant)
+            notice = "" if is_relu else f"{where} walks back by a ReLU"
+            signal = next(of for of in tree_leaves((args, kwargs)) if of is not constant)
+            signal, constant = torch.broadcast_tensors(signal, constant)
+            value = function(signal.detach(), constant)
+            return self._replace(signal, value, _rectify), _Verdict(notice)
+        if name in policy.DROPOUTS:
+            return self._drop_nothing(name, args, kwargs, where)
         if name in policy.PASSING:
             notice = f"{where} takes part forward, and passes everything on the way back"
             output = self._replaced(function, args, kwargs, lambda signal: signal)
@@ -297,8 +324,17 @@ class _Recorder(TorchFunctionMode):
         if name == "amax":
             return _maxima(*args, **kwargs), _Verdict()
         if name in policy.PRODUCTS:
-            return self._multiply(function, args, kwargs, where)
+            return self._multiply(function, called, args, kwargs, where)
         return function(*args, **kwargs), _Verdict()
+
+    def _drop_nothing(self, name, args, kwargs, where) -> tuple[Tensor, _Verdict]:
+        given = dict(zip(("input", "p", "training", "inplace"), args, strict=False)) | kwargs
+        drops = given.get("training", given.get("train", "alpha" not in name))
+        x = given["input"]
+        if not drops:
+            return x, _Verdict()
+        notice = f"{where} drops at random whenever it runs, and is left out"
+        return x.view_as(x), _Verdict(notice)
 
     def _replace(self, x: Tensor, value: Tensor, back) -> Tensor:
         return _Replaced.apply(x, value, back)
@@ -315,7 +351,8 @@ class _Recorder(TorchFunctionMode):
 
     def _normalise(self, function, name, args, kwargs, where) -> tuple[Tensor, _Verdict]:
         x = _first(args, kwargs)
-        given = dict(zip(_ARGUMENTS[name], args, strict=False)) | kwargs
+        order = _ARGUMENTS.get(function) or _ARGUMENTS[name]
+        given = dict(zip(order, args, strict=False)) | kwargs
         own = name != "batch_norm" or given.get("training") or given.get("running_mean") is None
         if name == "instance_norm" and not given.get("use_input_stats", True):
             own = False
@@ -333,10 +370,11 @@ class _Recorder(TorchFunctionMode):
         notice = f"{where}: its input's own statistics are held constant" if own else ""
         return self._replaced(function, args, kwargs, lambda s: s * gain), _Verdict(notice)
 
-    def _multiply(self, function, args, kwargs, where) -> tuple[object, _Verdict]:
+    def _multiply(self, function, called, args, kwargs, where) -> tuple[object, _Verdict]:
         a, b = args[0], args[1] if len(args) > 1 else kwargs.get("other")
-        both = all(isinstance(of, Tensor) and of.requires_grad for of in (a, b))
-        if not both:
+        signals = [of for of in (a, b) if isinstance(of, Tensor) and of.requires_grad]
+        if len(signals) == 1:
+            self.affine = _scaling(b if signals[0] is a else a, signals[0])
             return function(*args, **kwargs), _Verdict()
         ranks = [(self.ranks.get(of.grad_fn, 0), -of.numel()) for of in (a, b)]
         if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
@@ -349,8 +387,11 @@ class _Recorder(TorchFunctionMode):
             for convolution in self.convolutions:
                 convolution.is_gate |= convolution.origin in only_gate
         notice = f"{where}: its gate is held constant"
+        self.affine = None
         if signal is a:
             return function(a, b.detach()), _Verdict(notice)
+        if called.endswith("l_") or called in policy.IN_PLACE:
+            return a.copy_(signal * gate.detach().clone()), _Verdict(notice)
         return signal * gate.detach(), _Verdict(notice)
 
     # What autograd makes of it
@@ -370,7 +411,6 @@ class _Recorder(TorchFunctionMode):
                 pending += [below for below, _ in node.next_functions if below is not None]
         if not new:
             return
-        self.widest = max(self.widest, *[of.numel() for of in tensors])
         allowed = verdict.end or verdict.refusal
         for node in new:
             refusal = "" if allowed else _refuse(node, where)
@@ -392,9 +432,10 @@ class _Recorder(TorchFunctionMode):
     def _follow_layers(self, output: Tensor, name: str, known: set) -> None:
         node = output.grad_fn
         if name in policy.CONVOLUTIONS:
-            path = self.path or name
-            order = len(self.verdicts)
-            layer = Captured(path, node, output.clone(), origin=node, order=order)
+            is_alone = output.dim() == int(name[-2]) + 1
+            maps = output[None] if is_alone else output
+            layer = Captured(self.path or name, node, maps.clone(), origin=node)
+            layer.is_alone, layer.order = is_alone, len(self.verdicts)
             self.convolutions.append(layer)
             return
         is_activation, is_pooling = name in policy.ACTIVATIONS, name in policy.POOLINGS
@@ -406,29 +447,37 @@ class _Recorder(TorchFunctionMode):
         if is_activation:
             self.rectified[node] = just_rectified()
         elif before in self.rectified:
-            self.rectified[node] = self.rectified[before]
-            if name == "batch_norm" and self.affine:
+            of = self.rectified[before]
+            if name in {"batch_norm", "mul"} and self.affine:
                 gain, shift = self.affine
-                of = self.rectified[before]
                 self.rectified[node] = Rectified(of.gain * gain, shift(of.offset))
-            elif name in policy.OWN_STATISTICS:
-                del self.rectified[node]
+            elif name not in {"batch_norm", "mul"} | policy.OWN_STATISTICS:
+                self.rectified[node] = of
         for layer in self.convolutions:
             if layer.tail == before:
                 layer.tail = node
                 if is_activation or is_pooling:
-                    layer.output = output.clone()
+                    layer.output = (output[None] if layer.is_alone else output).clone()
                     layer.rectified = self.rectified.get(node, Unrectified())
                     layer.n_parts += 1
 
 
-_ARGUMENTS = {
+# The functions of `torch` want another order than those of `torch.nn.functional`.
+_ARGUMENTS: dict[Any, list[str]] = {
+    torch.batch_norm: (
+        "input weight bias running_mean running_var training momentum eps cudnn_enabled".split()
+    ),
+    torch.instance_norm: (
+        "input weight bias running_mean running_var use_input_stats momentum eps "
+        "cudnn_enabled".split()
+    ),
     "batch_norm": "input running_mean running_var weight bias training momentum eps".split(),
     "instance_norm": (
         "input running_mean running_var weight bias use_input_stats momentum eps".split()
     ),
     "group_norm": "input num_groups weight bias eps".split(),
     "layer_norm": "input normalized_shape weight bias eps".split(),
+    "rms_norm": "input normalized_shape weight eps".split(),
 }
 
 
@@ -440,9 +489,11 @@ def _gain(name: str, x: Tensor, given: dict, own: bool) -> Tensor:
     """The gain of a normalisation, of a shape that fits its input."""
     eps, weight = given.get("eps", 1e-5), given.get("weight")
     per_channel = (-1, *[1] * (x.dim() - 2))
-    if name == "layer_norm":
+    if name in {"layer_norm", "rms_norm"}:
         dims = tuple(range(-len(given["normalized_shape"]), 0))
-        gain = torch.rsqrt(x.var(dims, correction=0, keepdim=True) + eps)
+        eps = torch.finfo(x.dtype).eps if eps is None else eps
+        spread = x.var(dims, correction=0, keepdim=True)
+        gain = torch.rsqrt((spread if name == "layer_norm" else _power(x, dims)) + eps)
         return gain if weight is None else gain * weight
     if name == "group_norm":
         groups = x.unflatten(1, (given["num_groups"], -1)).flatten(2)
@@ -455,6 +506,31 @@ def _gain(name: str, x: Tensor, given: dict, own: bool) -> Tensor:
     else:
         gain = torch.rsqrt(given["running_var"] + eps).reshape(per_channel)
     return gain if weight is None else gain * weight.reshape(per_channel)
+
+
+def _power(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return x.square().mean(dims, keepdim=True)
+
+
+def _is_zero(value) -> bool:
+    return value is not None and not torch.as_tensor(value).any()
+
+
+def _constant_of(args, kwargs) -> Tensor | None:
+    """Of two tensors the one without a gradient, if the other has one."""
+    tensors = [of for of in tree_leaves((args, kwargs)) if isinstance(of, Tensor)]
+    constants = [of for of in tensors if not of.requires_grad]
+    return constants[0] if len(tensors) == 2 and len(constants) == 1 else None
+
+
+def _scaling(factor, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]] | None:
+    """What a constant factor does to each feature; nothing if it is not one number for each."""
+    gain = torch.as_tensor(factor).detach()
+    shape = [1] * (x.dim() - gain.dim()) + list(gain.shape)
+    if any(size != 1 for place, size in enumerate(shape) if place != 1):
+        return None
+    gain = gain.float().flatten()
+    return gain, lambda offset: offset.to(gain) * gain
 
 
 def _maxima(x: Tensor, dim: int | Sequence[int] = (), keepdim: bool = False) -> Tensor:
@@ -478,6 +554,9 @@ def _is_shaping(nodes: Iterable) -> bool:
     return all(_operation(node) in plain for node in nodes)
 
 
+_REMEDY = "; explain layers before it (layers=[…]), or a network without it"
+
+
 def _refuse(node, where: str) -> str:
     """Why an operation cannot walk back; empty if it can."""
     operation = _operation(node)
@@ -488,12 +567,15 @@ def _refuse(node, where: str) -> str:
         signals = [below for below in factors if below is not None]
         if len(signals) <= 1 and not (operation == "Div" and factors[-1] is not None):
             return ""
-        return f"cannot deconvolve '{where}': a product or quotient of two signals ({operation})"
+        return (
+            f"cannot deconvolve '{where}': a product or quotient of two signals ({operation})"
+            f"{_REMEDY}"
+        )
     if operation in policy.LINEAR:
         return ""
     return (
         f"cannot deconvolve '{where}' ({operation}): it is not linear, and no rule says how it "
-        "walks back (auralise/deconvnet/policy.py lists them)"
+        f"walks back (auralise/deconvnet/policy.py lists them){_REMEDY}"
     )
 
 
@@ -515,7 +597,6 @@ class GraphPass:
     size: tuple[int, ...]
     leaf: Tensor
     layers: dict[int, Captured]
-    widest: int
 
 
 class Graph:
@@ -573,6 +654,11 @@ class Graph:
             try:
                 self._run(recorder, x.to(self.device))
                 failed = ""
+                if recorder.without_gradients:
+                    reason = (
+                        f"{recorder.without_gradients} runs without gradients, by torch.no_grad "
+                        "or detach; leave these out"
+                    )
             except NetworkError:
                 raise
             except Exception as error:  # whatever a foreign module raises
@@ -592,9 +678,12 @@ class Graph:
                     "magnitude (n_bins, n_frames), so explain it in Python: "
                     "auralise.Deconvnet(network).deconvolve(…)"
                 )
+            wants = "an input of a certain size, pass shape=(n_bins, n_frames)"
+            if others := list(further_inputs(self.network)):
+                wants = f"{', '.join(others)} besides, pass a module that gives it these"
             raise NetworkError(
                 f"{self._name} has no Conv1d or Conv2d that an input reaches ({reason}); if it "
-                "wants an input of a certain size, pass shape=(n_bins, n_frames)"
+                f"wants {wants}"
             )
         self._n_leading = self._layout
         return best
@@ -643,7 +732,7 @@ class Graph:
                 shapes = [(n_inputs, *of) for of in shapes] + shapes
         for of in shapes:
             whole = 3 if isinstance(first, nn.Conv1d) else 4
-            for n_dims in (whole, 3, 2):
+            for n_dims in dict.fromkeys((whole, 3, 2, 4)):
                 if n_dims > len(of):
                     yield of, n_dims - len(of)
 
@@ -653,7 +742,6 @@ class Graph:
             leaf = magnitude.clone().requires_grad_()
             x = leaf.clone().reshape(*[1] * self._n_leading, *leaf.shape)
             recorder.verdicts.update(dict.fromkeys(_reach(x.grad_fn)))
-            recorder.widest = max(recorder.widest, x.numel())
             try:
                 with recorder.watching():
                     self.network(x)
@@ -715,7 +803,7 @@ class Graph:
         notices = {
             fact.notice: None for *_, facts in chosen for fact in reversed(facts) if fact.notice
         }
-        self.assumptions = [*notices, *recorder.taken_out, *assumptions]
+        self.assumptions = [*notices, *recorder.notices, *assumptions]
         self._kinds = [(kind, index) for kind, index, *_ in chosen]
         self._n_parts = [layer.n_parts for _, _, layer, _ in chosen]
         self._paths = [layer.path for _, _, layer, _ in chosen]
@@ -795,30 +883,56 @@ class Graph:
             for fact in self._facts(recorder, layer):
                 if fact.refusal or fact.end:
                     raise NetworkError(f"layer '{path}': {fact.refusal or fact.end}")
-        return GraphPass(tuple(magnitude.shape), leaf, layers, recorder.widest)
+        return GraphPass(tuple(magnitude.shape), leaf, layers)
 
     def back(self, passed: GraphPass, wanted: Iterable[tuple[int, list[int]]]) -> Iterator[Tensor]:
-        """As `auralise.deconvnet.steps.StepByStep.back`; maps have the shape of the magnitude."""
-        batch_size = max(1, WORKING_MEMORY // (4 * passed.widest))
+        """As `auralise.deconvnet.steps.StepByStep.back`; maps have the shape of the magnitude.
+
+        Feature by feature: many at once are slower, since their signals leave the cache.
+        """
         for number, features in wanted:
-            output = passed.layers[number].output
-            maps = output.detach()
-            found = maps.new_empty(len(features), *passed.size)
-            for first in range(0, len(features), batch_size):
-                batch = features[first : first + batch_size]
-                with torch.inference_mode(False), torch.enable_grad():
-                    starts = torch.zeros(len(batch), *maps.shape, device=maps.device)
-                    for row, feature in enumerate(batch):
-                        starts[row, :, feature] = maps[:, feature]
-                    (some,) = torch.autograd.grad(
-                        output,
-                        passed.leaf,
-                        starts,
-                        retain_graph=True,
-                        is_grads_batched=True,
-                    )
-                found[first : first + len(batch)] = some
+            layer = passed.layers[number]
+            with torch.inference_mode(False), torch.enable_grad():
+                found = layer.output.new_empty(len(features), *passed.size)
+                for row, feature in enumerate(features):
+                    try:
+                        found[row] = _map_of(layer, feature, passed.leaf)
+                    except RuntimeError as error:
+                        if is_out_of_memory(error):
+                            raise
+                        raise NetworkError(
+                            f"layer '{layer.path}' cannot walk back ({_short(error)}); change "
+                            "values that were used before not in place (+=, inplace=True)"
+                        ) from None
             yield found
+
+
+def _map_of(layer: Captured, feature: int, leaf: Tensor) -> Tensor:
+    """The map of one feature, of the shape of the leaf."""
+    output: Tensor | GradientEdge = layer.output
+    maps = layer.output.detach()
+    signal = torch.zeros_like(maps)
+    signal[:, feature] = maps[:, feature]
+    own: Any = layer.origin
+    if _operation(own) == "Convolution" and own._saved_groups == 1:
+        # Behind the layer's convolution all features but one are silent, so its kernel suffices.
+        (behind,) = torch.autograd.grad(output, [GradientEdge(own, 0)], signal, retain_graph=True)
+        signal, _, _ = torch.ops.aten.convolution_backward(
+            behind.narrow(1, feature, 1),
+            own._saved_input,
+            own._saved_weight.narrow(0, feature, 1),
+            None,
+            own._saved_stride,
+            own._saved_padding,
+            own._saved_dilation,
+            own._saved_transposed,
+            own._saved_output_padding,
+            own._saved_groups,
+            (True, False, False),
+        )
+        output = GradientEdge(*own.next_functions[0])
+    (found,) = torch.autograd.grad(output, leaf, signal, retain_graph=True)
+    return found
 
 
 def _ordered(node) -> list:
@@ -831,6 +945,14 @@ def _ordered(node) -> list:
             order.append(node)
             pending += [below for below, _ in node.next_functions]
     return order
+
+
+def further_inputs(network: nn.Module) -> Iterator[str]:
+    """Inputs behind the first that a network does not go without."""
+    for parameter in list(inspect.signature(network.forward).parameters.values())[1:]:
+        if parameter.default is parameter.empty and parameter.kind <= parameter.KEYWORD_ONLY:
+            if parameter.kind != parameter.VAR_POSITIONAL:
+                yield f"'{parameter.name}'"
 
 
 def _short(error: BaseException) -> str:

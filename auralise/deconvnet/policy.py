@@ -14,8 +14,9 @@ RELU, BY_RELU = "relu", "by relu"
 ACTIVATIONS = {
     **dict.fromkeys(["relu", "leaky_relu", "elu"], RELU),
     **dict.fromkeys(
-        "celu clamp clamp_min clip gelu hardsigmoid hardswish hardtanh mish prelu relu6 rrelu selu "
-        "sigmoid silu softplus softsign tanh threshold".split(),
+        "celu clamp clamp_min clip erf gelu hardshrink hardsigmoid hardswish hardtanh logsigmoid "
+        "mish prelu relu6 rrelu selu sigmoid silu softplus softshrink softsign special_expit tanh "
+        "tanhshrink threshold".split(),
         BY_RELU,
     ),
 }
@@ -23,19 +24,31 @@ ACTIVATIONS = {
 # Of two factors, the one of the higher rank is the gate. A gate is held constant.
 GATE_RANKS = {
     **dict.fromkeys(["sigmoid", "hardsigmoid"], 2),
-    **dict.fromkeys(["tanh", "relu6", "hardtanh", "clamp", "clip"], 1),
+    **dict.fromkeys(["tanh", "erf", "relu6", "hardtanh", "clamp", "clip"], 1),
 }
-PRODUCTS = {"mul", "mul_", "multiply", "multiply_", "__mul__", "__rmul__", "__imul__"}
+PRODUCTS = {"mul", "multiply", "__mul__", "__rmul__", "__imul__"}
+
+# Of two signals, the larger or smaller has its switches; of a signal and a constant, it is an
+# activation.
+LARGER_OF_TWO = {"maximum", "minimum", "fmax", "fmin", "max", "min"}
 
 # Normalisations by the input's own statistics, which are held constant.
-OWN_STATISTICS = {"instance_norm", "group_norm", "layer_norm"}
+OWN_STATISTICS = {"instance_norm", "group_norm", "layer_norm", "rms_norm"}
 
 # These take part forward, and not on the way back.
 PASSING = {"local_response_norm"}
 
 CONVOLUTIONS = {"conv1d", "conv2d"}
-POOLINGS = {"max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"}
-DROPOUTS = {"dropout", "dropout1d", "dropout2d", "feature_dropout", "alpha_dropout"}
+POOLINGS = {
+    *("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
+    *("max_pool1d_with_indices", "max_pool2d_with_indices"),
+}
+DROPOUTS = set(
+    "dropout dropout1d dropout2d feature_dropout alpha_dropout feature_alpha_dropout".split()
+)
+
+# These change their first argument where their names do not end in "_".
+IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}
 
 # Without a gradient, of a signal: these take its size alone, those choose among its values, as
 # switches do, and these take numbers out of torch.
@@ -72,13 +85,14 @@ SHAPING = set(
     "UnsafeView Unsqueeze View Movedim".split()
 )
 LINEAR = SHAPING | set(
-    "AdaptiveAvgPool2D AdaptiveMaxPool2D Add AvgPool2D AvgPool3D Cat Col2Im ConstantPadNd "
-    "CopyBackwards CopySlices Cumsum Diagonal Flip Gather Im2Col Index IndexSelect Max "
-    "MaxPool2DWithIndices MaxPool3DWithIndices Mean Neg NativeChannelShuffle PixelShuffle "
-    "PixelUnshuffle ReflectionPad1D ReflectionPad2D Repeat ReplicationPad1D ReplicationPad2D Roll "
-    "Rsub Split SplitWithSizes Stack Sub Sum Unbind Unfold UpsampleBicubic2D UpsampleBilinear2D "
-    "UpsampleLinear1D UpsampleNearest1D UpsampleNearest2D UpsampleNearestExact1D "
-    "UpsampleNearestExact2D Copy ChannelShuffle MaskedFill".split()
+    "AdaptiveAvgPool2D AdaptiveMaxPool2D Add AvgPool2D AvgPool3D Cat ChannelShuffle Col2Im "
+    "ConstantPadNd Copy CopyBackwards CopySlices Cumsum Diagonal Fill Flip Gather Im2Col Index "
+    "IndexAdd IndexPut IndexSelect MaskedFill Max MaxPool2DWithIndices MaxPool3DWithIndices "
+    "MaxUnpool2D Maximum Mean Min Minimum NativeChannelShuffle Neg PixelShuffle PixelUnshuffle "
+    "ReflectionPad1D ReflectionPad2D Repeat ReplicationPad1D ReplicationPad2D Roll Rot90 Rsub "
+    "Scatter ScatterAdd SliceScatter Split SplitWithSizes Stack Sub Sum Tril Triu Unbind Unfold "
+    "UpsampleBicubic2D UpsampleBilinear2D UpsampleLinear1D UpsampleNearest1D UpsampleNearest2D "
+    "UpsampleNearestExact1D UpsampleNearestExact2D Zero".split()
 )
 # Linear in one factor, if the other is constant; a quotient in its numerator.
 BILINEAR = set("Addmm Addmv Baddbmm Bmm Convolution Div Dot Mm Mul Mv".split())

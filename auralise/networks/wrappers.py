@@ -38,17 +38,30 @@ def evaluated_copy(network: nn.Module) -> nn.Module:
     Raises
     ------
     NetworkError
-        As `unwrapped`; or the network cannot be copied.
+        As `unwrapped`; or the network has no values yet, or cannot be copied.
     """
+    network = unwrapped(network)
+    for path, parameter in network.named_parameters():
+        if nn.parameter.is_lazy(parameter):
+            raise NetworkError(
+                f"'{path}' has no values yet, because its module is lazy; run the network once, "
+                "and read its weights, before it is explained"
+            )
+    # Weights that weight norm has computed keep a history of gradients, which cannot be copied.
+    computed = [
+        of
+        for module in network.modules()
+        for of in vars(module).values()
+        if isinstance(of, torch.Tensor) and of.grad_fn is not None
+    ]
     try:
-        copied = copy.deepcopy(unwrapped(network))
+        copied = copy.deepcopy(network, {id(of): of.detach().clone() for of in computed})
     except NetworkError:
         raise
     except Exception as error:  # whatever a foreign module raises
         raise NetworkError(
             f"{type(network).__name__} cannot be copied ({type(error).__name__}: "
-            f"{str(error)[:160]}); remove what keeps a history of gradients, such as weight norm "
-            "(torch.nn.utils.remove_weight_norm)"
+            f"{str(error)[:160]}); remove what keeps a history of gradients"
         ) from None
     for module in list(copied.modules()):
         for name, child in list(module.named_children()):

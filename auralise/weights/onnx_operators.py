@@ -1,6 +1,7 @@
 """ONNX operators as torch modules and functions, each by its definition (onnx.ai, Operators)."""
 
 from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any
 
 import torch
@@ -88,6 +89,25 @@ def _convolution(given: Given) -> Operation:
     return Padded(around, 0.0, module) if around else module
 
 
+def _transposed(given: Given) -> Operation:
+    weight, bias = given.constant(1), given.constant(2)
+    if weight is None or (bias is None and given.has(2)) or weight.ndim not in (3, 4):
+        raise UntranslatableError("its kernel is computed, or has not one or two dimensions")
+    options, around = _window(given, weight.shape[2:])
+    pads_itself = given.get("auto_pad", b"NOTSET") != b"NOTSET"
+    if around or pads_itself or "output_shape" in given.attributes:
+        raise UntranslatableError("its padding is not the same on both sides, or found by itself")
+    groups = given.get("group", 1)
+    kind: Any = nn.ConvTranspose1d if weight.ndim == 3 else nn.ConvTranspose2d
+    size = (len(weight), weight.shape[1] * groups, tuple(weight.shape[2:]))
+    options["output_padding"] = tuple(given.get("output_padding", [0] * (weight.ndim - 2)))
+    module = kind(*size, bias=bias is not None, groups=groups, **options)
+    module.weight = nn.Parameter(weight)
+    if bias is not None:
+        module.bias = nn.Parameter(bias)
+    return module
+
+
 def _pooling(kind: str) -> Callable[[Given], Operation]:
     def make(given: Given) -> Operation:
         kernel = tuple(given.attributes["kernel_shape"])
@@ -143,11 +163,12 @@ def _clip(given: Given) -> Operation:
 
 
 def _reshape(given: Given) -> Operation:
-    if given.get("allowzero", 0):
-        raise UntranslatableError("with allowzero")
+    zero_is_meant = given.get("allowzero", 0)  # otherwise it stands for the size that was
 
     def reshape(x: Tensor, shape: Tensor) -> Tensor:
-        sizes = [int(size) or x.shape[axis] for axis, size in enumerate(shape)]
+        sizes = shape.tolist()
+        if not zero_is_meant:
+            sizes = [size or x.shape[axis] for axis, size in enumerate(sizes)]
         return x.reshape(sizes)
 
     return reshape
@@ -175,20 +196,29 @@ def _unsqueeze(given: Given) -> Operation:
     return unsqueeze
 
 
-def _slice(given: Given) -> Operation:
-    starts, ends, axes, steps = (
-        given.numbers(name, index)
-        for index, name in enumerate(("starts", "ends", "axes", "steps"), start=1)
-    )
-    if starts is None or ends is None or any(step < 1 for step in steps or []):
-        raise UntranslatableError("it steps backwards")
+def _given_or_computed(given: Given, name: str, index: int, rest: Sequence[Tensor | None]) -> Any:
+    """Numbers of an attribute or of an input, which may be computed; `rest` lacks the first."""
+    if name in given.attributes:
+        return given.attributes[name]
+    value = rest[index - 1] if len(rest) >= index else None
+    return None if value is None else value.tolist()
 
+
+def _slice(given: Given) -> Operation:
     def cut(x: Tensor, *rest: Tensor) -> Tensor:
+        starts, ends, axes, steps = (
+            _given_or_computed(given, name, index, rest)
+            for index, name in enumerate(("starts", "ends", "axes", "steps"), start=1)
+        )
         dims = range(len(starts)) if axes is None else axes
         for axis, start, end, step in zip(
             dims, starts, ends, steps or [1] * len(starts), strict=True
         ):
-            x = x[(*[slice(None)] * (axis % x.dim()), slice(start, end, step))]
+            taken = range(x.shape[axis])[start:end:step]
+            if step > 0:
+                x = x[(*[slice(None)] * (axis % x.dim()), slice(start, end, step))]
+            else:
+                x = x.index_select(axis, torch.tensor(taken, dtype=torch.long, device=x.device))
         return x
 
     return cut
@@ -210,17 +240,21 @@ def _gather(given: Given) -> Operation:
 
 
 def _pad(given: Given) -> Operation:
-    pads, mode = given.numbers("pads", 1), given.get("mode", b"constant").decode()
-    value = given.numbers("value", 2) or 0.0
-    if pads is None or given.has(3) or mode not in ("constant", "reflect", "edge"):
-        raise UntranslatableError("its widths or axes are computed")
-    n = len(pads) // 2
-    around = [pad for axis in reversed(range(n)) for pad in (pads[axis], pads[n + axis])]
-    while len(around) > 2 and not any(around[-2:]):
-        around = around[:-2]
+    mode = given.get("mode", b"constant").decode()
+    if given.has(3) or mode not in ("constant", "reflect", "edge"):
+        raise UntranslatableError("its axes are given, or it wraps")
     kind = "replicate" if mode == "edge" else mode
-    rest: dict[str, Any] = {"value": value} if mode == "constant" else {}
-    return lambda x, *_: functional.pad(x, around, kind, **rest)
+
+    def pad(x: Tensor, *rest: Tensor) -> Tensor:
+        pads = _given_or_computed(given, "pads", 1, rest)
+        value = _given_or_computed(given, "value", 2, rest) or 0.0
+        n = len(pads) // 2
+        around = [pad for axis in reversed(range(n)) for pad in (pads[axis], pads[n + axis])]
+        while len(around) > 2 and not any(around[-2:]):
+            around = around[:-2]
+        return functional.pad(x, around, kind, **({"value": value} if kind == "constant" else {}))
+
+    return pad
 
 
 def _reduction(function: Callable[..., Tensor]) -> Callable[[Given], Operation]:
@@ -232,23 +266,31 @@ def _reduction(function: Callable[..., Tensor]) -> Callable[[Given], Operation]:
 
 
 def _resize(given: Given) -> Operation:
-    last = 1 if given.op == "Upsample" else 2
-    scales = given.numbers("scales", last)
+    by_size = given.has(3)
+    scales: Any = None if by_size else given.numbers("scales", 1 if given.op == "Upsample" else 2)
     mode = given.get("mode", b"nearest").decode()
     how = given.get("coordinate_transformation_mode", b"half_pixel").decode()
     is_nearest = mode == "nearest" and how == "asymmetric"
-    if not scales or scales[:2] != [1, 1] or given.has(3) or (mode != "linear" and not is_nearest):
-        raise UntranslatableError(
-            "other than by fixed scales, linear or nearest (asymmetric, floor)"
-        )
+    rank = len(scales) if scales else given.rank
+    is_known = by_size or (scales and scales[:2] == [1, 1])
+    if not is_known or rank not in (3, 4) or (mode != "linear" and not is_nearest):
+        raise UntranslatableError("other than in one or two dimensions, linear or nearest")
     if is_nearest and given.get("nearest_mode", b"round_prefer_floor") != b"floor":
-        if any(scale != int(scale) for scale in scales):
+        if by_size or any(scale != int(scale) for scale in scales):
             raise UntranslatableError("nearest, other than floor")
     if mode == "linear" and how not in ("half_pixel", "pytorch_half_pixel", "align_corners"):
         raise UntranslatableError(f"linear, {how}")
-    kind = mode if is_nearest else {3: "linear", 4: "bilinear"}.get(len(scales), "")
-    corners = {} if is_nearest else {"align_corners": how == "align_corners"}
-    return lambda x, *rest: functional.interpolate(x, scale_factor=scales[2:], mode=kind, **corners)
+    options: dict[str, Any] = {"mode": "nearest"}
+    if not is_nearest:
+        options = {"mode": "linear" if rank == 3 else "bilinear"}
+        options["align_corners"] = how == "align_corners"
+
+    def resize(x: Tensor, *rest: Tensor) -> Tensor:
+        if by_size:
+            return functional.interpolate(x, size=rest[2].tolist()[2:], **options)
+        return functional.interpolate(x, scale_factor=scales[2:], **options)
+
+    return resize
 
 
 def _layer_norm(given: Given) -> Operation:
@@ -258,6 +300,48 @@ def _layer_norm(given: Given) -> Operation:
         return functional.layer_norm(x, x.shape[axis:], weight, bias, epsilon)
 
     return norm
+
+
+def _instance_norm(given: Given) -> Operation:
+    epsilon = given.get("epsilon", 1e-5)
+    return lambda x, weight, bias: functional.instance_norm(
+        x, weight=weight, bias=bias, eps=epsilon
+    )
+
+
+def _depth_to_space(given: Given) -> Operation:
+    size = given.attributes["blocksize"]
+
+    def to_space(x: Tensor) -> Tensor:
+        if given.get("mode", b"DCR") == b"DCR":
+            x = x.unflatten(1, (size * size, -1)).transpose(1, 2).flatten(1, 2)
+        return functional.pixel_shuffle(x, size)
+
+    return to_space
+
+
+def _constant_of_shape(given: Given) -> Operation:
+    value = given.attributes.get("value")
+    number: Any = 0.0
+    if value is not None:
+        from onnx import numpy_helper
+
+        number = numpy_helper.to_array(value).item()
+    return lambda shape: torch.full(tuple(shape.tolist()), number)
+
+
+def _hard_sigmoid(given: Given) -> Operation:
+    slope, offset = given.get("alpha", 0.2), given.get("beta", 0.5)
+    return lambda x: torch.clamp(x * slope + offset, 0, 1)
+
+
+def _divide(a: Tensor, b: Tensor) -> Tensor:
+    whole = not (a.is_floating_point() or b.is_floating_point())
+    return torch.div(a, b, rounding_mode="trunc" if whole else None)
+
+
+def _of_all(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Given], Operation]:
+    return lambda given: lambda *parts: reduce(function, parts)
 
 
 def _concat(given: Given) -> Operation:
@@ -297,19 +381,24 @@ def _module(kind: type[nn.Module], **names: tuple[str, float]) -> Callable[[Give
 
 OPERATIONS: dict[str, Callable[[Given], Operation]] = {
     "Conv": _convolution,
+    "ConvTranspose": _transposed,
     "MaxPool": _pooling("Max"),
     "AveragePool": _pooling("Avg"),
     "GlobalAveragePool": _global(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
     "GlobalMaxPool": _global(nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d),
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
+    "InstanceNormalization": _instance_norm,
     "Relu": _module(nn.ReLU),
     "LeakyRelu": _module(nn.LeakyReLU, negative_slope=("alpha", 0.01)),
     "Elu": _module(nn.ELU, alpha=("alpha", 1.0)),
     "PRelu": _same(lambda x, slope: functional.prelu(x, slope.flatten())),
     "Selu": _module(nn.SELU),
     "Sigmoid": _module(nn.Sigmoid),
+    "HardSigmoid": _hard_sigmoid,
     "HardSwish": _module(nn.Hardswish),
+    "Mish": _module(nn.Mish),
+    "Softsign": _module(nn.Softsign),
     "Tanh": _module(nn.Tanh),
     "Softplus": _module(nn.Softplus),
     "Gelu": lambda given: nn.GELU(given.get("approximate", b"none").decode()),
@@ -322,16 +411,26 @@ OPERATIONS: dict[str, Callable[[Given], Operation]] = {
     "Add": _same(torch.add),
     "Sub": _same(torch.sub),
     "Mul": _same(torch.mul),
-    "Div": _same(torch.div),
+    "Div": _same(_divide),
     "Neg": _same(torch.neg),
     "Sqrt": _same(torch.sqrt),
     "Exp": _same(torch.exp),
     "Log": _same(torch.log),
     "Pow": _same(torch.pow),
     "Abs": _same(torch.abs),
+    "Erf": _same(torch.erf),
+    "Max": _of_all(torch.maximum),
+    "Min": _of_all(torch.minimum),
+    "Sum": _of_all(torch.add),
     "Equal": _same(torch.eq),
     "Where": _same(torch.where),
     "Reshape": _reshape,
+    "Expand": _same(
+        lambda x, shape: x.expand(torch.broadcast_shapes(x.shape, tuple(shape.tolist())))
+    ),
+    "ConstantOfShape": _constant_of_shape,
+    "DepthToSpace": _depth_to_space,
+    "Tile": _same(lambda x, repeats: x.repeat(repeats.tolist())),
     "Flatten": _flatten,
     "Transpose": lambda given: (
         lambda x: x.permute(given.get("perm", list(reversed(range(x.dim())))))

@@ -82,7 +82,7 @@ class _Inert:
 
 
 def _without_settings(path: str | Path) -> Mapping | None:
-    """A Lightning checkpoint, whatever objects stand beside its state dict; or nothing."""
+    """A checkpoint, whatever objects stand beside its state dict; or nothing."""
     try:
         asked_for = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         inert: list = [(type("Inert", (_Inert,), {}), name) for name in asked_for]
@@ -90,7 +90,7 @@ def _without_settings(path: str | Path) -> Mapping | None:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception:  # torch raises many kinds; the reason why it was tried is shown
         return None
-    return content if isinstance(content, dict) and "state_dict" in content else None
+    return content if _nested(content) else None
 
 
 def fill_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
@@ -221,19 +221,35 @@ def assume_convolutions(tensors: Mapping[str, Tensor], in_order: bool) -> nn.Seq
     return assume_2015(found, GIVE_NETWORK)
 
 
-def _tensors_in(content: object) -> dict[str, Tensor]:
+def _holds_tensors(content: object) -> bool:
+    return isinstance(content, Mapping) and any(isinstance(of, Tensor) for of in content.values())
+
+
+def _nested(content: object) -> dict[str, Mapping]:
+    """The state dicts in a checkpoint, by their names: the usual one if it is there, or all."""
+    if not isinstance(content, Mapping):
+        return {}
     for key in NESTED_UNDER:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    if not isinstance(content, Mapping) or not any(
-        isinstance(value, Tensor) for value in content.values()
-    ):
+        if isinstance(content.get(key), Mapping):
+            return {key: content[key]}
+    if _holds_tensors(content):
+        return {}
+    return {str(key): of for key, of in content.items() if _holds_tensors(of)}
+
+
+def _tensors_in(content: object) -> dict[str, Tensor]:
+    nested = _nested(content)
+    if len(nested) == 1:
+        (content,) = nested.values()
+    if not _holds_tensors(content):
+        names = listing(list(nested))
+        several = f"; several things in it hold some: {names}" if len(nested) > 1 else ""
         raise refusal(
-            f"a {type(content).__name__} without tensors by name",
+            f"a {type(content).__name__} without tensors by name{several}",
             "a state dict, or a checkpoint with one under 'state_dict'",
             SAVE_STATE_DICT,
         )
+    assert isinstance(content, Mapping)
     tensors = {
         str(name): value.detach() for name, value in content.items() if isinstance(value, Tensor)
     }

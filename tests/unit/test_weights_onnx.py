@@ -142,6 +142,63 @@ OPERATORS = {
         ],
         {"p": np.full((1, 1, 1), 0.3, np.float32)},
     ),
+    "more activations": (
+        [
+            node("HardSigmoid", "x", "h", alpha=0.3), node("Erf", "h", "e"), 
+            node("Softsign", "e", "s"), node("Max", "s x c", "b"), node("Min", "b s", "d"),
+            node("Sum", "d x s", "y"),
+        ],
+        {"c": np.float32(0.2)},
+    ),
+    "transposed convolution": (
+        [
+            node("Conv", "x w", "c"),
+            node(
+                "ConvTranspose", "c v o", "y", strides=[2, 2], pads=[1, 0, 1, 0],
+                auto_pad="NOTSET", output_padding=[1, 0],
+            ),
+        ],
+        W | {"v": floats(4, 3, 3, 2), "o": floats(3)},
+    ),
+    "instance norm": (
+        [node("Conv", "x w", "c"), node("InstanceNormalization", "c g o", "y", epsilon=1e-3)],
+        W | {"g": floats(4), "o": floats(4)},
+    ),
+    "blocks, by depth": (
+        [node("Conv", "x w", "c"), node("DepthToSpace", "c", "y", blocksize=2)], W,
+    ),
+    "blocks, by column": (
+        [node("Conv", "x w", "c"), node("DepthToSpace", "c", "y", blocksize=2, mode="CRD")], W,
+    ),
+    "half, of a size that is computed": (
+        [
+            node("Shape", "x", "s"), node("Div", "s two", "h"),
+            node("Slice", "x zero h", "y"),
+        ],
+        {"two": ints(1, 1, 2, 3), "zero": ints(0, 0, 0, 0)},
+    ),
+    "reshaped as torch exports it": (
+        [node("Reshape", "x s", "y", allowzero=1)], {"s": ints(1, 4, 6, -1)},
+    ),
+    "backwards": (
+        [node("Slice", "x a b axes step", "y")],
+        {"a": ints(-1), "b": ints(-(2**62)), "axes": ints(3), "step": ints(-2)},
+    ),
+    "pad, computed": (
+        [
+            node("ConstantOfShape", "n", "z"), node("Cast", "z", "i", to=7),
+            node("Concat", "i e", "p", axis=0), node("Pad", "x p", "y", mode="edge"),
+        ],
+        {"n": ints(4), "e": ints(0, 0, 1, 2)},
+    ),
+    "up, to the size of another": (
+        [
+            node("AveragePool", "x", "a", kernel_shape=[2, 2], strides=[2, 2]),
+            node("Shape", "x", "s"), node("Resize", "a   s", "u", mode="linear"),
+            node("Expand", "u e", "w", ), node("Tile", "w r", "y"),
+        ],
+        {"e": ints(1, 3, 1, 1), "r": ints(1, 1, 2, 1)},
+    ),
 }  # fmt: skip
 
 

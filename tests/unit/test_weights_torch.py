@@ -7,6 +7,7 @@ import pathlib
 import pickle
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -209,6 +210,15 @@ class TestCheckpointsAsPeopleHaveThem:
         assert torch.equal(filled.conv.weight, given.conv.weight)
         for name in ("loss.weight", "spec.mel_scale.fb", "stft.conv.weight"):
             assert name in caplog.text
+
+    def test_a_checkpoint_of_a_loop_of_ones_own(self, tmp_path):
+        given, filled = small(), small()
+        beside = {"epoch": 3, "best": np.float64(0.8), "optimizer": {"state": {}, "groups": []}}
+        torch.save({"net": given.state_dict(), **beside}, tmp_path / "w.pt")
+        read_weights(tmp_path / "w.pt", network=filled)
+        assert torch.equal(filled.conv.weight, given.conv.weight)
+        both = {"net": given.state_dict(), "ema": given.state_dict()}
+        refuse(both | beside, tmp_path, "several things in it hold some: 'net', 'ema'")
 
     def test_layers_that_the_module_lacks_are_no_extras(self, tmp_path):
         state = small().state_dict() | {"late.weight": torch.ones(2, 2), "late.bias": torch.ones(2)}
