@@ -171,7 +171,7 @@ GROUPS = {
     "songs": "deconvolve_song auralise_song rehear_song rehear_shifts draw_sheets",
 }
 ALONE = ("train_network", "all", "show_results")
-TRAINING = {"epochs": 40, "patience": 40, "batch_size": 4, "accelerator": "cpu"}
+TRAINING = {"epochs": 100, "patience": 100, "batch_size": 4, "accelerator": "cpu"}
 
 
 def groups_of(project) -> list[str]:
