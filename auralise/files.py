@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -47,6 +48,9 @@ NAMES = (
     "split",
     "variant",
 )
+
+# Of a process: digests of file and host, its number, when it started.
+PARTIAL = re.compile(r"\.partial-[0-9a-f]{10}-([0-9a-f]{10})-(\d+)-(\d+)-")
 
 
 @contextmanager
@@ -91,9 +95,15 @@ def _own_partial(path: Path) -> Path:
     # because soundfile and matplotlib choose the format by it.
     ending = path.suffix if len(path.suffix) < 16 else ""
     start = f".partial-{_digest(path.name)}-"
-    for leftover in path.parent.glob(f"{start}*"):
+    # Those of other names, too: where a partial file is itself written whole, the name of its own
+    # partial file never comes again.
+    for leftover in path.parent.glob(".partial-*"):
+        told = PARTIAL.match(leftover.name)
+        is_of_other = not leftover.name.startswith(start)
+        if told is None or (is_of_other and leftover.suffix == ".former"):
+            continue
         with suppress(FileNotFoundError):  # its own process may remove it just now
-            if _is_abandoned(leftover, *leftover.name.removeprefix(start).split("-")[:3]):
+            if _is_abandoned(leftover, *told.groups()):
                 remove(leftover)
     process = psutil.Process()
     own = f"{_digest(socket.gethostname())}-{process.pid}-{int(process.create_time())}"

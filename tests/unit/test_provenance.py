@@ -237,6 +237,16 @@ def test_what_a_killed_process_left_is_taken_away(other):
     assert names(path) == (["a.txt"] if kind == "file" else ["a.txt", "a.txt/a.txt"])
 
 
+def test_so_is_what_it_left_under_another_name_and_what_a_living_one_writes_stays(other):
+    kind, path, process = other
+    write("file", path.with_name("c.txt"))
+    assert len(names(path)) == (2 if kind == "file" else 3)
+    process.kill()
+    process.wait()
+    write("file", path.with_name("c.txt"))
+    assert names(path) == ["c.txt"]
+
+
 def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
     path = tmp_path / ("ü" * 125 + ".wav")
     write("file", path)

@@ -66,7 +66,8 @@ rule rehear_shifts:
         R / "benchmarks/rehear_shifts/{network}/{song}.tsv"
     resources:
         mem_mb=memory(2000),
-        runtime=120,
+        runtime=MINUTES_OF_SONG * (1 + SHIFTS // 100),
+        at_once=1,
         gpu=N_GPUS,
     params:
         *code_of("rehear_shifts"),

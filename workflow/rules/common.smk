@@ -60,6 +60,11 @@ if " " in sys.executable and not sys.executable.startswith("'"):
 
 settle_environment()  # jobs are started in it
 
+if workflow.remote_exec:
+    # In a job on a cluster, which has its processors, memory and GPU. The executor would start Snakemake
+    # once more for each rule in it, which takes longer than many rules do.
+    workflow.is_local = lambda rule: True
+
 try:
     for path in workflow.configfiles:
         refuse_repeated_keys(path)
