@@ -26,8 +26,7 @@ STAMPS := .venv/run.stamp $(if $(MUSICNN),.venv/musicnn.stamp) $(if $(CAPTUM),.v
 
 run: config $(STAMPS)  ## Run the experiment (CONFIG=config/paper.yaml for another one)
 	@echo "Running the experiment in $(or $(CONFIG),config/config.yaml) on $(CORES) cores."
-	@$(BIN)/python -m snakemake --cores $(CORES) $(if $(CONFIG),--configfile "$(CONFIG)") \
-		--quiet host reason -- all show_results
+	@$(BIN)/python -m auralise.cli run --cores $(CORES) $(if $(CONFIG),--config "$(CONFIG)")
 
 config:
 	@test -z "$(CONFIG)" || test -f "$(CONFIG)" || \

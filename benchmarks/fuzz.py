@@ -30,7 +30,7 @@ from auralise.datasets.jamendo import read_passages
 from auralise.errors import LONGEST_MESSAGE, AuraliseError, message_of
 from auralise.experiment.origins import origin_of
 from auralise.experiment.records import Record
-from auralise.experiment.settings import complete_settings, refuse_repeated_keys
+from auralise.experiment.settings import complete_settings, refuse_unreadable
 from auralise.maps import Origin, create_maps, open_maps
 from auralise.networks.genre import Architecture, build_network
 from auralise.stft import Stft
@@ -195,13 +195,8 @@ def _settings() -> dict[str, bytes]:
 
 
 def _read_settings(path: Path) -> None:
-    refuse_repeated_keys(path)
-    try:
-        settings = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return  # what is no YAML, Snakemake tells
-    if isinstance(settings, dict):
-        complete_settings(settings, SCHEMA)
+    refuse_unreadable(path)
+    complete_settings(yaml.load(path.read_bytes(), yaml.CSafeLoader), SCHEMA)
 
 
 def _archives() -> dict[str, bytes]:
