@@ -2,7 +2,6 @@
 
 import copy
 import difflib
-import json
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ import yaml
 from auralise.attributes.signals import FACTORS
 from auralise.choices import PUBLISHED_STFT
 from auralise.errors import SettingsError
+from auralise.files import parse_json
 
 MERGE = "tag:yaml.org,2002:merge"  # `<<`, which may stand twice
 
@@ -161,8 +161,8 @@ def refuse_unreadable(path: str | Path) -> None:
 
 def _is_json(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(text), dict)
+    except ValueError:
         return False
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from auralise.audio import read_excerpt
 from auralise.errors import AudioError, SettingsError
 from auralise.experiment.runs import RECORDS
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 from auralise.progress import tracked
 from auralise.songs import AskedSongs
 
@@ -87,8 +87,8 @@ def _problem(path: Path, sample_rate: int, start: float, duration: float) -> str
 
 
 def _read(place: Path) -> dict[str, Mapping]:
-    with suppress(OSError, ValueError, RecursionError):
-        noted = json.loads(place.read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError):
+        noted = parse_json(place.read_text(encoding="utf-8"))
         if isinstance(noted, dict) and all(isinstance(of, dict) for of in noted.values()):
             return noted
     return {}
