@@ -150,7 +150,7 @@ def try_one(target: Target, path: Path) -> str:
 def fuzz(
     folder: Path, seed: int, n_cases: int | None = None, seconds: float | None = None
 ) -> tuple[Counter, list[tuple[str, Path]]]:
-    """Try damaged files of every kind in turn, so many or so long.
+    """Try damaged files of every kind in turn, so many or so long, and of each kind one.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def fuzz(
     wrong: list[tuple[str, Path]] = []
     started, number = time.monotonic(), 0
     while (n_cases is None or number < n_cases) and (
-        seconds is None or time.monotonic() - started < seconds
+        seconds is None or number < len(kinds) or time.monotonic() - started < seconds
     ):
         target = kinds[number % len(kinds)]
         ending = rng.choice(sorted(target.seeds))
