@@ -213,16 +213,18 @@ def _read_chunks(data: mmap.mmap) -> Contents:
                 if 0 < large < 2**62:
                     return Contents(share=min(1.0, there / large))
                 size = struct.pack("<Q", there)
-                pieces = (data[:of_large], size, (of_large + 8, len(data)))
-                return Contents((pieces,), remarks=(_declares(large, there),))
+                patched = (data[:of_large], size, (of_large + 8, len(data)))
+                return Contents((patched,), remarks=(_declares(large, there),))
             stop = place + declared + declared % 2
             mended = (*head, data[begun : place - 4])
             size = struct.pack(order + "I", min(there, 0xFFFFFFFF))
             # A file without sound declares 0 too, but what lies behind it is in the whole.
             is_open = declared == 0 and there > 0 and whole + 8 <= place
             # Neither chunks nor padding lie behind the sound: it goes on.
-            goes_on = declared > 0 and len(data) - stop >= max(1, rate // 10)
-            if is_open or (goes_on and not _is_name(data, stop) and any(data[stop : stop + 64])):
+            is_told = any(_is_name(data, end) for end in (place + declared, stop))
+            is_padding = is_told or not any(data[stop : stop + 64])
+            goes_on = declared > 0 and len(data) - stop >= max(1, rate // 10) and not is_padding
+            if is_open or goes_on:
                 pieces = (*mended, size, (place, len(data)))
                 return Contents((pieces,), remarks=(_declares(declared, there),))
             if data[stop : stop + 4] == data[:4]:  # files put one behind the other

@@ -330,6 +330,8 @@ MEMBERS = {
         ".wav", wav()[:36] + b"LIST\5\0\0\0INFOx" + wav()[36:], 3, ""),
     "WAV with an odd chunk, padded": (
         ".wav", wav()[:36] + b"LIST\5\0\0\0INFOx\0" + wav()[36:], 3, ""),
+    "WAV with odd sound, not padded, and a chunk behind": (
+        ".wav", with_size(wav(), 132299)[:-1] + b"LIST\x10\x27\0\0" + b"\1" * 10_000, 3, ""),
     "WAV padded with zeros": (".wav", wav() + bytes(50_000), 3, ""),
     "WAV with text behind it": (".wav", wav() + b"<xmp>" * 5000, 3, ""),
     "WAV with an ID3 tag in front and behind": (".wav", id3(300) + wav() + id3(9000), 3, ""),
