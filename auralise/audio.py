@@ -391,8 +391,10 @@ def read_surrounded(
     earliest = max(0, first - around)
     kept, total = [np.zeros(0, np.float32)], 0
     for block in _read_blocks(Path(path), sample_rate, asked=start + duration):
-        # Only the excerpt is kept, but all is read: faults may show at the end.
-        kept.append(block[max(0, earliest - total) : max(0, first + n_samples + around - total)])
+        # Only the excerpt is kept, but all is read: faults may show at the end. A view, even an
+        # empty one, would keep its whole block.
+        part = block[max(0, earliest - total) : max(0, first + n_samples + around - total)]
+        kept.append(part.copy())
         total += len(block)
     recording = np.concatenate(kept)
     excerpt = recording[first - earliest :][:n_samples]

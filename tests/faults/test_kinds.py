@@ -2,12 +2,13 @@
 
 import errno
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 
-from auralise.audio import read_audio
+from auralise.audio import map_audio, read_audio, read_excerpt
 from auralise.datasets.listing import list_clips
 from auralise.errors import AudioError, SettingsError, WeightsError, message_of
 from auralise.songs import find_songs
@@ -193,3 +194,25 @@ def test_6_a_file_with_which_the_hdf5_library_comes_to_no_end_is_refused(tmp_pat
     monkeypatch.setattr(hdf5, "LOOK", hdf5.LOOK.replace("(5, 5)", "(1, 1)") + "while True: pass")
     with pytest.raises(WeightsError, match="comes to no end with it"):
         read_weights(path)
+
+
+def test_9_ten_hours_are_read_in_the_memory_of_minutes(tmp_path, write_sound):
+    rate, seconds = 1000, 36_000
+    path = write_sound("long.wav", TONE[: 10 * rate], rate)
+    content = path.read_bytes()
+    place = content.index(b"data") + 4
+    size = 2 * rate * seconds
+    path.write_bytes(content[:place] + size.to_bytes(4, "little"))
+    with path.open("r+b") as file:  # nothing but its end takes room on the disk
+        file.truncate(place + 4 + size)
+        file.seek(-2 * len(TONE), os.SEEK_END)
+        file.write((32767 * TONE).astype("<i2").tobytes())
+    tracemalloc.start()
+    excerpt = read_excerpt(path, rate, seconds - 10.0, 10.0)
+    with map_audio(path, rate) as samples:
+        n_samples, last = len(samples), samples[-len(excerpt) :]
+        np.testing.assert_array_equal(excerpt, last)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert n_samples == rate * seconds
+    assert peak < 0.5 * 4 * n_samples  # bytes; half of what its samples take
