@@ -58,7 +58,9 @@ def usable_songs(
         states[song] = [state.st_size, state.st_mtime_ns, *excerpt]
     new = [song for song in songs if read and noted.get(song, {}).get("state") != states[song]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        answers = pool.map(lambda song: _problem(songs[song], *states[song][2:]), new)
+        answers = pool.map(
+            lambda song: _problem(songs[song], sample_rate, asked.start_of(song), duration), new
+        )
         for song, problem in zip(
             new, tracked(answers, "songs read", len(new), unit="song"), strict=True
         ):
