@@ -36,7 +36,7 @@ test: .venv/test.stamp  ## Run all tests
 	$(BIN)/python -m pytest
 
 test-quick: .venv/test.stamp  ## Run the tests of the library that take no seconds, in under a minute
-	$(BIN)/python -m pytest tests/unit auralise -m "not slow"
+	$(BIN)/python -m pytest tests/unit tests/faults auralise -m "not slow"
 
 lint: .venv/test.stamp  ## Check style and types
 	$(BIN)/ruff check .

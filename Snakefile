@@ -86,7 +86,13 @@ onsuccess:
     forget_run(config["experiment"])
     tell_what_is_not_whole()
     print(WHERE_TO_LOOK)
+    if LEFT_OUT:
+        n_songs = len(SONGS) + len(LEFT_OUT)
+        print(f"{len(LEFT_OUT)} of {n_songs} songs failed:", *LEFT_OUT, sep="\n  ")
+        sys.exit(1)
 
 
 onerror:
     forget_run(config["experiment"])
+    print("Complete log:", *log)
+    sys.exit(status_of_a_failure())

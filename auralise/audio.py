@@ -15,7 +15,7 @@ import soxr
 from auralise.containers import Contents, View, append_comment, read_comment, read_contents
 from auralise.errors import AudioError
 from auralise.excerpts import Excerpt
-from auralise.files import printable, whole_file
+from auralise.files import parse_json, printable, whole_file
 from auralise.songs import AUDIO_SUFFIXES
 from auralise.storage import patient_file, temporary_file, write_temporarily
 
@@ -198,8 +198,9 @@ def read_frames(
                     raise soundfile.LibsndfileError(1)  # what libsndfile makes of any '.au'
                 _refuse_rate(path, file.samplerate)
                 n_samples = contents.n_samples or file.frames
-                if n_samples < UNKNOWN_LENGTH:
-                    declared += n_samples / file.samplerate
+                n_declared = contents.n_declared or n_samples
+                if n_declared < UNKNOWN_LENGTH:
+                    declared += n_declared / file.samplerate
                 for frames in _decode(file, n_samples):
                     tally.add(path, frames, file.samplerate)
                     yield frames, file.samplerate
@@ -213,7 +214,7 @@ def read_frames(
             f"{path}: cannot be read as audio ({failure}); "
             f"expected one of {', '.join(AUDIO_SUFFIXES)}; replace, convert or remove it"
         )
-    if contents.share > 0:
+    if contents.n_declared is None and contents.share > 0:
         declared = max(declared, tally.seconds / contents.share)
     _judge_length(path, contents, tally.seconds, declared, asked)
     tally.judge(path)
@@ -321,6 +322,11 @@ def _judge_length(
         if asked > 0:
             raise AudioError(f"{path}: {what}; copy it again from where it came, or remove it")
         log.warning("%s: %s; what follows sounds too early", path, what)
+    if contents.n_declared and decoded - declared >= TOLERANCE:
+        log.warning(
+            "%s: its header declares %.2f s, but %.2f s are there and are read",
+            path, declared, decoded,
+        )  # fmt: skip
     if declared - decoded < TOLERANCE:
         return
     what = f"truncated, {decoded:.2f} s of the {declared:.2f} s that its header declares are there"
@@ -385,8 +391,10 @@ def read_surrounded(
     earliest = max(0, first - around)
     kept, total = [np.zeros(0, np.float32)], 0
     for block in _read_blocks(Path(path), sample_rate, asked=start + duration):
-        # Only the excerpt is kept, but all is read: faults may show at the end.
-        kept.append(block[max(0, earliest - total) : max(0, first + n_samples + around - total)])
+        # Only the excerpt is kept, but all is read: faults may show at the end. A view, even an
+        # empty one, would keep its whole block.
+        part = block[max(0, earliest - total) : max(0, first + n_samples + around - total)]
+        kept.append(part.copy())
         total += len(block)
     recording = np.concatenate(kept)
     excerpt = recording[first - earliest :][:n_samples]
@@ -487,7 +495,7 @@ def read_facts(path: str | Path) -> dict | None:
     """How a sound file was made, as it states itself; None if it does not."""
     comment = read_comment(Path(path))
     try:
-        facts = json.loads(comment or "null")
-    except (ValueError, RecursionError):
+        facts = parse_json(comment or "null")
+    except ValueError:
         return None
     return facts if isinstance(facts, dict) else None

@@ -15,7 +15,7 @@ from auralise.audio import create_audio, warn_of_clipping
 from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
 from auralise.features import relative_levels
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 from auralise.maps import Maps
 from auralise.progress import tracked
 from auralise.statistics import ratio
@@ -409,7 +409,7 @@ def read_auralisation(folder: str | Path) -> Auralisation:
     """
     path = Path(folder) / RECORD
     try:
-        return Auralisation(**json.loads(path.read_text(encoding="utf-8")))
+        return Auralisation(**parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise AudioError(
             f"{path}: does not say how the sounds beside it were made ({error}); auralise the song "

@@ -34,6 +34,8 @@ class Contents:
         What says that sound is missing in the middle; empty if none is.
     n_samples : int, optional
         How many samples (of each channel) a link has, where libsndfile cannot know.
+    n_declared : int, optional
+        How many samples the header declares, where libsndfile is not told.
     """
 
     links: tuple[tuple[Piece, ...] | None, ...] = (None,)
@@ -41,6 +43,7 @@ class Contents:
     remarks: tuple[str, ...] = ()
     hole: str = ""
     n_samples: int | None = None
+    n_declared: int | None = None
 
 
 def read_contents(path: Path) -> Contents:
@@ -56,9 +59,13 @@ def read_contents(path: Path) -> Contents:
             return _read_au(data)
         if data[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM"):
             return _read_chunks(data)
-        if data[:4] == b"OggS":
-            return _read_ogg(data)
+        if data[:4] == b"caff":
+            return _read_caf(data)
         start = _skip_tags(data, 0)
+        if data[start : start + 4] == b"OggS":
+            return _read_ogg(data, start)
+        if data[start : start + 4] == b"fLaC":
+            return _read_flac(data, start)
         if start or data[0] == 0xFF or path.suffix.lower() == ".mp3":
             return _read_mp3(data, start)
     return Contents()
@@ -180,7 +187,7 @@ def _read_au(data: mmap.mmap) -> Contents:
     there = len(data) - offset
     if declared == 0 and there > 0:
         pieces = (data[:8], b"\xff\xff\xff\xff", (12, len(data)))
-        return Contents((pieces,), remarks=(_declares_nothing(there),))
+        return Contents((pieces,), remarks=(_declares(0, there),))
     return Contents(share=_share(there, declared))
 
 
@@ -190,37 +197,105 @@ def _read_chunks(data: mmap.mmap) -> Contents:
     if len(data) < 12:
         return Contents()
     (whole,) = struct.unpack_from(order + "I", data, 4)
-    large, place = None, 12
+    large, of_large, rate, place = None, 0, 0, 12
+    head: list[Piece] = []  # what stands in front of `begun`, where it has to be mended
+    begun = 0
     while place + 8 <= len(data):
         name, declared = struct.unpack_from(order + "4sI", data, place)
         place += 8
         if name == b"ds64" and place + 16 <= len(data):
-            (large,) = struct.unpack_from("<Q", data, place + 8)
-        if name in (b"data", b"SSND"):
+            large, of_large = struct.unpack_from("<Q", data, place + 8)[0], place + 8
+        if name == b"fmt " and place + 12 <= len(data):
+            (rate,) = struct.unpack_from(order + "I", data, place + 8)  # bytes a second
+        if name == b"data":
             there = len(data) - place
+            if large is not None and declared == 0xFFFFFFFF:
+                if 0 < large < 2**62:
+                    return Contents(share=min(1.0, there / large))
+                size = struct.pack("<Q", there)
+                patched = (data[:of_large], size, (of_large + 8, len(data)))
+                return Contents((patched,), remarks=(_declares(large, there),))
+            stop = place + declared + declared % 2
+            mended = (*head, data[begun : place - 4])
+            size = struct.pack(order + "I", min(there, 0xFFFFFFFF))
             # A file without sound declares 0 too, but what lies behind it is in the whole.
-            if name == b"data" and declared == 0 and there > 0 and whole + 8 <= place:
-                size = struct.pack(order + "I", min(there, 0xFFFFFFFF))
-                pieces = (data[: place - 4], size, (place, len(data)))
-                return Contents((pieces,), remarks=(_declares_nothing(there),))
-            if declared == 0xFFFFFFFF and large:
-                return Contents(share=min(1.0, there / large))
-            return Contents(share=_share(there, declared))
-        place += declared + declared % 2
+            is_open = declared == 0 and there > 0 and whole + 8 <= place
+            # Neither chunks nor padding lie behind the sound: it goes on.
+            is_told = any(_is_name(data, end) for end in (place + declared, stop))
+            is_padding = is_told or not any(data[stop : stop + 64])
+            goes_on = declared > 0 and len(data) - stop >= max(1, rate // 10) and not is_padding
+            if is_open or goes_on:
+                pieces = (*mended, size, (place, len(data)))
+                return Contents((pieces,), remarks=(_declares(declared, there),))
+            if data[stop : stop + 4] == data[:4]:  # files put one behind the other
+                first = (*mended, data[place - 4 : place], (place, stop))
+                return Contents((first, ((stop, len(data)),)))
+            links = ((*head, (begun, len(data))),) if head else (None,)
+            return Contents(links, share=_share(there, declared))
+        if name == b"SSND":
+            return Contents(share=_share(len(data) - place, declared))
+        place += declared
+        if declared % 2:
+            # Some programs leave out the byte that pads a chunk to an even length.
+            if _is_name(data, place) and not _is_name(data, place + 1):
+                head += [data[begun:place], b"\0"]
+                begun = place
+            else:
+                place += 1
     return Contents()
+
+
+def _is_name(data: mmap.mmap, place: int) -> bool:
+    """Whether what lies at a place may be the name of a chunk or a tag."""
+    name = data[place : place + 4]
+    return name[:3] in (b"ID3", b"TAG") or (
+        len(name) == 4 and name.isascii() and name.decode().isprintable()
+    )
+
+
+def _read_caf(data: mmap.mmap) -> Contents:
+    """Read the chunks of CAF, whose sound may declare -1 bytes: up to the end of the file."""
+    place = 8
+    while place + 12 <= len(data):
+        name, declared = struct.unpack_from(">4sq", data, place)
+        place += 12
+        if name == b"data":
+            there = len(data) - place
+            if 0 < declared <= there:
+                return Contents()
+            pieces = (data[: place - 8], struct.pack(">q", there), (place, len(data)))
+            remarks = () if declared else (_declares(0, there),)
+            links = (pieces,) if there > 4 else (None,)
+            return Contents(links, there / declared if declared > 0 else 1.0, remarks)
+        if declared < 0:
+            break
+        place += declared
+    return Contents()
+
+
+def _read_flac(data: mmap.mmap, start: int) -> Contents:
+    """Let libsndfile decode to the end: it would stop where the header says that it is."""
+    place = start + 8 + 10
+    (field,) = struct.unpack(">Q", data[place : place + 8].ljust(8, b"\0"))
+    n_declared = field & (2**36 - 1)
+    if len(data) < place + 8 or data[start + 4] & 0x7F != 0:
+        return Contents()
+    unknown = struct.pack(">Q", field - n_declared)
+    pieces = ((start, place), unknown, (place + 8, len(data)))
+    return Contents((pieces,), n_declared=n_declared or None)
 
 
 def _share(there: int, declared: int) -> float:
     return 1.0 if declared == 0 or _is_unknown(declared) else min(1.0, max(0, there) / declared)
 
 
-def _declares_nothing(there: int) -> str:
-    return f"its header declares 0 bytes of sound, but {there} lie behind it and are read"
+def _declares(declared: int, there: int) -> str:
+    return f"its header declares {declared} bytes of sound, but {there} lie behind it and are read"
 
 
-def _read_ogg(data: mmap.mmap) -> Contents:
+def _read_ogg(data: mmap.mmap, start: int) -> Contents:
     """Find the links of a chain: each begins with a page of its own kind, behind other pages."""
-    starts, hole, ended = [0], "", {}
+    starts, hole, ended = [start], "", {}
     last: dict[int, int] = {}
     in_heads = True
     for place, kind, serial, number in _ogg_pages(data):
@@ -233,7 +308,7 @@ def _read_ogg(data: mmap.mmap) -> Contents:
             hole = f"pages of the Ogg stream are missing at byte {place}"
         last[serial], ended[serial] = number, bool(kind & 4)
     remarks = () if all(ended.values()) else ("cut short: its Ogg stream has no end",)
-    if len(starts) == 1:
+    if starts == [0]:
         return Contents(remarks=remarks, hole=hole)
     stops = [*starts[1:], len(data)]
     links = tuple(((start, stop),) for start, stop in zip(starts, stops, strict=True))

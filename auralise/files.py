@@ -133,6 +133,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """As `json.loads`; what is nested too deep is a `ValueError`, as all else that is no JSON."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("brackets within each other, too many of them") from None
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write plain values as JSON, whole or not at all."""
     with whole_file(path) as partial:

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from auralise.errors import MapsError
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 from auralise.hdf5 import DAMAGE
 from auralise.provenance import versions
 from auralise.stft import Stft
@@ -289,8 +289,8 @@ class Maps:
                 facts["song"],
                 facts["network"],
                 facts["weights_sha256"],
-                json.loads(facts["config"]),
-                tuple(json.loads(facts.get("assumptions", "[]"))),  # older files have none
+                parse_json(facts["config"]),
+                tuple(parse_json(facts.get("assumptions", "[]"))),  # older files have none
                 facts.get("song_sha256", ""),
             )
 
@@ -298,7 +298,7 @@ class Maps:
     def versions(self) -> dict[str, str]:
         """Versions of the libraries that made the maps."""
         with self._naming_damage("versions"):
-            return json.loads(self.file.attrs["versions"])
+            return parse_json(self.file.attrs["versions"])
 
     @property
     def n_frames(self) -> int:
@@ -387,7 +387,7 @@ class Maps:
     def compression(self) -> list[dict] | None:
         """Steps of the compression that the network hears; None if it cannot be undone."""
         with self._naming_damage("compression"):
-            return json.loads(self.file.attrs.get("compression", "null"))
+            return parse_json(self.file.attrs.get("compression", "null"))
 
     @property
     def mask_scale(self) -> np.ndarray:

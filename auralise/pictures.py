@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 
 FORMAT = "auralise-picture/1"
 PNG, PDF = b"\x89PNG\r\n\x1a\n", b"%PDF-"
@@ -124,7 +124,7 @@ def read_facts(path: str | Path) -> dict[str, Any] | None:
     pattern = PNG_TEXT if content.startswith(PNG) else PDF_COMMENT
     found = pattern.search(content)
     try:
-        facts = json.loads(found[1]) if found else None
+        facts = parse_json(found[1]) if found else None
     except (ValueError, RecursionError):
         return None
     return facts if isinstance(facts, dict) else None

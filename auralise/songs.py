@@ -193,23 +193,27 @@ def shared_name(stem: str) -> str:
     return unicodedata.normalize("NFC", stem).casefold()
 
 
-def find_songs(folder: str | Path) -> dict[str, Path]:
-    """Sound files of a folder by stem, sorted.
+def find_songs(folder: str | Path) -> tuple[dict[str, Path], dict[Path, str]]:
+    """Sound files of a folder, sorted.
 
-    One whose name the workflow cannot take is logged and left out.
+    Returns
+    -------
+    songs : dict of str to Path
+        By stem.
+    refused : dict of Path to str
+        Why the workflow cannot take the names of others.
 
     Raises
     ------
     SettingsError
-        As `find_sounds`; two files would share their results, or no name can be taken.
+        As `find_sounds`; or two files would share their results.
     """
-    folder = Path(folder)
     songs: dict[str, Path] = {}
     found: dict[str, Path] = {}
-    refused: list[tuple[Path, str]] = []
+    refused: dict[Path, str] = {}
     for path in find_sounds(folder):
         if reason := _why_unnamed(path):
-            refused.append((path, reason))
+            refused[path] = f"{printable(path)}: {reason}"
             continue
         other = found.setdefault(shared_name(path.stem), path)
         if other != path:
@@ -221,11 +225,7 @@ def find_songs(folder: str | Path) -> dict[str, Path]:
             )
             raise SettingsError(f"songs: {other} and {path} {what}; rename or remove one of them")
         songs[path.stem] = path
-    if not songs:
-        path, reason = refused[0]
-        raise SettingsError(f"songs: {printable(path)}: {reason}; there is no other song")
-    tell_passed_over(folder, refused)
-    return songs
+    return songs, refused
 
 
 def _why_unnamed(path: Path) -> str | None:
@@ -259,22 +259,23 @@ class AskedSongs:
         """From a folder, or a mapping of the attributes."""
         return cls(songs) if isinstance(songs, str) else cls(**songs)
 
-    def find(self) -> dict[str, Path]:
-        """The songs by name, sorted.
+    def find(self) -> tuple[dict[str, Path], dict[Path, str]]:
+        """As `find_songs`.
 
         Raises
         ------
         SettingsError
             As `find_songs`; or `starts` names a song that is not there.
         """
-        songs = find_songs(self.folder)
+        songs, refused = find_songs(self.folder)
+        stems = [*songs, *(path.stem for path in refused)]
         for name in self.starts:
-            if name not in songs:
+            if name not in stems:
                 raise SettingsError(
                     f"songs.starts.{name}: no such song in {self.folder}; there are "
                     f"{', '.join(songs)}"
                 )
-        return songs
+        return songs, refused
 
     def start_of(self, song: str) -> float:
         """Where a song's excerpt begins (s)."""

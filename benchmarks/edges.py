@@ -43,7 +43,7 @@ def share_at_edges(maps: np.ndarray) -> np.ndarray:
 def rows_of(network: str, weights: Path) -> list[dict]:
     explainer, rows = explainer_of(read_convolutional_part(weights)), []
     n_frames = STFT.n_frames(STFT.n_samples(DURATION))
-    for song, path in find_songs(FOLDER.parent / "src_songs").items():
+    for song, path in find_songs(FOLDER.parent / "src_songs")[0].items():
         for start in STARTS:
             for way, (edges, is_seen) in WAYS.items():
                 around = samples_around(explainer, edges, STFT)

@@ -6,6 +6,7 @@ anything but a result or a short sentence; those inputs stay in the folder that 
 
 import argparse
 import io
+import json
 import random
 import shutil
 import signal
@@ -19,26 +20,42 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
+import onnx
+import onnx.helper
+import onnx.numpy_helper
 import soundfile
 import torch
 import yaml
 
+from auralise.attributes.designs import find_signals, pairs_by_attribute
+from auralise.attributes.designs import read_names as read_levels
 from auralise.audio import read_audio
 from auralise.datasets.archives import unpack_sounds
 from auralise.datasets.jamendo import read_passages
 from auralise.errors import LONGEST_MESSAGE, AuraliseError, message_of
 from auralise.experiment.origins import origin_of
 from auralise.experiment.records import Record
-from auralise.experiment.settings import complete_settings, refuse_repeated_keys
+from auralise.experiment.settings import complete_settings, refuse_unreadable
+from auralise.listening import tables
 from auralise.maps import Origin, create_maps, open_maps
 from auralise.networks.genre import Architecture, build_network
+from auralise.songs import read_list
 from auralise.stft import Stft
 from auralise.weights.own import write_weights
 from auralise.weights.reader import read_weights
 
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
-SLOWEST = 20  # s that a case may take
+SLOWEST = 20  # s of a processor that a case may take
+PATTERNS = b"{key:[A-G]b?\\d}_{instrument:grand_piano|organ}_{chord}.wav\nBb2_grand_piano_minor.wav"
+DESIGN = b"file,key,chord\na.wav,A3,major\nb.wav,C4,major\n"
+TABLE = (
+    b"network,layer,feature,rank,clip,start,end,activation,attribute,correlation,n_pairs,song,class,"
+    b"probability,name,q,level_db,path\nsquare-0,1,0,1,a,0,1.5,2e-3,key,0.5,12,s,rock,0.9,bass,0.01,"
+    b"-12.5,a.wav\n"
+)
+EVALUATION = b'{"clip_accuracy": 0.5, "n_clips": 9, "baselines": {"mean": {"accuracy": 0.25}}}'
 EXTREMES = tuple(map(bytes.fromhex, "00000000 ffffffff 7fffffff ffffff7f 00000080".split()))
 TOKENS = (
     *(b"{}", b"[[[[", b"&a [*a, *a]", b"nan", b"-1", b"1e400", b"9" * 400, b"\x00", b"\xff\xfe"),
@@ -57,11 +74,16 @@ class Target:
 
 def targets(folder: Path) -> list[Target]:
     """All kinds of file, with small whole ones made in `folder`."""
+    (folder / "a.wav").touch()
     return [
         Target("sound", _sounds(), lambda path: read_audio(path, 11025)),
         Target("weights", _weights(folder), read_weights),
         Target("settings", _settings(), _read_settings),
         Target("labels", {".lab": b"0 1.5 sing\n1.5 3 nosing\n"}, read_passages),
+        Target("pattern", {".txt": PATTERNS}, _read_pattern),
+        Target("design", {".csv": DESIGN}, _read_design),
+        Target("page", {".csv": TABLE, ".json": EVALUATION}, _read_for_the_page),
+        Target("list", {".txt": b"a.wav\r\nsub/b.flac\n"}, read_list),
         Target("archive", _archives(), _unpack),
         Target("maps", _maps(folder), _read_maps),
         Target("record", {".json": _record(folder)}, Record.read),
@@ -97,13 +119,13 @@ def mutate(content: bytes, others: Sequence[bytes], rng: random.Random) -> bytes
 
 def try_one(target: Target, path: Path) -> str:
     """What becomes of a file: 'works', 'told', or what is wrong with the answer."""
-    started = time.monotonic()
+    started = time.process_time()
 
     def late(*_):
         raise TimeoutError(f"more than {SLOWEST} s")
 
-    former = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SLOWEST)
+    former = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, SLOWEST)
     try:
         target.read(path)
         answer = "works"
@@ -118,17 +140,17 @@ def try_one(target: Target, path: Path) -> str:
         where = traceback.extract_tb(error.__traceback__)[-1]
         answer = f"{type(error).__name__} at {Path(where.filename).name}:{where.lineno}: {error}"
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, former)
-    if time.monotonic() - started > SLOWEST:
-        answer = f"took {time.monotonic() - started:.0f} s"
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, former)
+    if time.process_time() - started > SLOWEST:
+        answer = f"took {time.process_time() - started:.0f} s"
     return answer[:300]
 
 
 def fuzz(
     folder: Path, seed: int, n_cases: int | None = None, seconds: float | None = None
 ) -> tuple[Counter, list[tuple[str, Path]]]:
-    """Try damaged files of every kind in turn, so many or so long.
+    """Try damaged files of every kind in turn, so many or so long, and of each kind one.
 
     Returns
     -------
@@ -144,7 +166,7 @@ def fuzz(
     wrong: list[tuple[str, Path]] = []
     started, number = time.monotonic(), 0
     while (n_cases is None or number < n_cases) and (
-        seconds is None or time.monotonic() - started < seconds
+        seconds is None or number < len(kinds) or time.monotonic() - started < seconds
     ):
         target = kinds[number % len(kinds)]
         ending = rng.choice(sorted(target.seeds))
@@ -186,7 +208,43 @@ def _weights(folder: Path) -> dict[str, bytes]:
     file = io.BytesIO()
     rng = np.random.default_rng(0)
     np.savez(file, *(rng.standard_normal(shape).astype("f4") for shape in ((2, 1, 3, 3), (2,))))
-    return seeds | {".npz": file.getvalue()}
+    return seeds | {".npz": file.getvalue(), ".h5": _keras(rng), ".onnx": _onnx(rng)}
+
+
+def _keras(rng: np.random.Generator) -> bytes:
+    """A model as Keras 2 wrote it."""
+    of_layer = {"name": "conv", "filters": 2, "kernel_size": [3, 3], "padding": "same"}
+    of_layer |= {"activation": "relu", "data_format": "channels_last", "use_bias": True}
+    of_layer |= {"strides": [1, 1], "dilation_rate": [1, 1], "batch_input_shape": [None, 20, 24, 1]}
+    layers = [{"class_name": "Conv2D", "config": of_layer}]
+    config = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    file = io.BytesIO()
+    with h5py.File(file, "w") as model:
+        weights = model.create_group("model_weights")
+        for group in model, weights:
+            group.attrs["keras_version"], group.attrs["backend"] = "2.2.4", "tensorflow"
+        model.attrs["model_config"] = json.dumps(config)
+        weights.attrs["layer_names"] = [b"conv"]
+        of_conv = weights.create_group("conv")
+        of_conv.attrs["weight_names"] = [b"conv/kernel:0", b"conv/bias:0"]
+        of_conv["conv/kernel:0"] = rng.standard_normal((3, 3, 1, 2)).astype("f4")
+        of_conv["conv/bias:0"] = rng.standard_normal(2).astype("f4")
+    return file.getvalue()
+
+
+def _onnx(rng: np.random.Generator) -> bytes:
+    kernels = onnx.numpy_helper.from_array(rng.standard_normal((2, 1, 3, 3)).astype("f4"), "w")
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1]),
+        onnx.helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, n, 20, 24])
+        for name, n in (("x", 1), ("y", 2))
+    ]
+    graph = onnx.helper.make_graph(nodes, "net", values[:1], values[1:], [kernels])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=opsets).SerializeToString()
 
 
 def _settings() -> dict[str, bytes]:
@@ -195,13 +253,31 @@ def _settings() -> dict[str, bytes]:
 
 
 def _read_settings(path: Path) -> None:
-    refuse_repeated_keys(path)
-    try:
-        settings = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return  # what is no YAML, Snakemake tells
-    if isinstance(settings, dict):
-        complete_settings(settings, SCHEMA)
+    refuse_unreadable(path)
+    complete_settings(yaml.load(path.read_bytes(), yaml.CSafeLoader), SCHEMA)
+
+
+def _read_pattern(path: Path) -> None:
+    pattern, _, names = path.read_text("utf-8", "replace").partition("\n")
+    read_levels(names.split("\n"), [pattern])
+
+
+def _read_design(path: Path) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(path, Path(folder) / "signals.csv")
+        for name in "ab":
+            (Path(folder) / f"{name}.wav").touch()
+        pairs_by_attribute(find_signals(folder, []))
+
+
+def _read_for_the_page(path: Path) -> None:
+    if path.suffix == ".json":
+        tables.read_evaluation(path)
+        return
+    for read in (tables.read_answers, tables.read_names, tables.read_features):
+        read(path)
+    tables.read_correlations(path)
+    tables.read_strongest(path, path, 8000)
 
 
 def _archives() -> dict[str, bytes]:

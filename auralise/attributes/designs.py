@@ -2,9 +2,11 @@
 
 import logging
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,11 @@ RESERVED = {
     "network", "variant", "layer", "feature", "attribute", "correlation", "correlation_all",
     "percentile", "n_pairs", "live", "name",
 }  # fmt: skip
+
+MOST_TOLD = 5  # names in a message
+MOST_READINGS = 1000  # of one name
+# In the expression of a field; with more, matching may take ages.
+MOST_REPEATS, MOST_OPTIONS, MOST_GROUPS = 2, 8, 2
 
 FIELD = re.compile(r"\{([A-Za-z]\w*)(?::((?:[^{}]|\{[\d,]+\})+))?\}")
 
@@ -78,12 +85,12 @@ def find_signals(folder: str | Path, patterns: Sequence[str]) -> pd.DataFrame:
         )
     if unread:
         log.warning(
-            "%s: %d of %d sound files do not fit %s and take no part: %s",
+            "%s: %d of %d sound files do not fit %s and take no part, such as %s",
             folder,
             len(unread),
             len(names),
             " or ".join(patterns),
-            ", ".join(unread),
+            ", ".join(unread[:MOST_TOLD]),
         )
     rows = [{"signal": Path(name).stem, "file": name} | levels for name, levels in found.items()]
     return _checked(pd.DataFrame(rows).fillna(""), folder)
@@ -114,17 +121,18 @@ def _read_table(path: Path) -> pd.DataFrame:
             f"{path}: cannot be read ({error}); expected a table in UTF-8 with a column 'file' "
             "and one per attribute"
         ) from None
-    if set(table) <= {"file"}:
+    attributes = [name for name in table if name not in NAMES]
+    if not attributes:
         raise SettingsError(f"{path}: no attribute; expected a column for each beside 'file'")
     if "file" not in table:
-        raise SettingsError(f"{path}: no column 'file'; found {', '.join(table)}")
-    missing = [name for name in table["file"] if not (path.parent / name).is_file()]
+        raise SettingsError(f"{path}: no column 'file'; found {', '.join(list(table)[:MOST_TOLD])}")
+    missing = [name for name in table["file"] if not os.path.isfile(path.parent / name)]
     if missing:
         raise SettingsError(
-            f"{path}: {len(missing)} of {len(table)} files are not there: {', '.join(missing)}; "
+            f"{path}: {len(missing)} of {len(table)} files are not there, such as "
+            f"{', '.join(name[:80] for name in missing[:MOST_TOLD])}; "
             "copy them into the folder or take them out of the table"
         )
-    attributes = [name for name in table if name not in NAMES]
     signal = table["file"].map(lambda name: Path(name).stem)
     return pd.concat([signal.rename("signal"), table[["file", *attributes]]], axis=1)
 
@@ -137,8 +145,14 @@ def read_names(names: Sequence[str], patterns: Sequence[str]) -> dict[str, dict[
     parsed = [_parse_pattern(pattern) for pattern in patterns]
     readings: dict[str, list[dict[str, str]]] = {}
     for name in names:
-        of_pattern = (list(_readings(Path(name).stem, parts)) for parts in parsed)
+        stem = Path(name).stem
+        of_pattern = (list(islice(_readings(stem, parts), MOST_READINGS + 1)) for parts in parsed)
         if fitting := next((found for found in of_pattern if found), None):
+            if len(fitting) > MOST_READINGS:
+                raise SettingsError(
+                    f"attributes.pattern: {name} can be read in more than {MOST_READINGS} ways; "
+                    "put something between the fields, or say what each looks like"
+                )
             readings[name] = fitting
     support = Counter(
         level
@@ -168,9 +182,10 @@ def _parse_pattern(pattern: str) -> list[str | tuple[str, re.Pattern]]:
     end = 0
     for field in FIELD.finditer(stem):
         parts.append(stem[end : field.start()])
+        _refuse_intricate(field[0], field[2] or "")
         try:
             parts.append((field[1], re.compile(field[2] or ".+")))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise SettingsError(f"attributes.pattern: {field[0]} in {pattern!r}: {error}") from None
         end = field.end()
     parts.append(stem[end:])
@@ -184,22 +199,48 @@ def _parse_pattern(pattern: str) -> list[str | tuple[str, re.Pattern]]:
     return parts
 
 
+def _refuse_intricate(field: str, expression: str) -> None:
+    """Refuse an expression that a name may take `re` ages to match with."""
+    plain = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "x", expression)
+    repeats = re.findall(r"[*+]|\{\d*,\d*\}", plain)
+    if (
+        len(repeats) > MOST_REPEATS
+        or plain.count("?") > MOST_OPTIONS
+        or plain.count("(") > MOST_GROUPS
+        or re.search(r"\)[*+?{]", plain)
+    ):
+        raise SettingsError(
+            f"attributes.pattern: {field}: too intricate; expected at most {MOST_REPEATS} "
+            f"repetitions (*, + or {{m,n}}), none of a group, {MOST_OPTIONS} question marks and "
+            f"{MOST_GROUPS} groups"
+        )
+
+
 def _readings(text: str, parts: Sequence[str | tuple[str, re.Pattern]]) -> Iterator[dict[str, str]]:
     """Every way in which a text can be read as these parts."""
-    if not parts:
-        if not text:
+    # By part and by where it begins: where it may end so that the others can be read, too.
+    ends: list[dict[int, list[int]]] = [{} for _ in parts] + [{len(text): []}]
+    for number, part in reversed(list(enumerate(parts))):
+        for start in range(len(text) + 1):
+            if isinstance(part, str):
+                found = [start + len(part)] if text.startswith(part, start) else []
+            else:
+                found = [end for end in ends[number + 1] if end > start]
+                found = [end for end in found if part[1].fullmatch(text[start:end])]
+            if kept := [end for end in found if end in ends[number + 1]]:
+                ends[number][start] = kept
+
+    def read(number: int, start: int) -> Iterator[dict[str, str]]:
+        if number == len(parts):
             yield {}
-        return
-    head, *rest = parts
-    if isinstance(head, str):
-        if text.startswith(head):
-            yield from _readings(text[len(head) :], rest)
-        return
-    name, expression = head
-    for end in range(1, len(text) + 1):
-        if expression.fullmatch(text[:end]):
-            for others in _readings(text[end:], rest):
-                yield {name: text[:end]} | others
+            return
+        part = parts[number]
+        for end in sorted(ends[number].get(start, [])):
+            level = {} if isinstance(part, str) else {part[0]: text[start:end]}
+            for others in read(number + 1, end):
+                yield level | others
+
+    return read(0, 0)
 
 
 def read_design(path: str | Path) -> pd.DataFrame:

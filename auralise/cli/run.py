@@ -14,6 +14,9 @@ from auralise.errors import SettingsError
 DESCRIPTION = """\
 Run the whole workflow: data set, training, deconvolution, sounds, attributes, figures, page.
 Results go into DIR/results/<experiment>; run it again, and only what is missing is computed.
+
+exit status:
+  0 all is done, 1 songs or steps have failed (they are named), 2 nothing could be done
 """
 
 
@@ -51,7 +54,7 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the workflow and return Snakemake's exit status."""
+    """Run the workflow and return its exit status."""
     if importlib.util.find_spec("snakemake") is None:
         raise SettingsError(
             "the workflow needs snakemake, which is not installed; "
@@ -63,7 +66,11 @@ def run(options: argparse.Namespace) -> int:
     command += ["--workflow-profile", str(profile if profile.is_dir() else options.profile)]
     command += ["--directory", str(options.folder), "--cores", options.cores]
     if options.config:
-        command += ["--configfile", str(find_config(options.config, home))]
+        from auralise.experiment.settings import refuse_unreadable  # takes a second
+
+        config = find_config(options.config, home)
+        refuse_unreadable(config)  # as the workflow does, which Snakemake starts too late for it
+        command += ["--configfile", str(config)]
     command += ["--dry-run"] if options.dry_run else ["--logger", "stages"]
     command += ["--quiet", "host", "reason", "--", "all", "show_results"]
     options.folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ import requests
 
 from auralise.datasets.archives import verify_checksum
 from auralise.errors import AuraliseError
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 from auralise.progress import tracked
 
 log = logging.getLogger(__name__)
@@ -166,7 +166,7 @@ def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> 
 def _read_facts(origin: Path) -> dict:
     """Recorded facts about a partial download; empty if they cannot be read."""
     try:
-        return json.loads(origin.read_text())
+        return parse_json(origin.read_text())
     except (OSError, ValueError):
         return {}
 

@@ -12,7 +12,7 @@ from auralise.audio import write_audio
 from auralise.dissection.concepts import CONCEPTS, Masked, mask_concepts
 from auralise.dissection.pieces import Piece, compose_pieces
 from auralise.dissection.stems import render_stems
-from auralise.files import whole_folder
+from auralise.files import parse_json, whole_folder
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
 from auralise.stft import Stft
@@ -53,12 +53,12 @@ class Exam:
             magnitudes = file["magnitude"][:]
             packed, n_frames = file["masks"][:], magnitudes.shape[2]
             return cls(
-                tuple(json.loads(file.attrs["clips"])),
+                tuple(parse_json(file.attrs["clips"])),
                 file["held_out"][:],
                 magnitudes,
                 np.unpackbits(packed, axis=-1, count=n_frames).astype(bool),
                 file["present"][:],
-                tuple(json.loads(file.attrs["concepts"])),
+                tuple(parse_json(file.attrs["concepts"])),
                 float(file.attrs["hop"]),
             )
 

@@ -1,6 +1,5 @@
 """How a file came to be: by what it says itself, and by the records of its experiment."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from auralise import pictures
 from auralise.audio import read_facts
 from auralise.errors import ResultsError, printable
 from auralise.experiment.records import Results
-from auralise.files import sha256_of_file
+from auralise.files import parse_json, sha256_of_file
 from auralise.hdf5 import open_hdf5
 
 
@@ -92,7 +91,7 @@ def _plain(value: Any) -> Any:
         value = value.decode("utf-8", "replace")
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
-            return json.loads(value)
+            return parse_json(value)
         except (ValueError, RecursionError):
             return value
     return value if isinstance(value, str | int | float | bool | list | None) else str(value)

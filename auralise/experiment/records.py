@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from auralise.errors import ResultsError, printable
-from auralise.files import sha256_of_file, whole_file
+from auralise.files import parse_json, sha256_of_file, whole_file
 from auralise.pictures import write_facts
 from auralise.provenance import versions
 
@@ -102,7 +102,7 @@ class Record:
             It is missing or damaged.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = parse_json(path.read_text(encoding="utf-8"))
             if values.pop("format") != FORMAT:
                 raise ValueError("another format")
             outputs = {name: State(**state) for name, state in values.pop("outputs").items()}

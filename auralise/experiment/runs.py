@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from auralise.errors import SettingsError
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 
 LONGEST_CANCEL = 60  # s that Slurm may take to end jobs that are cancelled
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -208,7 +208,7 @@ def _records() -> Iterator[tuple[Path, Run]]:
     for path in sorted(RECORDS.glob("*.json")):
         # What is no record, or was removed by its run just now, says nothing.
         with suppress(OSError, ValueError, TypeError, KeyError):
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = parse_json(path.read_text(encoding="utf-8"))
             yield path, Run(**values | {"locks": tuple(values["locks"])})
 
 

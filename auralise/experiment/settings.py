@@ -14,6 +14,7 @@ import yaml
 from auralise.attributes.signals import FACTORS
 from auralise.choices import PUBLISHED_STFT
 from auralise.errors import SettingsError
+from auralise.files import parse_json
 
 MERGE = "tag:yaml.org,2002:merge"  # `<<`, which may stand twice
 
@@ -114,27 +115,56 @@ def stft_settings(settings: Mapping, name: str) -> dict[str, int]:
     return common | own
 
 
-def refuse_repeated_keys(path: str | Path) -> None:
-    """Refuse a YAML file that repeats a key in one mapping: readers silently drop one.
+def refuse_unreadable(path: str | Path) -> None:
+    """Refuse a file of settings that is not text in UTF-8, no YAML, or repeats a key.
+
+    Of a key that stands twice in one mapping, readers silently drop one.
 
     Raises
     ------
     SettingsError
-        Names the key and both lines.
+        Names the byte, the line, or the key and both lines.
     """
     try:
-        node = yaml.compose(Path(path).read_text(encoding="utf-8"))
-    except yaml.YAMLError:  # JSON with tabs is not YAML, and yet a configuration
-        return
+        text = Path(path).read_text(encoding="utf-8")
+        node = yaml.compose(text)
+        yaml.safe_load(text)  # refuses more: the date 2024-13-01, for one
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
         raise SettingsError(
-            f"{path}: byte {error.start} is not UTF-8; expected settings as text in UTF-8"
+            f"{path}: byte {error.start} is not UTF-8; save it as text in UTF-8"
+        ) from None
+    except yaml.YAMLError as error:
+        if _is_json(text):  # with tabs, say
+            return
+        raise SettingsError(f"{path}: no YAML: {_place_of(error)}; mend it there") from None
+    except ValueError as error:
+        raise SettingsError(
+            f"{path}: a value cannot be read ({error}); write it in quotes"
         ) from None
     except RecursionError:
         raise SettingsError(
             f"{path}: too many brackets within each other; expected settings at most {DEEPEST} deep"
         ) from None
+    if not isinstance(node, yaml.MappingNode):
+        raise SettingsError(f"{path}: holds no settings; expected 'name: value', one a line")
     refuse(_repeated(node, Path(path)))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(parse_json(text), dict)
+    except ValueError:
+        return False
+
+
+def _place_of(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        return f"{error.problem} in line {error.problem_mark.line + 1}"
+    if isinstance(error, yaml.reader.ReaderError):
+        return f"character {error.position} is none of text ({error.reason})"
+    return str(error)
 
 
 def refuse(lines: Iterable[str]) -> None:

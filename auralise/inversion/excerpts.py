@@ -15,7 +15,7 @@ from torch import nn
 from auralise.audio import SILENCE, map_audio, write_audio
 from auralise.choices import PHASES
 from auralise.errors import AudioError, InversionError
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 from auralise.inversion.subjects import Subject
 
 log = logging.getLogger(__name__)
@@ -278,7 +278,7 @@ def read_inversions(path: str | Path) -> Inversions:
     try:
         with np.load(path, allow_pickle=False) as file:
             return Inversions(
-                **json.loads(str(file["facts"])),
+                **parse_json(str(file["facts"])),
                 frequencies=file["frequencies"],
                 picture=file["picture"],
                 layers={

@@ -3,7 +3,6 @@
 import base64
 import csv
 import io
-import json
 import math
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
@@ -16,6 +15,7 @@ import soundfile
 from auralise.audio import read_audio
 from auralise.dissection.tour import ROLES
 from auralise.errors import AudioError, AuraliseError
+from auralise.files import parse_json
 from auralise.networks.names import PLANTED, is_control, variant_of
 from auralise.training.baselines import describe_accuracy
 
@@ -43,7 +43,7 @@ def number(value: Any) -> float | None:
     """A number that JSON can hold, to six digits; None for text, NaN and infinity."""
     try:
         value = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
@@ -56,20 +56,21 @@ def read_evaluation(path: Path) -> dict[str, float | str]:
     if not path.is_file():
         return {}
     try:
-        evaluation = json.loads(path.read_text(encoding="utf-8"))
+        evaluation = parse_json(path.read_text(encoding="utf-8"))
         found = {name: evaluation.get(name) for name in MEASURES_OF_A_NETWORK}
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         raise AuraliseError(
             f"{path}: not a JSON object; remove it and evaluate the network again"
         ) from None
     try:
         knowledge = describe_accuracy({path.parent.name: evaluation}).replace("**", "")
-    except (KeyError, TypeError):  # an evaluation without baselines or intervals
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        # an evaluation without baselines or intervals
         knowledge = ""
     return {
         name: value
         for name, value in found.items()
-        if isinstance(value, int | float) and math.isfinite(value)
+        if isinstance(value, int | float) and abs(value) <= 1  # neither NaN nor infinite
     } | ({"knowledge": knowledge} if knowledge else {})
 
 
@@ -299,11 +300,15 @@ def _rows(path: Path, *columns: str) -> Iterator[dict[str, str]]:
             if missing:
                 raise ValueError(f"no column {', '.join(missing)}")
             for row in reader:
-                for name in ("layer", "feature"):
-                    if name in columns:
+                for name in columns:
+                    if row[name] is None:
+                        raise ValueError(f"line {reader.line_num} is too short")
+                    if name in ("layer", "feature", "rank"):
                         int(row[name])
+                    elif name in ("start", "end") and number(row[name]) is None:
+                        raise ValueError(f"{name} = {row[name]} in line {reader.line_num}")
                 yield row
-    except (TypeError, ValueError, csv.Error) as error:
+    except (OSError, TypeError, ValueError, csv.Error) as error:
         raise AuraliseError(
             f"{path}: not the table that was expected ({error}); expected the columns "
             f"{', '.join(columns)}; compute it again"

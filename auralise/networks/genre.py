@@ -12,6 +12,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from auralise.errors import NetworkError
 from auralise.networks.front_ends import FrontEndStep, LogScaling, is_time_first
 
+MOST_LAYERS, LARGEST_SIDE, MOST_UNITS = 64, 999, 65536
 SCALINGS = ("linear", "log", "normalised")
 
 
@@ -121,6 +122,18 @@ class Architecture:
                 "kernels, features and dropout need one entry per layer, at least one; got "
                 f"{len(self.kernels)}, {len(self.features)} and {len(self.dropout)}"
             )
+        sides = [side for kernel in self.kernels for side in kernel]
+        sizes = {
+            MOST_LAYERS: [len(self.features), len(self.dense)],
+            LARGEST_SIDE: sides,
+            MOST_UNITS: [*self.features, *self.dense],
+        }
+        for largest, found in sizes.items():
+            if max(found, default=0) > largest:
+                raise NetworkError(
+                    f"at most {MOST_LAYERS} layers of {MOST_UNITS} features or units, with kernels "
+                    f"of {LARGEST_SIDE}, can be built; got {max(found):.3g}"
+                )
         if any(side % 2 == 0 for kernel in self.kernels for side in kernel):
             raise NetworkError(f"kernels must have odd sides, got {self.kernels}")
         if self.scaling not in SCALINGS:
@@ -141,6 +154,8 @@ class Architecture:
         values = dict(settings)
         if "kernel" in values:
             n_layers, kernel = values.pop("layers"), values.pop("kernel")
+            if n_layers > MOST_LAYERS:
+                raise NetworkError(f"at most {MOST_LAYERS} layers can be built; got {n_layers:.3g}")
             first = values.pop("first_kernel", None) or kernel
             values["kernels"] = [first] + [kernel] * (n_layers - 1)
             for name in ("features", "dropout"):

@@ -1,6 +1,8 @@
 """HDF5 files from strangers: nothing outside the file is touched, nothing unbounded is read."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,20 @@ from auralise.weights.common import refusal, require_size
 
 COPY_ANEW = "Copy the file anew, or save the network again."
 
+# Ends by itself, with whatever status, unless libhdf5 loops or crashes.
+LOOK = """
+import io, resource, sys
+import h5py
+resource.setrlimit(resource.RLIMIT_CPU, (5, 5))  # s; a whole file takes a fraction of one
+def look(name, item):
+    for key in item.attrs:
+        item.attrs[key]
+source = io.BytesIO(sys.stdin.buffer.read()) if sys.argv[1] == "-" else sys.argv[1]
+with h5py.File(source, "r", locking=False) as file:
+    look("", file)
+    file.visititems(look)
+"""
+
 # What h5py raises for damaged files, besides OSError.
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError)
 
@@ -28,11 +44,25 @@ def open_hdf5(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
     source : str, Path or binary file
         What to open: the path itself, or a member of an archive.
     """
+    _refuse_endless(source)
     try:
         with h5py.File(source, "r", locking=False) as file:  # some file systems have no locks
             yield file
     except DAMAGE as error:
         raise refusal(f"damaged or cut short ({error})", "a whole HDF5 file", COPY_ANEW) from None
+
+
+def _refuse_endless(source: str | Path | BinaryIO) -> None:
+    """Refuse a file with which libhdf5 loops or crashes; a process apart finds out."""
+    content = None
+    if not isinstance(source, str | Path):
+        content = source.read()
+        source.seek(0)
+    command = [sys.executable, "-P", "-c", LOOK, "-" if content is not None else str(source)]
+    if subprocess.run(command, input=content, capture_output=True, check=False).returncode < 0:
+        raise refusal(
+            "damaged: the HDF5 library comes to no end with it", "a whole HDF5 file", COPY_ANEW
+        )
 
 
 def child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from auralise.errors import NetworkError, WeightsError
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.common import fill, names_file, refusal
 
@@ -110,7 +110,7 @@ def read_network(path: str | Path) -> tuple[nn.Sequential, Architecture, dict]:
         network = _untrained(
             architecture, facts["n_bins"], facts["n_frames"], len(facts["classes"])
         )
-    except (NetworkError, RuntimeError, TypeError, ValueError) as error:
+    except (NetworkError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise _not_an_architecture(metadata, error) from None
     fill(network, tensors, TRAIN_AGAIN)
     return network.eval(), architecture, facts
@@ -132,7 +132,11 @@ def safetensors_facts(path: str | Path) -> dict[str, str]:
 
 def stated_assumptions(path: str | Path) -> tuple[str, ...]:
     """What was assumed of a network when its file was made, in words."""
-    return tuple(json.loads(safetensors_facts(path).get("assumptions", "[]")))
+    try:
+        stated = parse_json(safetensors_facts(path).get("assumptions", "[]"))
+    except ValueError:
+        return ()
+    return tuple(map(str, stated)) if isinstance(stated, list) else ()
 
 
 @names_file
@@ -176,7 +180,7 @@ def _with_metadata(content: bytes, metadata: dict[str, str]) -> bytes:
     safetensors itself writes them in the order of a hash map, another one in every process.
     """
     (length,) = struct.unpack_from("<Q", content)
-    header = {"__metadata__": dict(sorted(metadata.items()))} | json.loads(content[8 : 8 + length])
+    header = {"__metadata__": dict(sorted(metadata.items()))} | parse_json(content[8 : 8 + length])
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return struct.pack("<Q", len(text)) + text + content[8 + length :]
@@ -187,10 +191,10 @@ def _parse(metadata: dict[str, str]) -> tuple[Architecture, dict]:
         facts = metadata | {
             "n_bins": int(metadata["n_bins"]),
             "n_frames": int(metadata["n_frames"]),
-            "classes": [str(name) for name in json.loads(metadata["classes"])],
+            "classes": [str(name) for name in parse_json(metadata["classes"])],
         }
-        architecture = Architecture.from_settings(json.loads(metadata["architecture"]))
-    except (KeyError, TypeError, ValueError, AttributeError, NetworkError) as error:
+        architecture = Architecture.from_settings(parse_json(metadata["architecture"]))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, NetworkError) as error:
         raise _not_an_architecture(metadata, error) from None
     del facts["architecture"]
     return architecture, facts

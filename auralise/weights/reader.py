@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 __all__ = ["FORMAT", "read_network", "read_weights", "write_weights"]
 
 KNOWN = "safetensors, a PyTorch state dict, ONNX, Keras HDF5 or .keras, or a Lasagne .npz"
+REFUSED = ("a TorchScript file", "an exported program (.pt2)")
 EXPORT = (
     "Loading it would run code from the file; in PyTorch, "
     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pt'), and give the class (--module)."
@@ -136,10 +137,10 @@ def _read_zip(path: str | Path, network: nn.Module | None) -> nn.Module:
         names = archive.namelist()
         inner = {name.partition("/")[2] for name in names}
         if "constants.pkl" in inner and any(name.startswith("code/") for name in inner):
-            raise refusal("a TorchScript file", KNOWN, EXPORT)
+            raise refusal(REFUSED[0], KNOWN, EXPORT)
         if "archive_format" in inner or "serialized_exported_program.json" in names:
             remedy = EXPORT.replace("jit.load(FILE).state_dict()", "export.load(FILE).state_dict")
-            raise refusal("an exported program (.pt2)", KNOWN, remedy)
+            raise refusal(REFUSED[1], KNOWN, remedy)
         if any(name.rpartition("/")[2] == "data.pkl" for name in names):
             size = sum(info.file_size for info in archive.infolist())
             require_size("its content", size)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from auralise.errors import NetworkError, WeightsError
-from auralise.files import whole_file
+from auralise.files import parse_json, whole_file
 from auralise.networks.inverters import GRID, PUBLISHED, Plan, build_inverter
 from auralise.networks.svdnet import (
     LAYERS,
@@ -383,7 +383,7 @@ def _described(metadata: dict[str, str]) -> tuple[str, Plan]:
     try:
         facts: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in json.loads(metadata["design"]).items()
+            for name, value in parse_json(metadata["design"]).items()
         }
         plan = Plan(**facts)
         with torch.device("meta"):

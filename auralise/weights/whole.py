@@ -1,7 +1,6 @@
 """A network with all that belongs to it: weights, front end, transform, names of its classes."""
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from auralise.errors import SettingsError
-from auralise.files import sha256_of_file
+from auralise.files import parse_json, sha256_of_file
 from auralise.networks.front_ends import build_front_end, front_end_spec, is_time_first
 from auralise.networks.spectrograms import replace_spectrograms
 from auralise.stft import Stft
@@ -335,7 +334,7 @@ def _front_end_steps(described: Description, facts: Mapping[str, str]) -> list[M
 
 def _stated(path: str | Path, facts: Mapping[str, str], key: str, kind: type) -> Any:
     try:
-        value = json.loads(facts[key])
+        value = parse_json(facts[key])
     except ValueError:
         value = None
     if not isinstance(value, kind):

@@ -54,6 +54,13 @@ def test_settings_are_the_users_file_or_one_that_comes_along(command, repository
     assert str(repository / "config/paper.yaml") in command
 
 
+def test_settings_that_snakemake_could_not_read_are_refused(command, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("experiment: mine\n", encoding="utf-16")
+    assert main(["run", str(tmp_path), "--config", str(tmp_path / "mine.yaml")]) == 2
+    assert "is not UTF-8; save it as text in UTF-8" in capsys.readouterr().err
+    assert not command
+
+
 def test_settings_that_are_not_there_are_refused(command, tmp_path, capsys):
     assert main(["run", str(tmp_path), "--config", "papers.yaml"]) == 2
     assert "papers.yaml" in (error := capsys.readouterr().err) and "paper.yaml" in error

@@ -205,7 +205,7 @@ class TestFolders:
 
     def test_files_of_the_table_that_are_not_there_are_named(self, tmp_path):
         (tmp_path / "signals.csv").write_text("file,key\ngone.wav,C\n")
-        with pytest.raises(SettingsError, match="1 of 1 files are not there: gone.wav"):
+        with pytest.raises(SettingsError, match="1 of 1 files are not there, such as gone.wav"):
             find_signals(tmp_path, [PATTERN])
         (tmp_path / "signals.csv").write_text("name,key\ngone.wav,C\n")
         with pytest.raises(SettingsError, match="no column 'file'; found name, key"):

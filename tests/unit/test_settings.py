@@ -19,7 +19,7 @@ from auralise.experiment.guide import settings_table, write_tables
 from auralise.experiment.settings import (
     complete_settings,
     read_schema,
-    refuse_repeated_keys,
+    refuse_unreadable,
     stft_settings,
 )
 from auralise.explainers.making import METHODS
@@ -297,10 +297,10 @@ def test_a_key_that_stands_twice_in_one_place_is_refused(tmp_path):
     path = tmp_path / "twice.yaml"
     path.write_text("training:\n  epochs: 3\nseeds: [0]\ntraining:\n  patience: 2\n")
     with pytest.raises(SettingsError, match=r"training: in line 1 and again in line 4 of .*twice"):
-        refuse_repeated_keys(path)
+        refuse_unreadable(path)
     path.write_text("networks:\n  a: &a {layers: 3, layers: 4}\n  b: *a\n")
     with pytest.raises(SettingsError) as error:
-        refuse_repeated_keys(path)
+        refuse_unreadable(path)
     (line,) = str(error.value).splitlines()[1:]
     assert line == f"  layers: in line 2 and again in line 2 of {path}; keep one"
 
@@ -321,7 +321,7 @@ def test_a_key_that_stands_twice_in_one_place_is_refused(tmp_path):
 def test_keys_that_stand_once_in_each_place(tmp_path, text):
     path = tmp_path / "once.yaml"
     path.write_text(text)
-    refuse_repeated_keys(path)
+    refuse_unreadable(path)
 
 
 def test_all_mistakes_are_told_at_once(schema):
@@ -349,7 +349,7 @@ def test_what_is_given_is_not_changed(schema):
 )
 def test_the_configurations_that_come_along_are_valid(repository, schema, name):
     path = repository / "config" / name
-    refuse_repeated_keys(path)
+    refuse_unreadable(path)
     settings = complete_settings(yaml.safe_load(path.read_text()), schema)
     for variant in settings["networks"].values():
         assert is_given(variant) or Architecture.from_settings(variant)
@@ -566,17 +566,35 @@ def test_what_no_configuration_holds_is_refused_in_a_short_message(schema, given
 @pytest.mark.parametrize(
     ("content", "answer"),
     [
-        (b"experiment: \xff\xfe", "byte 12 is not UTF-8"),
+        (b"experiment: \xff\xfe", "byte 12 is not UTF-8; save it as text in UTF-8"),
+        ("experiment: a".encode("utf-16"), "byte 0 is not UTF-8"),
+        ("experiment: a".encode("utf-16-le"), "character 1 is none of text"),
+        ("songs: música".encode("latin-1"), "byte 8 is not UTF-8"),
+        (b"seeds: [0\nsongs: a\n", "no YAML: .* in line 2; mend it there"),
+        (b"seeds: [0]\n\tsongs: a\n", "no YAML: .* in line 2"),
+        (b"experiment: 2024-13-01\n", "month must be in 1..12.*; write it in quotes"),
+        (b"- a\n", "holds no settings; expected 'name: value'"),
+        (b"", "holds no settings"),
         (b"seeds: " + b"[" * 5000 + b"]" * 5000, "too many brackets"),
     ],
-    ids=["not text", "nested"],
+    ids=lambda value: str(value)[:30],
 )
 def test_a_file_that_is_no_configuration_is_refused_in_a_short_message(tmp_path, content, answer):
     path = tmp_path / "broken.yaml"
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=answer) as error:
-        refuse_repeated_keys(path)
+        refuse_unreadable(path)
     assert str(path) in str(error.value) and len(str(error.value)) <= 500
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xef\xbb\xbfexperiment: a\r\nseeds: [0]\r\n", b'{\n\t"experiment": "a"\n}'],
+    ids=["BOM and CRLF", "JSON with tabs"],
+)
+def test_files_as_other_programs_write_them_are_read(tmp_path, content):
+    (tmp_path / "other.yaml").write_bytes(content)
+    refuse_unreadable(tmp_path / "other.yaml")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.io import is_flagged
 
 from auralise.attributes.signals import FACTORS
@@ -14,7 +13,7 @@ from auralise.experiment.contradictions import refuse_contradictions
 from auralise.experiment.costs import cost_of_songs
 from auralise.datasets.archives import is_archive, is_url
 from auralise.environment import settle_environment
-from auralise.errors import AuraliseError
+from auralise.errors import AuraliseError, message_of
 from auralise.experiment.records import (
     Results,
     count_making,
@@ -27,9 +26,10 @@ from auralise.files import fingerprint_of
 from auralise.provenance import code_by_file
 from auralise.experiment.settings import (
     complete_settings,
-    refuse_repeated_keys,
+    refuse_unreadable,
     stft_settings,
 )
+from auralise.experiment.usable import usable_songs
 from auralise.networks.names import (
     PLANTED,
     PERMUTED,
@@ -67,7 +67,7 @@ if workflow.remote_exec:
 
 try:
     for path in workflow.configfiles:
-        refuse_repeated_keys(path)
+        refuse_unreadable(path)
     config = complete_settings(config, SCHEMA)
     R = Path("results") / config["experiment"]
     refuse_contradictions(config, R)
@@ -76,12 +76,21 @@ try:
         # Started from another folder: the songs that come with the workflow.
         ASKED_SONGS = replace(ASKED_SONGS, folder=str(HOME / ASKED_SONGS.folder))
         print(f"songs: taken from {ASKED_SONGS.folder}", file=sys.stderr)
-    SONGS = ASKED_SONGS.find()
-    if workflow.is_main_process and not workflow.dryrun:
+    runs = workflow.is_main_process and not workflow.dryrun
+    if runs:
         for line in release_stale_locks(config["experiment"], "--unlock" in sys.argv):
             print(line, file=sys.stderr)
+    excerpt = config["stft"]["sample_rate"], config["stft"]["duration"]
+    SONGS, LEFT_OUT = usable_songs(
+        ASKED_SONGS, config["experiment"], *excerpt, read=runs
+    )
+    if workflow.is_main_process:
+        for line in LEFT_OUT:
+            print(f"song left out: {line}", file=sys.stderr)
 except AuraliseError as error:
-    raise WorkflowError(str(error)) from None
+    # Not an exception, for which Snakemake's status is 1.
+    print(f"auralise: error: {message_of(error)}", file=sys.stderr)
+    sys.exit(2)
 
 DURATION, EDGES = config["stft"]["duration"], config["stft"]["edges"]
 STFT = {
@@ -202,6 +211,20 @@ def tell_what_is_not_whole():
     """Print a line for each file of the results that is missing or was changed."""
     for line in Results(R).faults():
         print(line, file=sys.stderr)
+
+
+def status_of_a_failure():
+    """Status of a run in which jobs failed: 1 if there are sounds of a song, 2 if of none."""
+    if "deconvolution" not in config["methods"]:
+        return 2
+    done = [
+        song
+        for song in SONGS
+        if all((R / "auralisation" / n / song / "original.wav").exists() for n in HEARD)
+    ]
+    n_songs = len(SONGS) + len(LEFT_OUT)
+    print(f"{n_songs - len(done)} of {n_songs} songs are not done", file=sys.stderr)
+    return 1 if done else 2
 
 
 def n_explained(network):

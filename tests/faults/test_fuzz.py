@@ -9,7 +9,7 @@ from benchmarks.fuzz import fuzz, mutate, targets, try_one
 
 @pytest.mark.slow
 def test_damaged_files_of_every_kind_work_or_are_told(tmp_path):
-    counts, wrong = fuzz(tmp_path, seed=0, seconds=15)
+    counts, wrong = fuzz(tmp_path, seed=0, seconds=30)
     assert wrong == []
     assert {kind for kind, _ in counts} == {target.name for target in targets(tmp_path)}
 

@@ -291,3 +291,74 @@ def test_nothing_is_logged_of_files_that_are_right(put, caplog):
         path = put(f"a.{format.lower()}", encode(tone(), format=format, subtype=subtype))
         assert seconds(path, np.inf) == pytest.approx(SECONDS, abs=0.01)
     assert not caplog.records
+
+
+def with_field(content, mark, offset, value):
+    """A file with other bytes at a distance behind a mark."""
+    place = content.index(mark) + offset
+    return content[:place] + value + content[place + len(value) :]
+
+
+def flac_that_declares(n_samples):
+    content = encode(tone(), format="FLAC", subtype="PCM_16")
+    number = int.from_bytes(content[18:26], "big") >> 36 << 36 | n_samples
+    return content[:18] + number.to_bytes(8, "big") + content[26:]
+
+
+def of(format, subtype="PCM_16"):
+    return encode(tone(), format=format, subtype=subtype)
+
+
+RAW = without_header(mp3())
+GOES_ON = "declares {} bytes of sound, but 132300 lie behind it and are read"
+# What the file is: ending, content, seconds that are read, and what is told of it.
+MEMBERS = {
+    "CAF of a recorder, up to its end": (
+        ".caf", with_field(of("CAF"), b"data", 4, b"\xff" * 8), 3, ""),
+    "CAF of a recorder that crashed": (
+        ".caf", with_field(of("CAF"), b"data", 4, bytes(8)), 3, "declares 0 bytes of sound"),
+    "CAF cut in the middle": (
+        ".caf", of("CAF")[:-66150], 1.5, "truncated, 1.50 s of the 3.00 s"),
+    "RF64 of a recorder that crashed": (
+        ".wav", with_field(of("RF64"), b"ds64", 8, bytes(24)), 3, GOES_ON.format(0)),
+    "RF64 of a program that did not know": (
+        ".wav", with_field(of("RF64"), b"ds64", 8, b"\xff" * 24), 3, GOES_ON.format(2**64 - 1)),
+    "WAV with more sound than it declares": (
+        ".wav", with_size(wav(), 1000), 3, GOES_ON.format(1000)),
+    "WAV behind a WAV": (".wav", wav() + wav(), 6, ""),
+    "WAV with an odd chunk, not padded": (
+        ".wav", wav()[:36] + b"LIST\5\0\0\0INFOx" + wav()[36:], 3, ""),
+    "WAV with an odd chunk, padded": (
+        ".wav", wav()[:36] + b"LIST\5\0\0\0INFOx\0" + wav()[36:], 3, ""),
+    "WAV with odd sound, not padded, and a chunk behind": (
+        ".wav", with_size(wav(), 132299)[:-1] + b"LIST\x10\x27\0\0" + b"\1" * 10_000, 3, ""),
+    "WAV padded with zeros": (".wav", wav() + bytes(50_000), 3, ""),
+    "WAV with text behind it": (".wav", wav() + b"<xmp>" * 5000, 3, ""),
+    "WAV with an ID3 tag in front and behind": (".wav", id3(300) + wav() + id3(9000), 3, ""),
+    "AIFF of a pipe": (".aiff", with_field(of("AIFF"), b"SSND", 4, b"\xff" * 4), 3, ""),
+    "AIFF that declares no frames": (".aiff", with_field(of("AIFF"), b"COMM", 10, bytes(4)), 3, ""),
+    "W64 that declares nothing": (".w64", with_field(of("W64"), b"data", 16, bytes(8)), 3, ""),
+    "FLAC with more sound than it declares": (
+        ".flac", flac_that_declares(1000), 3, "declares 0.05 s, but 3.00 s are there"),
+    "FLAC with less": (
+        ".flac", flac_that_declares(10**9), 3, "truncated, 3.00 s of the 45351.47 s"),
+    "FLAC of a pipe, with a tag": (".flac", id3(300) + flac_that_declares(0), 3, ""),
+    "Ogg with a tag in front": (".ogg", id3(300) + of("OGG", "VORBIS"), 3, ""),
+    "Ogg with junk between its links": (
+        ".ogg", of("OGG", "VORBIS") + b"junk" * 100 + of("OGG", "VORBIS"), 6, ""),
+    "Ogg with a tag behind": (".ogg", of("OGG", "VORBIS") + b"TAG" + bytes(125), 3, ""),
+    "MP3 with junk in front": (".mp3", b"junk" * 300 + RAW, 3, ""),
+    "MP3 with a tag that has a footer": (
+        ".mp3", b"ID3\4\0\x10\0\0\0\x0a" + bytes(10) + b"3DI\4\0\x10\0\0\0\x0a" + RAW, 3, ""),
+    "MP3 with lyrics behind": (
+        ".mp3", RAW + b"LYRICSBEGIN" + b"x" * 500 + b"000511LYRICS200", 3, ""),
+    "MP3 that begins within a frame": (".mp3", RAW[100:], 3, ""),
+    "MP3 called WAV": (".wav", RAW, 3, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_further_members(put, caplog, name):
+    ending, content, expected, told = MEMBERS[name]
+    assert seconds(put(f"a{ending}", content)) == pytest.approx(expected, abs=0.08)
+    assert told in caplog.text and bool(caplog.text) == bool(told)

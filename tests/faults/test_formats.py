@@ -11,8 +11,12 @@ import pytest
 from auralise.datasets.archives import ARCHIVE_SUFFIXES, UNREAD_ARCHIVES, unpack_sounds
 from auralise.datasets.jamendo import LISTS, find_songs_with_labels
 from auralise.songs import AUDIO_SUFFIXES, SUFFIXES_OF_FORMATS, UNREAD_SUFFIXES
+from auralise.weights.reader import KNOWN, REFUSED, read_weights
+from auralise.weights.recognition import IMPOSTORS
+from benchmarks.fuzz import targets
 from tests.conftest import sine
 
+NAMED = [what.partition(",")[0] for what, _ in IMPOSTORS.values()]
 README = Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"<!-- formats: begin -->\n(.*?)<!-- formats: end -->", re.DOTALL)
 
@@ -28,6 +32,7 @@ def formats_table():
         ("---", "---", "---"),
         ("sound, wherever it is looked for", code(AUDIO_SUFFIXES), code(UNREAD_SUFFIXES)),
         ("archives of clips", code(ARCHIVE_SUFFIXES), code(UNREAD_ARCHIVES)),
+        ("networks, by what the file holds", KNOWN, ", ".join([*REFUSED, *dict.fromkeys(NAMED)])),
         (
             "lists of songs",
             f"{code(f'filelists/{name}' for name in LISTS.values())}, `labels/<song>.lab`: UTF-8 "
@@ -61,6 +66,14 @@ def test_each_archive_is_read(tmp_path, suffix):
             member.size = 1
             packed.addfile(member, io.BytesIO(b"x"))
     assert unpack_sounds(path, tmp_path / "out") == 1
+
+
+def test_each_kind_of_network_is_read(tmp_path):
+    (of_weights,) = [target for target in targets(tmp_path) if target.name == "weights"]
+    assert {*of_weights.seeds} == {".safetensors", ".pt", ".onnx", ".h5", ".npz"}
+    for ending, content in of_weights.seeds.items():
+        (tmp_path / f"a{ending}").write_bytes(content)
+        read_weights(tmp_path / f"a{ending}")
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])

@@ -1,0 +1,218 @@
+"""Kinds of fault as tables: each member, and what is right."""
+
+import errno
+import os
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+from auralise.audio import map_audio, read_audio, read_excerpt
+from auralise.datasets.listing import list_clips
+from auralise.errors import AudioError, SettingsError, WeightsError, message_of
+from auralise.songs import find_songs
+from auralise.storage import storage_error
+from auralise.weights import hdf5
+from auralise.weights.reader import read_weights
+from benchmarks.fuzz import targets
+from tests.conftest import sine
+
+RATE = 22050
+TONE, OTHER = sine(220, 1.0, RATE), sine(330, 1.0, RATE)
+SILENT = np.zeros(RATE, np.float32)
+
+# Kind 2: what lies in a folder beside `good.wav`; whether it is a song, and what is told of it.
+BESIDE = {
+    "b.m4a": (False, "m4a is not read"),
+    "b.WMA": (False, "wma is not read"),
+    "b.dsf": (False, "dsf is not read"),
+    "b.AIF": (True, ""),
+    "b.Opus": (True, ""),
+    "b.oga": (True, ""),
+    "._good.wav": (False, ""),
+    "Thumbs.db": (False, ""),
+    "b": (False, ""),
+    "b.wav.part": (False, ""),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_2_left_out_with_a_reason_or_read(tmp_path, caplog, name):
+    is_song, told = BESIDE[name]
+    for file in ("good.wav", name):
+        (tmp_path / file).touch()
+    caplog.set_level("WARNING")
+    songs, refused = find_songs(tmp_path)
+    assert len(songs) == 1 + is_song and not refused
+    assert told in caplog.text and bool(caplog.text) == bool(told)
+
+
+# Kind 4: what the system answers when a result is written; what is told.
+ANSWERS = {
+    errno.ENOSPC: "is full",
+    errno.EDQUOT: "your quota on the disk of",
+    errno.EFBIG: "larger than a file may be here",
+    errno.EACCES: "may not be written",
+    errno.EPERM: "may not be written",
+    errno.EROFS: "may not be written",
+    errno.ENAMETOOLONG: "a name too long for the file system",
+}
+
+
+@pytest.mark.parametrize("number", ANSWERS, ids=errno.errorcode.get)
+def test_4_the_machines_fault_is_named_with_its_place(tmp_path, number):
+    path = tmp_path / "maps.h5"
+    told = message_of(storage_error(OSError(number, os.strerror(number), str(path)), path))
+    assert ANSWERS[number] in told
+    assert "maps.h5" in told or str(tmp_path) in told
+
+
+# Kind 6: what is given for a network; what is told.
+GIVEN = {
+    "pointer of Git LFS": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+        "git lfs pull",
+    ),
+    "page with a byte order mark": (b"\xef\xbb\xbf<!DOCTYPE html><title>Sign in", "a web page"),
+    "error of a store": (b"<Error><Code>AccessDenied</Code>", "a web page"),
+    "answer of an interface": (b'{"error": "Repository not found"}', "an answer in JSON"),
+    "plain answer": (b"404: Not Found", "an error that a server answered"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(40), "a gzip archive.*[Uu]npack it first"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(40), "a zstd archive"),
+    "language model": (b"GGUF" + bytes(60), "a GGUF file"),
+    "picture": (b"\xff\xd8\xff\xe0" + bytes(40), "a picture"),
+    "paper": (b"%PDF-1.5" + bytes(40), "a PDF"),
+    "sound": (b"RIFF" + bytes(60), "a WAV file, a sound"),
+    "nothing": (b"", "an empty file"),
+    "zeros": (bytes(4096), "begins with"),
+}
+
+
+@pytest.mark.parametrize("ending", ["pt", "h5", "safetensors", "npz"])
+@pytest.mark.parametrize("name", GIVEN)
+def test_6_a_file_is_named_for_what_it_is(tmp_path, name, ending):
+    content, told = GIVEN[name]
+    path = tmp_path / f"network.{ending}"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=told) as error:
+        read_weights(path)
+    assert str(path) in str(error.value) and "damaged" not in str(error.value)
+
+
+def test_6_weights_are_read_whatever_they_are_called(tmp_path):
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.ReLU())
+    for ending in ("pt", "pth.tar", "ckpt", "bin", "h5", "wav"):
+        torch.save(net.state_dict(), tmp_path / f"a.{ending}")
+        assert read_weights(tmp_path / f"a.{ending}").layer1.convolution.weight.equal(net[0].weight)
+
+
+# Kinds 7 and 9: channels, rate of the file (Hz), what of it is used, and what is told: nothing if
+# it is read.
+CANCELS, NOT_SOUND = "channels cancel", "samples per second; expected"
+SOUNDS = {
+    "opposite channels": ([TONE, -TONE], RATE, None, CANCELS),
+    "nearly opposite channels": ([TONE, -0.99 * TONE], RATE, None, CANCELS),
+    "three that cancel together": ([TONE, OTHER, -TONE - OTHER], RATE, None, CANCELS),
+    "two pairs that cancel": ([TONE, -TONE, OTHER, -OTHER], RATE, None, CANCELS),
+    "one of opposite channels": ([TONE, -TONE], RATE, "right", ""),
+    "their difference": ([TONE, -TONE], RATE, "side", ""),
+    "their sum": ([TONE, -TONE], RATE, "mid", "silent"),
+    "sound in one of six channels": ([TONE] + [SILENT] * 5, RATE, None, ""),
+    "silence in the one that is used": ([TONE, SILENT], RATE, "right", "silent in its channel"),
+    "wide stereo": ([TONE, OTHER - 0.5 * TONE], RATE, None, ""),
+    "silence": ([SILENT], RATE, None, "silent"),
+    "16-bit noise of a silent recording": ([SILENT + 1e-6], RATE, None, "silent"),
+    "one sample": ([TONE[50:51]], RATE, None, ""),
+    "a slow rate": ([TONE], 1000, None, ""),
+    "too slow a rate": ([TONE], 999, None, NOT_SOUND),
+    "a fast rate": ([TONE], 768_000, None, ""),
+    "too fast a rate": ([TONE], 768_001, None, NOT_SOUND),
+    "a rate that no machine has": ([TONE], 2**31 - 1, None, NOT_SOUND),
+    "many channels": ([TONE] * 255, RATE, None, ""),
+}
+
+
+@pytest.mark.parametrize("name", SOUNDS)
+def test_7_and_9_is_read_or_told(tmp_path, write_sound, name):
+    channels, rate, channel, told = SOUNDS[name]
+    path = write_sound("a.wav", np.column_stack(channels), 8000, subtype="FLOAT")
+    content = path.read_bytes()
+    place = content.index(b"fmt ") + 12
+    path.write_bytes(content[:place] + rate.to_bytes(4, "little") + content[place + 4 :])
+    if not told:
+        assert len(read_audio(path, rate, channel)) == len(channels[0])
+        return
+    with pytest.raises(AudioError, match=told) as error:
+        read_audio(path, RATE, channel)
+    assert str(path) in str(error.value)
+
+
+# Kind 8: a file beside the clip `a.au` of the class `ska`; what clips.csv says of it.
+COPIES = {
+    "a.au.wav": "passed over: a copy of a.au",
+    "a.au.flac": "passed over: a copy of a.au",
+    "again.au": "replica of a",
+    "another.flac": "",
+    "another.m4a": "passed over: .m4a is not read",
+}
+SETTINGS = {"name": "folder", "clips_per_class": None, "clip_duration": None, "seed": 0}
+SETTINGS |= {"split": [0.6, 0.2, 0.2], "on_problem": "exclude"}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_8_a_copy_counts_once(tmp_path, write_sound, name):
+    for number in range(5):
+        write_sound(f"dub/dub{number}.wav", sine(200 + 50 * number))
+        write_sound(f"ska/ska{number}.wav", sine(225 + 50 * number))
+    clip = write_sound("ska/a.au", sine(700))
+    beside = tmp_path / "ska" / name
+    if name == "another.flac":
+        write_sound(f"ska/{name}", sine(800))
+    else:
+        beside.write_bytes(clip.read_bytes())
+    clips = list_clips(tmp_path, SETTINGS).set_index("path")
+    assert clips.loc[str(beside), "problem"].startswith(COPIES[name])
+    assert bool(clips.loc[str(beside), "problem"]) == bool(COPIES[name])
+    assert clips.loc[str(clip), "problem"] == ""
+
+
+def test_8_a_class_of_nothing_but_copies_is_refused(tmp_path, write_sound):
+    for number in range(5):
+        clip = write_sound(f"dub/dub{number}.wav", sine(200 + 50 * number))
+        (tmp_path / "ska").mkdir(exist_ok=True)
+        (tmp_path / f"ska/ska{number}.wav").write_bytes(clip.read_bytes())
+    with pytest.raises(SettingsError, match="class 'ska' has 0 usable clips.*5 × replica"):
+        list_clips(tmp_path, SETTINGS)
+
+
+def test_6_a_file_with_which_the_hdf5_library_comes_to_no_end_is_refused(tmp_path, monkeypatch):
+    (of_weights,) = [target for target in targets(tmp_path) if target.name == "weights"]
+    path = tmp_path / "network.h5"
+    path.write_bytes(of_weights.seeds[".h5"])
+    read_weights(path)
+    monkeypatch.setattr(hdf5, "LOOK", hdf5.LOOK.replace("(5, 5)", "(1, 1)") + "while True: pass")
+    with pytest.raises(WeightsError, match="comes to no end with it"):
+        read_weights(path)
+
+
+def test_9_ten_hours_are_read_in_the_memory_of_minutes(tmp_path, write_sound):
+    rate, seconds = 1000, 36_000
+    path = write_sound("long.wav", TONE[: 10 * rate], rate)
+    content = path.read_bytes()
+    place = content.index(b"data") + 4
+    size = 2 * rate * seconds
+    path.write_bytes(content[:place] + size.to_bytes(4, "little"))
+    with path.open("r+b") as file:  # nothing but its end takes room on the disk
+        file.truncate(place + 4 + size)
+        file.seek(-2 * len(TONE), os.SEEK_END)
+        file.write((32767 * TONE).astype("<i2").tobytes())
+    tracemalloc.start()
+    excerpt = read_excerpt(path, rate, seconds - 10.0, 10.0)
+    with map_audio(path, rate) as samples:
+        n_samples, last = len(samples), samples[-len(excerpt) :]
+        np.testing.assert_array_equal(excerpt, last)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert n_samples == rate * seconds
+    assert peak < 0.5 * 4 * n_samples  # bytes; half of what its samples take
