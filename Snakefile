@@ -70,8 +70,20 @@ rule all:
         f"All results are in {R}"
 
 
+rule show_results:
+    localrule: True
+    message:
+        "Nothing to compute here: the run ends by saying where to look"
+
+
 # What a run prints (`auralise run`): each file of rules is a stage.
-name_stages({rule.name: Path(rule.snakefile).stem for rule in workflow.rules})
+name_stages(
+    {
+        rule.name: Path(rule.snakefile).stem
+        for rule in workflow.rules
+        if rule.snakefile.endswith(".smk")
+    }
+)
 
 
 onstart:

@@ -70,7 +70,7 @@ def why_unread(path: Path) -> str | None:
 
 
 def list_folder(folder: Path, setting: str) -> list[Path]:
-    """What is in a folder, sorted by name.
+    """What is in a folder, sorted by name, without Snakemake's own mark.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def list_folder(folder: Path, setting: str) -> list[Path]:
         The folder may not be read.
     """
     try:
-        return sorted(folder.iterdir())
+        return sorted(path for path in folder.iterdir() if path.name != ".snakemake_timestamp")
     except OSError as error:
         raise SettingsError(
             f"{setting}: {printable(folder)} cannot be read ({error.strerror}); change its "

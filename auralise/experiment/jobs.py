@@ -61,6 +61,7 @@ def run_job(
         force=True,
     )
     logging.captureWarnings(True)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it explains itself at length
     log = logging.getLogger(record.rule)
     if killed:
         log.warning(

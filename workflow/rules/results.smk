@@ -103,9 +103,3 @@ rule describe_results:
         "Say what the networks know, which names hold on the songs, and where to look"
     script:
         "../../scripts/describe_results.py"
-
-
-rule show_results:
-    localrule: True
-    message:
-        "Nothing to compute here: the run ends by saying where to look"
