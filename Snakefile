@@ -77,13 +77,8 @@ rule show_results:
 
 
 # What a run prints (`auralise run`): each file of rules is a stage.
-name_stages(
-    {
-        rule.name: Path(rule.snakefile).stem
-        for rule in workflow.rules
-        if rule.snakefile.endswith(".smk")
-    }
-)
+files = {one.name: Path(one.snakefile) for one in workflow.rules}
+name_stages({name: of.stem for name, of in files.items() if of.suffix == ".smk"})
 
 
 onstart:
