@@ -61,15 +61,20 @@ def _inference(device: torch.device) -> Iterator[None]:
     """No gradients, and products of float32 in float32, whatever the process allows otherwise.
 
     On a GPU, torch rounds the factors of convolutions to TF32 unless it is told not to, which
-    would move maps by 1e-3, and some switches. What is allowed holds for the whole process: not
-    for several threads at once.
+    would move maps by 1e-3, and some switches. Where the process allows deterministic algorithms
+    alone, as after a training, torch refuses others (max-unpooling, say), and a network would seem
+    to end there: they are told in a warning instead. What is allowed holds for the whole process:
+    not for several threads at once.
     """
     backends: Any = torch.backends
     cudnn, cuda, mkldnn = backends.cudnn, backends.cuda, backends.mkldnn
     on_gpu = (cudnn.conv, cudnn.rnn, cuda.matmul)
     kinds = on_gpu if device.type == "cuda" else (mkldnn.conv, mkldnn.matmul)
     allowed = [kind.fp32_precision for kind in kinds]
+    is_strict = torch.are_deterministic_algorithms_enabled()
+    only_warns = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
+        torch.use_deterministic_algorithms(is_strict, warn_only=True)
         for kind in kinds:
             kind.fp32_precision = "ieee"
         with torch.inference_mode():
@@ -77,6 +82,7 @@ def _inference(device: torch.device) -> Iterator[None]:
     finally:
         for kind, precision in zip(kinds, allowed, strict=True):
             kind.fp32_precision = precision
+        torch.use_deterministic_algorithms(is_strict, warn_only=only_warns)
 
 
 def _device(name: str | torch.device) -> torch.device:

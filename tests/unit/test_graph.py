@@ -304,6 +304,19 @@ def test_functions_are_as_what_they_are_made_of(name):
     assert_agrees(Deconvnet(network), same, magnitude_of(24, 22), "b", "out")
 
 
+def test_a_process_that_allows_deterministic_algorithms_alone_hides_no_layer():
+    """Lightning leaves one behind."""
+    parts = {"a": conv(1, 4), "b": conv(4, 5), "out": nn.ReLU()}
+    network = randomise(Net(unpooling, **parts, pool=nn.MaxPool2d(2, return_indices=True)))
+    torch.use_deterministic_algorithms(True)
+    try:
+        with pytest.warns(UserWarning, match="max_unpool"):
+            assert [layer.path for layer in Deconvnet(network).layers] == ["a", "b"]
+        assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def test_a_negative_factor_behind_the_activation_hides_no_firing():
     network = Net(lambda m, x: m.pool(m.relu(m.a(x)) * -2), a=conv(1, 4), relu=nn.ReLU())
     network.pool = nn.MaxPool2d(2)

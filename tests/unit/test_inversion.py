@@ -789,7 +789,7 @@ class TestSubjects:
         write_weights(
             tmp_path / "w", network, ARCHITECTURE, n_bins=32, n_frames=24, classes=["a", "b"]
         )
-        with pytest.raises(SettingsError, match="a genre network.*expected SVDNet"):
+        with pytest.raises(SettingsError, match="a genre network.*takes SVDNet alone"):
             read_subject(tmp_path / "w")
         found = read_subject(tmp_path / "w", stft=SMALL)
         assert (found.picture, found.classes) == ((32, 24), ("a", "b"))

@@ -308,13 +308,11 @@ def test_a_key_that_stands_twice_in_one_place_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "a: {b: 1}\nc: {b: 1}\n",
         "a: [{b: 1}, {b: 2}]\n",
         "a: &a {d: 1}\nb: &b {e: 2}\nc:\n  <<: *a\n  <<: *b\n",
         "1: a\n'1': b\n",
         "a: &a {b: *a}\n",
-        "? [a, b]\n: 1\n",
         '{\n\t"a": 1,\n\t"b": 1\n}',
     ],
 )
