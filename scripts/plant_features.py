@@ -20,4 +20,4 @@ with job(snakemake) as outputs:
         folder = Path(output.how[n]).parent
         with open_maps(output.maps[n]) as planted:
             write_auralisations(folder, planted, Auralisation(**params.auralisation), undo)
-        outputs += sorted(folder.glob("layer*/feature*.*"))
+        outputs += [folder / "original.wav", *sorted(folder.glob("layer*/feature*.*"))]

@@ -43,7 +43,10 @@ def bad_songs(finished, song):
     # What joins all songs needs those that can be explained, and no other.
     joined = "results/small/networks/square-0/predictions.csv"
     maps = [f"results/small/deconvolution/square-0/{name}.h5" for name in USABLE]
-    return finished, [finished.run(joined, *maps, "show_results", config=config) for _ in range(2)]
+    runs = [finished.run(joined, *maps, "show_results", config=config) for _ in range(2)]
+    answered = set(read_table(finished.folder / joined)["song"])
+    finished.run()  # what joins all songs is again of those of the other tests
+    return finished, runs, answered
 
 
 @pytest.mark.parametrize(
@@ -58,7 +61,7 @@ def bad_songs(finished, song):
     ],
 )
 def test_a_bad_song_is_named_with_the_reason(bad_songs, name, reason):
-    _, (done, _) = bad_songs
+    _, (done, _), _ = bad_songs
     refused(done, f"bad songs/{name}: {reason}")
 
 
@@ -70,9 +73,8 @@ def test_each_run_counts_the_bad_songs_and_ends_with_status_1(bad_songs):
 
 
 def test_the_other_songs_are_done_and_nothing_is_half_written(bad_songs):
-    finished, _ = bad_songs
-    predictions = read_table(finished.folder / "results/small/networks/square-0/predictions.csv")
-    assert set(predictions["song"]) == {*USABLE}
+    finished, _, answered = bad_songs
+    assert answered == {"cut", "good"}, "the others are shorter than what the network takes"
     files = list((finished.folder / "results/small/deconvolution/square-0").iterdir())
     assert {path.stem for path in files} >= {*USABLE}
     assert not {path.stem for path in files} & {"empty", "text", "silent", "nan"}
@@ -80,7 +82,7 @@ def test_the_other_songs_are_done_and_nothing_is_half_written(bad_songs):
 
 
 def test_a_short_song_is_padded_with_a_warning(bad_songs):
-    _, (done, _) = bad_songs
+    _, (done, _), _ = bad_songs
     assert "short.wav: only 0.27 s" in done.stdout
 
 
