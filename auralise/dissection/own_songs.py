@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from auralise.dissection.concepts import CONCEPTS, QUALITIES, REGISTER_NAMES, registers
 from auralise.dissection.learned import LEVEL
@@ -52,7 +51,7 @@ OWN_SONGS = (
 
 
 def separate(magnitude: np.ndarray, stft: Stft) -> tuple[np.ndarray, np.ndarray]:
-    """Harmonic and percussive part of a magnitude: by medians along time and along frequency.
+    """Harmonic and percussive part of a magnitude, by librosa's medians along time and frequency.
 
     Parameters
     ----------
@@ -68,12 +67,11 @@ def separate(magnitude: np.ndarray, stft: Stft) -> tuple[np.ndarray, np.ndarray]
     ----------
     Fitzgerald 2010, "Harmonic/percussive separation using median filtering".
     """
+    import librosa  # takes a second to load
+
     n_frames = _odd(HELD * stft.sample_rate / stft.hop_length)
     n_bins = _odd(WIDE * stft.n_fft / stft.sample_rate)
-    held = np.square(ndimage.median_filter(magnitude, (1, n_frames)))
-    wide = np.square(ndimage.median_filter(magnitude, (n_bins, 1)))
-    share = np.nan_to_num(ratio(held, held + wide), nan=0.5)
-    return magnitude * share, magnitude * (1 - share)
+    return librosa.decompose.hpss(magnitude, kernel_size=(n_frames, n_bins))
 
 
 def _odd(size: float) -> int:

@@ -86,7 +86,7 @@ rule build_listening_page:
 rule describe_results:
     input:
         evaluations=expand(rules.evaluate_network.output[0], network=OURS),
-        checked=[path for path in rules.check_names.output if SEEDED],
+        checked=rules.check_names.output if SEEDED else [],
     output:
         R / "README.md",
     log:
