@@ -37,13 +37,13 @@ DECONVOLUTION = [
     rules.draw_kernels.output,
     expand(rules.draw_sheets.output, network=HEARD, song=SONGS),
     rules.compare_layers.output,
+    rules.name_features.output,
+    rules.draw_tour.output,
 ]
 if VARIANTS:
     DECONVOLUTION += [
-        rules.name_features.output,
         rules.draw_ablation.output if ABLATED else [],
         rules.compare_probes.output if PROBED else [],
-        rules.draw_tour.output,
         expand(
             rules.draw_confusion.output.png, network=[n for n in OURS if n in HEARD]
         ),

@@ -21,11 +21,11 @@ import torch
 from torch import nn
 
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.dissection.activations import Activations, Targets, chain_feature_maps, measure
+from auralise.dissection.activations import Activations, Targets, measure
 from auralise.dissection.exam import Exam, exam_of, render_exam
 from auralise.dissection.learned import learned_by_chance
 from auralise.dissection.naming import Layer, Question
-from auralise.dissection.networks import choose_clips, score_layer
+from auralise.dissection.networks import choose_clips, score_untrained
 from auralise.dissection.plants import CENTRE, PLANTS
 from auralise.dissection.scores import energy_inside, enrichment
 from auralise.networks.front_ends import LogScaling
@@ -95,7 +95,7 @@ def plant(exam: Exam, seed: int) -> list[tuple[Question, np.ndarray]]:
         network, places = plant_network(np.random.default_rng([seed, depth]), depth)
         explainer = Deconvnet(network)
         found = {
-            hears: measure(chain_feature_maps(network), heard_by(exam, hears))[-1]
+            hears: measure(explainer, heard_by(exam, hears))[-1]
             for hears in {of.hears for of in PLANTS}
         }
         own = found[""]
@@ -106,7 +106,7 @@ def plant(exam: Exam, seed: int) -> list[tuple[Question, np.ndarray]]:
             values[place] = found[of.hears].values[place]
             levels[place] = found[of.hears].levels[place]
             enrichments[place] = _enrichment(explainer, exam, of.hears, clips, depth, place)
-        activations = Activations(depth, own.cells, values, levels)
+        activations = Activations(depth, np.arange(len(values)), own.cells, values, levels)
         targets = Targets.of(exam, own.cells)
         question = Question(
             activations, targets, exam.held_out, exam.present, powers, exam.hop, enrichments
@@ -155,16 +155,12 @@ def share_learned(exam: Exam, n_networks: int, first_seed: int) -> np.ndarray:
     architecture = Architecture(
         ((3, 3),) * 4, (N_FEATURES,) * 4, (0.0,) * 4, scaling="log", initialisation="he"
     )
-    targets: list[Targets] = []
-    scores = []
-    for seed in range(first_seed, first_seed + n_networks):
+
+    def untrained(seed: int) -> Deconvnet:
         network = build_network(architecture, *exam.magnitudes.shape[1:], 10)
-        initialise(network, INITIALISATIONS["he"], seed)
-        activations = measure(chain_feature_maps(network), exam)
-        targets = targets or [Targets.of(exam, layer.cells) for layer in activations]
-        pairs = zip(activations, targets, strict=True)
-        scores.append([score_layer(layer, own) for layer, own in pairs])
-    layers = [np.stack(of_layer) for of_layer in zip(*scores, strict=True)]
+        return Deconvnet(initialise(network, INITIALISATIONS["he"], first_seed + seed))
+
+    layers = score_untrained(untrained, exam, n_networks)
     return np.hstack([learned_by_chance(layer) for layer in layers]).mean(axis=1)
 
 

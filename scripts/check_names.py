@@ -1,6 +1,8 @@
 """Hold the names of features against descriptors of the songs."""
 
 import logging
+from collections import defaultdict
+from itertools import product
 
 from _job import job, prepare_torch
 
@@ -16,19 +18,20 @@ with job(snakemake):
     params, inputs = snakemake.params, snakemake.input
     names = dict(zip(params.networks, map(read_table, inputs.names), strict=True))
     named = {name for table in names.values() for name in table["name"]}
-    stft = Stft(**params.stft)
-    around = stft.n_samples(AROUND)
-    magnitudes, descriptors = {}, {}
-    for song, path, start in zip(params.songs, inputs.songs, params.starts, strict=True):
+    places = list(zip(params.songs, inputs.songs, params.starts, strict=True))
+    stfts = {name: Stft(**settings) for name, settings in params.stfts.items()}
+    magnitudes, descriptors = defaultdict(dict), defaultdict(dict)
+    for stft, (song, path, start) in product(set(stfts.values()), places):
         place = stft.sample_rate, start, params.duration
         try:
-            samples = read_surrounded(path, *place, around=around).recording
+            samples = read_surrounded(path, *place, around=stft.n_samples(AROUND)).recording
         except AudioError as error:
             logging.warning("%s", error)
             continue
-        magnitudes[song] = abs(stft.analyse(samples))
-        descriptors[song] = describe_song(samples, stft, named)
+        magnitudes[stft][song] = abs(stft.analyse(samples))
+        descriptors[stft][song] = describe_song(samples, stft, named)
     for name, weights, path in zip(params.networks, inputs.weights, snakemake.output, strict=True):
         explainer = read_explainer(weights, params.architectures[name], params.deconvolution)
-        levels = {song: feature_levels(explainer, of) for song, of in magnitudes.items()}
-        write_table(path, check_names(names[name], levels, descriptors))
+        stft = stfts[name]
+        levels = {song: feature_levels(explainer, of) for song, of in magnitudes[stft].items()}
+        write_table(path, check_names(names[name], levels, descriptors[stft]))

@@ -2,7 +2,7 @@
 
 from _job import job, prepare_torch
 
-from auralise.attributes.correlation import correlate_attributes, sample_features
+from auralise.attributes.correlation import correlate_attributes
 from auralise.attributes.designs import (
     Magnitudes,
     pairs_by_attribute,
@@ -11,6 +11,7 @@ from auralise.attributes.designs import (
 )
 from auralise.attributes.representations import Computed
 from auralise.explainers.making import read_explainer
+from auralise.explainers.workload import sample_features
 from auralise.files import write_table
 from auralise.stft import Stft
 

@@ -10,6 +10,7 @@ from auralise.figures.tour import draw_tour, list_stops
 from auralise.files import read_table, write_table
 from auralise.maps import open_maps
 from auralise.networks.genre import Architecture, first_kernels
+from auralise.networks.names import is_given
 from auralise.weights.expected import read_expected_network
 
 with job(snakemake), ExitStack() as stack:
@@ -24,8 +25,11 @@ with job(snakemake), ExitStack() as stack:
     contributions = dict(zip(params.shown, contributions, strict=True))
     kernels, maps = {}, {name: [] for name in params.shown}
     for name, path in zip(params.shown, inputs.weights, strict=True):
-        architecture = Architecture.from_settings(params.architectures[name])
-        kernels[name] = first_kernels(read_expected_network(path, architecture))
+        settings, kernels[name] = params.architectures[name], None
+        # Which convolution layer 1 of a given network ends with is not known.
+        if not is_given(settings):
+            architecture = Architecture.from_settings(settings)
+            kernels[name] = first_kernels(read_expected_network(path, architecture))
     for path in inputs.maps:
         of_song = stack.enter_context(open_maps(path))
         maps[of_song.origin.network].append(of_song)

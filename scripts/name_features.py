@@ -11,6 +11,7 @@ from auralise.dissection.networks import read_scores, read_untrained
 from auralise.dissection.tables import NULLS, dissect_networks
 from auralise.files import write_table
 from auralise.networks.genre import Architecture, layer_kernels
+from auralise.networks.names import is_given
 from auralise.training.baselines import is_above_mean_spectrum
 from auralise.weights.expected import read_expected_network
 
@@ -19,15 +20,18 @@ with job(snakemake):
     scores = dict(zip(params.networks, map(read_scores, inputs.scores), strict=True))
     untrained = dict(zip(params.trained, map(read_untrained, inputs.untrained), strict=True))
     evaluations = [json.loads(Path(path).read_text()) for path in inputs.evaluations]
-    known = dict(zip(sum(params.trained.values(), []), evaluations, strict=True))
+    known = dict(zip(params.evaluated, evaluations, strict=True))
     unproven = [name for name, of in known.items() if not is_above_mean_spectrum(of)]
+    exams = dict(zip(params.trained, map(Exam.read, inputs.exams), strict=True))
     found, nulls = dissect_networks(
-        Exam.read(inputs.exam), scores, untrained, params.trained, params.controls, unproven
+        exams, scores, untrained, params.trained, params.controls, unproven
     )
     weights = dict(zip(params.networks, inputs.weights, strict=True))
     for name, network in found.items():
-        architecture = Architecture.from_settings(params.architectures[name])
-        kernels = layer_kernels(read_expected_network(weights[name], architecture))
+        settings, kernels = params.architectures[name], []
+        if not is_given(settings):
+            architecture = Architecture.from_settings(settings)
+            kernels = layer_kernels(read_expected_network(weights[name], architecture))
         values = [layer.activations.values for layer in scores[name]]
         folder = Path(snakemake.output.nulls).with_name(name)
         write_table(folder / "names.csv", network.names)

@@ -106,32 +106,6 @@ def mean_over_pairs(matrix: np.ndarray, pairs: np.ndarray) -> tuple[float, int]:
     return (float(values.mean()) if len(values) else np.nan), len(values)
 
 
-def sample_features(
-    n_features: Mapping[int, int], n: int | None, seed: int
-) -> dict[int, list[int]]:
-    """Features of each layer to correlate, the same in every network of these sizes.
-
-    Parameters
-    ----------
-    n_features : mapping of int to int
-        Features of each layer.
-    n : int or None
-        How many of each layer; None for all.
-    seed : int
-
-    Returns
-    -------
-    dict of int to list of int
-        By layer, ascending; all where a layer has no more.
-    """
-    return {
-        layer: sorted(
-            np.random.default_rng([seed, layer]).permutation(size)[: size if n is None else n]
-        )
-        for layer, size in n_features.items()
-    }
-
-
 def correlate_attributes(
     representations: Representations,
     pairs: Mapping[str, np.ndarray],
@@ -155,7 +129,7 @@ def correlate_attributes(
     everything : mapping of str to ndarray, optional
         As `auralise.attributes.designs.pairs_in_everything` returns it.
     features : mapping of int to sequence of int, optional
-        As `sample_features` returns it; all by default.
+        As `auralise.explainers.workload.sample_features` returns it; all by default.
 
     Returns
     -------

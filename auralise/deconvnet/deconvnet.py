@@ -48,6 +48,7 @@ from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
 from auralise.networks.front_ends import (
     FrontEndStep,
+    band_weights,
     check_bins,
     compression_of,
     is_time_first,
@@ -211,8 +212,15 @@ class Deconvnet:
     @property
     def strides(self) -> list[int | None]:
         """Frames from one column of a layer's feature maps to the next; None outside of chains."""
-        time_axis = 0 if self.time_first else 1
-        strides = [step.stride[time_axis] for step in self.steps]
+        return self._strides(0 if self.time_first else 1)
+
+    @property
+    def band_strides(self) -> list[int | None]:
+        """Bands from one row of a layer's feature maps to the next; None outside of chains."""
+        return self._strides(1 if self.time_first else 0)
+
+    def _strides(self, axis: int) -> list[int | None]:
+        strides = [step.stride[axis] for step in self.steps]
         return [
             math.prod(strides[: layer.end + 1]) if isinstance(layer, Layer) else None
             for layer in self.layers
@@ -243,6 +251,20 @@ class Deconvnet:
         """
         check_bins(self._front_end, n_bins, "the magnitude")
         return mask_scale(self._front_end, n_bins)
+
+    def band_weights(self, n_bins: int) -> np.ndarray | None:
+        """How much of each band that the first convolution gets comes from each bin.
+
+        As `auralise.networks.front_ends.band_weights`: ``(n_bands, n_bins)``, None where the bands
+        are the bins.
+
+        Raises
+        ------
+        NetworkError
+            The front end expects another number of bins.
+        """
+        check_bins(self._front_end, n_bins, "the magnitude")
+        return band_weights(self._front_end, n_bins)
 
     def seen(self, magnitude: np.ndarray) -> np.ndarray:
         """A magnitude as the first convolution gets it, bins × frames whatever their order there.

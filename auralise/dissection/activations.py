@@ -4,7 +4,7 @@ A layer has more cells than a score needs: as many as `CELLS` of a clip are draw
 ones in every clip and network.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,13 +14,12 @@ from torch import nn
 
 from auralise.dissection.concepts import APART, REGISTER_NAMES
 from auralise.dissection.exam import Exam
-from auralise.dissection.scores import cell_means, pooled_sizes
+from auralise.dissection.scores import cell_means, cell_offset, pooled_sizes
+from auralise.explainers.protocol import Explainer
 
 CELLS = 512
 RESOLVABLE = 0.1  # the standard deviation of a target, at least
 GROUPED = 0.7  # concepts whose targets correlate above it cannot be told apart
-
-FeatureMaps = Callable[[np.ndarray], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,44 @@ class Cells:
     height, width : int
         Of the feature maps.
     pooled : (int, int)
-        Bins and frames that a cell stands for.
+        Bands and frames that a cell stands for.
     places : ndarray of int, shape (n_cells,)
         In a flattened feature map.
+    band_weights : ndarray, shape (n_bands, n_bins), optional
+        As `Explainer.band_weights` returns them.
     """
 
     height: int
     width: int
     pooled: tuple[int, int]
     places: np.ndarray
+    band_weights: np.ndarray | None = None
 
     @classmethod
-    def draw(cls, height: int, width: int, pooled: tuple[int, int]) -> "Cells":
+    def draw(
+        cls,
+        height: int,
+        width: int,
+        pooled: tuple[int, int],
+        band_weights: np.ndarray | None = None,
+    ) -> "Cells":
         n_cells = height * width
         places = np.random.default_rng(0).permutation(n_cells)[:CELLS]
-        return cls(height, width, pooled, np.sort(places))
+        return cls(height, width, pooled, np.sort(places), band_weights)
+
+    def means(self, masks: np.ndarray) -> np.ndarray:
+        """The mean over each cell: ``(..., n_bins, n_frames)`` → ``(..., height, width)``."""
+        if self.band_weights is not None:
+            masks = self.band_weights @ masks
+        shape = self.height, self.width
+        if self.height > masks.shape[-2] or self.width > masks.shape[-1]:
+            # Finer than what the network gets: nothing is said of such a layer.
+            return np.zeros((*masks.shape[:-2], *shape), np.float32)
+        return cell_means(masks, shape, self.pooled)
+
+    def column_offset(self, n_frames: int) -> int:
+        """In which of `n_frames` frames the first column begins."""
+        return cell_offset(n_frames, self.width, self.pooled[1])
 
     def of(self, maps: np.ndarray) -> np.ndarray:
         """Their values: ``(..., height, width)`` → ``(..., n_cells)``."""
@@ -61,6 +83,8 @@ class Activations:
     ----------
     layer : int
         Counted from 1.
+    features : ndarray of int, shape (n_features,)
+        Their numbers, counted from 0.
     cells : Cells
     values : ndarray, float32, shape (n_features, n_clips, n_cells)
     levels : ndarray, float32, shape (n_features, n_clips, width)
@@ -68,39 +92,59 @@ class Activations:
     """
 
     layer: int
+    features: np.ndarray
     cells: Cells
     values: np.ndarray
     levels: np.ndarray
 
 
-def measure(feature_maps: FeatureMaps, exam: Exam) -> list[Activations]:
-    """Activations of every layer on every clip; `feature_maps` gives those of a magnitude."""
+def measure(
+    explainer: Explainer, exam: Exam, features: Mapping[int, Sequence[int]] | None = None
+) -> list[Activations]:
+    """Activations of every layer on every clip: of these features by layer, or of all."""
+    features = features or {n: range(size) for n, size in enumerate(explainer.n_features, 1)}
     found: list[Activations] = []
     for clip, magnitude in enumerate(exam.magnitudes):
         # What convolutions of one dimension give has no bins.
-        layers = [maps.reshape(len(maps), -1, maps.shape[-1]) for maps in feature_maps(magnitude)]
+        layers = [
+            maps.reshape(len(maps), -1, maps.shape[-1])
+            for maps in explainer.feature_maps(magnitude)
+        ]
         if not found:
-            found = _empty(layers, magnitude.shape, len(exam.clips))
+            cells = _cells_of(explainer, [maps.shape[1:] for maps in layers], magnitude.shape)
+            numbers = [np.asarray(features[layer]) for layer in sorted(features)]
+            found = [
+                Activations(
+                    *(layer, own, of),
+                    np.empty((len(own), len(exam.clips), len(of.places)), np.float32),
+                    np.empty((len(own), len(exam.clips), of.width), np.float32),
+                )
+                for layer, (own, of) in enumerate(zip(numbers, cells, strict=True), start=1)
+            ]
         for layer, maps in zip(found, layers, strict=True):
-            layer.values[:, clip] = layer.cells.of(maps)
-            layer.levels[:, clip] = maps.mean(axis=1)
+            own = maps[layer.features]
+            layer.values[:, clip] = layer.cells.of(own)
+            layer.levels[:, clip] = own.mean(axis=1)
     return found
 
 
-def _empty(layers: list[np.ndarray], shape: tuple[int, ...], n_clips: int) -> list[Activations]:
-    """Activations to be filled in, of feature maps like these of a magnitude of that shape."""
-    rows, columns = (
-        pooled_sizes(length, [maps.shape[axis] for maps in layers])
-        for axis, length in zip((1, 2), shape, strict=True)
-    )
-    found = []
-    for number, maps in enumerate(layers):
-        _, height, width = maps.shape
-        cells = Cells.draw(height, width, (rows[number], columns[number]))
-        values = np.empty((len(maps), n_clips, len(cells.places)), np.float32)
-        levels = np.empty((len(maps), n_clips, cells.width), np.float32)
-        found.append(Activations(number + 1, cells, values, levels))
-    return found
+def _cells_of(
+    explainer: Explainer, shapes: Sequence[tuple[int, ...]], shape: tuple[int, ...]
+) -> list[Cells]:
+    """The cells of every layer, whose feature maps have these shapes, of a magnitude of `shape`."""
+    n_bins, n_frames = shape
+    weights = explainer.band_weights(n_bins)
+    heights, widths = zip(*shapes, strict=True)
+    rows = pooled_sizes(n_bins if weights is None else len(weights), heights)
+    columns = pooled_sizes(n_frames, widths)
+    # What the explainer knows, and else what the sizes say.
+    rows = [known or size for known, size in zip(explainer.band_strides, rows, strict=True)]
+    columns = [known or size for known, size in zip(explainer.strides, columns, strict=True)]
+    pooled = zip(rows, columns, strict=True)
+    return [
+        Cells.draw(height, width, of, weights)
+        for height, width, of in zip(heights, widths, pooled, strict=True)
+    ]
 
 
 def chain_feature_maps(network: nn.Sequential) -> Callable[..., list[np.ndarray]]:
@@ -161,8 +205,7 @@ class Targets:
 
     @classmethod
     def of(cls, exam: Exam, cells: Cells) -> "Targets":
-        shape = cells.height, cells.width
-        targets = cell_means(exam.masks, shape, cells.pooled).swapaxes(0, 1)
+        targets = np.stack([cells.means(masks) for masks in exam.masks], axis=1)
         flat = targets.reshape(len(targets), -1)
         resolvable = flat.std(axis=1) >= RESOLVABLE
         together = np.eye(len(flat), dtype=bool)

@@ -45,7 +45,8 @@ def list_contributions(
     names : DataFrame
         ``layer, feature, name``.
     kernels : sequence of ndarray
-        Of each layer, as `auralise.networks.genre.layer_kernels` returns them.
+        Of each layer, as `auralise.networks.genre.layer_kernels` returns them; none of a network
+        whose layers are not convolutions of one another, of which nothing is listed.
     values : sequence of ndarray, each of shape (n_features, ...)
         Activations of each layer on the clips of the exam.
 
@@ -58,7 +59,7 @@ def list_contributions(
     """
     called = names.set_index(["layer", "feature"])["name"]
     rows = []
-    for (layer, feature), name in called.items():
+    for (layer, feature), name in called.items() if kernels else ():
         if layer == 1 or not name:
             continue
         below = values[layer - 2]

@@ -160,6 +160,7 @@ def still_excerpts(
     powers: np.ndarray,
     length: int,
     stride: int,
+    offset: int = 0,
 ) -> list[tuple[int, int, bool]]:
     """Excerpts without a concept, the loudest of each clip, and whether a feature is still there.
 
@@ -174,6 +175,8 @@ def still_excerpts(
         Of an excerpt (frames).
     stride : int
         Frames from one column of the feature maps to the next.
+    offset : int
+        Frame in which the first column begins.
 
     Returns
     -------
@@ -194,8 +197,9 @@ def still_excerpts(
         if loudest[clip] < 0:
             break
         # What is left of the frames behind the last column belongs to it.
-        begin = min(-(-first[clip] // stride), levels.shape[1] - 1)
-        end = (first[clip] + length) // stride
+        start = max(0, first[clip] - offset)
+        begin = min(-(-start // stride), levels.shape[1] - 1)
+        end = (start + length) // stride
         inside = levels[clip, begin : max(end, begin + 1)]
         found.append((int(clip), int(first[clip]), bool(inside.max() < STILL * peak)))
     return found
@@ -339,6 +343,7 @@ class Layer:
             question.powers[held],
             question.excerpt,
             activations.cells.pooled[1],
+            activations.cells.column_offset(present.shape[1]),
         )
         quiet = [excerpt[:2] for excerpt in excerpts if excerpt[2]]
         still = len(quiet) >= max(N_EXCERPTS, len(excerpts) / 2)
@@ -359,7 +364,7 @@ class Layer:
         heard = [
             {
                 "layer": activations.layer,
-                "feature": feature,
+                "feature": int(activations.features[feature]),
                 "clip": int(held[clip]),
                 "seconds": first * question.hop,
             }
@@ -371,11 +376,10 @@ class Layer:
 def _blank(question: Question, best: np.ndarray, p: np.ndarray, q: np.ndarray) -> pd.DataFrame:
     """The table before the exam: everything unknown."""
     concepts = question.targets.concepts
-    n = len(best)
     return pd.DataFrame(
         {
             "layer": question.activations.layer,
-            "feature": np.arange(n),
+            "feature": question.activations.features,
             "name": "",
             "candidate": [concepts[number] for number in best],
             "p": p,

@@ -1,27 +1,19 @@
 """Scores of whole networks: what a trained one does on the clips, and what untrained ones score."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
-from auralise.dissection.activations import (
-    Activations,
-    Cells,
-    FeatureMaps,
-    Targets,
-    chain_feature_maps,
-    measure,
-)
+from auralise.dissection.activations import Activations, Cells, Targets, measure
 from auralise.dissection.exam import Exam
 from auralise.dissection.scores import energy_inside, enrichment, fires
 from auralise.explainers.protocol import Explainer
+from auralise.explainers.workload import MANY, STRONGEST, sample_features
 from auralise.files import whole_file
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
-from auralise.weights.common import ignore_biases
 
 HEARD = 2.0  # s of a clip that are deconvolved
 CALIBRATED = 64  # segments that the batch normalisations of an untrained network are taken from
@@ -55,24 +47,30 @@ def score_layer(activations: Activations, targets: Targets) -> np.ndarray:
     return np.where(targets.resolvable, fires(activations.values, targets.values), np.nan)
 
 
-def score_network(
-    feature_maps: FeatureMaps, explainer: Explainer, exam: Exam, n_heard: int
-) -> list[Scored]:
-    """Activations and scores of every layer.
+def examined_features(explainer: Explainer) -> dict[int, list[int]]:
+    """Features by layer that are examined: all, or `STRONGEST` drawn by lot where there are `MANY`.
+
+    The same in every network of an architecture.
+    """
+    sizes = dict(enumerate(explainer.n_features, start=1))
+    return sample_features(sizes, None if sum(sizes.values()) <= MANY else STRONGEST, seed=0)
+
+
+def score_network(explainer: Explainer, exam: Exam, n_heard: int) -> list[Scored]:
+    """Activations and scores of the features of every layer that are examined.
 
     Parameters
     ----------
-    feature_maps : callable
-        As `auralise.dissection.activations.measure` takes it: the explainer's, or a faster one.
     explainer : Explainer
     exam : Exam
     n_heard : int
         Held-out clips whose first `HEARD` seconds are deconvolved, to see what every feature
         lets through.
     """
-    activations = measure(feature_maps, exam)
+    features = examined_features(explainer)
+    activations = measure(explainer, exam, features)
     targets = targets_of(exam, activations)
-    heard = hear(explainer, exam, choose_clips(exam, n_heard))
+    heard = hear(explainer, exam, choose_clips(exam, n_heard), features)
     return [
         Scored(layer, score_layer(layer, own), enriched)
         for layer, own, enriched in zip(activations, targets, heard, strict=True)
@@ -97,21 +95,24 @@ def _heard_frames(exam: Exam) -> int:
     return min(exam.magnitudes.shape[2], round(HEARD / exam.hop))
 
 
-def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndarray]:
+def hear(
+    explainer: Explainer, exam: Exam, clips: Sequence[int], features: Mapping[int, Sequence[int]]
+) -> list[np.ndarray]:
     """How much more of each concept features let through than is there, on some of the clips.
 
-    By layer, each of shape ``(n_features, n_concepts)``.
+    By layer, each of shape ``(n_features, n_concepts)``; of the `features` of each layer.
     """
     scale = explainer.mask_scale(exam.magnitudes.shape[1])[:, None]
-    inside = [np.zeros((n, len(exam.concepts))) for n in explainer.n_features]
-    total = [np.zeros(n) for n in explainer.n_features]
+    sizes = [len(features[layer]) for layer in sorted(features)]
+    inside = [np.zeros((n, len(exam.concepts))) for n in sizes]
+    total = [np.zeros(n) for n in sizes]
     song, whole = np.zeros(len(exam.concepts)), 0.0
     n_frames = _heard_frames(exam)
     for clip in tracked(clips, "deconvolve", unit="clip"):
         magnitude, masks = exam.magnitudes[clip, :, :n_frames], exam.masks[clip, ..., :n_frames]
         own, own_total = energy_inside(np.ones((1, *magnitude.shape), "f4"), magnitude, masks)
         song, whole = song + own[0], whole + own_total[0]
-        for layer, maps in explainer.deconvolve_all(magnitude):
+        for layer, maps in explainer.deconvolve_all(magnitude, features=features):
             caught, of_all = energy_inside(maps * scale, magnitude, masks)
             inside[layer - 1] += caught
             total[layer - 1] += of_all
@@ -122,19 +123,17 @@ def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndar
 
 
 def score_untrained(
-    make: Callable[[int], nn.Sequential], exam: Exam, n_networks: int, biases: bool = True
+    make: Callable[[int], Explainer], exam: Exam, n_networks: int
 ) -> list[np.ndarray]:
     """Scores of untrained networks' features; of the networks nothing else is kept.
 
     Parameters
     ----------
     make : callable
-        The untrained network of a seed, as `auralise.training.genre.initial_network`.
+        The explainer of the untrained network of a seed.
     exam : Exam
     n_networks : int
         The seeds are 0 … n_networks − 1.
-    biases : bool
-        As in `auralise.read_weights`.
 
     Returns
     -------
@@ -144,10 +143,8 @@ def score_untrained(
     targets: list[Targets] = []
     found: list[list[np.ndarray]] = []
     for seed in tracked(range(n_networks), "untrained", unit="network"):
-        network = make(seed)
-        if not biases:
-            ignore_biases(network.get_submodule("convolutional"))
-        activations = measure(chain_feature_maps(network), exam)
+        explainer = make(seed)
+        activations = measure(explainer, exam, examined_features(explainer))
         targets = targets or targets_of(exam, activations)
         pairs = zip(activations, targets, strict=True)
         found.append([score_layer(layer, own) for layer, own in pairs])
@@ -162,6 +159,9 @@ def write_scores(path: str | Path, layers: Sequence[Scored]) -> None:
             cells = scored.activations.cells
             group.attrs.update(height=cells.height, width=cells.width, pooled=cells.pooled)
             group["cells"] = cells.places
+            if cells.band_weights is not None:
+                group["band_weights"] = cells.band_weights
+            group["features"] = scored.activations.features
             group["values"] = scored.activations.values
             group["levels"] = scored.activations.levels
             group["fires"] = scored.fires
@@ -179,8 +179,10 @@ def _read_scores(path: Path) -> Iterator[Scored]:
             group = file[f"layer{number}"]
             height, width = int(group.attrs["height"]), int(group.attrs["width"])
             bins, frames = map(int, group.attrs["pooled"])
-            cells = Cells(height, width, (bins, frames), group["cells"][:])
-            activations = Activations(number, cells, group["values"][:], group["levels"][:])
+            weights = group["band_weights"][:] if "band_weights" in group else None
+            cells = Cells(height, width, (bins, frames), group["cells"][:], weights)
+            arrays = (group[name][:] for name in ("values", "levels"))
+            activations = Activations(number, group["features"][:], cells, *arrays)
             yield Scored(activations, group["fires"][:], group["enrichments"][:])
 
 

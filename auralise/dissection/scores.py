@@ -22,19 +22,44 @@ def pooled_sizes(length: int, sizes: Iterable[int]) -> list[int]:
     length : int
         Of the input.
     sizes : iterable of int
-        Of each layer's feature maps, in order; each pooling leaves out what does not fill a cell.
+        Of each layer's feature maps, in order. From one layer to the next the step is the least
+        that gives the size, whether or not what does not fill a cell is left out.
 
     Examples
     --------
     >>> pooled_sizes(173, [86, 43, 21, 10, 5])  # and not 173 // 5 = 34
     [2, 4, 8, 16, 32]
+    >>> pooled_sizes(257, [129, 65, 33])  # strided convolutions, padded
+    [2, 4, 8]
+    >>> pooled_sizes(96, [94, 31, 15, 30])  # without padding; pooled by 3, by 2; as large again
+    [1, 3, 6, 3]
     """
     found, before, pooled = [], length, 1
     for size in sizes:
-        pooled *= max(1, before // size)
+        if size > before:
+            pooled = max(1, pooled // round(size / before))
+        else:
+            steps = range(1, before + 1)
+            fitting = (step for step in steps if before // step <= size <= -(-before // step))
+            pooled *= next(fitting, round(before / size))
         before = size
         found.append(pooled)
     return found
+
+
+def cell_offset(length: int, size: int, pooled: int) -> int:
+    """Where the first cell begins: in the bin, or frame, of that number.
+
+    What is left over at the end is less than a cell where poolings left it out. Where it is more,
+    or negative, convolutions without padding, or with stride and padding, are centred.
+
+    Examples
+    --------
+    >>> cell_offset(173, 5, 32), cell_offset(120, 110, 1), cell_offset(257, 33, 8)
+    (0, 5, -4)
+    """
+    left = length - size * pooled
+    return 0 if 0 <= left < pooled else left // 2
 
 
 def cell_means(masks: np.ndarray, shape: tuple[int, int], pooled: tuple[int, int]) -> np.ndarray:
@@ -46,7 +71,8 @@ def cell_means(masks: np.ndarray, shape: tuple[int, int], pooled: tuple[int, int
     shape : (int, int)
         Height and width of the feature map.
     pooled : (int, int)
-        Bins and frames of a cell; what is left over at the end belongs to none.
+        Bins and frames of a cell. The first one begins at `cell_offset`; beyond the ends the mask
+        goes on as it ends.
 
     Returns
     -------
@@ -59,7 +85,13 @@ def cell_means(masks: np.ndarray, shape: tuple[int, int], pooled: tuple[int, int
     array([[0.5]], dtype=float32)
     """
     (height, width), (rows, columns) = shape, pooled
-    cut = masks[..., : rows * height, : columns * width]
+    for axis, size, step in (-2, height, rows), (-1, width, columns):
+        length = masks.shape[axis]
+        first = cell_offset(length, size, step)
+        places = np.arange(first, first + size * step)
+        if first or len(places) > length:
+            masks = np.take(masks, places.clip(0, length - 1), axis=axis)
+    cut = masks[..., : height * rows, : width * columns]
     blocks = cut.reshape(*masks.shape[:-2], height, rows, width, columns)
     return blocks.mean(axis=(-3, -1), dtype=np.float32)
 

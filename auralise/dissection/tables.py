@@ -124,27 +124,28 @@ def printable_names(names: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
 
 
 def dissect_networks(
-    exam: Exam,
+    exams: Mapping[str, Exam],
     scores: Mapping[str, Sequence[Scored]],
     untrained: Mapping[str, Sequence[np.ndarray]],
     trained: Mapping[str, Sequence[str]],
-    controls: Mapping[str, int],
+    controls: Mapping[str, Mapping[str, int]],
     unproven: Collection[str] = (),
 ) -> tuple[dict[str, Dissected], pd.DataFrame]:
     """Dissect networks of any number of architectures.
 
     Parameters
     ----------
-    exam : Exam
+    exams : mapping of str to Exam
+        By architecture: what its networks were examined on.
     scores : mapping of str to sequence of Scored
         Of every network, by its name.
     untrained : mapping of str to sequence of ndarray
-        As `auralise.dissection.networks.score_untrained` returns them, by variant.
+        As `auralise.dissection.networks.score_untrained` returns them, by architecture.
     trained : mapping of str to sequence of str
-        The trained networks of each variant.
-    controls : mapping of str to int
-        Untrained networks of the first variant, with their seeds: each is held against those of
-        other seeds.
+        The trained networks of each architecture.
+    controls : mapping of str to mapping of str to int
+        Untrained networks of an architecture, with their seeds: each is held against those of other
+        seeds.
     unproven : collection of str
         Networks that are not shown to know more than a linear classifier of mean spectra: nothing
         of theirs is called learned.
@@ -154,15 +155,16 @@ def dissect_networks(
     dissected : dict of str to Dissected
         By network, with the names that may be printed.
     nulls : DataFrame
-        As `count_nulls`, of all variants.
+        As `count_nulls`, of all architectures.
     """
     found: dict[str, Dissected] = {}
     nulls: list[pd.DataFrame] = []
-    for variant, names in trained.items():
-        null = untrained[variant]
+    for architecture, names in trained.items():
+        exam, null = exams[architecture], untrained[architecture]
         own = {name: dissect_network(exam, scores[name], null) for name in names}
-        nulls.append(count_nulls(list(own.values()), null, variant if len(trained) > 1 else ""))
-        for name, seed in ({} if found else controls).items():
+        of = architecture if len(trained) > 1 else ""
+        nulls.append(count_nulls(list(own.values()), null, of))
+        for name, seed in controls.get(architecture, {}).items():
             others = [np.delete(layer, [seed], axis=0) for layer in null]
             own[name] = dissect_network(exam, scores[name], others, 1)
         for name, network in own.items():

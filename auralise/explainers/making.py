@@ -21,6 +21,7 @@ from auralise.networks.genre import Architecture
 from auralise.networks.names import is_given
 from auralise.stft import Stft
 from auralise.weights.expected import read_expected_network, read_expected_whole
+from auralise.weights.whole import WholeNetwork
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,25 @@ def explainer_of(
     return METHODS[method](network, device, precision, layers=layers, shape=shape)
 
 
+def explain_whole(whole: WholeNetwork, deconvolution: Mapping[str, Any]) -> Explainer:
+    """The explainer of a network whose weights were given.
+
+    Parameters
+    ----------
+    whole : WholeNetwork
+    deconvolution : mapping
+        As `read_explainer` takes it.
+
+    Raises
+    ------
+    SettingsError, NetworkError
+        As `explainer_of`.
+    """
+    shape = whole.stft.n_bins, whole.stft.n_frames(whole.stft.n_samples(DURATION))
+    how = deconvolution["device"], deconvolution["precision"]
+    return explainer_of(whole.convolutional, *how, shape=shape)
+
+
 def read_explainer(
     weights: str | Path, architecture: Mapping[str, Any], deconvolution: Mapping[str, Any]
 ) -> Explainer:
@@ -99,16 +119,14 @@ def read_explainer(
     SettingsError, NetworkError
         As `explainer_of`.
     """
-    how = deconvolution["device"], deconvolution["precision"]
     if is_given(architecture):
         stft = Stft(**architecture["stft"])
         whole = read_expected_whole(weights, architecture, stft, deconvolution["biases"])
-        shape = stft.n_bins, stft.n_frames(stft.n_samples(DURATION))
-        explainer = explainer_of(whole.convolutional, *how, shape=shape)
+        explainer = explain_whole(whole, deconvolution)
     else:
         expected = Architecture.from_settings(architecture)
         network = read_expected_network(weights, expected, deconvolution["biases"])
-        explainer = explainer_of(network, *how)
+        explainer = explainer_of(network, deconvolution["device"], deconvolution["precision"])
     for assumption in explainer.assumptions:
         log.info("assumed: %s", assumption)
     return explainer

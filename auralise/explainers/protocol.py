@@ -41,9 +41,9 @@ class Explainer(Protocol):
     layers : sequence of ExplainedLayer
     n_features : sequence of int
         Of each layer.
-    strides : sequence of int or None
-        Frames from one column of a layer's feature maps to the next; None where the method does
-        not know.
+    strides, band_strides : sequence of int or None
+        Frames from one column of a layer's feature maps to the next, and bands from one row to the
+        next; None where the method does not know.
     receptive_field : int or None
         Frames that a feature of the deepest layer sees; None where the method does not know.
     assumptions : sequence of str
@@ -63,6 +63,9 @@ class Explainer(Protocol):
     def strides(self) -> Sequence[int | None]: ...
 
     @property
+    def band_strides(self) -> Sequence[int | None]: ...
+
+    @property
     def receptive_field(self) -> int | None: ...
 
     @property
@@ -73,6 +76,10 @@ class Explainer(Protocol):
 
     def mask_scale(self, n_bins: int) -> np.ndarray:
         """Factor of each bin between a map and what multiplies the STFT, shape ``(n_bins,)``."""
+        ...
+
+    def band_weights(self, n_bins: int) -> np.ndarray | None:
+        """How much of each band comes from each bin, (n_bands, n_bins); None if bands are bins."""
         ...
 
     def seen(self, magnitude: np.ndarray) -> np.ndarray:

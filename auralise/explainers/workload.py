@@ -18,6 +18,32 @@ STRONGEST = 64  # features of a layer
 TRIED = 8  # features of a layer that are timed
 
 
+def sample_features(
+    n_features: Mapping[int, int], n: int | None, seed: int
+) -> dict[int, list[int]]:
+    """Features of each layer drawn by lot, the same in every network of these sizes.
+
+    Parameters
+    ----------
+    n_features : mapping of int to int
+        Features of each layer.
+    n : int or None
+        How many of each layer; None for all.
+    seed : int
+
+    Returns
+    -------
+    dict of int to list of int
+        By layer, ascending; all where a layer has no more.
+    """
+    return {
+        layer: sorted(
+            np.random.default_rng([seed, layer]).permutation(size)[: size if n is None else n]
+        )
+        for layer, size in n_features.items()
+    }
+
+
 def limit_features(
     explainer: Explainer,
     samples: np.ndarray,

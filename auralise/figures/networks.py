@@ -166,8 +166,14 @@ def draw_kernels(kernels: Mapping[str, np.ndarray]) -> Figure:
     Parameters
     ----------
     kernels : mapping of str to ndarray, shape (n_features, n_bins, n_frames)
-        By network. Features run from left to right, from feature 0 at the upper left.
+        By network; there may be none. Features run from left to right, from feature 0 at the upper
+        left.
     """
+    if not kernels:
+        figure, axes = new_figure(figsize=(PAGE, 1.0), layout="constrained")
+        axes.text(0.5, 0.5, "no network has convolutions of two dimensions", ha="center")
+        axes.set_axis_off()
+        return figure
     blocks = {name: _mosaic(weights) for name, weights in kernels.items()}
     shapes = np.array([block.shape for block in blocks.values()])
     heights = shapes[:, 0] / shapes[:, 1] * (PAGE - 0.2)

@@ -62,7 +62,7 @@ class Stop:
 def list_stops(
     tour: pd.DataFrame,
     maps: Mapping[str, Sequence[Maps]],
-    kernels: Mapping[str, np.ndarray],
+    kernels: Mapping[str, np.ndarray | None],
     contributions: Mapping[str, pd.DataFrame],
     planted: Sequence[Maps],
 ) -> list[Stop]:
@@ -70,7 +70,8 @@ def list_stops(
 
     `tour` is as `list_tour` returns it, `contributions` as `list_contributions` returns them.
     `maps` are those of each network, song by song, and `planted` those of the plants; `kernels` are
-    those of each network's first layer, shape ``(n_features, n_bins, n_frames)``.
+    those of each network's first layer, shape ``(n_features, n_bins, n_frames)``, None where they
+    are not known.
     """
     players = tour.drop_duplicates(["role", "network"]).set_index(["role", "network"])
     stops = []
@@ -103,7 +104,7 @@ def _stop_of(
     role: Role,
     player: pd.Series,
     maps: Sequence[Maps],
-    kernels: np.ndarray,
+    kernels: np.ndarray | None,
     contributions: pd.DataFrame,
 ) -> Stop:
     network = str(player.name)
@@ -120,7 +121,7 @@ def _stop_of(
         f"{shorten(of.name_below or UNKNOWN, N_LETTERS, placeholder='…')}"
         for of in sources.itertuples()
     ]
-    kernel = kernels[feature] if layer == 1 else None
+    kernel = kernels[feature] if layer == 1 and kernels is not None else None
     return Stop(role.what, network, words, heard, kernel, "\n".join(lines))
 
 

@@ -673,6 +673,48 @@ def mask_scale(
     ndarray, float32, shape (n_bins,)
         1 / (transpose of ones, with absolute gains); 0 in bins that no band reaches.
     """
+    total = _transpose(front_end, n_bins, torch.ones_like, magnitude)[:, 0]
+    return np.divide(1, total, out=np.zeros(n_bins), where=total > 0).astype(np.float32)
+
+
+def band_weights(front_end: nn.Module | Iterable[nn.Module], n_bins: int) -> np.ndarray | None:
+    """How much of each band comes from each bin.
+
+    Parameters
+    ----------
+    front_end : torch.nn.Module or iterable of torch.nn.Module
+        What stands before the first convolution.
+    n_bins : int
+        Of the STFT.
+
+    Returns
+    -------
+    ndarray, float32, shape (n_bands, n_bins), or None
+        Absolute weights; the sum of a band is 1, or 0 where it takes no bin. None where the bands
+        are the bins.
+    """
+
+    def one_band_a_frame(seen: Tensor) -> Tensor:
+        return torch.eye(seen.numel())[None, None]
+
+    weights = _transpose(front_end, n_bins, one_band_a_frame).T
+    totals = weights.sum(axis=1, keepdims=True)
+    weights = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0)
+    if weights.shape[0] == n_bins and np.array_equal(weights, np.eye(n_bins)):
+        return None
+    return weights.astype(np.float32)
+
+
+def _transpose(
+    front_end: nn.Module | Iterable[nn.Module],
+    n_bins: int,
+    signal_like: Callable[[Tensor], Tensor],
+    magnitude: np.ndarray | None = None,
+) -> np.ndarray:
+    """A signal behind a front end, walked back with absolute gains, shape (n_bins, n_frames).
+
+    `signal_like` makes it from what the network sees of one frame, or of `magnitude`.
+    """
     modules = [copy.deepcopy(part) for part in _flat(front_end)]
     song = np.ones((n_bins, 1)) if magnitude is None else np.asarray(magnitude)
     x = torch.from_numpy(np.array(song, np.float32))[None, None]
@@ -685,7 +727,7 @@ def mask_scale(
             else:
                 memories.append(None)
             x = module(x)
-        signal = torch.ones_like(x)
+        signal = signal_like(x)
         for module, memory in zip(reversed(modules), reversed(memories), strict=True):
             if isinstance(module, FrontEndStep):
                 for values in module.buffers():
@@ -695,8 +737,7 @@ def mask_scale(
                 one = torch.ones(1, module.num_features, 1, 1)
                 offset = module(torch.zeros_like(one))
                 signal = signal * (module(one) - offset).abs()
-    total = signal[0, 0, :, 0].double().numpy()
-    return np.divide(1, total, out=np.zeros(n_bins), where=total > 0).astype(np.float32)
+    return signal[0, 0].double().numpy()
 
 
 def is_time_first(front_end: nn.Module | Iterable[nn.Module]) -> bool:

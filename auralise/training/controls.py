@@ -20,14 +20,7 @@ N_SEGMENTS = 64  # from which the statistics of batch normalisations are taken
 AT_ONCE = 8
 
 
-def untrain_network(
-    network: nn.Module,
-    clips: pd.DataFrame,
-    stft: Stft,
-    duration: float,
-    seed: int,
-    edges: str = EDGES[0],
-) -> None:
+def untrain_network(network: nn.Module, magnitudes: np.ndarray, seed: int) -> None:
     """Turn a network into its own untrained control, in place.
 
     Its weights are drawn anew (`auralise.networks.initialisation.redraw_weights`), and its batch
@@ -38,15 +31,9 @@ def untrain_network(
     ----------
     network : torch.nn.Module
         In evaluation mode; takes magnitudes ``(batch, 1, n_bins, n_frames)``.
-    clips : DataFrame
-        With columns ``path``, ``split`` and ``seconds``.
-    stft : Stft
-        Whose magnitudes the network takes.
-    duration : float
-        Of a segment (s).
+    magnitudes : ndarray, float32, shape (n_segments, n_bins, n_frames)
+        Training segments, as `read_training_segments` returns them.
     seed : int
-    edges : {'surroundings', 'reflect', 'zero'}
-        What sounds around a segment, as `auralise.excerpts.Excerpt` takes it.
 
     Raises
     ------
@@ -56,13 +43,13 @@ def untrain_network(
     shuffled = redraw_weights(network, seed)
     if shuffled:
         log.info("shuffled, since it is not known how to draw them: %s", ", ".join(shuffled))
-    magnitudes = read_training_segments(clips, stft, duration, edges)
+    n_segments, n_bins, n_frames = magnitudes.shape
     try:
         fit_batch_norms(network, torch.from_numpy(magnitudes)[:, None], AT_ONCE)
     except (RuntimeError, ValueError, IndexError) as error:
         raise NetworkError(
-            f"the untrained control fails on {AT_ONCE} segments of {stft.n_bins} bins × "
-            f"{magnitudes.shape[2]} frames at a time ({type(error).__name__}: {error}); expected "
+            f"the untrained control fails on {AT_ONCE} segments of {n_bins} bins × "
+            f"{n_frames} frames at a time ({type(error).__name__}: {error}); expected "
             "a network that takes (batch, 1, bins, frames)"
         ) from None
 
@@ -76,8 +63,20 @@ def read_training_segments(
 ) -> np.ndarray:
     """Magnitudes, float32, of one segment of each of `n_segments` training clips, or of all.
 
-    Shape ``(n_segments, n_bins, n_frames)``; the clips are spread over the whole set. The other
-    arguments are those of `untrain_network`.
+    Parameters
+    ----------
+    clips : DataFrame
+        With columns ``path``, ``split`` and ``seconds``; those taken are spread over the whole set.
+    stft : Stft
+    duration : float
+        Of a segment (s).
+    edges : {'surroundings', 'reflect', 'zero'}
+        What sounds around a segment, as `auralise.excerpts.Excerpt` takes it.
+    n_segments : int
+
+    Returns
+    -------
+    ndarray, shape (n_segments, n_bins, n_frames)
     """
     paths = clips.loc[clips["split"] == "train", "path"].to_list()
     chosen = np.unique(np.linspace(0, len(paths) - 1, min(n_segments, len(paths))).astype(int))

@@ -13,12 +13,12 @@ from auralise.attributes.correlation import (
     correlate_attributes,
     correlation_matrix,
     mean_over_pairs,
-    sample_features,
     standardise,
 )
 from auralise.attributes.designs import pairs_by_attribute, pairs_in_everything
 from auralise.attributes.representations import Computed, Inputs
 from auralise.deconvnet.deconvnet import Deconvnet
+from auralise.explainers.workload import sample_features
 from auralise.networks.front_ends import LogScaling, Orientation
 
 

@@ -45,7 +45,9 @@ def world():
 def ask(world, maps, enrichments=None):
     masks, targets, present = world
     levels = maps.mean(axis=2)
-    activations = Activations(1, targets.cells, targets.cells.of(maps), levels)
+    activations = Activations(
+        1, np.arange(len(maps)), targets.cells, targets.cells.of(maps), levels
+    )
     held_out = np.arange(N_CLIPS) % 2 == 1
     powers = np.ones((N_CLIPS, WIDTH * STRIDE))
     return Layer(

@@ -2,9 +2,16 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from sklearn.metrics import average_precision_score
+from torch import nn
 
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection import scores
+from auralise.dissection.activations import Cells, measure
+from auralise.dissection.exam import Exam
+from auralise.networks.front_ends import band_weights, build_front_end
+from auralise.stft import Stft
 
 
 def test_a_cell_is_the_mean_of_what_was_pooled_into_it():
@@ -87,3 +94,53 @@ def test_enrichment_by_hand():
     assert found[0] == pytest.approx([(1 / 2) / (4 / 7), (1 / 2) / (3 / 7)])
     assert found[1] == pytest.approx([1, 1])
     assert np.isnan(found[2]).all()
+
+
+AVERAGING = {
+    "pooled": [("conv", 3, 1, 1), ("pool", 2, 2, 0), ("conv", 3, 1, 1), ("pool", 2, 2, 0)],
+    "without padding": [("conv", 5, 1, 0), ("conv", 9, 1, 0), ("pool", 3, 3, 0)],
+    "strided": [("conv", 7, 2, 3), ("conv", 3, 2, 1)],
+    "overlapping": [("conv", 3, 1, 1), ("pool", 4, 2, 0), ("pool", 4, 4, 0)],
+}
+
+
+@pytest.mark.parametrize("kind", AVERAGING)
+def test_cells_lie_where_the_feature_maps_look(kind):
+    """A network of local means, fed with masks, gives the means of the masks over its cells."""
+    stages = []
+    for what, size, stride, padding in AVERAGING[kind]:
+        if what == "pool":
+            stages.append(nn.AvgPool2d(size, stride))
+            continue
+        mean = nn.Conv2d(1, 1, size, stride, padding, bias=False)
+        nn.init.constant_(mean.weight, 1 / size**2)
+        stages += [mean, nn.ReLU()]
+    rng = np.random.default_rng(0)
+    masks = gaussian_filter(rng.normal(size=(6, 129, 250)), (0, 6, 6)) > 0.02
+    exam = Exam(
+        tuple("abcdef"),
+        np.ones(6, bool),
+        masks.astype("f4"),
+        masks[:, None],
+        masks[:, :0],
+        ("x",),
+        0.02,
+    )
+    *_, deepest = measure(Deconvnet(nn.Sequential(*stages)), exam)
+    means = np.stack([deepest.cells.of(deepest.cells.means(mask)) for mask in masks])
+    r = scores.correlations(deepest.values.reshape(1, -1), means.reshape(1, -1))[0, 0]
+    assert r > 0.9
+
+
+def test_a_band_has_the_mean_of_its_bins():
+    front_end = build_front_end([{"power": 2}, {"mel": {"n_bands": 40}}, {"transpose": {}}], Stft())
+    cells = Cells.draw(20, 3, (2, 50), band_weights(front_end, 257))
+    assert cells.means(np.ones((2, 257, 173))) == pytest.approx(np.ones((2, 20, 3)), abs=1e-5)
+    low = np.zeros((257, 173))
+    low[:20] = 1
+    found = cells.means(low)[:, 0]
+    assert found[0] == pytest.approx(1, abs=1e-5)
+    assert found[-1] == 0
+    assert (np.diff(found) <= 1e-6).all()
+    linear = build_front_end([{"log1p": {"gain": 10}}], Stft())
+    assert band_weights(linear, 257) is None

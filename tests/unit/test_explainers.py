@@ -34,12 +34,16 @@ class Scaled:
     """The magnitude times 1 and times 2: the least that an explainer can be."""
 
     def __init__(self, network, device, precision, *, layers, shape):
-        self.layers, self.n_features, self.strides = [TheOnlyLayer()], [2], [None]
+        self.layers, self.n_features = [TheOnlyLayer()], [2]
+        self.strides = self.band_strides = [None]
         self.receptive_field = 1
         self.assumptions, self.compression = ["loud is twice"], []
 
     def mask_scale(self, n_bins):
         return np.ones(n_bins)
+
+    def band_weights(self, n_bins):
+        return None
 
     def seen(self, magnitude):
         return magnitude

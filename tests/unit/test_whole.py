@@ -183,11 +183,11 @@ class TestControls:
     def test_statistics_are_those_of_the_segments_behind_the_front_end(self, given, clips):
         whole = read_whole(described(given, front_end=STEPS), STFT)
         before = {name: of.clone() for name, of in whole.core.state_dict().items()}
-        untrain_network(whole.convolutional, clips, STFT, 0.5, seed=3)
+        segments = read_training_segments(clips, STFT, 0.5)
+        untrain_network(whole.convolutional, segments, seed=3)
         assert not torch.equal(whole.core.entry.weight, before["entry.weight"])
-        magnitudes = torch.from_numpy(read_training_segments(clips, STFT, 0.5))[:, None]
         with torch.no_grad():
-            seen = whole.core.entry(whole.convolutional[0](magnitudes))
+            seen = whole.core.entry(whole.convolutional[0](torch.from_numpy(segments)[:, None]))
         torch.testing.assert_close(whole.core.norm.running_mean, seen.mean((0, 2, 3)))
 
     def test_a_seed_gives_the_same_control_and_another_one_another(self, given):
@@ -207,4 +207,4 @@ class TestControls:
     def test_a_network_that_takes_no_batch_is_refused(self, clips):
         network = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3), torch.nn.BatchNorm2d(2))
         with pytest.raises(NetworkError, match="the untrained control fails on 8 segments"):
-            untrain_network(network, clips, STFT, 0.5, 0)
+            untrain_network(network, read_training_segments(clips, STFT, 0.5), 0)

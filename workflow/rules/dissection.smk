@@ -1,26 +1,35 @@
 DISSECTION = config["dissection"]
-# What is trained here, and an untrained network to be shown beside it. How much of a name an untrained
-# network would have is not known of networks whose weights are given: theirs are made in other ways.
-UNTRAINED_BESIDE = [name for name in CONTROLS[:1] if FIRST in VARIANTS]
-DISSECTED = SEEDED + UNTRAINED_BESIDE if VARIANTS else []
+# Where the exam of each architecture is; those that hear another transform have their own.
+EXAMS = {
+    owner: "exam" if stft_settings(config, owner) == STFT else f"exam-{owner}"
+    for owner in config["networks"]
+}
 # Methods that are held against deconvolution, and the networks on which they are.
 COMPARED = [
     name for name in config["methods"] if name not in ("deconvolution", "inversion")
 ]
-COMPARED_ON = [name for name in ONE_OF_EACH if name in DISSECTED and COMPARED]
+COMPARED_ON = [name for name in ONE_OF_EACH if name in OURS and COMPARED]
 PROBED = [name for name in OURS if VARIANTS and DISSECTION["probes"]]
-ABLATED = [name for name in ONE_OF_EACH if name in DISSECTED and DISSECTION["ablation"]]
+ABLATED = [name for name in ONE_OF_EACH if name in OURS and DISSECTION["ablation"]]
 # One page of print shows a trained network, an untrained one and three songs.
-TOURED, TOUR_SONGS = SEEDED[:1] + UNTRAINED_BESIDE, list(SONGS)[:3]
+TOURED = TRAINED[:1] + [n for n in untrained_of(TRAINED[0]) if n in HEARD]
+TOUR_SONGS = list(SONGS)[:3]
+
+
+def exam_of(network):
+    """Clips and masks on which a network is examined."""
+    return R / "dissection" / EXAMS[owner_of(network)]
 
 
 rule render_exam:
     output:
-        directory(R / "dissection/exam"),
+        directory(R / "dissection/{exam}"),
     log:
-        R / "logs/render_exam.log",
+        R / "logs/render_exam/{exam}.log",
     benchmark:
-        R / "benchmarks/render_exam.tsv"
+        R / "benchmarks/render_exam/{exam}.tsv"
+    wildcard_constraints:
+        exam=only(sorted(set(EXAMS.values()))),
     threads: 2
     resources:
         mem_mb=memory(2000),
@@ -29,7 +38,11 @@ rule render_exam:
         *code_of("render_exam"),
         clips=DISSECTION["clips"],
         duration=DURATION,
-        stft=STFT,
+        stft=lambda w: next(
+            stft_settings(config, owner)
+            for owner, exam in EXAMS.items()
+            if exam == w.exam
+        ),
         seed=config["dataset"]["seed"],
     message:
         "Render the clips on which features are named, stem by stem"
@@ -39,7 +52,7 @@ rule render_exam:
 
 rule score_network:
     input:
-        exam=rules.render_exam.output[0],
+        exam=lambda w: exam_of(w.network),
         weights=rules.train_network.output.weights,
     output:
         temp(R / "dissection/{network}/scores.h5"),
@@ -65,8 +78,10 @@ rule score_network:
 
 rule score_nulls:
     input:
-        exam=rules.render_exam.output[0],
-        segments=rules.write_segments.output[0],
+        exam=lambda w: R / "dissection" / EXAMS[w.variant],
+        segments=lambda w: [] if w.variant in GIVEN else R / "segments.h5",
+        clips=lambda w: R / "clips.csv" if w.variant in GIVEN else [],
+        files=lambda w: files_of(w.variant) if w.variant in GIVEN else [],
     output:
         R / "dissection/untrained/{variant}.h5",
     log:
@@ -74,16 +89,18 @@ rule score_nulls:
     benchmark:
         R / "benchmarks/score_nulls/{variant}.tsv"
     wildcard_constraints:
-        variant=only(VARIANTS),
+        variant=only(config["networks"]),
     threads: 1
     resources:
         mem_mb=memory(3000),
         runtime=120,
     params:
         *code_of("score_nulls"),
-        architecture=lambda w: config["networks"][w.variant],
+        architecture=lambda w: architecture_of(w.variant),
         untrained=DISSECTION["untrained"],
-        biases=config["deconvolution"]["biases"],
+        duration=DURATION,
+        edges=EDGES,
+        deconvolution=DECONVNET,
     message:
         "Score the features of {params.untrained} untrained networks ({wildcards.variant})"
     script:
@@ -92,17 +109,17 @@ rule score_nulls:
 
 rule name_features:
     input:
-        exam=rules.render_exam.output[0],
-        scores=expand(rules.score_network.output[0], network=DISSECTED),
-        weights=expand(rules.train_network.output.weights, network=DISSECTED),
-        untrained=expand(rules.score_nulls.output[0], variant=VARIANTS),
+        exams=[R / "dissection" / exam for exam in EXAMS.values()],
+        scores=expand(rules.score_network.output[0], network=HEARD),
+        weights=expand(rules.train_network.output.weights, network=HEARD),
+        untrained=expand(rules.score_nulls.output[0], variant=config["networks"]),
         evaluations=expand(rules.evaluate_network.output[0], network=SEEDED),
     output:
-        names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
-        exams=expand(R / "dissection/{network}/exam.csv", network=DISSECTED),
-        excerpts=expand(R / "dissection/{network}/excerpts.csv", network=DISSECTED),
+        names=expand(R / "dissection/{network}/names.csv", network=HEARD),
+        exams=expand(R / "dissection/{network}/exam.csv", network=HEARD),
+        excerpts=expand(R / "dissection/{network}/excerpts.csv", network=HEARD),
         contributions=expand(
-            R / "dissection/{network}/contributions.csv", network=DISSECTED
+            R / "dissection/{network}/contributions.csv", network=HEARD
         ),
         nulls=R / "dissection/nulls.csv",
     log:
@@ -115,13 +132,17 @@ rule name_features:
         runtime=60,
     params:
         *code_of("name_features"),
-        networks=DISSECTED,
-        architectures={name: architecture_of(name) for name in DISSECTED},
+        networks=HEARD,
+        architectures={name: architecture_of(name) for name in HEARD},
         trained={
-            variant: [name for name in SEEDED if variant_of(name) == variant]
-            for variant in VARIANTS
+            owner: [name for name in TRAINED if owner_of(name) == owner]
+            for owner in config["networks"]
         },
-        controls={name: seed_of(name) for name in UNTRAINED_BESIDE},
+        evaluated=SEEDED,
+        controls={
+            owner: {n: seed_of(n) for n in untrained_of(owner) if n in HEARD}
+            for owner in CONTROLLED
+        },
     message:
         "Name the features, and count names where nothing is to be found"
     script:
@@ -161,11 +182,11 @@ rule plant_features:
 
 rule check_names:
     input:
-        weights=expand(rules.train_network.output.weights, network=DISSECTED),
+        weights=expand(rules.train_network.output.weights, network=HEARD),
         names=rules.name_features.output.names,
         songs=list(SONGS.values()),
     output:
-        expand(R / "dissection/{network}/own_songs.csv", network=DISSECTED),
+        expand(R / "dissection/{network}/own_songs.csv", network=HEARD),
     log:
         R / "logs/check_names.log",
     benchmark:
@@ -175,9 +196,9 @@ rule check_names:
         runtime=60,
     params:
         *code_of("check_names"),
-        networks=DISSECTED,
-        architectures={name: architecture_of(name) for name in DISSECTED},
-        stft=STFT,
+        networks=HEARD,
+        architectures={name: architecture_of(name) for name in HEARD},
+        stfts={name: stft_of(name) for name in HEARD},
         songs=list(SONGS),
         starts=[ASKED_SONGS.start_of(song) for song in SONGS],
         duration=DURATION,
@@ -191,9 +212,9 @@ rule check_names:
 rule draw_tour:
     input:
         planted=rules.plant_features.output.maps[: len(TOUR_SONGS)],
-        names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
+        names=expand(R / "dissection/{network}/names.csv", network=HEARD),
         measured=expand(
-            rules.auralise_song.output.measured, network=DISSECTED, song=SONGS
+            rules.auralise_song.output.measured, network=HEARD, song=SONGS
         ),
         contributions=expand(
             R / "dissection/{network}/contributions.csv", network=TOURED
@@ -216,8 +237,8 @@ rule draw_tour:
         runtime=10,
     params:
         *code_of("draw_tour"),
-        heard=list(product(DISSECTED, SONGS)),
-        networks=DISSECTED,
+        heard=list(product(HEARD, SONGS)),
+        networks=HEARD,
         shown=TOURED,
         architectures={name: architecture_of(name) for name in TOURED},
     message:
@@ -286,7 +307,7 @@ rule ablate_features:
     benchmark:
         R / "benchmarks/ablate_features/{network}.tsv"
     wildcard_constraints:
-        network=only(DISSECTED),
+        network=only(OURS),
     resources:
         mem_mb=memory(3000),
         runtime=240,
@@ -407,7 +428,7 @@ rule compare_methods:
     benchmark:
         R / "benchmarks/compare_methods/{network}.tsv"
     wildcard_constraints:
-        network=only(DISSECTED),
+        network=only(OURS),
     resources:
         mem_mb=memory(4000),
         runtime=240,

@@ -45,22 +45,16 @@ rule build_listening_page:
             rules.evaluate_network.output[0], network=[n for n in OURS if n in HEARD]
         ),
         predictions=expand(rules.predict_songs.output[0], network=HEARD),
-        names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
+        names=rules.name_features.output.names,
         correlations=expand(rules.rank_features.output[0], network=HEARD),
         strongest=expand(rules.find_strongest_seconds.output[0], network=TRAINED),
         clips=rules.list_clips.output[0],
-        weights=expand(rules.train_network.output.weights, network=DISSECTED),
-        tour=(
-            [
-                rules.draw_tour.output.table,
-                expand(
-                    R / "dissection/{network}/contributions.csv", network=DISSECTED
-                ),
-                rules.plant_features.output,
-            ]
-            if DISSECTED
-            else []
-        ),
+        weights=expand(rules.train_network.output.weights, network=HEARD),
+        tour=[
+            rules.draw_tour.output.table,
+            rules.name_features.output.contributions,
+            rules.plant_features.output,
+        ],
     output:
         directory(R / "listening"),
     log:
@@ -73,8 +67,8 @@ rule build_listening_page:
     params:
         *code_of("build_listening_page"),
         results=str(R),
-        networks=HEARD + [PLANTED] * bool(DISSECTED),
-        architectures={name: architecture_of(name) for name in DISSECTED},
+        networks=[*HEARD, PLANTED],
+        architectures={name: architecture_of(name) for name in HEARD},
         songs=list(SONGS),
         audible=config["auralisation"]["audible"],
     message:
@@ -86,7 +80,7 @@ rule build_listening_page:
 rule describe_results:
     input:
         evaluations=expand(rules.evaluate_network.output[0], network=OURS),
-        checked=rules.check_names.output if SEEDED else [],
+        checked=rules.check_names.output,
     output:
         R / "README.md",
     log:
