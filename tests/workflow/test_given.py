@@ -103,6 +103,20 @@ def test_a_network_hears_its_own_transform_in_all_stages(mixed):
     assert soundfile.info(signal).samplerate == 11025  # the highest rate of all
 
 
+def test_its_features_are_examined_at_its_own_transform_beside_those_of_untrained_ones(mixed):
+    for network, n_layers in {"tagger": 2, "square-0": 2, "tagger-untrained-0": 2}.items():
+        names = pd.read_csv(mixed / f"dissection/{network}/names.csv")
+        assert set(names["layer"]) == set(range(1, n_layers + 1))
+        assert (names.groupby("layer")["feature"].nunique() == 3).all()
+        assert (mixed / f"dissection/{network}/own_songs.csv").is_file()
+    for folder, rate in {"exam": 11025, "exam-tagger": 8000}.items():
+        clips = list((mixed / "dissection" / folder).glob("*.flac"))
+        assert clips and all(soundfile.info(clip).samplerate == rate for clip in clips)
+    nulls = set(pd.read_csv(mixed / "dissection/nulls.csv")["null"])
+    claims = "masks of other clips", "untrained against untrained"
+    assert nulls == {f"{claim}, {of}" for claim in claims for of in ("square", "tagger")}
+
+
 def test_the_control_has_forgotten_what_was_learned_and_has_statistics_of_music(mixed):
     from safetensors.torch import load_file
 
