@@ -9,6 +9,7 @@ import numpy as np
 from auralise.dissection.activations import Activations, Cells, Targets, measure
 from auralise.dissection.exam import Exam
 from auralise.dissection.scores import energy_inside, enrichment, fires
+from auralise.errors import NetworkError
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.workload import MANY, STRONGEST, sample_features
 from auralise.files import whole_file
@@ -108,6 +109,10 @@ def hear(
     total = [np.zeros(n) for n in sizes]
     song, whole = np.zeros(len(exam.concepts)), 0.0
     n_frames = _heard_frames(exam)
+    try:
+        explainer.feature_maps(exam.magnitudes[0, :, :n_frames])
+    except NetworkError:  # too short for it
+        n_frames = exam.magnitudes.shape[2]
     for clip in tracked(clips, "deconvolve", unit="clip"):
         magnitude, masks = exam.magnitudes[clip, :, :n_frames], exam.masks[clip, ..., :n_frames]
         own, own_total = energy_inside(np.ones((1, *magnitude.shape), "f4"), magnitude, masks)
