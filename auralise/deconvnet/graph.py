@@ -822,6 +822,7 @@ class Graph:
 
     @property
     def n_dims(self) -> int:
+        """How many dimensions the magnitude has that the network takes."""
         return len(self._tried)
 
     @property

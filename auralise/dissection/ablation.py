@@ -300,7 +300,7 @@ def _beyond(means: np.ndarray, one: int) -> tuple[float, float, bool]:
 
 
 def trace_concepts(table: pd.DataFrame) -> pd.DataFrame:
-    """From concept over feature to class: what a name's features do for which class.
+    """The class that loses most when named features are switched off.
 
     Parameters
     ----------
@@ -310,8 +310,8 @@ def trace_concepts(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `TRACED`: of each named feature, each name and the unnamed ones of each layer, the
-        class whose probability falls most when they are off.
+        Columns `TRACED`; a row for each named feature, each name's features together, and each
+        layer's unnamed features together, with the class whose probability falls most.
     """
     rows = table[(table["measure"] == PROBABILITY)]
     rows = rows[(rows["name"] != "") | (rows["ablated"] == UNNAMED)]

@@ -97,11 +97,11 @@ class Products:
         self.n = n_clips * n_cells
 
     def observed(self) -> np.ndarray:
-        """With each clip's own masks, shape ``(n_features, n_concepts)``."""
+        """Correlations with each clip's own masks, shape ``(n_features, n_concepts)``."""
         return self._r(np.einsum("nfcn->fc", self.pairs, dtype=np.float64))
 
     def drawn(self, draws: Draws) -> np.ndarray:
-        """With masks that say nothing, shape ``(n_draws, n_features, n_concepts)``."""
+        """Correlations with null masks, shape ``(n_draws, n_features, n_concepts)``."""
         n_clips, n_features, n_concepts, _ = self.pairs.shape
         sums = np.zeros((n_features, n_concepts, len(draws.clips)), np.float32)
         rows = draws.rows(self.height)
@@ -143,7 +143,10 @@ class Surprise:
         return cls(mean, deviation, found.z(drawn).max(axis=2), usable)
 
     def z(self, r: np.ndarray) -> np.ndarray:
-        """Standardised correlations; −∞ where nothing can be said."""
+        """Standardise correlations ``(n_features, n_concepts)`` by the null's mean and deviation.
+
+        −∞ where the null does not vary or the concept cannot be resolved.
+        """
         z = np.full(r.shape, -np.inf)
         known = self.usable & (self.deviation > 0)
         np.divide(r - self.mean, self.deviation, out=z, where=np.broadcast_to(known, r.shape))
@@ -255,13 +258,13 @@ class Names:
 
 
 class Layer:
-    """The naming of one layer's features, with their own masks or with any that say nothing.
+    """Names one layer's features, with the clips' own masks or, as a null, with other clips' masks.
 
     Parameters
     ----------
     question : Question
     seed : int
-        Of the null masks.
+        Of the draws that give the null distribution of the correlations.
     """
 
     def __init__(self, question: Question, seed: int = 0):
@@ -274,12 +277,12 @@ class Layer:
         self.surprise = Surprise.of(drawn, targets.resolvable)
 
     def names(self) -> Names:
-        """With the clips' own masks."""
+        """Names found with the clips' own masks."""
         examined = self.question.targets.values[:, self.examined_on]
         return self._names(self.products.observed(), examined)
 
     def names_by_chance(self, seed: int) -> Names:
-        """With masks of other clips, from the first test to the exam."""
+        """Names found by chance: with masks of other clips, from the first test to the exam."""
         r = self.products.drawn(Draws.of(1, len(self.chosen_on), seed))[0]
         draws = Draws.of(1, len(self.examined_on), seed + 1_000_000)
         return self._names(r, self._redrawn(self.examined_on, draws))
@@ -392,6 +395,6 @@ def _blank(question: Question, best: np.ndarray, p: np.ndarray, q: np.ndarray) -
 
 
 def share_named(tables: Sequence[pd.DataFrame]) -> float:
-    """Of all features of several layers, how many have a name."""
+    """The share (0 to 1) of all features of several layers that have a name."""
     names = pd.concat(tables)["name"]
     return float((names != "").mean())

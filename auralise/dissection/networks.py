@@ -46,7 +46,7 @@ class Scored:
 
 
 def targets_of(exam: Exam, activations: Sequence[Activations]) -> list[Targets]:
-    """The concepts in the cells of every layer."""
+    """For each layer, the concepts' masks, averaged over the cells of its feature maps."""
     return [Targets.of(exam, layer.cells) for layer in activations]
 
 

@@ -74,7 +74,8 @@ def write_maps(
         Appears only when it is whole.
     explainer : Explainer
     song : Excerpt, or ndarray of shape (n_samples,)
-        At ``stft.sample_rate``; may be mapped from a file. Nothing sounds around an array.
+        At ``stft.sample_rate``; may be mapped from a file. An array is analysed with silence
+        before and after it.
     stft : Stft
     origin : Origin
         The explainer's assumptions are added to its own.

@@ -121,7 +121,17 @@ def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
 def genre_subject(
     network: nn.Sequential, stft: Stft, n_frames: int, classes: Sequence[str]
 ) -> Subject:
-    """A genre network, whose pictures are magnitudes as it scales them."""
+    """The `Subject` of a genre network; its pictures are scaled magnitudes.
+
+    Parameters
+    ----------
+    network : Sequential
+        As `auralise.networks.genre` builds it.
+    stft : Stft
+    n_frames : int
+        Of a picture.
+    classes : sequence of str
+    """
     stages = stages_of(network)
     scaling: nn.Module = nn.Identity()
     if isinstance(stages[0], LogScaling):
