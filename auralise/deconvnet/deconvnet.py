@@ -23,17 +23,10 @@ from torch import nn
 
 from auralise.choices import PRECISIONS
 from auralise.deconvnet.at_once import PooledAtOnce
-from auralise.deconvnet.graph import (
-    FoundLayer,
-    Graph,
-    GraphPass,
-    Rectified,
-    Unrectified,
-    further_inputs,
-    just_rectified,
-)
+from auralise.deconvnet.graph import FoundLayer, Graph, GraphPass, further_inputs
 from auralise.deconvnet.policy import END_MODULES
 from auralise.deconvnet.pooled import PooledNetwork
+from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
 from auralise.deconvnet.steps import (
     STEPS,
     Activation,
@@ -46,13 +39,8 @@ from auralise.deconvnet.steps import (
 )
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
-from auralise.networks.front_ends import (
-    FrontEndStep,
-    check_bins,
-    compression_of,
-    is_time_first,
-    mask_scale,
-)
+from auralise.networks.front_end_steps import FrontEndStep
+from auralise.networks.front_ends import check_bins, compression_of, is_time_first, mask_scale
 from auralise.networks.wrappers import unwrapped
 
 

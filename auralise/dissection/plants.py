@@ -15,7 +15,7 @@ from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection.concepts import REGISTER_NAMES, REGISTERS
 from auralise.errors import AuraliseError
 from auralise.maps import Maps, Origin, create_maps
-from auralise.networks.front_ends import LogScaling
+from auralise.networks.front_end_steps import LogScaling
 from auralise.networks.names import PLANTED
 
 BAND = REGISTER_NAMES[3]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from auralise.errors import SettingsError, WeightsError
 from auralise.files import sha256_of_file
 from auralise.mel import BANDS, LEAD, STFT, LogMel
-from auralise.networks.front_ends import LogScaling
+from auralise.networks.front_end_steps import LogScaling
 from auralise.networks.genre import stages_of
 from auralise.networks.svdnet import PICTURE
 from auralise.stft import Stft
