@@ -62,9 +62,7 @@ class Ablation:
         return [(self.layer, features) for features in (self.features, *self.similar)]
 
 
-def plan_ablations(
-    names: pd.DataFrame, energies: Sequence[np.ndarray], seed: int = 0
-) -> list[Ablation]:
+def plan_ablations(names: pd.DataFrame, energies: Sequence[np.ndarray]) -> list[Ablation]:
     """Every live feature, every name of several features, and each layer's unnamed ones.
 
     Parameters
@@ -73,8 +71,6 @@ def plan_ablations(
         Columns ``layer``, ``feature`` and ``name``, which is empty for an unnamed feature.
     energies : sequence of ndarray, shape (n_features,)
         Of the feature maps, layer by layer; 0 for a feature that never fires.
-    seed : int
-        Of the random sets.
     """
     found = []
     for layer, energy in enumerate(energies, start=1):
@@ -89,13 +85,13 @@ def plan_ablations(
             if len(members) > 1:
                 groups.append((NAME if name else UNNAMED, name, members))
         for ablated, name, members in groups:
-            similar = similar_sets(members, energy, seed=seed)
+            similar = similar_sets(members, energy)
             found.append(Ablation(ablated, layer, members, name, similar))
     return found
 
 
 def similar_sets(
-    features: tuple[int, ...], energy: np.ndarray, n_sets: int = N_SIMILAR, seed: int = 0
+    features: tuple[int, ...], energy: np.ndarray, n_sets: int = N_SIMILAR
 ) -> tuple[tuple[int, ...], ...]:
     """Random sets of as many live features of a layer, with the most similar energy in all.
 
@@ -108,7 +104,6 @@ def similar_sets(
         Of every feature of the layer; 0 for a dead one.
     n_sets : int
         At most.
-    seed : int
 
     Examples
     --------
@@ -119,7 +114,7 @@ def similar_sets(
     live = np.flatnonzero(energy > 0)
     others = np.setdiff1d(live, features)
     pool = others if len(others) >= 2 * len(features) else live
-    rng = np.random.default_rng([seed, len(pool), *features])
+    rng = np.random.default_rng([0, len(pool), *features])
     drawn: list[tuple[int, ...]]
     if len(features) == 1:
         drawn = [(int(k),) for k in pool]
