@@ -187,7 +187,7 @@ def read_list(path: Path) -> list[Path]:
 
 
 def shared_name(stem: str) -> str:
-    """A key that is equal for two names that are one file on some file systems."""
+    """A key by which names are compared that some file systems take for one file."""
     return unicodedata.normalize("NFC", stem).casefold()
 
 

@@ -150,7 +150,7 @@ def write_findings(
     comparison: pd.DataFrame,
     accuracy: str = "",
 ) -> str:
-    """The page of findings.
+    """Write the page of findings of the attribute experiment.
 
     Parameters
     ----------

@@ -193,7 +193,7 @@ def follow_2015(options: argparse.Namespace) -> None:
 
 
 def song_of(samples: "np.ndarray", stft: "Stft", as_in_2015: bool) -> "Excerpt":
-    """The whole song; or its first 4 s, padded with silence, with what 2015 took to be around."""
+    """The whole song; as in 2015, its first 4 s, padded with silence and mirrored at the ends."""
     from auralise.excerpts import Excerpt
     from auralise.stft import take
 
@@ -330,7 +330,7 @@ def require_page(page: Path, songs: Iterable[str]) -> None:
 
 
 def show(sounds: Path, maps: "Maps", options: argparse.Namespace) -> None:
-    """Draw what is asked for beside a song's sounds, and leave those that can be heard."""
+    """Draw a song's pictures; remove sounds that cannot be heard, unless all are asked for."""
     from auralise.features import NAME, keep_audible, read_features
     from auralise.figures.pictures import write_pictures
     from auralise.figures.sheets import write_sheets

@@ -233,7 +233,7 @@ class Deconvnet:
         return mask_scale(self._front_end, n_bins)
 
     def seen(self, magnitude: np.ndarray) -> np.ndarray:
-        """A magnitude as the first convolution gets it, bins × frames whatever their order there.
+        """A magnitude behind the front end, always as bins × frames.
 
         Parameters
         ----------
@@ -365,7 +365,7 @@ class Deconvnet:
         layers: Iterable[int | str] | None = None,
         features: Mapping[Any, Iterable[int]] | None = None,
     ) -> dict[int, list[int]]:
-        """Features by layer, as `deconvolve_all` takes both.
+        """The features of each layer, from the arguments of `deconvolve_all`.
 
         Raises
         ------
@@ -399,7 +399,7 @@ class Deconvnet:
         return numbers[0]
 
     def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """Which features fired: of which an activation let anything through.
+        """Which features fired: those whose activation let something through.
 
         What a batch norm adds behind the activation is no firing, and a negative gain of one
         does not hide it.
@@ -420,7 +420,7 @@ class Deconvnet:
             return self._rectified[layer - 1].fired(torch.as_tensor(maps)).numpy()
 
     def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """How far features are above what they are where the activation lets nothing through.
+        """Feature maps less the value that they have where the activation lets nothing through.
 
         These are the feature maps themselves, unless a batch norm follows the activation: what it
         adds is taken off, and a negative gain turns the sign.

@@ -280,7 +280,7 @@ class Graph:
         ]
 
     def forward(self, magnitude: Tensor, numbers: Iterable[int] | None = None) -> GraphPass:
-        """One forward pass, no further than the layers (counted from 1) are.
+        """Run the network once, as far as the deepest of the layers (counted from 1).
 
         Raises
         ------
@@ -385,7 +385,7 @@ def _map_of(layer: Captured, feature: int, leaf: Tensor) -> Tensor:
 
 
 def further_inputs(network: nn.Module) -> Iterator[str]:
-    """Inputs behind the first that a network does not go without."""
+    """The inputs that a network requires beside the first, by name."""
     for parameter in list(inspect.signature(network.forward).parameters.values())[1:]:
         if parameter.default is parameter.empty and parameter.kind <= parameter.KEYWORD_ONLY:
             if parameter.kind != parameter.VAR_POSITIONAL:

@@ -40,12 +40,12 @@ def refusal_of(node, where: str) -> str:
 
 
 def reach(node) -> set:
-    """The operations that a result is made of."""
+    """The set of operations that a result is made of."""
     return set(ordered(node))
 
 
 def ordered(node) -> list:
-    """The operations that a result is made of, the last first."""
+    """The operations that a result is made of, from the result backwards."""
     order, seen, pending = [], set(), [node]
     while pending:
         node = pending.pop(0)

@@ -79,14 +79,14 @@ def is_zero(value) -> bool:
 
 
 def constant_of(args, kwargs) -> Tensor | None:
-    """Of two tensors the one without a gradient, if the other has one."""
+    """The one of two tensors that has no gradient; None unless the other one has."""
     tensors = [of for of in tree_leaves((args, kwargs)) if isinstance(of, Tensor)]
     constants = [of for of in tensors if not of.requires_grad]
     return constants[0] if len(tensors) == 2 and len(constants) == 1 else None
 
 
 def scaling(factor, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]] | None:
-    """What a constant factor does to each feature; nothing if it is not one number for each."""
+    """A factor's gain of each feature, and what it makes of an offset; None if there is none."""
     gain = torch.as_tensor(factor).detach()
     shape = [1] * (x.dim() - gain.dim()) + list(gain.shape)
     if any(size != 1 for place, size in enumerate(shape) if place != 1):
@@ -96,7 +96,7 @@ def scaling(factor, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]] | No
 
 
 def maxima(x: Tensor, dim: int | Sequence[int] = (), keepdim: bool = False) -> Tensor:
-    """Maxima over dimensions, each from one place alone, where autograd would share among ties."""
+    """Maxima over dimensions; of equal ones, one gets the gradient, which `amax` shares."""
     dims = [dim] if isinstance(dim, int) else list(dim) or list(range(x.dim()))
     dims = sorted(of % x.dim() for of in dims)
     kept = [of for of in range(x.dim()) if of not in dims]

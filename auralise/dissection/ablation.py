@@ -63,7 +63,7 @@ class Ablation:
 
 
 def plan_ablations(names: pd.DataFrame, energies: Sequence[np.ndarray]) -> list[Ablation]:
-    """Every live feature, every name of several features, and each layer's unnamed ones.
+    """Plan what to switch off: each live feature, each name's features, each layer's unnamed ones.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def plan_ablations(names: pd.DataFrame, energies: Sequence[np.ndarray]) -> list[
 def similar_sets(
     features: tuple[int, ...], energy: np.ndarray, n_sets: int = N_SIMILAR
 ) -> tuple[tuple[int, ...], ...]:
-    """Random sets of as many live features of a layer, with the most similar energy in all.
+    """Random sets of live features of a layer, as many and with the most similar total energy.
 
-    Of other features where there are twice as many; else of all, since there are no others.
+    Drawn from the other features if these are twice as many, else from all live ones.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ class Switched:
 
     @torch.inference_mode()
     def probabilities(self, outputs: Sequence[Tensor], off: Set | None = None) -> np.ndarray:
-        """Of the classes, with some features of a layer off, ``(n_clips, n_classes)``."""
+        """Class probabilities, some features of a layer off, shape ``(n_clips, n_classes)``."""
         layer, features = off or (len(self.layers), ())
         x = outputs[layer - 1].clone()
         x[:, list(features)] = 0

@@ -25,7 +25,7 @@ FeatureMaps = Callable[[np.ndarray], list[np.ndarray]]
 
 @dataclass(frozen=True)
 class Cells:
-    """Which cells of a layer's feature maps are looked at.
+    """The cells of a layer's feature maps that are compared with concepts; a sample where many.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Cells:
         return cls(height, width, pooled, np.sort(places))
 
     def of(self, maps: np.ndarray) -> np.ndarray:
-        """Their values: ``(..., height, width)`` → ``(..., n_cells)``."""
+        """Values of feature maps in these cells: ``(..., height, width)`` → ``(..., n_cells)``."""
         return maps.reshape(*maps.shape[:-2], -1)[..., self.places]
 
 

@@ -96,7 +96,7 @@ def rank(values: np.ndarray) -> np.ndarray:
 def perturb(
     magnitude: np.ndarray, order: np.ndarray, operation: str, fraction: float
 ) -> np.ndarray:
-    """A magnitude of which the first bins of an order are kept, or deleted.
+    """Keep, or delete, the first bins of an order in a magnitude.
 
     Parameters
     ----------
@@ -271,7 +271,7 @@ def _randomisation(subject: Subject, makers: Makers) -> Iterator[tuple]:
 def randomise(
     part: nn.Module, first: int, last: int, magnitudes: np.ndarray, seed: int
 ) -> nn.Module:
-    """A copy of the convolutional part whose layers `first` to `last` are drawn anew.
+    """A copy of the convolutional part, the weights of layers `first` to `last` drawn at random.
 
     Their batch normalisations get the statistics of what reaches them: with the old ones their
     features would fire nowhere or everywhere.

@@ -32,12 +32,12 @@ LOWEST = -1.0  # the score of what cannot be scored
 
 @dataclass(frozen=True)
 class Draws:
-    """Masks that say nothing.
+    """Null masks: the clip whose masks each clip is given, and the shift of its registers.
 
     Attributes
     ----------
     clips : ndarray of int, shape (n_draws, n_clips)
-        Whose masks each clip gets; never its own.
+        The clip whose masks each clip gets; never itself.
     shifts : ndarray, shape (n_draws, n_clips)
         By what share of all bins its registers are shifted, in [0, 1).
     """
@@ -61,7 +61,7 @@ class Draws:
 
 
 class Products:
-    """Correlations of features with concepts, whichever clip's masks a clip is given.
+    """Correlations of features with concepts, for the clips' own masks or any null masks.
 
     Parameters
     ----------
@@ -120,12 +120,12 @@ class Products:
 
 @dataclass(frozen=True)
 class Surprise:
-    """How far correlations stand above those with masks that say nothing.
+    """How far correlations stand above those with null masks.
 
     Attributes
     ----------
     mean, deviation : ndarray, shape (n_features, n_concepts)
-        Of r with such masks.
+        Of r with null masks.
     largest : ndarray, shape (n_draws, n_features)
         Of each draw, the largest z over concepts.
     usable : ndarray of bool, shape (n_concepts,)
@@ -153,7 +153,7 @@ class Surprise:
         return np.nan_to_num(z, nan=-np.inf, neginf=-np.inf)
 
     def p(self, z: np.ndarray) -> np.ndarray:
-        """(1 + k)/(n + 1), k of the n draws having a z as large for some concept."""
+        """p = (1 + k)/(n + 1), where k of n null draws have a z as large for some concept."""
         return (1 + (self.largest >= z).sum(axis=0)) / (len(self.largest) + 1)
 
 
@@ -164,7 +164,7 @@ def still_excerpts(
     length: int,
     stride: int,
 ) -> list[tuple[int, int, bool]]:
-    """Excerpts without a concept, the loudest of each clip, and whether a feature is still there.
+    """Each clip's loudest excerpt without a concept, and whether a feature is still in it.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ def still_excerpts(
 
 @dataclass(frozen=True)
 class Question:
-    """What the names of a layer are asked of.
+    """What the naming of a layer's features needs to know.
 
     Attributes
     ----------
@@ -239,7 +239,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Names:
-    """What became of every feature of a layer.
+    """The outcome of naming the features of a layer.
 
     Attributes
     ----------

@@ -80,7 +80,7 @@ def score_network(
 
 
 def choose_clips(exam: Exam, n_clips: int) -> list[int]:
-    """Held-out clips, each the one that adds most to what the chosen ones have of concepts."""
+    """Choose held-out clips one by one: each adds most to the concepts that were rare so far."""
     present = np.asarray(exam.present[:, :, : _heard_frames(exam)].any(axis=2))
     waiting = list(np.flatnonzero(exam.held_out))
     chosen: list[int] = []
@@ -98,7 +98,7 @@ def _heard_frames(exam: Exam) -> int:
 
 
 def hear(explainer: Explainer, exam: Exam, clips: Sequence[int]) -> list[np.ndarray]:
-    """How much more of each concept features let through than is there, on some of the clips.
+    """How much more of each concept features let through than the clips hold, as `enrichment`.
 
     By layer, each of shape ``(n_features, n_concepts)``.
     """

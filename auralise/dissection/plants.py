@@ -24,7 +24,7 @@ CENTRE = ((0, 0, 0), (0, 1, 0), (0, 0, 0))
 
 @dataclass(frozen=True)
 class Plant:
-    """A feature whose name is known.
+    """A feature with a kernel of our own, so that its name is known.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ PLANTS = (
 
 
 def explain_plant(plant: Plant, layer: int) -> Deconvnet:
-    """A plant that is the only feature of each layer up to its own.
+    """The explainer of a network that holds a plant alone, one feature in each layer.
 
     Parameters
     ----------

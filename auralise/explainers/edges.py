@@ -113,7 +113,7 @@ def activations(
 
 
 def in_rows(maps: np.ndarray) -> np.ndarray:
-    """Feature maps as ``(n_features, height, width)``, of networks whose maps have no such shape.
+    """Feature maps as ``(n_features, height, width)``, however many dimensions they have.
 
     Behind convolutions of one dimension there is no height, behind a mean no width.
     """

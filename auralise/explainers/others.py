@@ -57,7 +57,7 @@ class Energy(OneByOne):
 
 
 class Chance(OneByOne):
-    """Random numbers from 0 to 1, others for each feature, the same for every song."""
+    """Random numbers from 0 to 1: different for each feature, the same for every song."""
 
     def map_of(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
         return np.random.default_rng([layer, feature]).random(magnitude.shape, np.float32)

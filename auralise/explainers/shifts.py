@@ -102,7 +102,7 @@ def _percentiles(heard: np.ndarray) -> np.ndarray:
 
 
 def add_shifts(certificates: pd.DataFrame, shifts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Certificates with what shifted maps say beside them.
+    """Add to certificates how features fare against shifted maps.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def add_shifts(certificates: pd.DataFrame, shifts: Mapping[str, pd.DataFrame]) -
 
 
 def say_shifts(certificates: pd.DataFrame) -> str:
-    """How the certified features fare, and the others, in a sentence."""
+    """How certified features, and the others, fare against shifted maps, in a sentence."""
     known = certificates[certificates["shift_percentile"].notna()]
     certified = known["certificate"].fillna(False).astype(bool)
     parts = [

@@ -150,9 +150,9 @@ def write_maps(
 
 
 def quiet_sounds(song: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """What no feature should be named after, each of `n_samples`, float32.
+    """Digital silence, and noise with its peak 60 dB below the song's; float32, `n_samples` each.
 
-    Digital silence, and noise whose peak lies 60 dB below the song's.
+    A feature that fires as strongly on these says nothing of the song.
     """
     noise = np.random.default_rng(0).normal(size=n_samples)
     peak = max(song.max(), -song.min())  # no copy of a song that is mapped

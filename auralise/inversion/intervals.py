@@ -61,8 +61,6 @@ def class_dependence(found: Reconstructions) -> pd.DataFrame:
     Parameters
     ----------
     found : Reconstructions
-    seed : int
-        Of the resampling.
 
     Returns
     -------

@@ -152,7 +152,7 @@ def genre_subject(
 
 
 def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
-    """The magnitudes ``(n_bins, n_frames)``, none negative, whose bands are nearest (squares).
+    """Non-negative magnitudes ``(n_bins, n_frames)`` whose bands are nearest, by least squares.
 
     Multiplicative updates (Lee & Seung 2001) from a flat spectrum: of the many solutions, one
     that spreads a band's energy over its bins, where a solver that looks for corners would give
