@@ -173,9 +173,7 @@ def front_end_spec(module: nn.Module) -> list[dict]:
     return spec
 
 
-def mask_scale(
-    front_end: nn.Module | Iterable[nn.Module], n_bins: int, magnitude: np.ndarray | None = None
-) -> np.ndarray:
+def mask_scale(front_end: nn.Module | Iterable[nn.Module], n_bins: int) -> np.ndarray:
     """What a map is multiplied with before it multiplies the STFT.
 
     A map of ones behind the front end then leaves the song as it is, wherever a band reaches.
@@ -186,32 +184,24 @@ def mask_scale(
         What stands before the first convolution.
     n_bins : int
         Of the STFT.
-    magnitude : ndarray, shape (n_bins, n_frames), optional
-        The song's, whose statistics `Standardise` uses; without it that gain counts as 1.
 
     Returns
     -------
     ndarray, float32, shape (n_bins,)
-        1 / (transpose of ones, with absolute gains); 0 in bins that no band reaches.
+        1 / (transpose of ones, with absolute gains, that of `Standardise` 1); 0 in bins that no
+        band reaches.
     """
     modules = [copy.deepcopy(part) for part in _flat(front_end)]
-    song = np.ones((n_bins, 1)) if magnitude is None else np.asarray(magnitude)
-    x = torch.from_numpy(np.array(song, np.float32))[None, None]
-    memories = []
+    x = torch.ones(1, 1, n_bins, 1)
     with torch.no_grad():
         for module in modules:
-            module.to("cpu").eval()
-            if magnitude is not None and isinstance(module, FrontEndStep):
-                memories.append(module.remember(x))
-            else:
-                memories.append(None)
-            x = module(x)
+            x = module.to("cpu").eval()(x)
         signal = torch.ones_like(x)
-        for module, memory in zip(reversed(modules), reversed(memories), strict=True):
+        for module in reversed(modules):
             if isinstance(module, FrontEndStep):
                 for values in module.buffers():
                     values.abs_()
-                signal = module.back(signal, memory)
+                signal = module.back(signal)
             elif isinstance(module, nn.BatchNorm2d):
                 one = torch.ones(1, module.num_features, 1, 1)
                 offset = module(torch.zeros_like(one))
