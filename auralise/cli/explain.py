@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from auralise.choices import AUDIBLE, DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     add_channel,
+    add_songs,
     duration,
     exit_status,
     layers,
@@ -90,9 +91,10 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
     )
-    add = explain.add_argument
-    add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_songs(explain)
+    explain.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the results"
+    )
     add_network_options(explain)
     what = explain.add_argument_group("what to explain")
     add = what.add_argument
