@@ -195,7 +195,7 @@ def follow_2015(options: argparse.Namespace) -> None:
 
 
 def song_of(samples: "np.ndarray", stft: "Stft", as_in_2015: bool) -> "Excerpt":
-    """The whole song; as in 2015, its first 4 s, padded with silence and mirrored at the ends."""
+    """The whole song or, `as_in_2015`, its first 4 s, silence-padded and mirrored at the ends."""
     from auralise.excerpts import Excerpt
     from auralise.stft import take
 

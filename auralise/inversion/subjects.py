@@ -101,7 +101,7 @@ class Subject:
 
 
 def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
-    """SVDNet, whose pictures are normalised log-mel spectrograms."""
+    """The `Subject` of SVDNet; its pictures are normalised log-mel spectrograms."""
     return Subject(
         stages=network,
         scaling=nn.Identity(),
