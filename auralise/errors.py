@@ -62,4 +62,4 @@ class StorageError(AuraliseError):
 
 
 class ResultsError(AuraliseError):
-    """A file of results that is damaged or missing, with how it is made again."""
+    """A file of results is damaged or missing; the message says how to make it again."""

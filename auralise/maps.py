@@ -258,7 +258,7 @@ class Maps:
         return replace(self, part=(first, first + n_frames))
 
     def loudest(self, n_frames: int) -> int:
-        """The first of so many frames in which the song is loudest."""
+        """The first frame of the loudest stretch of `n_frames` frames."""
         at_once = max(self.frames_at_once, 1)
         energies = np.concatenate(
             [

@@ -84,7 +84,7 @@ def log_frequency_rows(values: np.ndarray, frequencies: np.ndarray, n_rows: int 
 
 
 def write_facts(path: str | Path, facts: Mapping[str, Any]) -> None:
-    """Write into a picture how it came to be, in the place of what it says already.
+    """Write into a picture how it came to be; what was written before is replaced.
 
     Parameters
     ----------

@@ -105,14 +105,12 @@ def tell_passed_over(folder: Path, reasons: Sequence[tuple[Path, str]]) -> None:
         log.log(level, "%s: passed over (%s): %s", printable(folder), reason, ", ".join(names))
 
 
-def find_sounds(folder: str | Path, setting: str = "songs") -> list[Path]:
+def find_sounds(folder: str | Path) -> list[Path]:
     """Sound files of a folder, sorted by name; what is passed over is told in the log.
 
     Parameters
     ----------
     folder : str or Path
-    setting : str
-        What names the folder, for messages.
 
     Raises
     ------
@@ -123,14 +121,14 @@ def find_sounds(folder: str | Path, setting: str = "songs") -> list[Path]:
     if not folder.is_dir():
         remedy = "give its folder" if folder.exists() else "create it and put songs there"
         remedy = "write '~' out" if str(folder).startswith("~") else remedy
-        raise SettingsError(f"{setting}: {folder} is not a folder; {remedy}")
-    paths = list_folder(folder, setting)
+        raise SettingsError(f"songs: {folder} is not a folder; {remedy}")
+    paths = list_folder(folder, "songs")
     reasons = [(path, why_unread(path)) for path in paths]
     tell_passed_over(folder, [(path, reason) for path, reason in reasons if reason])
     sounds = [path for path, reason in reasons if reason is None]
     if not sounds:
         raise SettingsError(
-            f"{setting}: no sound file in {folder}; put at least one there, ending in "
+            f"songs: no sound file in {folder}; put at least one there, ending in "
             f"{', '.join(AUDIO_SUFFIXES)}"
         )
     return sounds
@@ -189,7 +187,7 @@ def read_list(path: Path) -> list[Path]:
 
 
 def shared_name(stem: str) -> str:
-    """A key that is equal for two names that are one file on some file systems."""
+    """A key by which names are compared that some file systems take for one file."""
     return unicodedata.normalize("NFC", stem).casefold()
 
 

@@ -92,7 +92,7 @@ def with_interval(values: np.ndarray) -> tuple[float, float, float]:
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Element by element; NaN where the whole is not above zero.
+    """part / whole, element by element; NaN where the whole is not above zero.
 
     Examples
     --------
@@ -184,7 +184,7 @@ def adjust_p(p: np.ndarray) -> np.ndarray:
 
 
 def sample_needed(n_others: int, n_tests: int) -> int:
-    """How many values it takes for one test of a family to give a verdict on its own.
+    """The smallest sample with which one test of a family can give a verdict.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ class PatientFile(RawIOBase):
 
 @contextmanager
 def patient_file(path: str | Path) -> Iterator[PatientFile]:
-    """A new file for a library that cannot handle failed writes: the context raises them."""
+    """A new file for a library that cannot handle failed writes; the first is raised at the end."""
     with PatientFile(path) as file:
         try:
             yield file

@@ -28,7 +28,7 @@ from auralise.dissection.naming import Layer, Question
 from auralise.dissection.networks import choose_clips, score_untrained
 from auralise.dissection.plants import CENTRE, PLANTS
 from auralise.dissection.scores import energy_inside, enrichment
-from auralise.networks.front_ends import LogScaling
+from auralise.networks.front_end_steps import LogScaling
 from auralise.networks.genre import Architecture, build_network
 from auralise.networks.initialisation import INITIALISATIONS, initialise
 from auralise.stft import Stft

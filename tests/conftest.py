@@ -28,6 +28,14 @@ def make_schedule(**changes) -> Schedule:
     return Schedule(**usual | {"learning_rate": 5e-4, "accelerator": "cpu"} | changes)
 
 
+class Killed(BaseException):
+    """What a test raises where a process is killed."""
+
+
+def weights_of(network: torch.nn.Module) -> np.ndarray:
+    return torch.cat([values.flatten() for values in network.state_dict().values()]).numpy()
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     return REPOSITORY

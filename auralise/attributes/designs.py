@@ -301,9 +301,7 @@ def pairs_by_attribute(
     return found
 
 
-def pairs_in_everything(
-    signals: pd.DataFrame, attributes: Sequence[str] | None = None
-) -> dict[str, np.ndarray]:
+def pairs_in_everything(signals: pd.DataFrame) -> dict[str, np.ndarray]:
     """Pairs of signals that differ in everything that varies among signals of their kind.
 
     What two such signals still have in common is nothing of any attribute: it is what the
@@ -311,8 +309,8 @@ def pairs_in_everything(
 
     Parameters
     ----------
-    signals, attributes
-        As `pairs_by_attribute` takes them.
+    signals : DataFrame
+        As `pairs_by_attribute` takes it.
 
     Returns
     -------
@@ -320,7 +318,7 @@ def pairs_in_everything(
         By every attribute that varies within a kind. Kinds in which one attribute alone varies
         give no pair, since there everything is that attribute.
     """
-    attributes = list(attributes or attributes_of(signals))
+    attributes = attributes_of(signals)
     codes = np.stack([pd.factorize(signals[name])[0] for name in attributes], axis=1)
     has = np.stack([_has(signals, name) for name in attributes], axis=1)
     found: dict[str, list[np.ndarray]] = {}

@@ -36,7 +36,8 @@ class Protocol:
     compare : str
         One of `auralise.attributes.representations.COMPARED`.
     onsets : {'own', 'common'}, optional
-        Of rendered signals.
+        Whether rendered signals keep each instrument's own onset or all begin alike; None for
+        signals that were not rendered.
     features : int, optional
         How many were drawn of each layer; all by default.
     """
@@ -149,7 +150,7 @@ def write_findings(
     comparison: pd.DataFrame,
     accuracy: str = "",
 ) -> str:
-    """The page of findings.
+    """Write the page of findings of the attribute experiment.
 
     Parameters
     ----------

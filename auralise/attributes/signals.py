@@ -309,7 +309,7 @@ def compose_signal(
     register: int = 0,
     onsets: np.ndarray | None = None,
 ) -> list[Note]:
-    """Notes of a model signal: the twelve voicings of a chord type, one after the other, then anew.
+    """Notes of a model signal: the twelve voicings of a chord type in turn, again and again.
 
     One begins with each slot, of which there are `tempo` a second; or at each of `onsets` (s),
     lasting until the next one, the last to the end. `register` shifts all by octaves.

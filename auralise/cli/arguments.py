@@ -132,6 +132,17 @@ def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
     return songs
 
 
+def add_songs(parser: argparse.ArgumentParser) -> None:
+    """Add the songs, as `name_songs` takes them."""
+    parser.add_argument(
+        "songs",
+        nargs="+",
+        type=Path,
+        metavar="SONG",
+        help="a sound file, a folder of them, or a text file that lists one a line",
+    )
+
+
 def add_channel(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
     """Add the option that says what of a stereo song is used."""
     parser.add_argument(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from auralise.choices import AUDIBLE, DURATION, EDGES, LOUDNESS, MODES, PRECISIONS
 from auralise.cli.arguments import (
     add_channel,
+    add_songs,
     duration,
     exit_status,
     layers,
@@ -90,9 +91,10 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
     )
-    add = explain.add_argument
-    add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, or a folder of them")
-    add("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add_songs(explain)
+    explain.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the results"
+    )
     add_network_options(explain)
     what = explain.add_argument_group("what to explain")
     add = what.add_argument
@@ -193,7 +195,7 @@ def follow_2015(options: argparse.Namespace) -> None:
 
 
 def song_of(samples: "np.ndarray", stft: "Stft", as_in_2015: bool) -> "Excerpt":
-    """The whole song; or its first 4 s, padded with silence, with what 2015 took to be around."""
+    """The whole song or, `as_in_2015`, its first 4 s, silence-padded and mirrored at the ends."""
     from auralise.excerpts import Excerpt
     from auralise.stft import take
 
@@ -330,7 +332,7 @@ def require_page(page: Path, songs: Iterable[str]) -> None:
 
 
 def show(sounds: Path, maps: "Maps", options: argparse.Namespace) -> None:
-    """Draw what is asked for beside a song's sounds, and leave those that can be heard."""
+    """Draw a song's pictures; remove sounds that cannot be heard, unless all are asked for."""
     from auralise.features import NAME, keep_audible, read_features
     from auralise.figures.pictures import write_pictures
     from auralise.figures.sheets import write_sheets

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from auralise.choices import PHASES, SCALES
 from auralise.cli.arguments import (
     add_channel,
+    add_songs,
     exit_status,
     name_songs,
     prepare_folder,
@@ -69,14 +70,8 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
     )
+    add_songs(parser)
     add = parser.add_argument
-    add(
-        "songs",
-        nargs="+",
-        type=Path,
-        metavar="SONG",
-        help="a sound file, a folder of them, or a text file that lists one a line",
-    )
     add("--classifier", type=Path, required=True, metavar="FILE", help="weights of SVDNet")
     add(
         "--inverter",

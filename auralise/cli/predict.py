@@ -3,9 +3,8 @@
 import argparse
 import csv
 import sys
-from pathlib import Path
 
-from auralise.cli.arguments import add_channel, count, exit_status, name_songs
+from auralise.cli.arguments import add_channel, add_songs, count, exit_status, name_songs
 from auralise.cli.networks import add_network_options, read_asked_network
 from auralise.errors import message_of
 
@@ -38,9 +37,8 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
         description=DESCRIPTION,
         epilog=EPILOG,
     )
-    add = predict.add_argument
-    add("songs", nargs="+", type=Path, metavar="SONG", help="a sound file, a folder, or a list")
-    add(
+    add_songs(predict)
+    predict.add_argument(
         "--top",
         type=count,
         default=10,

@@ -198,10 +198,10 @@ class Segments(torch.utils.data.Dataset):
         rng = np.random.default_rng([seed, *self.split.encode()])
         return replace(self, labels=self.labels[first][rng.permutation(len(clips))][numbers])
 
-    def one_of_each(self, n_clips: int, seed: int = 0) -> np.ndarray:
+    def one_of_each(self, n_clips: int) -> np.ndarray:
         """Rows of the first segment of each of `n_clips` clips, drawn by lot, or of all clips."""
         _, first = np.unique(self.clips, return_index=True)
-        return np.sort(np.random.default_rng(seed).permutation(first)[:n_clips])
+        return np.sort(np.random.default_rng(0).permutation(first)[:n_clips])
 
     def read(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Magnitudes of some segments, float32, shape ``(len(rows), n_bins, n_frames)``."""

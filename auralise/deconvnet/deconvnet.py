@@ -23,17 +23,10 @@ from torch import nn
 
 from auralise.choices import PRECISIONS
 from auralise.deconvnet.at_once import PooledAtOnce
-from auralise.deconvnet.graph import (
-    FoundLayer,
-    Graph,
-    GraphPass,
-    Rectified,
-    Unrectified,
-    further_inputs,
-    just_rectified,
-)
+from auralise.deconvnet.graph import FoundLayer, Graph, GraphPass, further_inputs
 from auralise.deconvnet.policy import END_MODULES
 from auralise.deconvnet.pooled import PooledNetwork
+from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
 from auralise.deconvnet.steps import (
     STEPS,
     Activation,
@@ -46,8 +39,8 @@ from auralise.deconvnet.steps import (
 )
 from auralise.deconvnet.tracing import convolutional_chain
 from auralise.errors import NetworkError, SettingsError
+from auralise.networks.front_end_steps import FrontEndStep
 from auralise.networks.front_ends import (
-    FrontEndStep,
     band_weights,
     check_bins,
     compression_of,
@@ -267,7 +260,7 @@ class Deconvnet:
         return band_weights(self._front_end, n_bins)
 
     def seen(self, magnitude: np.ndarray) -> np.ndarray:
-        """A magnitude as the first convolution gets it, bins × frames whatever their order there.
+        """A magnitude behind the front end, always as bins × frames.
 
         Parameters
         ----------
@@ -399,7 +392,7 @@ class Deconvnet:
         layers: Iterable[int | str] | None = None,
         features: Mapping[Any, Iterable[int]] | None = None,
     ) -> dict[int, list[int]]:
-        """Features by layer, as `deconvolve_all` takes both.
+        """The features of each layer, from the arguments of `deconvolve_all`.
 
         Raises
         ------
@@ -433,7 +426,7 @@ class Deconvnet:
         return numbers[0]
 
     def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """Which features fired: of which an activation let anything through.
+        """Which features fired: those whose activation let something through.
 
         What a batch norm adds behind the activation is no firing, and a negative gain of one
         does not hide it.
@@ -454,7 +447,7 @@ class Deconvnet:
             return self._rectified[layer - 1].fired(torch.as_tensor(maps)).numpy()
 
     def above_rest(self, layer: int, maps: np.ndarray) -> np.ndarray:
-        """How far features are above what they are where the activation lets nothing through.
+        """Feature maps less the value that they have where the activation lets nothing through.
 
         These are the feature maps themselves, unless a batch norm follows the activation: what it
         adds is taken off, and a negative gain turns the sign.

@@ -339,7 +339,7 @@ class Stage:
         return stamps.reshape(v.n_cells, -1, v.block * h.block * self.n_inputs)
 
     def picks(self, switches: Tensor, n_columns: int) -> Tensor:
-        """Which stamps the values that reach each block take.
+        """The stamp of each value that reaches a block.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from auralise.errors import NetworkError, is_out_of_memory
-from auralise.networks.front_ends import MODULES, FrontEndStep
+from auralise.networks.front_end_steps import MODULES, FrontEndStep
 from auralise.networks.genre import NormalisedLogScaling
 
 WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features

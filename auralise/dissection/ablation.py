@@ -62,10 +62,8 @@ class Ablation:
         return [(self.layer, features) for features in (self.features, *self.similar)]
 
 
-def plan_ablations(
-    names: pd.DataFrame, energies: Sequence[np.ndarray], seed: int = 0
-) -> list[Ablation]:
-    """Every live feature, every name of several features, and each layer's unnamed ones.
+def plan_ablations(names: pd.DataFrame, energies: Sequence[np.ndarray]) -> list[Ablation]:
+    """Plan what to switch off: each live feature, each name's features, each layer's unnamed ones.
 
     Parameters
     ----------
@@ -73,8 +71,6 @@ def plan_ablations(
         Columns ``layer``, ``feature`` and ``name``, which is empty for an unnamed feature.
     energies : sequence of ndarray, shape (n_features,)
         Of the feature maps, layer by layer; 0 for a feature that never fires.
-    seed : int
-        Of the random sets.
     """
     found = []
     for layer, energy in enumerate(energies, start=1):
@@ -89,17 +85,17 @@ def plan_ablations(
             if len(members) > 1:
                 groups.append((NAME if name else UNNAMED, name, members))
         for ablated, name, members in groups:
-            similar = similar_sets(members, energy, seed=seed)
+            similar = similar_sets(members, energy)
             found.append(Ablation(ablated, layer, members, name, similar))
     return found
 
 
 def similar_sets(
-    features: tuple[int, ...], energy: np.ndarray, n_sets: int = N_SIMILAR, seed: int = 0
+    features: tuple[int, ...], energy: np.ndarray, n_sets: int = N_SIMILAR
 ) -> tuple[tuple[int, ...], ...]:
-    """Random sets of as many live features of a layer, with the most similar energy in all.
+    """Random sets of live features of a layer, as many and with the most similar total energy.
 
-    Of other features where there are twice as many; else of all, since there are no others.
+    Drawn from the other features if these are twice as many, else from all live ones.
 
     Parameters
     ----------
@@ -108,7 +104,6 @@ def similar_sets(
         Of every feature of the layer; 0 for a dead one.
     n_sets : int
         At most.
-    seed : int
 
     Examples
     --------
@@ -119,7 +114,7 @@ def similar_sets(
     live = np.flatnonzero(energy > 0)
     others = np.setdiff1d(live, features)
     pool = others if len(others) >= 2 * len(features) else live
-    rng = np.random.default_rng([seed, len(pool), *features])
+    rng = np.random.default_rng([0, len(pool), *features])
     drawn: list[tuple[int, ...]]
     if len(features) == 1:
         drawn = [(int(k),) for k in pool]
@@ -161,7 +156,7 @@ class Switched:
 
     @torch.inference_mode()
     def probabilities(self, outputs: Sequence[Tensor], off: Set | None = None) -> np.ndarray:
-        """Of the classes, with some features of a layer off, ``(n_clips, n_classes)``."""
+        """Class probabilities, some features of a layer off, shape ``(n_clips, n_classes)``."""
         layer, features = off or (len(self.layers), ())
         x = outputs[layer - 1].clone()
         x[:, list(features)] = 0
@@ -300,7 +295,7 @@ def _beyond(means: np.ndarray, one: int) -> tuple[float, float, bool]:
 
 
 def trace_concepts(table: pd.DataFrame) -> pd.DataFrame:
-    """From concept over feature to class: what a name's features do for which class.
+    """The class that loses most when named features are switched off.
 
     Parameters
     ----------
@@ -310,8 +305,8 @@ def trace_concepts(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `TRACED`: of each named feature, each name and the unnamed ones of each layer, the
-        class whose probability falls most when they are off.
+        Columns `TRACED`; a row for each named feature, each name's features together, and each
+        layer's unnamed features together, with the class whose probability falls most.
     """
     rows = table[(table["measure"] == PROBABILITY)]
     rows = rows[(rows["name"] != "") | (rows["ablated"] == UNNAMED)]

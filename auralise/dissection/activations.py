@@ -24,7 +24,7 @@ GROUPED = 0.7  # concepts whose targets correlate above it cannot be told apart
 
 @dataclass(frozen=True)
 class Cells:
-    """Which cells of a layer's feature maps are looked at.
+    """The cells of a layer's feature maps that are compared with concepts; a sample where many.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Cells:
         return cell_offset(n_frames, self.width, self.pooled[1])
 
     def of(self, maps: np.ndarray) -> np.ndarray:
-        """Their values: ``(..., height, width)`` → ``(..., n_cells)``."""
+        """Values of feature maps in these cells: ``(..., height, width)`` → ``(..., n_cells)``."""
         return maps.reshape(*maps.shape[:-2], -1)[..., self.places]
 
 

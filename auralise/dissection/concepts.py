@@ -148,7 +148,7 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
 
 
 def dominates(own: np.ndarray, rest: np.ndarray, floor: float) -> np.ndarray:
-    """Where one spectrum has at least half of the power of two, and at least `floor`.
+    """Where a spectrum has at least as much power as the rest, and at least `floor`.
 
     >>> import numpy as np
     >>> dominates(np.array([2.0, 1.0, 0.1]), np.array([1.0, 2.0, 0.0]), floor=0.5)

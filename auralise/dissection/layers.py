@@ -29,7 +29,8 @@ LAYERS = ("network", "layer", *MEASURES, "n_features", "n_live")
 
 
 def flatness(power: np.ndarray) -> np.ndarray:
-    """Spectral flatness: geometric over arithmetic mean of the bins, of frames by their energy.
+    """Spectral flatness: geometric over arithmetic mean of the bins, averaged over frames
+    by their energy.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def flatness(power: np.ndarray) -> np.ndarray:
 
 
 def coherence(power: np.ndarray) -> np.ndarray:
-    """Coherence of the structure tensor of the level in dB, of places by their gradient.
+    """Coherence of the structure tensor of the level (dB), averaged over places by their gradient.
 
     ((λ₁ − λ₂)/(λ₁ + λ₂))² of its eigenvalues: whether what is let through has, at each place, one
     direction.
@@ -86,7 +87,7 @@ def coherence(power: np.ndarray) -> np.ndarray:
 
 
 def duration(power: np.ndarray, hop: float) -> np.ndarray:
-    """How long a bin sounds at a stretch (s), of bins and frames by their energy.
+    """How long a bin sounds at a stretch (s), averaged over bins and frames by their energy.
 
     Parameters
     ----------

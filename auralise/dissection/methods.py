@@ -87,16 +87,16 @@ def choose_features(
     return chosen
 
 
-def rank(values: np.ndarray, seed: int = 0) -> np.ndarray:
+def rank(values: np.ndarray) -> np.ndarray:
     """Places in a flattened map, the largest value first; equal ones in random order."""
-    shuffled = np.random.default_rng(seed).permutation(values.size)
+    shuffled = np.random.default_rng(0).permutation(values.size)
     return shuffled[np.argsort(-values.ravel()[shuffled], kind="stable")]
 
 
 def perturb(
     magnitude: np.ndarray, order: np.ndarray, operation: str, fraction: float
 ) -> np.ndarray:
-    """A magnitude of which the first bins of an order are kept, or deleted.
+    """Keep, or delete, the first bins of an order in a magnitude.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ MEASURES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def compare_methods(subject: Subject, makers: Makers, seed: int = 0) -> pd.DataFrame:
+def compare_methods(subject: Subject, makers: Makers) -> pd.DataFrame:
     """How faithful each method's maps are, and whether they are about the network.
 
     Parameters
@@ -173,8 +173,6 @@ def compare_methods(subject: Subject, makers: Makers, seed: int = 0) -> pd.DataF
     subject : Subject
     makers : mapping of str to callable
         By method, the explainer of a network's convolutional part.
-    seed : int
-        Of the weights that are drawn anew.
 
     Returns
     -------
@@ -187,7 +185,7 @@ def compare_methods(subject: Subject, makers: Makers, seed: int = 0) -> pd.DataF
         whether maps count with their signs (``value``) or without (``size``; only where a method's
         maps have signs). Intervals: 95 %, bootstrap over clips.
     """
-    rows = [*_faithfulness(subject, makers), *_randomisation(subject, makers, seed)]
+    rows = [*_faithfulness(subject, makers), *_randomisation(subject, makers)]
     return pd.DataFrame(rows, columns=list(TABLE))
 
 
@@ -238,7 +236,7 @@ def _by(ranked: str, maps: np.ndarray) -> np.ndarray:
     return np.abs(maps) if ranked == "size" else maps
 
 
-def _randomisation(subject: Subject, makers: Makers, seed: int) -> Iterator[tuple]:
+def _randomisation(subject: Subject, makers: Makers) -> Iterator[tuple]:
     magnitudes = subject.magnitudes[:N_RANDOMISED]
     part = subject.network.get_submodule("convolutional")
     drawn = resample([len(magnitudes)])
@@ -259,7 +257,7 @@ def _randomisation(subject: Subject, makers: Makers, seed: int) -> Iterator[tupl
 
         own = explain(part)
         for n_layers in range(1, layer + 1):
-            others = explain(randomise(part, layer - n_layers + 1, layer, magnitudes, seed))
+            others = explain(randomise(part, layer - n_layers + 1, layer, magnitudes, seed=0))
             for name, maps in own.items():
                 for ranked in _rankings(maps):
                     values = _correlations(_by(ranked, maps), _by(ranked, others[name]))
@@ -273,7 +271,7 @@ def _randomisation(subject: Subject, makers: Makers, seed: int) -> Iterator[tupl
 def randomise(
     part: nn.Module, first: int, last: int, magnitudes: np.ndarray, seed: int
 ) -> nn.Module:
-    """A copy of the convolutional part whose layers `first` to `last` are drawn anew.
+    """A copy of the convolutional part, the weights of layers `first` to `last` drawn at random.
 
     Their batch normalisations get the statistics of what reaches them: with the old ones their
     features would fire nowhere or everywhere.

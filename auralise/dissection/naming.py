@@ -32,12 +32,12 @@ LOWEST = -1.0  # the score of what cannot be scored
 
 @dataclass(frozen=True)
 class Draws:
-    """Masks that say nothing.
+    """Null masks: the clip whose masks each clip is given, and the shift of its registers.
 
     Attributes
     ----------
     clips : ndarray of int, shape (n_draws, n_clips)
-        Whose masks each clip gets; never its own.
+        The clip whose masks each clip gets; never itself.
     shifts : ndarray, shape (n_draws, n_clips)
         By what share of all bins its registers are shifted, in [0, 1).
     """
@@ -61,7 +61,7 @@ class Draws:
 
 
 class Products:
-    """Correlations of features with concepts, whichever clip's masks a clip is given.
+    """Correlations of features with concepts, for the clips' own masks or any null masks.
 
     Parameters
     ----------
@@ -97,11 +97,11 @@ class Products:
         self.n = n_clips * n_cells
 
     def observed(self) -> np.ndarray:
-        """With each clip's own masks, shape ``(n_features, n_concepts)``."""
+        """Correlations with each clip's own masks, shape ``(n_features, n_concepts)``."""
         return self._r(np.einsum("nfcn->fc", self.pairs, dtype=np.float64))
 
     def drawn(self, draws: Draws) -> np.ndarray:
-        """With masks that say nothing, shape ``(n_draws, n_features, n_concepts)``."""
+        """Correlations with null masks, shape ``(n_draws, n_features, n_concepts)``."""
         n_clips, n_features, n_concepts, _ = self.pairs.shape
         sums = np.zeros((n_features, n_concepts, len(draws.clips)), np.float32)
         rows = draws.rows(self.height)
@@ -120,12 +120,12 @@ class Products:
 
 @dataclass(frozen=True)
 class Surprise:
-    """How far correlations stand above those with masks that say nothing.
+    """How far correlations stand above those with null masks.
 
     Attributes
     ----------
     mean, deviation : ndarray, shape (n_features, n_concepts)
-        Of r with such masks.
+        Of r with null masks.
     largest : ndarray, shape (n_draws, n_features)
         Of each draw, the largest z over concepts.
     usable : ndarray of bool, shape (n_concepts,)
@@ -143,14 +143,17 @@ class Surprise:
         return cls(mean, deviation, found.z(drawn).max(axis=2), usable)
 
     def z(self, r: np.ndarray) -> np.ndarray:
-        """Standardised correlations; −∞ where nothing can be said."""
+        """Standardise correlations ``(n_features, n_concepts)`` by the null's mean and deviation.
+
+        −∞ where the null does not vary or the concept cannot be resolved.
+        """
         z = np.full(r.shape, -np.inf)
         known = self.usable & (self.deviation > 0)
         np.divide(r - self.mean, self.deviation, out=z, where=np.broadcast_to(known, r.shape))
         return np.nan_to_num(z, nan=-np.inf, neginf=-np.inf)
 
     def p(self, z: np.ndarray) -> np.ndarray:
-        """(1 + k)/(n + 1), k of the n draws having a z as large for some concept."""
+        """p = (1 + k)/(n + 1), where k of n null draws have a z as large for some concept."""
         return (1 + (self.largest >= z).sum(axis=0)) / (len(self.largest) + 1)
 
 
@@ -162,7 +165,7 @@ def still_excerpts(
     stride: int,
     offset: int = 0,
 ) -> list[tuple[int, int, bool]]:
-    """Excerpts without a concept, the loudest of each clip, and whether a feature is still there.
+    """Each clip's loudest excerpt without a concept, and whether a feature is still in it.
 
     Parameters
     ----------
@@ -207,7 +210,7 @@ def still_excerpts(
 
 @dataclass(frozen=True)
 class Question:
-    """What the names of a layer are asked of.
+    """What the naming of a layer's features needs to know.
 
     Attributes
     ----------
@@ -240,7 +243,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Names:
-    """What became of every feature of a layer.
+    """The outcome of naming the features of a layer.
 
     Attributes
     ----------
@@ -259,13 +262,13 @@ class Names:
 
 
 class Layer:
-    """The naming of one layer's features, with their own masks or with any that say nothing.
+    """Names one layer's features, with the clips' own masks or, as a null, with other clips' masks.
 
     Parameters
     ----------
     question : Question
     seed : int
-        Of the null masks.
+        Of the draws that give the null distribution of the correlations.
     """
 
     def __init__(self, question: Question, seed: int = 0):
@@ -278,12 +281,12 @@ class Layer:
         self.surprise = Surprise.of(drawn, targets.resolvable)
 
     def names(self) -> Names:
-        """With the clips' own masks."""
+        """Names found with the clips' own masks."""
         examined = self.question.targets.values[:, self.examined_on]
         return self._names(self.products.observed(), examined)
 
     def names_by_chance(self, seed: int) -> Names:
-        """With masks of other clips, from the first test to the exam."""
+        """Names found by chance: with masks of other clips, from the first test to the exam."""
         r = self.products.drawn(Draws.of(1, len(self.chosen_on), seed))[0]
         draws = Draws.of(1, len(self.examined_on), seed + 1_000_000)
         return self._names(r, self._redrawn(self.examined_on, draws))
@@ -396,6 +399,6 @@ def _blank(question: Question, best: np.ndarray, p: np.ndarray, q: np.ndarray) -
 
 
 def share_named(tables: Sequence[pd.DataFrame]) -> float:
-    """Of all features of several layers, how many have a name."""
+    """The share (0 to 1) of all features of several layers that have a name."""
     names = pd.concat(tables)["name"]
     return float((names != "").mean())

@@ -39,7 +39,7 @@ class Scored:
 
 
 def targets_of(exam: Exam, activations: Sequence[Activations]) -> list[Targets]:
-    """The concepts in the cells of every layer."""
+    """For each layer, the concepts' masks, averaged over the cells of its feature maps."""
     return [Targets.of(exam, layer.cells) for layer in activations]
 
 
@@ -79,7 +79,7 @@ def score_network(explainer: Explainer, exam: Exam, n_heard: int) -> list[Scored
 
 
 def choose_clips(exam: Exam, n_clips: int) -> list[int]:
-    """Held-out clips, each the one that adds most to what the chosen ones have of concepts."""
+    """Choose held-out clips one by one: each adds most to the concepts that were rare so far."""
     present = np.asarray(exam.present[:, :, : _heard_frames(exam)].any(axis=2))
     waiting = list(np.flatnonzero(exam.held_out))
     chosen: list[int] = []
@@ -99,7 +99,7 @@ def _heard_frames(exam: Exam) -> int:
 def hear(
     explainer: Explainer, exam: Exam, clips: Sequence[int], features: Mapping[int, Sequence[int]]
 ) -> list[np.ndarray]:
-    """How much more of each concept features let through than is there, on some of the clips.
+    """How much more of each concept features let through than the clips hold, as `enrichment`.
 
     By layer, each of shape ``(n_features, n_concepts)``; of the `features` of each layer.
     """

@@ -121,7 +121,7 @@ def change(magnitude: np.ndarray) -> np.ndarray:
 
 
 def likeness(magnitude: np.ndarray, frequencies: np.ndarray, tones: Sequence[int]) -> np.ndarray:
-    """Cosine of the chroma of each frame with a chord, of whichever root is likest.
+    """Cosine of each frame's chroma with a chord, for the root that fits best.
 
     Parameters
     ----------

@@ -86,9 +86,10 @@ class Piece:
 
 
 def compose_pieces(n_pieces: int, duration: float, seed: int) -> tuple[list[Piece], np.ndarray]:
-    """Clips of all genres, and as many studies, in turn, and which of them are held out.
+    """Pieces, a clip of a genre and a study by turns, and which of them are held out.
 
-    Half of both are held out for the exam: names are chosen on the others.
+    Half of the clips and half of the studies are held out for the exam; names are chosen on the
+    others.
     """
     pieces, held_out = [], []
     for number in range(n_pieces):
@@ -134,7 +135,7 @@ def _chords_of(plan: Plan, duration: float) -> Iterator[tuple[float, Chord]]:
 
 
 def compose_study(number: int, seed: int, duration: float) -> Piece:
-    """A few sounds of one or two kinds, `STUDIES` in turn, with silence between.
+    """A few sounds with silence between, of the kinds that `STUDIES` lists; `number` says which.
 
     Onsets are at least `SPACING` apart, so that the frames within 50 ms of one are less than a
     fifth of all.

@@ -15,7 +15,7 @@ from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection.concepts import REGISTER_NAMES, REGISTERS
 from auralise.errors import AuraliseError
 from auralise.maps import Maps, Origin, create_maps
-from auralise.networks.front_ends import LogScaling
+from auralise.networks.front_end_steps import LogScaling
 from auralise.networks.names import PLANTED
 
 BAND = REGISTER_NAMES[3]
@@ -24,7 +24,7 @@ CENTRE = ((0, 0, 0), (0, 1, 0), (0, 0, 0))
 
 @dataclass(frozen=True)
 class Plant:
-    """A feature whose name is known.
+    """A feature with a kernel of our own, so that its name is known.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ PLANTS = (
 
 
 def explain_plant(plant: Plant, layer: int) -> Deconvnet:
-    """A plant that is the only feature of each layer up to its own.
+    """The explainer of a network that holds a plant alone, one feature in each layer.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from auralise.training.baselines import BASELINES, describe_accuracy
 def write_overview(
     experiment: str, evaluations: Mapping[str, Mapping], places: str, names: str = ""
 ) -> str:
-    """The page.
+    """Write the first page of an experiment's results.
 
     Parameters
     ----------

@@ -289,7 +289,7 @@ class Results:
         return _within(path.absolute(), self.folder)
 
     def knows(self, path: Path | None) -> bool:
-        """Whether there is a record of a file, or of something in a folder; of any for None."""
+        """Whether a record names a file, or something in a folder; for None, whether any exists."""
         if path is None:
             return bool(self._paths)
         within = self.name_of(path)

@@ -113,7 +113,7 @@ def activations(
 
 
 def in_rows(maps: np.ndarray) -> np.ndarray:
-    """Feature maps as ``(n_features, height, width)``, of networks whose maps have no such shape.
+    """Feature maps as ``(n_features, height, width)``, however many dimensions they have.
 
     Behind convolutions of one dimension there is no height, behind a mean no width.
     """
@@ -122,5 +122,16 @@ def in_rows(maps: np.ndarray) -> np.ndarray:
 
 
 def mostly_inside(shares: np.ndarray) -> np.ndarray:
-    """Columns of which at least half belongs to what is analysed; there is always one."""
+    """Which columns of a feature map lie at least half inside the analysed sound.
+
+    Parameters
+    ----------
+    shares : ndarray, shape (width,)
+        Share (0 to 1) of each column that lies inside.
+
+    Returns
+    -------
+    ndarray of bool, shape (width,)
+        Never all False: if no share reaches a half, the columns with the largest are taken.
+    """
     return shares >= min(0.5, shares.max()) - 1e-6

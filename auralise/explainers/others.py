@@ -20,9 +20,10 @@ AT_ONCE = 4  # points of a path
 
 
 def mean_spectrum(magnitude: np.ndarray) -> np.ndarray:
-    """Every frame replaced by the mean over all, of the magnitude's shape.
+    """The mean over frames, repeated in every frame; of the magnitude's shape.
 
-    Zeros would be no music: a network has never seen a bin that is silent in one frame alone.
+    It is what deleted bins are replaced by, and where integrated gradients begin. Zeros would not
+    do: no network was trained on music in which a bin falls silent for one frame.
     """
     return np.broadcast_to(magnitude.mean(axis=1, keepdims=True), magnitude.shape)
 
@@ -56,7 +57,7 @@ class Energy(OneByOne):
 
 
 class Chance(OneByOne):
-    """Random numbers from 0 to 1, others for each feature, the same for every song."""
+    """Random numbers from 0 to 1: different for each feature, the same for every song."""
 
     def map_of(self, magnitude: np.ndarray, layer: int, feature: int) -> np.ndarray:
         return np.random.default_rng([layer, feature]).random(magnitude.shape, np.float32)

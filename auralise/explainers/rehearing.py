@@ -48,13 +48,14 @@ class Rehearing:
     activation: Mapping[int, np.ndarray]
 
     def percentiles(self, layer: int) -> np.ndarray:
-        """Which share of the layer's other sounds excites a feature less than a sound does.
+        """The percentile of each sound among the layer's sounds, by how it excites each feature.
 
         Returns
         -------
         ndarray, shape (n_features, n_features)
-            In percent, of each sound (row) and feature (column); a feature's own is on the
-            diagonal. NaN for what is no sound, and everywhere if there are less than 20 sounds.
+            Row i, column j: the share (%) of the other sounds that excite feature j less than the
+            sound of feature i does. NaN in the row of a feature without a sound, and everywhere
+            if there are fewer than 20 sounds.
         """
         values = self.activation[layer]
         is_sound = ~np.isnan(values).all(axis=1)

@@ -37,7 +37,6 @@ def rehear_shifted(
     n_shifts: int,
     mode: str = "mask",
     expand: Expand | None = None,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Give the sounds of maps, and of the same maps at wrong places, back to the network.
 
@@ -53,8 +52,6 @@ def rehear_shifted(
         Of each map.
     mode, expand
         As `auralise.auralisation.masked_spectrum` takes them.
-    seed : int
-        Of the features and the shifts.
 
     Returns
     -------
@@ -83,11 +80,11 @@ def rehear_shifted(
     rows = []
     for layer in tracked(maps.layers, "re-hear shifted maps", unit="layer"):
         live = np.flatnonzero(maps.live(layer))
-        drawn = np.sort(np.random.default_rng([seed, layer]).permutation(live)[:N_FEATURES])
+        drawn = np.sort(np.random.default_rng([0, layer]).permutation(live)[:N_FEATURES])
         features = maps.features(layer)[drawn]
         for place, (row, feature) in enumerate(zip(drawn, features, strict=True)):
             (own,) = maps.deconvolved(layer, slice(row, row + 1))
-            wrong = shift_circularly(own, n_shifts, seed=seed + 1000 * layer + int(feature))
+            wrong = shift_circularly(own, n_shifts, seed=1000 * layer + int(feature))
             masks = scale_maps(np.stack([own, *wrong]), maps.mask_scale)
             heard = np.stack([excites(mask, layer, features) for mask in masks])
             shares = _percentiles(heard)
@@ -105,7 +102,7 @@ def _percentiles(heard: np.ndarray) -> np.ndarray:
 
 
 def add_shifts(certificates: pd.DataFrame, shifts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Certificates with what shifted maps say beside them.
+    """Add to certificates how features fare against shifted maps.
 
     Parameters
     ----------
@@ -125,7 +122,7 @@ def add_shifts(certificates: pd.DataFrame, shifts: Mapping[str, pd.DataFrame]) -
 
 
 def say_shifts(certificates: pd.DataFrame) -> str:
-    """How the certified features fare, and the others, in a sentence."""
+    """How certified features, and the others, fare against shifted maps, in a sentence."""
     known = certificates[certificates["shift_percentile"].notna()]
     certified = known["certificate"].fillna(False).astype(bool)
     parts = [

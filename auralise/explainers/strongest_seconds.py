@@ -96,18 +96,18 @@ def _pieces(n_samples: int, most: int) -> Iterator[tuple[int, int]]:
 
 
 def strongest_run(values: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """The run of columns of which the mean is greatest, in each row.
+    """Find, in each row, the consecutive columns with the greatest mean.
 
     Parameters
     ----------
     values : ndarray, shape (n_rows, n_columns)
     length : int
-        Columns of a run; all where there are fewer.
+        How many consecutive columns; all columns if there are fewer.
 
     Returns
     -------
     means, firsts : ndarray, shape (n_rows,)
-        Mean of the run, and its first column.
+        The greatest mean of each row, and the first of its columns.
 
     Examples
     --------

@@ -29,7 +29,7 @@ class Windows:
 
     @classmethod
     def of(cls, n_frames: int, length: int, stride: int = 1) -> "Windows":
-        """Windows that overlap by half, or near it: `hop` is a multiple of `stride` if it can."""
+        """Windows that overlap by about half; `hop` is a multiple of `stride` if possible."""
         half = -(-length // 2)
         aligned = -(-half // stride) * stride
         return cls(n_frames, length, aligned if aligned <= LARGEST_HOP * length else half)

@@ -51,7 +51,7 @@ def limit_features(
     features: Mapping[int, Sequence[int]],
     windows: Windows,
 ) -> dict[int, list[int]]:
-    """The strongest features of each layer on a song, where all would be more than `MANY`.
+    """The strongest features of each layer on a song if there are more than `MANY`, else all.
 
     Strong is a feature whose maps have much energy over the whole song.
 
@@ -131,7 +131,7 @@ class Pace:
         features: Mapping[int, Sequence[int]],
         windows: Windows,
     ) -> "Pace":
-        """From the first window of a song, with an eighth of each layer's features, at most 8.
+        """Measure on a song's first window, with an eighth of each layer's features, at most 8.
 
         Parameters
         ----------

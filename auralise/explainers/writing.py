@@ -74,7 +74,8 @@ def write_maps(
         Appears only when it is whole.
     explainer : Explainer
     song : Excerpt, or ndarray of shape (n_samples,)
-        At ``stft.sample_rate``; may be mapped from a file. Nothing sounds around an array.
+        At ``stft.sample_rate``; may be mapped from a file. An array is analysed with silence
+        before and after it.
     stft : Stft
     origin : Origin
         The explainer's assumptions are added to its own.
@@ -149,9 +150,9 @@ def write_maps(
 
 
 def quiet_sounds(song: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """What no feature should be named after, each of `n_samples`, float32.
+    """Digital silence, and noise with its peak 60 dB below the song's; float32, `n_samples` each.
 
-    Digital silence, and noise whose peak lies 60 dB below the song's.
+    A feature that fires as strongly on these says nothing of the song.
     """
     noise = np.random.default_rng(0).normal(size=n_samples)
     peak = max(song.max(), -song.min())  # no copy of a song that is mapped

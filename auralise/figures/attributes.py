@@ -227,7 +227,7 @@ def draw_comparison(comparison: pd.DataFrame, summary: pd.DataFrame) -> Figure:
 
 @in_house_style
 def draw_features(table: pd.DataFrame) -> Figure:
-    """Feature by attribute, layer by layer: who keeps what.
+    """Draw the correlation of each live feature (rows) for each attribute (columns), by layer.
 
     Parameters
     ----------

@@ -18,13 +18,16 @@ MARKS = {"size": "o-", "value": "s--"}  # of maps without and with their signs
 
 @in_house_style
 def draw_methods(table: pd.DataFrame) -> Figure:
-    """Keep, delete and randomised layers (rows), by layer of the feature (columns).
+    """Compare methods of explanation: a row of axes for each test, a column for each layer.
+
+    The tests keep what a map marks, delete it, and randomise the network's layers. Bars are 95 %
+    intervals over clips.
 
     Parameters
     ----------
     table : DataFrame
         Of one network, as `auralise.dissection.methods.compare_methods` returns it, with a column
-        ``network``. Bars are 95 % intervals over clips.
+        ``network``.
     """
     layers = sorted(table["layer"].unique())
     names = list(dict.fromkeys(table["method"]))

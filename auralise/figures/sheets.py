@@ -26,8 +26,10 @@ from auralise.progress import tracked
 TICKS = (100, 500, 2000)  # Hz
 DPI = 220  # about one pixel of the sheet for one of the picture
 GAP = 6  # pixels between tiles
+TILES_ABREAST = 8
 MOST_COLUMNS = 180  # pixels of a tile; frames of longer songs share one
 TEXT = 7  # points
+CHARACTERS = 13  # of a line of text in a tile
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,6 @@ def draw_sheet(
     title: str,
     content: str,
     labels: Mapping[int, str] | None = None,
-    n_columns: int = 8,
 ) -> Figure:
     """Features of a layer on one sheet, all on one scale, so that their levels can be compared.
 
@@ -182,7 +183,7 @@ def draw_sheet(
     tiles = log_frequency_picture(pictures, frequencies, full_scale=full_scale)
     tiles = merge_frames(tiles, MOST_COLUMNS)
     height, width = tiles.shape[1:]
-    n_columns = max(1, min(n_columns, len(tiles)))
+    n_columns = max(1, min(TILES_ABREAST, len(tiles)))
     n_lines = max(1, -(-len(tiles) // n_columns))
     mosaic = np.full((n_lines * (height + GAP), n_columns * (width + GAP)), np.nan, np.float32)
     corners = [
@@ -256,7 +257,7 @@ def merge_frames(picture: np.ndarray, most: int) -> np.ndarray:
     return np.maximum.reduceat(picture, np.arange(most) * n_frames // most, axis=-1)
 
 
-def shortened(text: str, n_characters: int = 13) -> str:
+def shortened(text: str) -> str:
     """The first line of a text, cut to what fits into two lines of a tile.
 
     Examples
@@ -265,4 +266,4 @@ def shortened(text: str, n_characters: int = 13) -> str:
     'snare drum\\nand hi-hat,…'
     """
     line = text.strip().partition("\n")[0]
-    return "\n".join(textwrap.wrap(line, n_characters, max_lines=2, placeholder="…"))
+    return "\n".join(textwrap.wrap(line, CHARACTERS, max_lines=2, placeholder="…"))

@@ -174,7 +174,16 @@ def _range(low: float, high: float) -> str:
 
 
 def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -> str:
-    """A paragraph: whether what a layer keeps depends on the class."""
+    """Say in a paragraph whether what a layer keeps depends on the class.
+
+    Parameters
+    ----------
+    dependence : DataFrame
+        As `auralise.inversion.intervals.class_dependence` returns it, with columns
+        ``classifier`` and ``layer``.
+    classifier, layer : str
+        The rows that are described.
+    """
     rows = dependence[(dependence["classifier"] == classifier) & (dependence["layer"] == layer)]
     table = rows.set_index("measure")
 

@@ -12,7 +12,7 @@ from auralise.statistics import interval, ratio, resample
 FEWEST_CLIPS = 4  # for an interval over clips
 
 
-def error_intervals(errors: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+def error_intervals(errors: pd.DataFrame) -> pd.DataFrame:
     """Intervals over clips of the NRE, of each ``classifier, layer, space``.
 
     `errors` are as `excerpt_errors` gives them, with ``classifier`` and ``layer``; the new columns
@@ -21,30 +21,28 @@ def error_intervals(errors: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
     keys = ["classifier", "layer", "space"]
     rows = []
     for names, of_layer in errors.groupby(keys, sort=False):
-        _, *found = _mean_over_clips(of_layer, of_layer["error"], seed)
+        _, *found = _mean_over_clips(of_layer, of_layer["error"])
         rows.append((*names, *found))
     return pd.DataFrame(rows, columns=[*keys, "ci_low", "ci_high", "n_clips"])
 
 
-def _mean_over_clips(
-    excerpts: pd.DataFrame, values: pd.Series, seed: int
-) -> tuple[float, float, float, int]:
+def _mean_over_clips(excerpts: pd.DataFrame, values: pd.Series) -> tuple[float, float, float, int]:
     """Mean of the excerpts' values, each weighed by its draws; its interval; number of clips."""
     n_draws = excerpts["n_draws"].to_numpy()
     clips = excerpts["clip"].to_numpy()
-    sums, number = sums_over_clips(clips, values.to_numpy() * n_draws, n_draws, seed=seed)
+    sums, number = sums_over_clips(clips, values.to_numpy() * n_draws, n_draws)
     n_clips = len(np.unique(clips))
     return *estimate(sums / number, n_clips), n_clips
 
 
-def sums_over_clips(clips: np.ndarray, *values: np.ndarray, seed: int = 0) -> list[np.ndarray]:
+def sums_over_clips(clips: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
     """Sums of values over excerpts: of all of them, and of every bootstrap draw of clips.
 
     `clips` and each of `values` have the shape ``(n_excerpts,)``, each of the results
     ``(1 + N_RESAMPLES,)``, the sum of all first.
     """
     _, numbers = np.unique(clips, return_inverse=True)
-    weights = resample([int(numbers.max()) + 1], seed)
+    weights = resample([int(numbers.max()) + 1])
     return [weights @ np.bincount(numbers, of) for of in values]
 
 
@@ -54,7 +52,7 @@ def estimate(values: np.ndarray, n_clips: int) -> tuple[float, float, float]:
     return float(values[0]), low, high
 
 
-def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
+def class_dependence(found: Reconstructions) -> pd.DataFrame:
     """Whether errors and inversions depend on the class of the excerpt.
 
     Similarity is Pearson's r between two inversions of excerpts from different clips. Intervals
@@ -63,8 +61,6 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
     Parameters
     ----------
     found : Reconstructions
-    seed : int
-        Of the resampling.
 
     Returns
     -------
@@ -87,7 +83,7 @@ def class_dependence(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
     similar = _by_clips(_similarities(found.inversions, members), by_cell.shape)
     similar_input = _by_clips(_similarities(found.pictures, members), by_cell.shape)
 
-    weights = resample([len(clips)], seed)
+    weights = resample([len(clips)])
     values: dict[str, np.ndarray] = {}
     for number, name in enumerate(found.classes):
         values[f"nre_{name}"] = ratio(weights @ errors[:, number], weights @ by_cell[:, number])

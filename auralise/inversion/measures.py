@@ -78,7 +78,6 @@ def reconstruct(
     segments: str | Path,
     n_drawn: int = 128,
     n_draws: int = 10,
-    seed: int = 0,
 ) -> Reconstructions:
     """Invert the features of randomly drawn test excerpts.
 
@@ -90,8 +89,6 @@ def reconstruct(
     segments : str or Path
     n_drawn, n_draws : int
         Excerpts of each draw, all of them if there are fewer, and draws (Mishra 2018: 128, 10).
-    seed : int
-        Of the draws.
 
     Returns
     -------
@@ -99,7 +96,7 @@ def reconstruct(
         Of every excerpt that was drawn at least once.
     """
     test = Segments.open(segments, "test")
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     n_drawn = min(n_drawn, len(test))
     drawn = np.stack([rng.choice(len(test), n_drawn, replace=False) for _ in range(n_draws)])
     rows, draws = np.unique(drawn, return_inverse=True)

@@ -71,14 +71,12 @@ def known_to_oracles(pictures: Parts, mean: Parts) -> dict[str, np.ndarray]:
     }
 
 
-def kept_parts(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
+def kept_parts(found: Reconstructions) -> pd.DataFrame:
     """What of the test excerpts one layer's inverter returns, and what oracles would.
 
     Parameters
     ----------
     found : Reconstructions
-    seed : int
-        Of the resampling.
 
     Returns
     -------
@@ -100,11 +98,11 @@ def kept_parts(found: Reconstructions, seed: int = 0) -> pd.DataFrame:
         errors = _errors(own, Parts.of(what))
         values: list[float] = []
         for part in PARTS:
-            sums, total = sums_over_clips(found.clips, errors[part], varies[part], seed=seed)
+            sums, total = sums_over_clips(found.clips, errors[part], varies[part])
             values += estimate(1 - ratio(sums, total), len(np.unique(found.clips)))
         distances, hits = _retrieve(what.reshape(len(pictures), -1), found)
         n_draws = np.bincount(found.draws.ravel()).astype(float)
-        right, asked = sums_over_clips(found.clips, hits, n_draws, seed=seed)
+        right, asked = sums_over_clips(found.clips, hits, n_draws)
         values += estimate(ratio(right, asked), len(np.unique(found.clips)))
         nre = float(np.mean(distances[found.draws].mean(axis=1) / found.scales["input"]))
         rows.append((name, nre, *values, 1 / n_drawn, n_drawn, len(np.unique(found.clips))))

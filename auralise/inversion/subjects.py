@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from auralise.errors import SettingsError, WeightsError
 from auralise.files import sha256_of_file
 from auralise.mel import BANDS, LEAD, STFT, LogMel
-from auralise.networks.front_ends import LogScaling
+from auralise.networks.front_end_steps import LogScaling
 from auralise.networks.genre import stages_of
 from auralise.networks.svdnet import PICTURE
 from auralise.stft import Stft
@@ -101,7 +101,7 @@ class Subject:
 
 
 def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
-    """SVDNet, whose pictures are normalised log-mel spectrograms."""
+    """The `Subject` of SVDNet; its pictures are normalised log-mel spectrograms."""
     return Subject(
         stages=network,
         scaling=nn.Identity(),
@@ -121,7 +121,17 @@ def svdnet_subject(network: nn.Sequential, front_end: LogMel) -> Subject:
 def genre_subject(
     network: nn.Sequential, stft: Stft, n_frames: int, classes: Sequence[str]
 ) -> Subject:
-    """A genre network, whose pictures are magnitudes as it scales them."""
+    """The `Subject` of a genre network; its pictures are scaled magnitudes.
+
+    Parameters
+    ----------
+    network : Sequential
+        As `auralise.networks.genre` builds it.
+    stft : Stft
+    n_frames : int
+        Of a picture.
+    classes : sequence of str
+    """
     stages = stages_of(network)
     scaling: nn.Module = nn.Identity()
     if isinstance(stages[0], LogScaling):
@@ -142,7 +152,7 @@ def genre_subject(
 
 
 def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
-    """The magnitudes ``(n_bins, n_frames)``, none negative, whose bands are nearest (squares).
+    """Non-negative magnitudes ``(n_bins, n_frames)`` whose bands are nearest, by least squares.
 
     Multiplicative updates (Lee & Seung 2001) from a flat spectrum: of the many solutions, one
     that spreads a band's energy over its bins, where a solver that looks for corners would give

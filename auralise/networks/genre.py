@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from auralise.errors import NetworkError
-from auralise.networks.front_ends import FrontEndStep, LogScaling, is_time_first
+from auralise.networks.front_end_steps import FrontEndStep, LogScaling
+from auralise.networks.front_ends import is_time_first
 
 MOST_LAYERS, LARGEST_SIDE, MOST_UNITS = 64, 999, 65536
 SCALINGS = ("linear", "log", "normalised")

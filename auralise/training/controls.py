@@ -55,13 +55,9 @@ def untrain_network(network: nn.Module, magnitudes: np.ndarray, seed: int) -> No
 
 
 def read_training_segments(
-    clips: pd.DataFrame,
-    stft: Stft,
-    duration: float,
-    edges: str = EDGES[0],
-    n_segments: int = N_SEGMENTS,
+    clips: pd.DataFrame, stft: Stft, duration: float, edges: str = EDGES[0]
 ) -> np.ndarray:
-    """Magnitudes, float32, of one segment of each of `n_segments` training clips, or of all.
+    """Magnitudes, float32, of one segment of each of `N_SEGMENTS` training clips, or of all.
 
     Parameters
     ----------
@@ -79,7 +75,7 @@ def read_training_segments(
     ndarray, shape (n_segments, n_bins, n_frames)
     """
     paths = clips.loc[clips["split"] == "train", "path"].to_list()
-    chosen = np.unique(np.linspace(0, len(paths) - 1, min(n_segments, len(paths))).astype(int))
+    chosen = np.unique(np.linspace(0, len(paths) - 1, min(N_SEGMENTS, len(paths))).astype(int))
     n_samples, magnitudes = stft.n_samples(duration), []
     for number, row in enumerate(chosen):
         samples = read_audio(paths[row], stft.sample_rate)

@@ -17,6 +17,9 @@ from auralise.progress import tracked
 from auralise.statistics import LEVEL, interval, resample
 from auralise.training.baselines import BASELINES, baseline_probabilities
 
+BATCH = 32  # segments
+N_BINS = 10  # of a calibration
+
 # What `summarise_evaluations` gives the spread of.
 MEASURES = ("clip_accuracy", "segment_accuracy", "macro_f1", "calibration_error")
 
@@ -30,12 +33,12 @@ SUMMARISED = (
 
 
 @torch.inference_mode()
-def predict(network: nn.Module, segments: Segments, batch_size: int = 32) -> np.ndarray:
+def predict(network: nn.Module, segments: Segments) -> np.ndarray:
     """Class probabilities of every segment, shape ``(n_segments, n_classes)``."""
     # A copy with channels last: max-pooling, above all, is several times faster.
     network = copy.deepcopy(network).eval()
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = np.array_split(np.arange(len(segments)), max(1, len(segments) // batch_size))
+    batches = np.array_split(np.arange(len(segments)), max(1, len(segments) // BATCH))
     return np.concatenate(
         [
             torch.softmax(network(torch.from_numpy(segments.read(rows))[:, None]), 1).numpy()
@@ -136,22 +139,22 @@ def _by_class(labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str])
     }
 
 
-def calibrate(probabilities: np.ndarray, labels: np.ndarray, n_bins: int = 10) -> dict:
+def calibrate(probabilities: np.ndarray, labels: np.ndarray) -> dict:
     """Compare predicted probabilities with the share of correct predictions (Guo 2017, section 2).
 
     Returns ``from`` and ``to`` (what the probability of the predicted class lies between),
-    ``confidence`` (its mean), ``accuracy`` and ``count`` of each of `n_bins` equally wide bins that
+    ``confidence`` (its mean), ``accuracy`` and ``count`` of each of `N_BINS` equally wide bins that
     is not empty, and ``error``, the expected calibration error: the mean over the predictions of
     the absolute difference of confidence and accuracy.
     """
     confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    numbers = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    numbers = np.minimum((confidence * N_BINS).astype(int), N_BINS - 1)
     table = pd.DataFrame({"confidence": confidence, "accuracy": right, "count": 1})
     bins = table.groupby(numbers).agg({"confidence": "mean", "accuracy": "mean", "count": "sum"})
     difference = (bins["confidence"] - bins["accuracy"]).abs()
     error = float((difference * bins["count"]).sum() / len(labels))
-    bins.insert(0, "from", bins.index / n_bins)
-    bins.insert(1, "to", (bins.index + 1) / n_bins)
+    bins.insert(0, "from", bins.index / N_BINS)
+    bins.insert(1, "to", (bins.index + 1) / N_BINS)
     return {**{name: column.tolist() for name, column in bins.items()}, "error": error}
 
 

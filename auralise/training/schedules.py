@@ -76,7 +76,7 @@ class Schedule:
     keep_last: bool = False
 
     def rate(self, losses: Sequence[float], progress: float = 0.0) -> float:
-        """Learning rate of a step in the epoch after those of the given validation losses.
+        """Learning rate of a step, in the epoch that follows those with these validation losses.
 
         A function of the history alone, so that a resumed training has the same.
 
@@ -100,12 +100,12 @@ class Schedule:
         return self.learning_rate * self.learning_rate_decay ** len(losses) / 2**halvings
 
     def is_kept(self, losses: Sequence[float]) -> bool:
-        """Whether the last of the epochs of the given validation losses is the one to keep."""
+        """Whether the last epoch is the one to keep, by the validation losses of all so far."""
         best = min(losses[:-1], default=math.inf)
         return losses[-1] < best or (self.keep_last and math.isfinite(losses[-1]))
 
     def is_over(self, losses: Sequence[float]) -> bool:
-        """Whether no epoch follows those of the given validation losses.
+        """Whether training ends after the epochs with the given validation losses.
 
         So it is after the last epoch, `patience` epochs after the best one, and after a loss
         that is no number.

@@ -64,10 +64,20 @@ def warp(magnitude: Tensor, stretch: Tensor, shift: Tensor, n_bins: int) -> Tens
 
 
 def filter_response(centre: Tensor, width: Tensor, gain_db: Tensor, frequencies: Tensor) -> Tensor:
-    """Factors of bell-shaped filters, shape ``(batch, n_bins)``, at some frequencies (Hz).
+    """Factors that multiply a magnitude, one bell-shaped filter for each example.
 
-    Of each filter the centre (Hz), the gain there (dB), and the standard deviation of the bell, in
-    semitones above the centre and kept in Hz: each of shape ``(batch,)``.
+    Parameters
+    ----------
+    centre, gain_db : Tensor, shape (batch,)
+        Where the bell peaks (Hz), and its gain there (dB).
+    width : Tensor, shape (batch,)
+        Semitones from the centre up to one standard deviation. The bell is symmetric in Hz.
+    frequencies : Tensor, shape (n_bins,)
+        In Hz.
+
+    Returns
+    -------
+    Tensor, shape (batch, n_bins)
     """
     deviation = centre * (2 ** (width / 12) - 1)
     bell = torch.exp(-0.5 * ((frequencies - centre[:, None]) / deviation[:, None]) ** 2)

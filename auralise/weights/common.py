@@ -282,15 +282,15 @@ class Assumed(nn.Sequential):
     Attributes
     ----------
     assumption : str
-    told : str
-        The same of this file, with what to do where it is wrong.
+    remedy : str
+        What to do where it is wrong.
     """
 
     assumption = (
         "the file holds no architecture, so that of 2015: each layer convolution 'same', batch "
         "normalisation where the file has one, ReLU, max-pooling 2×2"
     )
-    told: str
+    remedy: str
 
 
 def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> Assumed:
@@ -316,11 +316,7 @@ def assume_2015(found: Sequence[FoundConvolution], remedy: str) -> Assumed:
             modules.append(item.norm)
         modules += [nn.ReLU(), nn.MaxPool2d(2)]
     assumed = Assumed(OrderedDict(arrange_layers(modules).named_children()))
-    norms = "batch normalisation where there is one, " if any(item.norm for item in found) else ""
-    assumed.told = (
-        f"the file holds no architecture; assuming that of 2015 for its {len(found)} layers: "
-        f"convolution 'same', {norms}ReLU, max-pooling 2×2. {remedy}"
-    )
+    assumed.remedy = remedy
     return assumed
 
 

@@ -44,11 +44,16 @@ SAVE_AGAIN = "Save it again with numpy.savez(path, *lasagne.layers.get_all_param
 
 
 def read_lasagne(archive: zipfile.ZipFile) -> nn.Module:
-    """The convolutional part of a network that Lasagne saved: ``layer1``, ``layer2``, …
+    """The convolutional part of a network that Lasagne saved, as ``layer1``, ``layer2``, …
 
-    SVDNet takes ``(batch, 1, n_bins, n_frames)``, as all of auralise does: published with frames
-    first, its kernels are transposed. A WeightsError says that arrays are missing, cut short, or
-    in an order that is not Lasagne's.
+    Arrays with SVDNet's shapes are read as SVDNet. Its kernels were published for
+    ``(n_frames, n_bins)`` and are transposed to take ``(batch, 1, n_bins, n_frames)``. For any
+    other arrays the layers of 2015 are assumed.
+
+    Raises
+    ------
+    WeightsError
+        Arrays are missing, cut short, or in an order that is not Lasagne's.
     """
     arrays = read_arrays(archive)
     found = _convolutions(arrays)

@@ -84,7 +84,7 @@ def read_weights(
     """
     result = load_weights(path, biases, network)
     if isinstance(result, Assumed):
-        log.info("%s", result.told)
+        log.info("assumed: %s. %s", result.assumption, result.remedy)
     return result
 
 

@@ -123,13 +123,14 @@ class WholeNetwork:
 
 
 def read_whole(described: Description, stft: Stft, biases: bool = True) -> WholeNetwork:
-    """Read a network whose weights are given, and check that its parts fit each other.
+    """Read a network from a weights file or by its published name, front end and head included.
 
     Parameters
     ----------
     described : Description
     stft : Stft
-        Whose magnitude it is to take; a published network has its own.
+        The transform whose magnitude the network gets; ignored for a published network, which
+        has its own.
     biases : bool
         As in `auralise.weights.reader.read_weights`.
 
@@ -141,9 +142,10 @@ def read_whole(described: Description, stft: Stft, biases: bool = True) -> Whole
     Raises
     ------
     SettingsError
-        The file holds no architecture, or says otherwise what the network takes.
+        The file holds no architecture and none was to be assumed, or the file contradicts the
+        settings.
     WeightsError, NetworkError
-        The files cannot be read, or do not fit each other.
+        The files cannot be read, or weights, module and front end do not fit each other.
     """
     if (described.weights is None) == (described.published is None):
         raise SettingsError("expected either a weights file or the name of a published network")

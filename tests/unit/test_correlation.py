@@ -19,7 +19,7 @@ from auralise.attributes.designs import pairs_by_attribute, pairs_in_everything
 from auralise.attributes.representations import Computed, Inputs
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.explainers.workload import sample_features
-from auralise.networks.front_ends import LogScaling, Orientation
+from auralise.networks.front_end_steps import LogScaling, Orientation
 
 
 @dataclass

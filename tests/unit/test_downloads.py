@@ -11,6 +11,7 @@ import pytest
 import auralise.datasets.downloads as downloads
 from auralise.datasets.archives import ArchiveError
 from auralise.datasets.downloads import CHUNK, DownloadError, download_file
+from tests.conftest import Killed
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 3_000_000, np.uint8).tobytes()
 SHA256 = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -111,9 +112,6 @@ def test_breaks_are_resumed_where_they_were(server, path):
 
 
 def test_a_killed_download_is_resumed_by_the_next_run(server, path):
-    class Killed(BaseException):
-        pass
-
     def kill(_):
         raise Killed
 

@@ -12,7 +12,7 @@ from auralise.excerpts import Excerpt
 from auralise.explainers.edges import margin_of
 from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
-from auralise.networks.front_ends import Orientation
+from auralise.networks.front_end_steps import Orientation
 from auralise.stft import Stft
 
 STFT = Stft(4000, 64, 32)

@@ -24,7 +24,7 @@ from auralise.explainers.windows import Windows
 from auralise.explainers.writing import choose_features, write_maps
 from auralise.files import require_replaceable
 from auralise.maps import Origin, open_maps
-from auralise.networks.front_ends import Orientation
+from auralise.networks.front_end_steps import Orientation
 from auralise.stft import Stft
 
 STFT = Stft(4000, 64, 32)

@@ -6,7 +6,7 @@ import torch
 
 from auralise.errors import SettingsError
 from auralise.training.fitting import _require_rows, fit
-from tests.conftest import make_schedule
+from tests.conftest import Killed, make_schedule
 
 LINE = torch.utils.data.TensorDataset(torch.linspace(-1, 1, 24)[:, None])
 
@@ -22,10 +22,6 @@ def line_network():
         network.weight.fill_(0.5)
         network.bias.zero_()
     return network
-
-
-class Killed(BaseException):
-    pass
 
 
 def kill_at(n_calls):

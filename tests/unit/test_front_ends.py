@@ -260,15 +260,10 @@ class TestWayBack:
         self, front_end_and_reference, magnitude
     ):
         front_end, _ = front_end_and_reference
-        x = torch.from_numpy(magnitude)[None, None].requires_grad_()
-        y = front_end(x.detach())
-        signal = torch.ones_like(y)
-        inputs = [x.detach()]
-        for module in front_end:
-            inputs.append(module(inputs[-1]))
-        for module, seen in zip(reversed(front_end), reversed(inputs[:-1]), strict=True):
-            signal = module.back(signal, module.remember(seen))
-        scale = mask_scale(front_end, 257, magnitude)
+        signal = torch.ones_like(front_end(torch.from_numpy(magnitude)[None, None]))
+        for module in reversed(front_end):
+            signal = module.back(signal)
+        scale = mask_scale(front_end, 257)
         heard = (signal[0, 0].numpy() * scale[:, None])[scale > 0]
         np.testing.assert_allclose(np.abs(heard), 1, rtol=1e-4)
         assert np.count_nonzero(scale) >= 80

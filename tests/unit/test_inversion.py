@@ -52,7 +52,7 @@ from auralise.networks.svdnet import LAYERS, SHAPES, initial_svdnet
 from auralise.stft import Stft
 from auralise.weights.reader import write_weights
 from auralise.weights.svdnet import Inverter, write_inverter, write_mean_std, write_svdnet
-from tests.conftest import make_schedule, sine
+from tests.conftest import Killed, make_schedule, sine, weights_of
 
 SCHEDULE = make_schedule(
     epochs=3, batch_size=32, optimiser="adam", learning_rate=0.01, accelerator="cpu"
@@ -88,10 +88,6 @@ def segments(tmp_path_factory):
     return path
 
 
-def weights_of(network):
-    return torch.cat([value.flatten() for value in network.state_dict().values()]).numpy()
-
-
 @pytest.mark.slow
 class TestTraining:
     def test_repeats_itself_by_its_seed(self, subject, segments, tmp_path):
@@ -111,9 +107,6 @@ class TestTraining:
     ):
         arguments = (subject, "layer2", segments, Objective(1e-4), SCHEDULE, 0)
         _, whole, history = train_inverter(*arguments, tmp_path / "whole")
-
-        class Killed(BaseException):
-            pass
 
         original, calls = training.weight_penalty, []
 

@@ -20,7 +20,7 @@ from auralise.training.singing import (
     vary,
     warp,
 )
-from tests.conftest import make_schedule
+from tests.conftest import Killed, make_schedule
 
 SCHEDULE = make_schedule(
     epochs=2, batches=2, batch_size=4, optimiser="nesterov", learning_rate=0.01, accelerator="cpu"
@@ -121,9 +121,6 @@ class TestTraining:
 
     def test_an_interrupted_training_ends_in_the_same_weights(self, data, tmp_path, monkeypatch):
         whole, history = self.train(data, 0, tmp_path / "whole")
-
-        class Killed(BaseException):
-            pass
 
         original, calls = singing.vary, []
 

@@ -16,7 +16,7 @@ from auralise.training.augmentation import Augmentation
 from auralise.training.evaluation import evaluate_network
 from auralise.training.fitting import EpochShuffle
 from auralise.training.genre import initial_network, measure_speed, train_network
-from tests.conftest import make_schedule
+from tests.conftest import Killed, make_schedule, weights_of
 
 pytestmark = pytest.mark.slow
 
@@ -42,10 +42,6 @@ def segments(tmp_path_factory):
             group = file.create_group(split)
             group["magnitude"], group["label"], group["clip"] = magnitude, labels, clips
     return path
-
-
-def weights_of(network):
-    return torch.cat([p.flatten() for p in network.state_dict().values()]).numpy()
 
 
 NORMALISED = replace(
@@ -134,9 +130,6 @@ def test_same_seed_same_weights_another_seed_others(segments, tmp_path):
 
 def test_an_interrupted_training_ends_in_the_same_weights(segments, tmp_path, monkeypatch):
     whole, history = train_network(segments, ARCHITECTURE, SCHEDULE, 0, tmp_path / "whole")
-
-    class Killed(BaseException):
-        pass
 
     original = fitting._Fitting.on_train_epoch_start
 

@@ -128,7 +128,7 @@ class TestStateDicts:
     def test_what_is_assumed_is_said(self, saved, caplog):
         with caplog.at_level(logging.INFO, "auralise"):
             read_weights(saved)
-        assert "assuming that of 2015 for its 3 layers" in caplog.text
+        assert "holds no architecture, so that of 2015" in caplog.text
 
     @pytest.mark.parametrize("kept", [0.02, 0.5, 0.95])
     def test_a_truncated_file_is_refused(self, saved, kept):

@@ -1,0 +1,390 @@
+"""One forward pass of any network: the policy's rules are applied, and the layers captured."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakIdKeyDictionary
+
+from auralise.deconvnet import policy
+from auralise.deconvnet.operations import is_shaping, ordered, reach, refusal_of
+from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
+from auralise.deconvnet.rules import (
+    ARGUMENTS,
+    Replaced,
+    constant_of,
+    gain_of,
+    input_of,
+    is_zero,
+    maxima,
+    rectify,
+    scaling,
+)
+from auralise.errors import NetworkError
+from auralise.networks.front_end_steps import FrontEndStep
+
+
+@dataclass
+class Verdict:
+    """What an operation means for the maps: an assumption, a refusal, or the end of the network."""
+
+    notice: str = ""
+    refusal: str = ""
+    end: str = ""
+
+
+@dataclass
+class Captured:
+    """A layer in one forward pass.
+
+    Attributes
+    ----------
+    path : str
+    tail : object
+        The operation that what follows must take its input from, to belong to the layer.
+    output : Tensor, shape (n_parts, n_features, …)
+        The feature maps, at the layer's end; of one part, unless the network cuts its input.
+    rectified : Rectified or Unrectified
+    n_parts : int
+        How many parts (the convolution, activations, poolings) were seen.
+    origin : object
+        The operation of the convolution.
+    is_gate : bool
+        Whether it serves a gate alone.
+    is_alone : bool
+        Whether the network left out the dimension of the batch.
+    order : int
+        Grows in order of execution.
+    """
+
+    path: str
+    tail: object
+    output: Tensor
+    rectified: Rectified | Unrectified = Unrectified()
+    n_parts: int = 1
+    origin: object = None
+    is_gate: bool = False
+    is_alone: bool = False
+    order: int = 0
+
+
+class Done(BaseException):
+    """Ends a forward pass early. Not an `Exception`, because a network may catch those."""
+
+
+@dataclass
+class Recorder(TorchFunctionMode):
+    """Applies the policy to one forward pass, and captures the layers."""
+
+    modules: dict[str, nn.Module]
+    wanted_modules: Sequence[str] = ()
+    enough: Callable[["Recorder"], bool] = lambda recorder: False
+    verdicts: dict = field(default_factory=dict)  # of operations; None: nothing to be said
+    ranks: dict = field(default_factory=dict)
+    rectified: dict = field(default_factory=dict)
+    convolutions: list[Captured] = field(default_factory=list)
+    outputs: dict[str, Captured] = field(default_factory=dict)
+    stack: list[str] = field(default_factory=list)
+    held: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    notices: dict[str, None] = field(default_factory=dict)
+    without_gradients: str = ""
+    affine: tuple[Tensor, Callable[[Tensor], Tensor]] | None = None
+
+    def __post_init__(self):
+        super().__init__()
+
+    # Where we are
+
+    @property
+    def path(self) -> str:
+        return self.stack[-1] if self.stack else ""
+
+    def _ending_module(self) -> str:
+        for path in self.stack:
+            if isinstance(self.modules[path], policy.END_MODULES):
+                return f"'{path}' ({type(self.modules[path]).__name__})"
+        return ""
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Follow which module is running, and what the wanted ones return."""
+        handles = []
+        for path, module in self.modules.items():
+            handles.append(
+                module.register_forward_pre_hook(
+                    lambda module, given, path=path: self.stack.append(path), prepend=True
+                )
+            )
+            handles.append(
+                module.register_forward_hook(
+                    lambda module, given, output, path=path: self._leave(path, given, output)
+                )
+            )
+        try:
+            with self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _leave(self, path: str, given, output):
+        with torch._C.DisableTorchFunction():
+            # What no function of torch's made (`torch.autograd.Function`) is noted with its path.
+            self._note(output, Verdict(end=self._ending_module()), path)
+            self.stack.pop()
+            if isinstance(module := self.modules[path], FrontEndStep):
+                (x,) = given
+                memory = module.remember(x.detach())
+                output = self._replace(
+                    x, output.detach(), lambda signal: module.back(signal, memory)
+                )
+                self._note(output, Verdict(), path)
+            if path in self.outputs:
+                said = f"'{path}' runs more than once; its first output is explained"
+                self.notices[said] = None
+            elif path in self.wanted_modules:
+                if not isinstance(output, Tensor) or output.dim() < 2 or len(output) != 1:
+                    raise NetworkError(
+                        f"'{path}' does not return one tensor (1, n_features, …); name a module "
+                        "inside it"
+                    )
+                clone = output.clone()
+                rectified = self.rectified.get(output.grad_fn, Unrectified())
+                self.outputs[path] = Captured(
+                    path, None, clone, rectified, order=len(self.verdicts)
+                )
+                self._stop_if_enough()
+        return output
+
+    def _stop_if_enough(self) -> None:
+        if self.enough(self):
+            raise Done
+
+    # What a function does
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        name = getattr(function, "__name__", str(function))
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        is_signal = any(of.requires_grad for of in given)
+        is_held = any(of in self.held for of in given)
+        if not is_signal and not is_held:
+            return function(*args, **kwargs)
+        bare = name.rstrip("_") if not name.startswith("__") else name
+        if bare in policy.TAKING_OUT:
+            self.notices[f"{self._where(bare)}: what it takes out is held constant"] = None
+        if name == "__get__" or not is_signal:
+            output = function(*args, **kwargs)
+            self._hold(bare, args[0] if name == "__setitem__" else output)
+            return output
+        in_place = bare != name or name in policy.IN_PLACE
+        if in_place and args[0]._is_view():
+            # Autograd hides what is done to a part of a tensor inside CopySlices.
+            part, verdict = self._run(function, name, bare, (args[0].clone(), *args[1:]), kwargs)
+            output = args[0].copy_(part)
+        else:
+            output, verdict = self._run(function, name, bare, args, kwargs)
+        if is_held and bare not in policy.CHOOSING:
+            said = (
+                f"{self._where(bare)}: what has no gradient (detached, compared) is held constant"
+            )
+            verdict.notice = verdict.notice or said
+        changed = args[0] if name == "__setitem__" else output
+        if bare in policy.CONVOLUTIONS and not changed.requires_grad:
+            self.without_gradients = self.without_gradients or self._where(bare)
+        self._hold(bare, changed)
+        self._note(changed, verdict, f"{self.path}.{bare}" if self.path else bare, bare)
+        self._stop_if_enough()
+        return output
+
+    def _where(self, name: str) -> str:
+        return f"'{self.path}' ({name})" if self.path else f"'{name}'"
+
+    def _hold(self, name: str, output) -> None:
+        """Remember what was made of the signal and has no gradient."""
+        if name not in policy.OF_ITS_SIZE:
+            for leaf in tree_leaves(output):
+                if isinstance(leaf, Tensor) and not leaf.requires_grad:
+                    self.held[leaf] = None
+
+    def _run(self, function, called: str, name: str, args, kwargs) -> tuple[Any, Verdict]:
+        where = self._where(name)
+        ending = self._ending_module() or (where if name in policy.END_FUNCTIONS else "")
+        if ending:
+            return function(*args, **kwargs), Verdict(end=ending)
+        if name in policy.ACTIVATIONS:
+            by_assumption = policy.ACTIVATIONS[name] != policy.RELU
+            if name in {"clamp", "clamp_min", "clip"}:
+                limits = dict(zip(("input", "min", "max"), args, strict=False)) | kwargs
+                by_assumption = not (is_zero(limits.get("min")) and limits.get("max") is None)
+            notice = f"{where} walks back by a ReLU" if by_assumption else ""
+            return self._replaced(function, args, kwargs, rectify), Verdict(notice)
+        if name in policy.LARGER_OF_TWO and (constant := constant_of(args, kwargs)) is not None:
+            is_relu = "max" in name and is_zero(constant)
+            notice = "" if is_relu else f"{where} walks back by a ReLU"
+            signal = next(of for of in tree_leaves((args, kwargs)) if of is not constant)
+            signal, constant = torch.broadcast_tensors(signal, constant)
+            value = function(signal.detach(), constant)
+            return self._replace(signal, value, rectify), Verdict(notice)
+        if name in policy.DROPOUTS:
+            return self._drop_nothing(name, args, kwargs, where)
+        if name in policy.PASSING:
+            notice = f"{where} takes part forward, and passes everything on the way back"
+            output = self._replaced(function, args, kwargs, lambda signal: signal)
+            return output, Verdict(notice)
+        if name == "batch_norm" or name in policy.OWN_STATISTICS:
+            return self._normalise(function, name, args, kwargs, where)
+        if name == "glu":
+            x, dim = input_of(args, kwargs), kwargs.get("dim", args[1] if len(args) > 1 else -1)
+            signal, gate = x.chunk(2, dim)
+            return signal * gate.detach().sigmoid(), Verdict(f"{where}: its gate is held constant")
+        if name == "amax":
+            return maxima(*args, **kwargs), Verdict()
+        if name in policy.PRODUCTS:
+            return self._multiply(function, called, args, kwargs, where)
+        return function(*args, **kwargs), Verdict()
+
+    def _drop_nothing(self, name, args, kwargs, where) -> tuple[Tensor, Verdict]:
+        given = dict(zip(("input", "p", "training", "inplace"), args, strict=False)) | kwargs
+        drops = given.get("training", given.get("train", "alpha" not in name))
+        x = given["input"]
+        if not drops:
+            return x, Verdict()
+        notice = f"{where} drops at random whenever it runs, and is left out"
+        return x.view_as(x), Verdict(notice)
+
+    def _replace(self, x: Tensor, value: Tensor, back) -> Tensor:
+        return Replaced.apply(x, value, back)
+
+    def _replaced(self, function, args, kwargs, back) -> Tensor:
+        x = input_of(args, kwargs)
+        given = x.detach().clone()
+        if args:
+            value = function(given, *args[1:], **kwargs)
+        else:
+            value = function(**{**kwargs, "input": given})
+        output = self._replace(x, value.detach(), back)
+        return x.copy_(output) if value is given else output
+
+    def _normalise(self, function, name, args, kwargs, where) -> tuple[Tensor, Verdict]:
+        x = input_of(args, kwargs)
+        order = ARGUMENTS.get(function) or ARGUMENTS[name]
+        given = dict(zip(order, args, strict=False)) | kwargs
+        own = name != "batch_norm" or given.get("training") or given.get("running_mean") is None
+        if name == "instance_norm" and not given.get("use_input_stats", True):
+            own = False
+        self.affine = None
+        with torch.no_grad():
+            gain = gain_of(name, x.detach(), given, bool(own))
+        if not own:
+            others = {**given, "input": None}
+
+            def shift(offset: Tensor) -> Tensor:
+                silence = offset.expand(gain.numel()).reshape(1, *gain.shape)
+                return function(**{**others, "input": silence}).flatten()
+
+            self.affine = gain.flatten(), shift
+        notice = f"{where}: its input's own statistics are held constant" if own else ""
+        return self._replaced(function, args, kwargs, lambda s: s * gain), Verdict(notice)
+
+    def _multiply(self, function, called, args, kwargs, where) -> tuple[object, Verdict]:
+        a, b = args[0], args[1] if len(args) > 1 else kwargs.get("other")
+        signals = [of for of in (a, b) if isinstance(of, Tensor) and of.requires_grad]
+        if len(signals) == 1:
+            self.affine = scaling(b if signals[0] is a else a, signals[0])
+            return function(*args, **kwargs), Verdict()
+        ranks = [(self.ranks.get(of.grad_fn, 0), -of.numel()) for of in (a, b)]
+        if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
+            return function(*args, **kwargs), Verdict()
+        signal, gate = (b, a) if ranks[0] > ranks[1] else (a, b)
+        to_signal = reach(signal.grad_fn)
+        only_gate = reach(gate.grad_fn) - to_signal
+        # A mask of the input itself is what the network is for.
+        if any(convolution.origin in to_signal for convolution in self.convolutions):
+            for convolution in self.convolutions:
+                convolution.is_gate |= convolution.origin in only_gate
+        notice = f"{where}: its gate is held constant"
+        self.affine = None
+        if signal is a:
+            return function(a, b.detach()), Verdict(notice)
+        if called.endswith("l_") or called in policy.IN_PLACE:
+            return a.copy_(signal * gate.detach().clone()), Verdict(notice)
+        return signal * gate.detach(), Verdict(notice)
+
+    # What autograd makes of it
+
+    def verdicts_of(self, layer: Captured) -> list[Verdict]:
+        """What is known of the operations that a layer's feature maps are made of."""
+        self._note(layer.output, Verdict(), layer.path)  # what was not seen is checked now
+        verdicts = [self.verdicts.get(node) for node in ordered(layer.output.grad_fn)]
+        return [verdict for verdict in verdicts if verdict]
+
+    def _note(self, output, verdict: Verdict, where: str, name: str = "") -> None:
+        tensors = [
+            of for of in tree_leaves(output) if isinstance(of, Tensor) and of.grad_fn is not None
+        ]
+        new, known = [], []
+        pending: list[Any] = [of.grad_fn for of in tensors]
+        while pending:
+            node = pending.pop()
+            if node in self.verdicts:
+                known.append(node)
+            elif node not in new:
+                new.append(node)
+                pending += [below for below, _ in node.next_functions if below is not None]
+        if not new:
+            return
+        allowed = verdict.end or verdict.refusal
+        for node in new:
+            refusal = "" if allowed else refusal_of(node, where)
+            self.verdicts[node] = Verdict(refusal=refusal) if refusal else None
+        top = tensors[0].grad_fn
+        if verdict.notice or verdict.end or verdict.refusal:
+            for of in tensors:
+                self.verdicts[of.grad_fn] = self.verdicts[of.grad_fn] or verdict
+        if verdict.end:
+            return
+        if name in policy.GATE_RANKS:
+            self.ranks[top] = policy.GATE_RANKS[name]
+        elif known and all(node in self.ranks for node in known) and is_shaping(new):
+            for of in tensors:
+                self.ranks[of.grad_fn] = min(self.ranks[node] for node in known)
+        if len(tensors) == 1:
+            self._follow_layers(tensors[0], name, set(known))
+
+    def _follow_layers(self, output: Tensor, name: str, known: set) -> None:
+        node = output.grad_fn
+        if name in policy.CONVOLUTIONS:
+            is_alone = output.dim() == int(name[-2]) + 1
+            maps = output[None] if is_alone else output
+            layer = Captured(self.path or name, node, maps.clone(), origin=node)
+            layer.is_alone, layer.order = is_alone, len(self.verdicts)
+            self.convolutions.append(layer)
+            return
+        is_activation, is_pooling = name in policy.ACTIVATIONS, name in policy.POOLINGS
+        follows = is_activation or is_pooling or name in policy.DROPOUTS
+        follows = follows or name in {"batch_norm", "contiguous", "mul"} | policy.OWN_STATISTICS
+        if not follows or len(known) != 1:
+            return
+        (before,) = known
+        if is_activation:
+            self.rectified[node] = just_rectified()
+        elif before in self.rectified:
+            of = self.rectified[before]
+            if name in {"batch_norm", "mul"} and self.affine:
+                gain, shift = self.affine
+                self.rectified[node] = Rectified(of.gain * gain, shift(of.offset))
+            elif name not in {"batch_norm", "mul"} | policy.OWN_STATISTICS:
+                self.rectified[node] = of
+        for layer in self.convolutions:
+            if layer.tail == before:
+                layer.tail = node
+                if is_activation or is_pooling:
+                    layer.output = (output[None] if layer.is_alone else output).clone()
+                    layer.rectified = self.rectified.get(node, Unrectified())
+                    layer.n_parts += 1
