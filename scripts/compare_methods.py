@@ -5,8 +5,13 @@ from functools import partial
 from _job import job, prepare_torch
 
 from auralise.datasets.segments import Segments
-from auralise.dissection.activations import chain_feature_maps
-from auralise.dissection.methods import NULLS, Subject, choose_features, compare_methods
+from auralise.dissection.methods import (
+    NULLS,
+    Subject,
+    chain_feature_maps,
+    choose_features,
+    compare_methods,
+)
 from auralise.explainers.making import explainer_of
 from auralise.files import write_table
 from auralise.networks.genre import Architecture

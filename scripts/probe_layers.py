@@ -5,7 +5,7 @@ from functools import partial
 from _job import job, prepare_torch
 
 from auralise.datasets.segments import Segments
-from auralise.dissection.activations import chain_feature_maps
+from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection.probes import TABLE, Probed, concepts_of_bands, probe_layers
 from auralise.files import read_table, write_table
 from auralise.networks.genre import Architecture
@@ -27,6 +27,6 @@ with job(snakemake):
         )
         for split in ("train", "test")
     )
-    table = probe_layers(chain_feature_maps(network), train, test)
+    table = probe_layers(Deconvnet(network).feature_maps, train, test)
     table.insert(0, "network", snakemake.wildcards.network)
     write_table(snakemake.output[0], table[list(TABLE)])

@@ -4,13 +4,11 @@ A layer has more cells than a score needs: as many as `CELLS` of a clip are draw
 ones in every clip and network.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch import nn
 
 from auralise.dissection.concepts import APART, REGISTER_NAMES
 from auralise.dissection.exam import Exam
@@ -145,37 +143,6 @@ def _cells_of(
         Cells.draw(height, width, of, weights)
         for height, width, of in zip(heights, widths, pooled, strict=True)
     ]
-
-
-def chain_feature_maps(network: nn.Sequential) -> Callable[..., list[np.ndarray]]:
-    """Feature maps of a genre network, without what deconvolution would have to remember.
-
-    Parameters
-    ----------
-    network : torch.nn.Sequential
-        As `auralise.networks.genre.build_network` builds it; evaluated as it is.
-
-    Returns
-    -------
-    callable
-        From a magnitude, and optionally the number of the last layer that is asked for.
-    """
-    stages = list(network.get_submodule("convolutional").eval().children())
-
-    def feature_maps(magnitude: np.ndarray, deepest: int | None = None) -> list[np.ndarray]:
-        found: list[np.ndarray] = []
-        with torch.inference_mode():
-            x = torch.from_numpy(magnitude)[None, None]
-            for stage in stages:
-                for module in stage if isinstance(stage, nn.Sequential) else [stage]:
-                    x = module(x)
-                    if isinstance(module, nn.MaxPool2d):
-                        found.append(x[0].numpy())
-                        if len(found) == deepest:
-                            return found
-        return found
-
-    return feature_maps
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,37 @@ class Subject:
     features: Mapping[int, list[int]]
 
 
+def chain_feature_maps(network: nn.Sequential) -> Callable[..., list[np.ndarray]]:
+    """Feature maps of a genre network, without what deconvolution would have to remember.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        As `auralise.networks.genre.build_network` builds it; evaluated as it is.
+
+    Returns
+    -------
+    callable
+        From a magnitude, and optionally the number of the last layer that is asked for.
+    """
+    stages = list(network.get_submodule("convolutional").eval().children())
+
+    def feature_maps(magnitude: np.ndarray, deepest: int | None = None) -> list[np.ndarray]:
+        found: list[np.ndarray] = []
+        with torch.inference_mode():
+            x = torch.from_numpy(magnitude)[None, None]
+            for stage in stages:
+                for module in stage if isinstance(stage, nn.Sequential) else [stage]:
+                    x = module(x)
+                    if isinstance(module, nn.MaxPool2d):
+                        found.append(x[0].numpy())
+                        if len(found) == deepest:
+                            return found
+        return found
+
+    return feature_maps
+
+
 def choose_features(
     layer_maps: Sequence[Sequence[np.ndarray]], n_features: int, seed: int = 0
 ) -> dict[int, list[int]]:
