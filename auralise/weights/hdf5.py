@@ -15,7 +15,7 @@ from torch import Tensor
 
 from auralise.weights.common import refusal, require_size
 
-COPY_ANEW = "Copy the file anew, or save the network again."
+COPY_AGAIN = "Copy the file again, or save the network again."
 
 # Ends by itself, with whatever status, unless libhdf5 loops or crashes.
 LOOK = """
@@ -49,7 +49,7 @@ def open_hdf5(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
         with h5py.File(source, "r", locking=False) as file:  # some file systems have no locks
             yield file
     except DAMAGE as error:
-        raise refusal(f"damaged or cut short ({error})", "a whole HDF5 file", COPY_ANEW) from None
+        raise refusal(f"damaged or cut short ({error})", "a whole HDF5 file", COPY_AGAIN) from None
 
 
 def _refuse_endless(source: str | Path | BinaryIO) -> None:
@@ -61,7 +61,7 @@ def _refuse_endless(source: str | Path | BinaryIO) -> None:
     command = [sys.executable, "-P", "-c", LOOK, "-" if content is not None else str(source)]
     if subprocess.run(command, input=content, capture_output=True, check=False).returncode < 0:
         raise refusal(
-            "damaged: the HDF5 library comes to no end with it", "a whole HDF5 file", COPY_ANEW
+            "damaged: the HDF5 library comes to no end with it", "a whole HDF5 file", COPY_AGAIN
         )
 
 
@@ -76,7 +76,7 @@ def child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     for part in [part for part in name.split("/") if part]:
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
         if link is None:
-            raise refusal(f"'{group.name}' holds no '{part}'", f"'{name}' in it", COPY_ANEW)
+            raise refusal(f"'{group.name}' holds no '{part}'", f"'{name}' in it", COPY_AGAIN)
         if not isinstance(link, h5py.HardLink):
             raise refusal(
                 f"'{group.name}/{part}' is a link to another place",
@@ -98,7 +98,7 @@ def tensor(dataset: h5py.Group | h5py.Dataset) -> Tensor:
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
         kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
         raise refusal(
-            f"'{dataset.name}' is {kind}", "an array of floating-point numbers", COPY_ANEW
+            f"'{dataset.name}' is {kind}", "an array of floating-point numbers", COPY_AGAIN
         )
     if dataset.external or dataset.is_virtual:
         raise refusal(
@@ -136,7 +136,7 @@ def parse_json(content: str | bytes, what: str) -> dict:
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise refusal(f"{what} is no JSON ({error})", "JSON", COPY_ANEW) from None
+        raise refusal(f"{what} is no JSON ({error})", "JSON", COPY_AGAIN) from None
     if not isinstance(parsed, dict):
-        raise refusal(f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_ANEW)
+        raise refusal(f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_AGAIN)
     return parsed

@@ -224,8 +224,8 @@ def parse_chord(numeral: str, tonic: int) -> Chord:
     match = re.fullmatch(r"([b#]?)([iv]+|[IV]+)(.*)", numeral)
     if match is None or match[2].lower() not in ROMAN or match[3] not in QUALITIES:
         raise SettingsError(
-            f"{numeral!r} is no chord; expected a Roman numeral I to VII with one of the qualities "
-            f"{', '.join(filter(None, QUALITIES))}"
+            f"{numeral!r} is not a chord; expected a Roman numeral I to VII with one of "
+            f"the qualities {', '.join(filter(None, QUALITIES))}"
         )
     accidental, roman, quality = match.groups()
     tones = QUALITIES[quality]
