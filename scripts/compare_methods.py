@@ -6,7 +6,7 @@ from _job import job, prepare_torch
 
 from auralise.datasets.segments import Segments
 from auralise.dissection.activations import chain_feature_maps
-from auralise.dissection.methods import NULLS, Subject, choose_features, compare_methods
+from auralise.dissection.methods import NULLS, Material, choose_explainable, compare_methods
 from auralise.explainers.making import explainer_of
 from auralise.files import write_table
 from auralise.networks.genre import Architecture
@@ -20,11 +20,11 @@ with job(snakemake):
     layer_maps = chain_feature_maps(network)
     segments = Segments.open(snakemake.input.segments, "test")
     magnitudes = segments.read(segments.one_of_each(params.comparison["clips"]))
-    features = choose_features(list(map(layer_maps, magnitudes)), params.comparison["features"])
+    features = choose_explainable(list(map(layer_maps, magnitudes)), params.comparison["features"])
     makers = {
         name: partial(explainer_of, device=how["device"], precision=how["precision"], method=name)
         for name in ("deconvnet", *params.methods, *NULLS)
     }
-    table = compare_methods(Subject(network, layer_maps, magnitudes, features), makers)
+    table = compare_methods(Material(network, layer_maps, magnitudes, features), makers)
     table.insert(0, "network", snakemake.wildcards.network)
     write_table(snakemake.output[0], table)

@@ -193,7 +193,7 @@ class Graph:
         with torch.inference_mode(False), torch.enable_grad():
             leaf = magnitude.clone().requires_grad_()
             x = leaf.clone().reshape(*[1] * self._n_leading, *leaf.shape)
-            recorder.verdicts.update(dict.fromkeys(reach(x.grad_fn)))
+            recorder.rulings.update(dict.fromkeys(reach(x.grad_fn)))
             try:
                 with recorder.watching():
                     self.network(x)
@@ -207,13 +207,13 @@ class Graph:
         for number, layer in enumerate(recorder.convolutions):
             if layer.is_gate:
                 continue
-            facts = recorder.verdicts_of(layer)
+            facts = recorder.rulings_of(layer)
             ends = [fact.end for fact in facts if fact.end]
             if ends:
                 behind.append((layer, ends[-1]))
                 continue
             usable.append((number, layer, facts))
-        ends = [verdict.end for verdict in recorder.verdicts.values() if verdict and verdict.end]
+        ends = [ruling.end for ruling in recorder.rulings.values() if ruling and ruling.end]
         for end in ends[:1]:
             assumptions.append(f"the convolutional part ends at {end}; what follows is left out")
         chosen = []
@@ -226,7 +226,7 @@ class Graph:
                     if of not in recorder.outputs:
                         raise NetworkError(f"'{of}' did not run on an input of {self._tried}")
                     layer = recorder.outputs[of]
-                    facts = recorder.verdicts_of(layer)
+                    facts = recorder.rulings_of(layer)
                     ends = [fact.end for fact in facts if fact.end]
                     if ends:
                         raise NetworkError(
@@ -328,7 +328,7 @@ class Graph:
             layer = layers[n] = (
                 recorder.outputs[path] if is_module else recorder.convolutions[index]
             )
-            for fact in recorder.verdicts_of(layer):
+            for fact in recorder.rulings_of(layer):
                 if fact.refusal or fact.end:
                     raise NetworkError(f"layer '{path}': {fact.refusal or fact.end}")
         return GraphPass(tuple(magnitude.shape), leaf, layers)

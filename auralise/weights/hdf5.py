@@ -1,6 +1,5 @@
 """HDF5 files from strangers: nothing outside the file is touched, nothing unbounded is read."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from auralise.files import parse_json
 from auralise.weights.common import refusal, require_size
 
 COPY_AGAIN = "Copy the file again, or save the network again."
@@ -36,7 +36,7 @@ DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, O
 
 
 @contextmanager
-def open_hdf5(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
+def open_foreign(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
     """A file to read from; whatever h5py raises in the block becomes a WeightsError.
 
     Parameters
@@ -125,7 +125,7 @@ def names(group: h5py.Group, attribute: str) -> list[str]:
     return [text(name) for part in parts for name in group.attrs[part]]
 
 
-def parse_json(content: str | bytes, what: str) -> dict:
+def json_object(content: str | bytes, what: str) -> dict:
     """A JSON object from a foreign file.
 
     Raises
@@ -134,8 +134,8 @@ def parse_json(content: str | bytes, what: str) -> dict:
         Not JSON, or not an object.
     """
     try:
-        parsed = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        parsed = parse_json(content)
+    except ValueError as error:
         raise refusal(f"{what} is no JSON ({error})", "JSON", COPY_AGAIN) from None
     if not isinstance(parsed, dict):
         raise refusal(f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_AGAIN)
