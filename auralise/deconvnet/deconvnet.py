@@ -258,7 +258,7 @@ class Deconvnet:
 
     @property
     def compression(self) -> list[dict] | None:
-        """As `auralise.networks.front_ends.compression_of`, of what the network hears first."""
+        """The network's compression, as `networks.front_ends.compression_of` returns it."""
         return compression_of(self._front_end)
 
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:

@@ -80,7 +80,7 @@ def is_above_mean_spectrum(evaluation: Mapping) -> bool:
 
 
 def describe_accuracy(evaluations: Mapping[str, Mapping]) -> str:
-    """Accuracy of the trained networks beside the baselines, in words.
+    """Say in words how accurate the trained networks are, beside the baselines.
 
     Parameters
     ----------
