@@ -7,7 +7,7 @@ These stand apart from the code behind them, which loads numpy, torch or matplot
 MODES = ("mask", "magnitude", "rectified", "phase")  # how a map becomes a sound
 LOUDNESS = ("peak", "full_scale", "relative")  # of sounds
 EDGES = ("surroundings", "reflect", "zero")  # what sounds around an excerpt
-CHANNELS = ("left", "right", "mid", "side")  # of stereo sound; the mean of all is no choice
+CHANNELS = ("left", "right", "mid", "side")  # of stereo sound; the mean of all is not a choice
 PRECISIONS = ("float32", "bfloat16")  # of maps, as torch calls them
 SCALES = ("common", "unit")  # of pictures of inversions
 AUDIBLE = -40.0  # dB, the audibility floor, below the loudest feature of layer and song

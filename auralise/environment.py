@@ -30,6 +30,6 @@ def settle_environment() -> None:
 
 def _can_be_written(folder: Path) -> bool:
     """Whether a folder can be filled, or made."""
-    # What lies in a folder that may not be searched is not there for us, and that is no error.
+    # What lies in a folder that may not be searched is not there for us, and that is not an error.
     there = next((place for place in (folder, *folder.parents) if os.path.exists(place)), folder)
     return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)

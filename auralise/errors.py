@@ -1,6 +1,8 @@
 """Errors that a user can act on: each names what was given, what was expected and the remedy."""
 
-LONGEST_MESSAGE = 500  # characters
+from textwrap import shorten
+
+LONGEST_MESSAGE, LONGEST_CAUSE = 500, 200  # characters
 
 
 def printable(name: object) -> str:
@@ -22,6 +24,17 @@ def message_of(error: BaseException) -> str:
         return text
     kept = (LONGEST_MESSAGE - 3) // 2  # the remedy stands at the end
     return f"{text[: LONGEST_MESSAGE - 3 - kept]} … {text[len(text) - kept :]}"
+
+
+def cause_of(error: BaseException) -> str:
+    """What another library's error says, in one line: its kind and its text, cut where long.
+
+    Examples
+    --------
+    >>> cause_of(ValueError("a bad\\nvalue"))
+    'ValueError: a bad value'
+    """
+    return shorten(f"{type(error).__name__}: {error}", LONGEST_CAUSE, placeholder=" …")
 
 
 class AuraliseError(Exception):

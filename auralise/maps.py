@@ -352,7 +352,7 @@ class Maps:
         return self._of(layer, "feature")
 
     def live(self, layer: int) -> np.ndarray:
-        """Which of them fired on this song, bool, shape (n_features,)."""
+        """Which of the layer's features fired on this song, bool, shape (n_features,)."""
         return self._of(layer, "live")
 
     def activation_energy(self, layer: int) -> np.ndarray:
@@ -364,7 +364,7 @@ class Maps:
         return self._of(layer, "activation_peak")
 
     def responds(self, layer: int) -> np.ndarray:
-        """Which of them fired more than on silence and quiet noise, bool, shape (n_features,)."""
+        """Which of the features fired more than on silence and noise, bool, shape (n_features,)."""
         return self._of(layer, "responds")
 
     def silence_peak(self, layer: int) -> np.ndarray:

@@ -417,7 +417,9 @@ def _find(maps: Maps, feature: str) -> tuple[int, int]:
     """Layer (counted from 1) and row in the file of a feature such as ``3-12``."""
     found = re.fullmatch(r"(\d+)-(\d+)", feature)
     if found is None:
-        raise SettingsError(f"'{feature}' is no feature; expected <layer>-<feature>, such as 3-12")
+        raise SettingsError(
+            f"'{feature}' is not a feature; expected <layer>-<feature>, such as 3-12"
+        )
     layer, number = int(found[1]), int(found[2])
     try:
         rows = np.flatnonzero(maps.features(layer) == number)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from auralise.audio import read_surrounded
-from auralise.explainers.edges import Part, margin_of, samples_around
+from auralise.explainers.edges import Section, margin_of, samples_around
 from auralise.explainers.making import explainer_of
 from auralise.songs import find_songs
 from auralise.stft import Stft
@@ -49,7 +49,7 @@ def rows_of(network: str, weights: Path) -> list[dict]:
                 around = samples_around(explainer, edges, STFT)
                 excerpt = read_surrounded(path, STFT.sample_rate, start, DURATION, edges, around)
                 margin = margin_of(explainer, edges) if is_seen else 0
-                part = Part.of(excerpt, STFT, 0, n_frames, margin, margin)
+                part = Section.of(excerpt, STFT, 0, n_frames, margin, margin)
                 for layer, maps in explainer.deconvolve_all(part.magnitude):
                     inside = maps[:, :, part.inside]
                     live = inside.any(axis=(1, 2))

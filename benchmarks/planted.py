@@ -24,7 +24,7 @@ from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection.activations import Activations, Targets, measure
 from auralise.dissection.exam import Exam, exam_of, render_exam
 from auralise.dissection.learned import learned_by_chance
-from auralise.dissection.naming import Layer, Question
+from auralise.dissection.naming import Naming, Question
 from auralise.dissection.networks import choose_clips, score_untrained
 from auralise.dissection.plants import CENTRE, PLANTS
 from auralise.dissection.scores import energy_inside, enrichment
@@ -139,7 +139,7 @@ def examine_plants(seeds: Sequence[int]) -> tuple[pd.DataFrame, np.ndarray]:
     for seed in seeds:
         exam = exam_of(*render_exam(N_CLIPS, 4.0, Stft(), seed, 2), Stft())
         for question, places in plant(exam, seed):
-            layer = Layer(question, seed)
+            layer = Naming(question, seed)
             table = layer.names().table.set_index("feature")
             for of, place in zip(PLANTS, places, strict=True):
                 row = table.loc[place].to_dict()

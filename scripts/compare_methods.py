@@ -7,9 +7,9 @@ from _job import job, prepare_torch
 from auralise.datasets.segments import Segments
 from auralise.dissection.methods import (
     NULLS,
-    Subject,
+    Material,
     chain_feature_maps,
-    choose_features,
+    choose_explainable,
     compare_methods,
 )
 from auralise.explainers.making import explainer_of
@@ -25,11 +25,11 @@ with job(snakemake):
     layer_maps = chain_feature_maps(network)
     segments = Segments.open(snakemake.input.segments, "test")
     magnitudes = segments.read(segments.one_of_each(params.comparison["clips"]))
-    features = choose_features(list(map(layer_maps, magnitudes)), params.comparison["features"])
+    features = choose_explainable(list(map(layer_maps, magnitudes)), params.comparison["features"])
     makers = {
         name: partial(explainer_of, device=how["device"], precision=how["precision"], method=name)
         for name in ("deconvnet", *params.methods, *NULLS)
     }
-    table = compare_methods(Subject(network, layer_maps, magnitudes, features), makers)
+    table = compare_methods(Material(network, layer_maps, magnitudes, features), makers)
     table.insert(0, "network", snakemake.wildcards.network)
     write_table(snakemake.output[0], table)

@@ -155,7 +155,7 @@ def confidence_interval(networks: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def _bounds(variant: str, networks: Sequence[np.ndarray]) -> tuple[float, float]:
-    # Permuted labels show what any training does; they are no sample to generalise from.
+    # Permuted labels show what any training does; they are not a sample to generalise from.
     return (np.nan, np.nan) if variant == PERMUTED else confidence_interval(networks)
 
 

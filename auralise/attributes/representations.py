@@ -26,7 +26,7 @@ COMPARED = (*DECONVOLVED, "feature_maps", "activations")
 
 @dataclass(frozen=True)
 class Computed:
-    """What the explainer makes of each signal, anew each time that it is asked for.
+    """What the explainer makes of each signal, computed each time that it is asked for.
 
     Attributes
     ----------

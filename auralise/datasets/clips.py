@@ -37,7 +37,7 @@ FACTS = ("seconds", "sample_rate", "peak", "clipping", "sha256")
 
 KNOWN = "known: "  # begins the problems that a published list names
 SHOWN = 2  # clips that cannot be used, in the message about them
-PASSED_OVER = "passed over: "  # begins those of files that are no clips
+PASSED_OVER = "passed over: "  # begins those of files that are not clips
 
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit sound
 
@@ -311,7 +311,7 @@ def refuse_problems(clips: pd.DataFrame) -> None:
     """Raise a SettingsError if a clip has a problem that has not been published.
 
     Problems that begin with `KNOWN` are those of published lists, with `PASSED_OVER` those of files
-    that are no clips. The error names the first clips; all of them stand in the log.
+    that are not clips. The error names the first clips; all of them stand in the log.
     """
     bad = clips[(clips["problem"] != "") & ~clips["problem"].str.startswith((KNOWN, PASSED_OVER))]
     if len(bad):

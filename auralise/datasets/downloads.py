@@ -51,7 +51,7 @@ def download_file(
     """Fetch a file; continue a broken or killed attempt by HTTP range requests.
 
     A part is only continued if the server still has the same file, by its ETag or time of
-    change (RFC 9110, sections 13.1.5 and 14); otherwise the download starts anew. The part
+    change (RFC 9110, sections 13.1.5 and 14); otherwise the download starts again. The part
     lies beside `path`, which appears when it is whole and has its checksum.
 
     Parameters

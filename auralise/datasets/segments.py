@@ -185,7 +185,7 @@ class Segments(torch.utils.data.Dataset):
         return len(self.labels)
 
     def permuted(self, seed: int) -> "Segments":
-        """The same segments with labels dealt anew among the clips, once.
+        """The same segments with labels dealt again among the clips, once.
 
         All segments of a clip keep one label, and every class keeps its number of clips.
 

@@ -116,7 +116,7 @@ class Deconvnet:
         networks of a few features, whose sums may nearly cancel. Only chains of modules use it.
     layers : sequence of int or str, optional
         Which layers, by number, or by the path of a module whose output is explained. They are
-        numbered anew, from 1, in order of execution. By default every convolution outside of
+        numbered again, from 1, in order of execution. By default every convolution outside of
         gates is a layer, with what follows it up to its activation or pooling.
     shape : tuple of int, optional
         Of a magnitude that the network takes. Without it, usual shapes are tried.
@@ -285,7 +285,7 @@ class Deconvnet:
 
     @property
     def compression(self) -> list[dict] | None:
-        """As `auralise.networks.front_ends.compression_of`, of what the network hears first."""
+        """The network's compression, as `networks.front_ends.compression_of` returns it."""
         return compression_of(self._front_end)
 
     def feature_maps(self, magnitude: np.ndarray) -> list[np.ndarray]:
@@ -428,7 +428,7 @@ class Deconvnet:
     def fired(self, layer: int, maps: np.ndarray) -> np.ndarray:
         """Which features fired: those whose activation let something through.
 
-        What a batch norm adds behind the activation is no firing, and a negative gain of one
+        What a batch norm adds behind the activation is not firing, and a negative gain of one
         does not hide it.
 
         Parameters
@@ -519,7 +519,7 @@ class Deconvnet:
         if not np.isfinite(magnitude).all():
             raise NetworkError("the magnitude holds NaN or infinite values")
         check_bins(self._front_end, magnitude.shape[0], "the magnitude")
-        # A copy: memory that is read-only or reversed is no tensor.
+        # A copy: memory that is read-only or reversed is not a tensor.
         x = torch.from_numpy(np.array(magnitude, dtype=np.float32, order="C"))
         x = x.to(self.device)
         return graph.forward(x, layers) if graph else ForwardPass.of(self.steps, x)

@@ -8,7 +8,6 @@ then a product of autograd with one feature map, for a batch of features at once
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from torch.autograd.graph import GradientEdge
 
 from auralise.deconvnet.operations import operation_of, reach
 from auralise.deconvnet.recorder import Captured, Done, Recorder
-from auralise.errors import NetworkError, is_out_of_memory
+from auralise.errors import NetworkError, cause_of, is_out_of_memory
 from auralise.networks.wrappers import evaluated_copy
 
 BINS_TRIED = (128, 96, 64, 80, 229, 256, 257, 512, 513, 1025, 40, 32)
@@ -117,7 +116,7 @@ class Graph:
             except Exception as error:  # whatever a foreign module raises
                 if is_out_of_memory(error):
                     raise
-                failed = f"at '{recorder.path}': {_short(error)}"
+                failed = f"at '{recorder.path}': {cause_of(error)}"
                 reason = reason if best and best.convolutions else failed
             found = len(recorder.convolutions) + len(recorder.outputs)
             if best is None or found > len(best.convolutions) + len(best.outputs):
@@ -194,7 +193,7 @@ class Graph:
         with torch.inference_mode(False), torch.enable_grad():
             leaf = magnitude.clone().requires_grad_()
             x = leaf.clone().reshape(*[1] * self._n_leading, *leaf.shape)
-            recorder.verdicts.update(dict.fromkeys(reach(x.grad_fn)))
+            recorder.rulings.update(dict.fromkeys(reach(x.grad_fn)))
             try:
                 with recorder.watching():
                     self.network(x)
@@ -208,13 +207,13 @@ class Graph:
         for number, layer in enumerate(recorder.convolutions):
             if layer.is_gate:
                 continue
-            facts = recorder.verdicts_of(layer)
+            facts = recorder.rulings_of(layer)
             ends = [fact.end for fact in facts if fact.end]
             if ends:
                 behind.append((layer, ends[-1]))
                 continue
             usable.append((number, layer, facts))
-        ends = [verdict.end for verdict in recorder.verdicts.values() if verdict and verdict.end]
+        ends = [ruling.end for ruling in recorder.rulings.values() if ruling and ruling.end]
         for end in ends[:1]:
             assumptions.append(f"the convolutional part ends at {end}; what follows is left out")
         chosen = []
@@ -227,7 +226,7 @@ class Graph:
                     if of not in recorder.outputs:
                         raise NetworkError(f"'{of}' did not run on an input of {self._tried}")
                     layer = recorder.outputs[of]
-                    facts = recorder.verdicts_of(layer)
+                    facts = recorder.rulings_of(layer)
                     ends = [fact.end for fact in facts if fact.end]
                     if ends:
                         raise NetworkError(
@@ -314,7 +313,7 @@ class Graph:
                 raise
             raise NetworkError(
                 f"a magnitude of {size} does not pass '{recorder.path}'; choose a longer sound or "
-                f"window, or the bins that the network wants ({_short(error)})"
+                f"window, or the bins that the network wants ({cause_of(error)})"
             ) from None
         if not enough(recorder):
             raise NetworkError(
@@ -329,7 +328,7 @@ class Graph:
             layer = layers[n] = (
                 recorder.outputs[path] if is_module else recorder.convolutions[index]
             )
-            for fact in recorder.verdicts_of(layer):
+            for fact in recorder.rulings_of(layer):
                 if fact.refusal or fact.end:
                     raise NetworkError(f"layer '{path}': {fact.refusal or fact.end}")
         return GraphPass(tuple(magnitude.shape), leaf, layers)
@@ -350,7 +349,7 @@ class Graph:
                         if is_out_of_memory(error):
                             raise
                         raise NetworkError(
-                            f"layer '{layer.path}' cannot walk back ({_short(error)}); change "
+                            f"layer '{layer.path}' cannot walk back ({cause_of(error)}); change "
                             "values that were used before not in place (+=, inplace=True)"
                         ) from None
             yield found
@@ -390,7 +389,3 @@ def further_inputs(network: nn.Module) -> Iterator[str]:
         if parameter.default is parameter.empty and parameter.kind <= parameter.KEYWORD_ONLY:
             if parameter.kind != parameter.VAR_POSITIONAL:
                 yield f"'{parameter.name}'"
-
-
-def _short(error: BaseException) -> str:
-    return shorten(f"{type(error).__name__}: {error}", 160, placeholder=" …")

@@ -30,7 +30,7 @@ from auralise.networks.front_end_steps import FrontEndStep
 
 
 @dataclass
-class Verdict:
+class Ruling:
     """What an operation means for the maps: an assumption, a refusal, or the end of the network."""
 
     notice: str = ""
@@ -84,7 +84,7 @@ class Recorder(TorchFunctionMode):
     modules: dict[str, nn.Module]
     wanted_modules: Sequence[str] = ()
     enough: Callable[["Recorder"], bool] = lambda recorder: False
-    verdicts: dict = field(default_factory=dict)  # of operations; None: nothing to be said
+    rulings: dict = field(default_factory=dict)  # of operations; None: nothing to be said
     ranks: dict = field(default_factory=dict)
     rectified: dict = field(default_factory=dict)
     convolutions: list[Captured] = field(default_factory=list)
@@ -135,7 +135,7 @@ class Recorder(TorchFunctionMode):
     def _leave(self, path: str, given, output):
         with torch._C.DisableTorchFunction():
             # What no function of torch's made (`torch.autograd.Function`) is noted with its path.
-            self._note(output, Verdict(end=self._ending_module()), path)
+            self._note(output, Ruling(end=self._ending_module()), path)
             self.stack.pop()
             if isinstance(module := self.modules[path], FrontEndStep):
                 (x,) = given
@@ -143,7 +143,7 @@ class Recorder(TorchFunctionMode):
                 output = self._replace(
                     x, output.detach(), lambda signal: module.back(signal, memory)
                 )
-                self._note(output, Verdict(), path)
+                self._note(output, Ruling(), path)
             if path in self.outputs:
                 said = f"'{path}' runs more than once; its first output is explained"
                 self.notices[said] = None
@@ -155,9 +155,7 @@ class Recorder(TorchFunctionMode):
                     )
                 clone = output.clone()
                 rectified = self.rectified.get(output.grad_fn, Unrectified())
-                self.outputs[path] = Captured(
-                    path, None, clone, rectified, order=len(self.verdicts)
-                )
+                self.outputs[path] = Captured(path, None, clone, rectified, order=len(self.rulings))
                 self._stop_if_enough()
         return output
 
@@ -185,20 +183,20 @@ class Recorder(TorchFunctionMode):
         in_place = bare != name or name in policy.IN_PLACE
         if in_place and args[0]._is_view():
             # Autograd hides what is done to a part of a tensor inside CopySlices.
-            part, verdict = self._run(function, name, bare, (args[0].clone(), *args[1:]), kwargs)
+            part, ruling = self._run(function, name, bare, (args[0].clone(), *args[1:]), kwargs)
             output = args[0].copy_(part)
         else:
-            output, verdict = self._run(function, name, bare, args, kwargs)
+            output, ruling = self._run(function, name, bare, args, kwargs)
         if is_held and bare not in policy.CHOOSING:
             said = (
                 f"{self._where(bare)}: what has no gradient (detached, compared) is held constant"
             )
-            verdict.notice = verdict.notice or said
+            ruling.notice = ruling.notice or said
         changed = args[0] if name == "__setitem__" else output
         if bare in policy.CONVOLUTIONS and not changed.requires_grad:
             self.without_gradients = self.without_gradients or self._where(bare)
         self._hold(bare, changed)
-        self._note(changed, verdict, f"{self.path}.{bare}" if self.path else bare, bare)
+        self._note(changed, ruling, f"{self.path}.{bare}" if self.path else bare, bare)
         self._stop_if_enough()
         return output
 
@@ -212,51 +210,51 @@ class Recorder(TorchFunctionMode):
                 if isinstance(leaf, Tensor) and not leaf.requires_grad:
                     self.held[leaf] = None
 
-    def _run(self, function, called: str, name: str, args, kwargs) -> tuple[Any, Verdict]:
+    def _run(self, function, called: str, name: str, args, kwargs) -> tuple[Any, Ruling]:
         where = self._where(name)
         ending = self._ending_module() or (where if name in policy.END_FUNCTIONS else "")
         if ending:
-            return function(*args, **kwargs), Verdict(end=ending)
+            return function(*args, **kwargs), Ruling(end=ending)
         if name in policy.ACTIVATIONS:
             by_assumption = policy.ACTIVATIONS[name] != policy.RELU
             if name in {"clamp", "clamp_min", "clip"}:
                 limits = dict(zip(("input", "min", "max"), args, strict=False)) | kwargs
                 by_assumption = not (is_zero(limits.get("min")) and limits.get("max") is None)
             notice = f"{where} walks back by a ReLU" if by_assumption else ""
-            return self._replaced(function, args, kwargs, rectify), Verdict(notice)
+            return self._replaced(function, args, kwargs, rectify), Ruling(notice)
         if name in policy.LARGER_OF_TWO and (constant := constant_of(args, kwargs)) is not None:
             is_relu = "max" in name and is_zero(constant)
             notice = "" if is_relu else f"{where} walks back by a ReLU"
             signal = next(of for of in tree_leaves((args, kwargs)) if of is not constant)
             signal, constant = torch.broadcast_tensors(signal, constant)
             value = function(signal.detach(), constant)
-            return self._replace(signal, value, rectify), Verdict(notice)
+            return self._replace(signal, value, rectify), Ruling(notice)
         if name in policy.DROPOUTS:
             return self._drop_nothing(name, args, kwargs, where)
         if name in policy.PASSING:
             notice = f"{where} takes part forward, and passes everything on the way back"
             output = self._replaced(function, args, kwargs, lambda signal: signal)
-            return output, Verdict(notice)
+            return output, Ruling(notice)
         if name == "batch_norm" or name in policy.OWN_STATISTICS:
             return self._normalise(function, name, args, kwargs, where)
         if name == "glu":
             x, dim = input_of(args, kwargs), kwargs.get("dim", args[1] if len(args) > 1 else -1)
             signal, gate = x.chunk(2, dim)
-            return signal * gate.detach().sigmoid(), Verdict(f"{where}: its gate is held constant")
+            return signal * gate.detach().sigmoid(), Ruling(f"{where}: its gate is held constant")
         if name == "amax":
-            return maxima(*args, **kwargs), Verdict()
+            return maxima(*args, **kwargs), Ruling()
         if name in policy.PRODUCTS:
             return self._multiply(function, called, args, kwargs, where)
-        return function(*args, **kwargs), Verdict()
+        return function(*args, **kwargs), Ruling()
 
-    def _drop_nothing(self, name, args, kwargs, where) -> tuple[Tensor, Verdict]:
+    def _drop_nothing(self, name, args, kwargs, where) -> tuple[Tensor, Ruling]:
         given = dict(zip(("input", "p", "training", "inplace"), args, strict=False)) | kwargs
         drops = given.get("training", given.get("train", "alpha" not in name))
         x = given["input"]
         if not drops:
-            return x, Verdict()
+            return x, Ruling()
         notice = f"{where} drops at random whenever it runs, and is left out"
-        return x.view_as(x), Verdict(notice)
+        return x.view_as(x), Ruling(notice)
 
     def _replace(self, x: Tensor, value: Tensor, back) -> Tensor:
         return Replaced.apply(x, value, back)
@@ -271,7 +269,7 @@ class Recorder(TorchFunctionMode):
         output = self._replace(x, value.detach(), back)
         return x.copy_(output) if value is given else output
 
-    def _normalise(self, function, name, args, kwargs, where) -> tuple[Tensor, Verdict]:
+    def _normalise(self, function, name, args, kwargs, where) -> tuple[Tensor, Ruling]:
         x = input_of(args, kwargs)
         order = ARGUMENTS.get(function) or ARGUMENTS[name]
         given = dict(zip(order, args, strict=False)) | kwargs
@@ -290,17 +288,17 @@ class Recorder(TorchFunctionMode):
 
             self.affine = gain.flatten(), shift
         notice = f"{where}: its input's own statistics are held constant" if own else ""
-        return self._replaced(function, args, kwargs, lambda s: s * gain), Verdict(notice)
+        return self._replaced(function, args, kwargs, lambda s: s * gain), Ruling(notice)
 
-    def _multiply(self, function, called, args, kwargs, where) -> tuple[object, Verdict]:
+    def _multiply(self, function, called, args, kwargs, where) -> tuple[object, Ruling]:
         a, b = args[0], args[1] if len(args) > 1 else kwargs.get("other")
         signals = [of for of in (a, b) if isinstance(of, Tensor) and of.requires_grad]
         if len(signals) == 1:
             self.affine = scaling(b if signals[0] is a else a, signals[0])
-            return function(*args, **kwargs), Verdict()
+            return function(*args, **kwargs), Ruling()
         ranks = [(self.ranks.get(of.grad_fn, 0), -of.numel()) for of in (a, b)]
         if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
-            return function(*args, **kwargs), Verdict()
+            return function(*args, **kwargs), Ruling()
         signal, gate = (b, a) if ranks[0] > ranks[1] else (a, b)
         to_signal = reach(signal.grad_fn)
         only_gate = reach(gate.grad_fn) - to_signal
@@ -311,20 +309,20 @@ class Recorder(TorchFunctionMode):
         notice = f"{where}: its gate is held constant"
         self.affine = None
         if signal is a:
-            return function(a, b.detach()), Verdict(notice)
+            return function(a, b.detach()), Ruling(notice)
         if called.endswith("l_") or called in policy.IN_PLACE:
-            return a.copy_(signal * gate.detach().clone()), Verdict(notice)
-        return signal * gate.detach(), Verdict(notice)
+            return a.copy_(signal * gate.detach().clone()), Ruling(notice)
+        return signal * gate.detach(), Ruling(notice)
 
     # What autograd makes of it
 
-    def verdicts_of(self, layer: Captured) -> list[Verdict]:
+    def rulings_of(self, layer: Captured) -> list[Ruling]:
         """What is known of the operations that a layer's feature maps are made of."""
-        self._note(layer.output, Verdict(), layer.path)  # what was not seen is checked now
-        verdicts = [self.verdicts.get(node) for node in ordered(layer.output.grad_fn)]
-        return [verdict for verdict in verdicts if verdict]
+        self._note(layer.output, Ruling(), layer.path)  # what was not seen is checked now
+        rulings = [self.rulings.get(node) for node in ordered(layer.output.grad_fn)]
+        return [ruling for ruling in rulings if ruling]
 
-    def _note(self, output, verdict: Verdict, where: str, name: str = "") -> None:
+    def _note(self, output, ruling: Ruling, where: str, name: str = "") -> None:
         tensors = [
             of for of in tree_leaves(output) if isinstance(of, Tensor) and of.grad_fn is not None
         ]
@@ -332,22 +330,22 @@ class Recorder(TorchFunctionMode):
         pending: list[Any] = [of.grad_fn for of in tensors]
         while pending:
             node = pending.pop()
-            if node in self.verdicts:
+            if node in self.rulings:
                 known.append(node)
             elif node not in new:
                 new.append(node)
                 pending += [below for below, _ in node.next_functions if below is not None]
         if not new:
             return
-        allowed = verdict.end or verdict.refusal
+        allowed = ruling.end or ruling.refusal
         for node in new:
             refusal = "" if allowed else refusal_of(node, where)
-            self.verdicts[node] = Verdict(refusal=refusal) if refusal else None
+            self.rulings[node] = Ruling(refusal=refusal) if refusal else None
         top = tensors[0].grad_fn
-        if verdict.notice or verdict.end or verdict.refusal:
+        if ruling.notice or ruling.end or ruling.refusal:
             for of in tensors:
-                self.verdicts[of.grad_fn] = self.verdicts[of.grad_fn] or verdict
-        if verdict.end:
+                self.rulings[of.grad_fn] = self.rulings[of.grad_fn] or ruling
+        if ruling.end:
             return
         if name in policy.GATE_RANKS:
             self.ranks[top] = policy.GATE_RANKS[name]
@@ -363,7 +361,7 @@ class Recorder(TorchFunctionMode):
             is_alone = output.dim() == int(name[-2]) + 1
             maps = output[None] if is_alone else output
             layer = Captured(self.path or name, node, maps.clone(), origin=node)
-            layer.is_alone, layer.order = is_alone, len(self.verdicts)
+            layer.is_alone, layer.order = is_alone, len(self.rulings)
             self.convolutions.append(layer)
             return
         is_activation, is_pooling = name in policy.ACTIVATIONS, name in policy.POOLINGS

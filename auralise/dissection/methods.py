@@ -40,7 +40,7 @@ Makers = Mapping[str, Callable[[nn.Module], Explainer]]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Material:
     """A network, its clips and the features that are explained on them.
 
     Attributes
@@ -91,7 +91,7 @@ def chain_feature_maps(network: nn.Sequential) -> Callable[..., list[np.ndarray]
     return feature_maps
 
 
-def choose_features(
+def choose_explainable(
     layer_maps: Sequence[Sequence[np.ndarray]], n_features: int, seed: int = 0
 ) -> dict[int, list[int]]:
     """Features that can be explained on the clips, drawn by lot.
@@ -196,12 +196,12 @@ MEASURES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def compare_methods(subject: Subject, makers: Makers) -> pd.DataFrame:
+def compare_methods(material: Material, makers: Makers) -> pd.DataFrame:
     """How faithful each method's maps are, and whether they are about the network.
 
     Parameters
     ----------
-    subject : Subject
+    material : Material
     makers : mapping of str to callable
         By method, the explainer of a network's convolutional part.
 
@@ -216,25 +216,25 @@ def compare_methods(subject: Subject, makers: Makers) -> pd.DataFrame:
         whether maps count with their signs (``value``) or without (``size``; only where a method's
         maps have signs). Intervals: 95 %, bootstrap over clips.
     """
-    rows = [*_faithfulness(subject, makers), *_randomisation(subject, makers)]
+    rows = [*_faithfulness(material, makers), *_randomisation(material, makers)]
     return pd.DataFrame(rows, columns=list(TABLE))
 
 
-def _faithfulness(subject: Subject, makers: Makers) -> Iterator[tuple]:
-    part = subject.network.get_submodule("convolutional")
+def _faithfulness(material: Material, makers: Makers) -> Iterator[tuple]:
+    part = material.network.get_submodule("convolutional")
     explainers = {name: make(part) for name, make in makers.items()}
     # By method, ranking, layer, operation and fraction: clip → sums of each feature.
     found: dict[tuple, list[np.ndarray]] = {}
-    for magnitude in tracked(subject.magnitudes, "keep and delete", unit="clip"):
-        own = subject.layer_maps(magnitude, max(subject.features))
+    for magnitude in tracked(material.magnitudes, "keep and delete", unit="clip"):
+        own = material.layer_maps(magnitude, max(material.features))
         for name, explainer in explainers.items():
-            for layer, maps in explainer.deconvolve_all(magnitude, features=subject.features):
+            for layer, maps in explainer.deconvolve_all(magnitude, features=material.features):
                 for ranked in _rankings(maps):
-                    sums = _sums(subject, magnitude, layer, _by(ranked, maps), own[layer - 1])
+                    sums = _sums(material, magnitude, layer, _by(ranked, maps), own[layer - 1])
                     for (operation, fraction), of_features in sums.items():
                         key = name, ranked, layer, operation, fraction
                         found.setdefault(key, []).append(of_features)
-    drawn = resample([len(subject.magnitudes)])
+    drawn = resample([len(material.magnitudes)])
     for key, of_clips in found.items():
         sums_of_draws = np.einsum("dc,cfs->dfs", drawn, np.stack(of_clips))
         for measure, calculate in MEASURES.items():
@@ -243,17 +243,17 @@ def _faithfulness(subject: Subject, makers: Makers) -> Iterator[tuple]:
 
 
 def _sums(
-    subject: Subject, magnitude: np.ndarray, layer: int, maps: np.ndarray, own: np.ndarray
+    material: Material, magnitude: np.ndarray, layer: int, maps: np.ndarray, own: np.ndarray
 ) -> dict[tuple[str, float], np.ndarray]:
     """Of each operation and fraction, shape ``(n_features, 5)``."""
     found: dict[tuple[str, float], list[np.ndarray]] = {
         (of, fraction): [] for of in OPERATIONS for fraction in FRACTIONS
     }
-    for feature, values in zip(subject.features[layer], maps, strict=True):
+    for feature, values in zip(material.features[layer], maps, strict=True):
         order = rank(values)
         for (operation, fraction), sums in found.items():
             changed = perturb(magnitude, order, operation, fraction).astype(np.float32)
-            left = subject.layer_maps(changed, layer)[layer - 1]
+            left = material.layer_maps(changed, layer)[layer - 1]
             sums.append(compare_maps(own[feature], left[feature]))
     return {key: np.stack(sums) for key, sums in found.items()}
 
@@ -267,11 +267,11 @@ def _by(ranked: str, maps: np.ndarray) -> np.ndarray:
     return np.abs(maps) if ranked == "size" else maps
 
 
-def _randomisation(subject: Subject, makers: Makers) -> Iterator[tuple]:
-    magnitudes = subject.magnitudes[:N_RANDOMISED]
-    part = subject.network.get_submodule("convolutional")
+def _randomisation(material: Material, makers: Makers) -> Iterator[tuple]:
+    magnitudes = material.magnitudes[:N_RANDOMISED]
+    part = material.network.get_submodule("convolutional")
     drawn = resample([len(magnitudes)])
-    for layer, features in tracked(subject.features.items(), "randomise", unit="layer"):
+    for layer, features in tracked(material.features.items(), "randomise", unit="layer"):
 
         def explain(network: nn.Module, layer=layer, features=features) -> dict[str, np.ndarray]:
             """By method, shape ``(n_clips, n_features, n_bins, n_frames)``."""

@@ -261,7 +261,7 @@ class Names:
     excerpts: pd.DataFrame
 
 
-class Layer:
+class Naming:
     """Names one layer's features, with the clips' own masks or, as a null, with other clips' masks.
 
     Parameters

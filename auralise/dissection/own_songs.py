@@ -325,7 +325,7 @@ def _in_columns(
 
 
 def describe_names(tables: Mapping[str, pd.DataFrame]) -> str:
-    """What names hold on the songs, in a sentence a network.
+    """Say, network by network, which names hold on the songs.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auralise.datasets.bands.composer import Chord, Plan, compose_clip, plan_clip, seat
+from auralise.datasets.bands.composer import Chord, ClipPlan, compose_clip, plan_clip, seat
 from auralise.datasets.bands.rendering import LEVEL_DB
 from auralise.datasets.bands.styles import GENRES
 from auralise.instruments import DRUMS, Note, Part
@@ -123,7 +123,7 @@ def bands_piece(genre: str, index: int, seed: int, duration: float) -> Piece:
     return Piece(name, tuple(zip(roles, parts, strict=True)), chords, level_db, duration)
 
 
-def _chords_of(plan: Plan, duration: float) -> Iterator[tuple[float, Chord]]:
+def _chords_of(plan: ClipPlan, duration: float) -> Iterator[tuple[float, Chord]]:
     """Every change of chord of a plan (s)."""
     last = None
     for bar in plan.bars(duration):

@@ -20,7 +20,7 @@ from auralise.dissection.stems import KEYS, OTHER_DRUMS
 from auralise.networks.comparison import judge_samples
 from auralise.progress import tracked
 from auralise.statistics import ratio, resample, with_interval
-from auralise.training.baselines import linear_model, statistics
+from auralise.training.baselines import linear_model, segment_statistics
 
 INPUT = 0  # in place of a layer's number: mean, deviation and flux of the log spectrum
 GENRE, CONCEPTS = "genre", "concepts (mean)"
@@ -119,7 +119,7 @@ def read_layers(
     for a magnitude.
     """
     parts = np.array_split(magnitudes, 1 + len(magnitudes) // AT_ONCE)
-    found = {INPUT: [statistics(part).reshape(len(part), -1) for part in parts]}
+    found = {INPUT: [segment_statistics(part).reshape(len(part), -1) for part in parts]}
     for magnitude in tracked(magnitudes, "read layers", unit="clip"):
         for layer, maps in enumerate(feature_maps(magnitude), start=1):
             cells = maps.reshape(len(maps), -1)

@@ -22,7 +22,7 @@ class Stem:
     role : str
         One of `auralise.dissection.pieces.ROLES`.
     drum : str
-        ``kick``, ``snare``, ``cymbals`` or ``other percussion``; empty for what is no drum.
+        ``kick``, ``snare``, ``cymbals`` or ``other percussion``; empty for what is not a drum.
     part : Part
         What it plays.
     samples : ndarray, float32, shape (n_samples,)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from auralise.dissection.exam import Exam
 from auralise.dissection.learned import LEVEL, learned, learned_by_chance
-from auralise.dissection.naming import Layer, Question, share_named
+from auralise.dissection.naming import Naming, Question, share_named
 from auralise.dissection.networks import Scored, targets_of
 
 N_CHANCES = 20  # of masks of other clips, for each network
@@ -64,7 +64,7 @@ def dissect_network(
             *(scored.activations, own, exam.held_out, exam.present, powers, exam.hop),
             scored.enrichments,
         )
-        layer = Layer(question)
+        layer = Naming(question)
         found = layer.names()
         p, q = learned(scored.fires, others)
         tables.append(

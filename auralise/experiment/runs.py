@@ -206,7 +206,7 @@ def _is_job(process: psutil.Process) -> bool:
 
 def _records() -> Iterator[tuple[Path, Run]]:
     for path in sorted(RECORDS.glob("*.json")):
-        # What is no record, or was removed by its run just now, says nothing.
+        # What is not a record, or was removed by its run just now, says nothing.
         with suppress(OSError, ValueError, TypeError, KeyError):
             values = parse_json(path.read_text(encoding="utf-8"))
             yield path, Run(**values | {"locks": tuple(values["locks"])})

@@ -18,7 +18,7 @@ from auralise.files import parse_json
 
 MERGE = "tag:yaml.org,2002:merge"  # `<<`, which may stand twice
 
-# Bounds of all settings together: what lies beyond them is no configuration.
+# Bounds of all settings together: what lies beyond them is not a configuration.
 MOST_VALUES = 2000
 DEEPEST = 20  # settings within settings
 LONGEST_TEXT = 4096  # characters, as of a path
@@ -303,7 +303,7 @@ def _explain(error: jsonschema.ValidationError) -> Iterator[str]:
                 "; for YAML this is text: write it without quotes, and with a point (1.0e-3)"
             )
         elif isinstance(error.instance, bool | float) and _takes_text_only(error.schema):
-            expected += "; for YAML this is no text: write it in quotes"
+            expected += "; for YAML this is not text: write it in quotes"
         yield f"  {_key(error.absolute_path)} = {shown(error.instance)}: expected {expected}"
 
 

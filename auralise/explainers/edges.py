@@ -42,7 +42,7 @@ def samples_around(explainer: Explainer, edges: str, stft: Stft) -> int:
 
 
 @dataclass(frozen=True)
-class Part:
+class Section:
     """Some frames of an excerpt, with frames around them that are cut off after the analysis.
 
     Attributes
@@ -59,7 +59,7 @@ class Part:
     @classmethod
     def of(
         cls, excerpt: Excerpt, stft: Stft, first: int, stop: int, before: int, after: int
-    ) -> "Part":
+    ) -> "Section":
         """Frames `first` to `stop` of an excerpt, with so many around them."""
         return cls(excerpt.spectrum(stft, first - before, stop + after), before, after)
 
@@ -104,7 +104,7 @@ def activations(
         By layer.
     """
     n_frames = stft.n_frames(excerpt.n_samples)
-    part = Part.of(excerpt, stft, 0, n_frames, margin, margin)
+    part = Section.of(excerpt, stft, 0, n_frames, margin, margin)
     found = {}
     for layer, maps in enumerate(map(in_rows, explainer.feature_maps(part.magnitude)), start=1):
         shares = part.shares(maps.shape[-1], explainer.strides[layer - 1], np.ones(n_frames))

@@ -69,7 +69,7 @@ class GradientTimesInput(OneByOne):
     Raises
     ------
     NetworkError
-        The network is no chain of modules.
+        The network is not a chain of modules.
 
     References
     ----------

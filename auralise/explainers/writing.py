@@ -12,7 +12,7 @@ import numpy as np
 
 from auralise.errors import NetworkError
 from auralise.excerpts import Excerpt
-from auralise.explainers.edges import Part, activations, in_rows, margin_of, mostly_inside
+from auralise.explainers.edges import Section, activations, in_rows, margin_of, mostly_inside
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.maps import Origin, create_maps
@@ -114,7 +114,7 @@ def write_maps(
         for k, (first, stop) in enumerate(progress):
             weights = windows.weights(k)
             n_ready = stop - first if k == last else windows.hop
-            part = Part.of(song, stft, first, stop, margin * (k == 0), margin * (k == last))
+            part = Section.of(song, stft, first, stop, margin * (k == 0), margin * (k == last))
             spectrum = part.spectrum[:, part.inside]
             writer.write_spectrum(spectrum[:, :n_ready], first)
             writer.write_surroundings(part.spectrum[:, : part.before], "before")

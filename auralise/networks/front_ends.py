@@ -76,7 +76,7 @@ def read_front_end(path: str | Path) -> list[dict]:
     Raises
     ------
     NetworkError
-        The file cannot be read, or is no list of steps.
+        The file cannot be read, or is not a list of steps.
     """
     try:
         steps = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -87,7 +87,7 @@ def read_front_end(path: str | Path) -> list[dict]:
     except yaml.YAMLError as error:
         line = getattr(getattr(error, "problem_mark", None), "line", -1) + 1
         reason = getattr(error, "problem", None) or "not text"
-        raise NetworkError(f"{path}: line {line} is no YAML ({reason}); correct it") from None
+        raise NetworkError(f"{path}: line {line} is not YAML ({reason}); correct it") from None
     _expect_steps(steps, path)
     return steps
 
@@ -160,13 +160,13 @@ def front_end_spec(module: nn.Module) -> list[dict]:
     Raises
     ------
     NetworkError
-        Something in it is no module of a front end.
+        Something in it is not a module of a front end.
     """
     spec = []
     for part in _flat(module):
         if not isinstance(part, FrontEndStep):
             raise NetworkError(
-                f"{type(part).__name__} is no module of a front end; expected "
+                f"{type(part).__name__} is not a module of a front end; expected "
                 f"{', '.join(kind.__name__ for kind in MODULES)}"
             )
         spec.append(part.step)
@@ -335,7 +335,7 @@ def _flat(front_end: nn.Module | Iterable[nn.Module]) -> list[nn.Module]:
 def _expect_steps(steps: Any, source: str | Path) -> None:
     if not isinstance(steps, list | tuple) or not steps:
         raise NetworkError(
-            f"{source}: {short_repr(steps)} is no front end; expected a list of steps, such as "
+            f"{source}: {short_repr(steps)} is not a front end; expected a list of steps, such as "
             "'- power: 2'"
         )
     for number, step in enumerate(steps, start=1):

@@ -24,7 +24,7 @@ NORMALISING = nn.modules.batchnorm._NormBase | nn.LayerNorm | nn.GroupNorm
 
 
 def initialise(network: nn.Sequential, draw: Callable[..., Tensor], seed: int) -> nn.Sequential:
-    """Draw the weights of a network anew, in place; biases become zero.
+    """Draw the weights of a network at random, in place; biases become zero.
 
     Parameters
     ----------

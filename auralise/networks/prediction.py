@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from auralise.audio import read_audio
-from auralise.errors import AudioError, AuraliseError, NetworkError
+from auralise.errors import AudioError, AuraliseError, NetworkError, cause_of
 from auralise.files import printable
 from auralise.stft import Stft
 
@@ -109,7 +109,7 @@ def _answer(network: nn.Module, magnitudes: torch.Tensor) -> np.ndarray:
     except (RuntimeError, ValueError, TypeError) as error:
         size = " × ".join(map(str, magnitudes.shape[2:]))
         raise NetworkError(
-            f"the network fails on a magnitude of {size} ({type(error).__name__}: {error}); check "
+            f"the network fails on a magnitude of {size} ({cause_of(error)}); check "
             "--n-fft, --sample-rate and --front-end"
         ) from None
     if not isinstance(found, torch.Tensor) or found.ndim != 2 or len(found) != 1:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from auralise.choices import DURATION
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, cause_of
 from auralise.networks.front_ends import build_front_end
 from auralise.stft import Stft
 
@@ -98,7 +98,7 @@ def _from_magnitude(network: nn.Module, stft: Stft) -> nn.Module:
                 taking(magnitude)
             return taking
         except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            failures.append(f"{type(error).__name__}: {error}")
+            failures.append(cause_of(error))
     raise NetworkError(
         f"with its spectrogram replaced, the network fails on a magnitude ({failures[-1]}); write "
         "a module that begins behind the spectrogram, and its front end as a file"

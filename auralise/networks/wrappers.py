@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, cause_of
 
 
 def unwrapped(network: nn.Module) -> nn.Module:
@@ -60,8 +60,8 @@ def evaluated_copy(network: nn.Module) -> nn.Module:
         raise
     except Exception as error:  # whatever a foreign module raises
         raise NetworkError(
-            f"{type(network).__name__} cannot be copied ({type(error).__name__}: "
-            f"{str(error)[:160]}); remove what keeps a history of gradients"
+            f"{type(network).__name__} cannot be copied ({cause_of(error)}); "
+            "remove what keeps a history of gradients"
         ) from None
     for module in list(copied.modules()):
         for name, child in list(module.named_children()):

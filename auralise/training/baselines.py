@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 AT_A_TIME = 64  # segments
 
-# How many of the `statistics` of a segment each baseline sees, and how it is called.
+# How many of the `segment_statistics` of a segment each baseline sees, and how it is called.
 BASELINES = {
     "baseline_": (1, "mean spectrum"),
     "deviation_baseline_": (2, "+ deviation"),
@@ -24,7 +24,7 @@ BASELINES = {
 }
 
 
-def statistics(magnitudes: np.ndarray) -> np.ndarray:
+def segment_statistics(magnitudes: np.ndarray) -> np.ndarray:
     """Mean, standard deviation and flux of each bin's logarithm over time.
 
     Flux is the mean absolute change from one frame to the next.
@@ -60,7 +60,7 @@ def baseline_probabilities(train: "Segments", test: "Segments") -> dict[str, np.
 
 def _statistics_of(segments: "Segments") -> np.ndarray:
     parts = np.array_split(np.arange(len(segments)), 1 + len(segments) // AT_A_TIME)
-    return np.concatenate([statistics(segments.read(part)) for part in parts if len(part)])
+    return np.concatenate([segment_statistics(segments.read(part)) for part in parts if len(part)])
 
 
 def is_above_mean_spectrum(evaluation: Mapping) -> bool:
@@ -80,7 +80,7 @@ def is_above_mean_spectrum(evaluation: Mapping) -> bool:
 
 
 def describe_accuracy(evaluations: Mapping[str, Mapping]) -> str:
-    """Accuracy of the trained networks beside the baselines, in words.
+    """Say in words how accurate the trained networks are, beside the baselines.
 
     Parameters
     ----------

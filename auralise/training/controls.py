@@ -9,7 +9,7 @@ from torch import nn
 
 from auralise.audio import read_audio
 from auralise.choices import EDGES
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, cause_of
 from auralise.excerpts import Excerpt
 from auralise.networks.initialisation import fit_batch_norms, redraw_weights
 from auralise.stft import Stft
@@ -49,7 +49,7 @@ def untrain_network(network: nn.Module, magnitudes: np.ndarray, seed: int) -> No
     except (RuntimeError, ValueError, IndexError) as error:
         raise NetworkError(
             f"the untrained control fails on {AT_ONCE} segments of {n_bins} bins × "
-            f"{n_frames} frames at a time ({type(error).__name__}: {error}); expected "
+            f"{n_frames} frames at a time ({cause_of(error)}); expected "
             "a network that takes (batch, 1, bins, frames)"
         ) from None
 

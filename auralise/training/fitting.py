@@ -325,13 +325,13 @@ def _history_to_resume(last: Path, best: Path, fingerprint: str) -> list[dict]:
         try:
             found = torch.load(last, map_location="cpu", weights_only=True)
         except Exception as error:  # a file cut short fails in many ways
-            log.warning("%s: unreadable (%s), training starts anew", last, type(error).__name__)
+            log.warning("%s: unreadable (%s), training starts again", last, type(error).__name__)
         else:
             history = found.get("history", [])
             if found.get("fingerprint") != fingerprint:
-                log.warning("%s: made with other settings or data, training starts anew", last)
+                log.warning("%s: made with other settings or data, training starts again", last)
             elif math.isfinite(min(_losses(history), default=math.nan)) and not _is_whole(best):
-                log.warning("%s: missing or damaged, training starts anew", best)
+                log.warning("%s: missing or damaged, training starts again", best)
             else:
                 log.info("%s: training goes on from here", last)
                 return history

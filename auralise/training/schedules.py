@@ -53,7 +53,7 @@ class Schedule:
     keep_last : bool
         Whether the last epoch is kept, not the one of the lowest validation loss.
     batches : int, optional
-        Batches of an epoch, drawn anew for each; all rows if None.
+        Batches of an epoch, drawn again for each; all rows if None.
     accelerator, devices, precision : str or int
         As Lightning names them: 'cpu', 'gpu', 'auto'; how many, or 'auto' for all; '32-true',
         '16-mixed', 'bf16-mixed'. Each device takes batches of its own, and all but the first
@@ -108,7 +108,7 @@ class Schedule:
         """Whether training ends after the epochs with the given validation losses.
 
         So it is after the last epoch, `patience` epochs after the best one, and after a loss
-        that is no number.
+        that is not a number.
         """
         if not losses:
             return self.epochs == 0

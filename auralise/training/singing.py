@@ -184,7 +184,7 @@ def train_svdnet(
     return network, history
 
 
-def predict_song(network: nn.Sequential, front_end: LogMel, magnitude: np.ndarray) -> np.ndarray:
+def predict_singing(network: nn.Sequential, front_end: LogMel, magnitude: np.ndarray) -> np.ndarray:
     """Probability of singing at every frame of a song, float32, shape ``(n_frames,)``.
 
     Silence stands before and after the song, so that each frame is in the middle once.
@@ -257,7 +257,9 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
         outcomes[split] = np.stack(
             [
                 count_outcomes(
-                    smooth(predict_song(network, front_end, source.song(song))), sung, THRESHOLDS
+                    smooth(predict_singing(network, front_end, source.song(song))),
+                    sung,
+                    THRESHOLDS,
                 )
                 for song, sung in zip(
                     tracked(source.songs, f"predict {split}", unit="song"), source.sung, strict=True

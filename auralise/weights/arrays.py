@@ -42,7 +42,7 @@ def network_of(
     Raises
     ------
     WeightsError
-        The arrays are no kernels and biases, do not follow each other, or have even sides.
+        The arrays are not kernels and biases, do not follow each other, or have even sides.
 
     Examples
     --------

@@ -22,7 +22,7 @@ MAGIC = struct.pack("<Q", 0xDB4775248B80FB57)
 FOOTER = 48  # bytes: two block handles, zeros, the magic number
 TRAILER = 5  # bytes behind a block: how it is compressed, and its checksum
 TYPES = {1: "<f4", 2: "<f8", 3: "<i4", 9: "<i8", 19: "<f2"}
-COPY_ANEW = "Copy the file anew."
+COPY_AGAIN = "Copy the file again."
 
 
 class Entry(NamedTuple):
@@ -218,4 +218,4 @@ def _verify(content: bytes, masked: int, what: str) -> None:
 
 
 def _damaged(found: str, expected: str) -> WeightsError:
-    return refusal(found, expected, COPY_ANEW)
+    return refusal(found, expected, COPY_AGAIN)

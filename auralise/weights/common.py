@@ -149,7 +149,7 @@ def require_size(what: str, n_bytes: int) -> None:
         raise refusal(
             f"{what} would take {n_bytes / 2**30:.1f} GiB",
             f"at most {LARGEST / 2**30:.1f} GiB",
-            "This is no weights file that auralise can use; check where it comes from.",
+            "This is not a weights file that auralise can use; check where it comes from.",
         )
 
 

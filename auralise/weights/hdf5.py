@@ -1,6 +1,5 @@
 """HDF5 files from strangers: nothing outside the file is touched, nothing unbounded is read."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from auralise.files import parse_json
 from auralise.weights.common import refusal, require_size
 
-COPY_ANEW = "Copy the file anew, or save the network again."
+COPY_AGAIN = "Copy the file again, or save the network again."
 
 # Ends by itself, with whatever status, unless libhdf5 loops or crashes.
 LOOK = """
@@ -36,7 +36,7 @@ DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, O
 
 
 @contextmanager
-def open_hdf5(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
+def open_foreign(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
     """A file to read from; whatever h5py raises in the block becomes a WeightsError.
 
     Parameters
@@ -49,7 +49,7 @@ def open_hdf5(source: str | Path | BinaryIO) -> Iterator[h5py.File]:
         with h5py.File(source, "r", locking=False) as file:  # some file systems have no locks
             yield file
     except DAMAGE as error:
-        raise refusal(f"damaged or cut short ({error})", "a whole HDF5 file", COPY_ANEW) from None
+        raise refusal(f"damaged or cut short ({error})", "a whole HDF5 file", COPY_AGAIN) from None
 
 
 def _refuse_endless(source: str | Path | BinaryIO) -> None:
@@ -61,7 +61,7 @@ def _refuse_endless(source: str | Path | BinaryIO) -> None:
     command = [sys.executable, "-P", "-c", LOOK, "-" if content is not None else str(source)]
     if subprocess.run(command, input=content, capture_output=True, check=False).returncode < 0:
         raise refusal(
-            "damaged: the HDF5 library comes to no end with it", "a whole HDF5 file", COPY_ANEW
+            "damaged: the HDF5 library comes to no end with it", "a whole HDF5 file", COPY_AGAIN
         )
 
 
@@ -76,7 +76,7 @@ def child(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     for part in [part for part in name.split("/") if part]:
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
         if link is None:
-            raise refusal(f"'{group.name}' holds no '{part}'", f"'{name}' in it", COPY_ANEW)
+            raise refusal(f"'{group.name}' holds no '{part}'", f"'{name}' in it", COPY_AGAIN)
         if not isinstance(link, h5py.HardLink):
             raise refusal(
                 f"'{group.name}/{part}' is a link to another place",
@@ -98,7 +98,7 @@ def tensor(dataset: h5py.Group | h5py.Dataset) -> Tensor:
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f":
         kind = dataset.dtype if isinstance(dataset, h5py.Dataset) else "a group"
         raise refusal(
-            f"'{dataset.name}' is {kind}", "an array of floating-point numbers", COPY_ANEW
+            f"'{dataset.name}' is {kind}", "an array of floating-point numbers", COPY_AGAIN
         )
     if dataset.external or dataset.is_virtual:
         raise refusal(
@@ -125,7 +125,7 @@ def names(group: h5py.Group, attribute: str) -> list[str]:
     return [text(name) for part in parts for name in group.attrs[part]]
 
 
-def parse_json(content: str | bytes, what: str) -> dict:
+def json_object(content: str | bytes, what: str) -> dict:
     """A JSON object from a foreign file.
 
     Raises
@@ -134,9 +134,9 @@ def parse_json(content: str | bytes, what: str) -> dict:
         Not JSON, or not an object.
     """
     try:
-        parsed = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise refusal(f"{what} is no JSON ({error})", "JSON", COPY_ANEW) from None
+        parsed = parse_json(content)
+    except ValueError as error:
+        raise refusal(f"{what} is no JSON ({error})", "JSON", COPY_AGAIN) from None
     if not isinstance(parsed, dict):
-        raise refusal(f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_ANEW)
+        raise refusal(f"{what} is a {type(parsed).__name__}", "a JSON object", COPY_AGAIN)
     return parsed

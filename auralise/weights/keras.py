@@ -34,9 +34,9 @@ def read_keras_zip(archive: zipfile.ZipFile) -> nn.Sequential:
     WeightsError
         Damaged, or a layer has no exact counterpart.
     """
-    config = hdf5.parse_json(zips.member(archive, "config.json"), "its configuration")
+    config = hdf5.json_object(zips.member(archive, "config.json"), "its configuration")
     content = io.BytesIO(zips.member(archive, "model.weights.h5"))
-    with hdf5.open_hdf5(content) as file:
+    with hdf5.open_foreign(content) as file:
         return build_from_config(config, _ReadKeras3(file))
 
 
@@ -48,7 +48,7 @@ def read_keras_hdf5(source: str | Path | BinaryIO) -> nn.Sequential:
     WeightsError
         Damaged, of no known layout, or not to be represented exactly.
     """
-    with hdf5.open_hdf5(source) as file:
+    with hdf5.open_foreign(source) as file:
         if "nb_layers" in file.attrs:
             return _read_keras_0(file)
         weights = hdf5.child(file, "model_weights") if "model_weights" in file else file
@@ -103,7 +103,7 @@ def _read_keras_2(file: h5py.File, weights: h5py.Group) -> nn.Sequential:
     read = _ReadKeras2(weights)
     if "model_config" in file.attrs:
         content = hdf5.text(file.attrs["model_config"])
-        return build_from_config(hdf5.parse_json(content, "'model_config'"), read)
+        return build_from_config(hdf5.json_object(content, "'model_config'"), read)
     return _assume_from_keras_2(weights, read)
 
 

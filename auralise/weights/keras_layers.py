@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
-from auralise.errors import WeightsError
+from auralise.errors import WeightsError, cause_of
 from auralise.weights.common import (
     FoundConvolution,
     arrange_layers,
@@ -85,7 +85,7 @@ def build_from_config(model: Mapping, read: ReadVariables) -> nn.Sequential:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         raise refusal(
-            f"its configuration makes no sense ({type(error).__name__}: {error})",
+            f"its configuration makes no sense ({cause_of(error)})",
             "a Sequential or Functional model as Keras writes it",
             "Save the model again with Keras.",
         ) from None
@@ -431,5 +431,5 @@ def _number(value: object) -> float:
     if isinstance(value, Mapping):
         value = value.get("value", value.get("config"))
     if not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     return float(value)

@@ -68,7 +68,7 @@ def read_arrays(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     Raises
     ------
     WeightsError
-        Members with other names, numbers left out, or content that is no array of numbers.
+        Members with other names, numbers left out, or content that is not an array of numbers.
     """
     numbered: dict[int, zipfile.ZipInfo] = {}
     for info in archive.infolist():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import nn
 
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, cause_of
 
 FORM = "package.file:Class or path/file.py:Class"
 
@@ -60,7 +60,7 @@ def build_module(name: str) -> nn.Module:
         network = make()
     except Exception as error:  # whatever foreign code raises
         raise NetworkError(
-            f"module {name!r}: '{attribute}()' failed with {type(error).__name__}: {error}"
+            f"module {name!r}: '{attribute}()' failed with {cause_of(error)}"
         ) from error
     if not isinstance(network, nn.Module):
         raise NetworkError(
@@ -99,6 +99,5 @@ def _source(place: str, name: str):
     except Exception as error:  # whatever foreign code raises
         remedy = "" if is_file else f"; expected {FORM}, importable from {Path.cwd()}"
         raise NetworkError(
-            f"module {name!r}: importing '{place}' failed with {type(error).__name__}: "
-            f"{error}{remedy}"
+            f"module {name!r}: importing '{place}' failed with {cause_of(error)}{remedy}"
         ) from error

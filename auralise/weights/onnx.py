@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.errors import WeightsError
+from auralise.errors import WeightsError, cause_of
 from auralise.weights.common import names_file, refusal, require_size
 from auralise.weights.onnx_operators import OPERATIONS, Given, Operation, UntranslatableError
 
@@ -145,9 +145,8 @@ def read_onnx(path: str | Path, start: str | None = None) -> Onnx:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except Exception as error:  # of protobuf and onnx, many kinds
-        first = (str(error).splitlines() or [""])[0][:200]
         raise refusal(
-            f"damaged or invalid ({type(error).__name__}: {first})", "a whole ONNX file", EXPORT
+            f"damaged or invalid ({cause_of(error)})", "a whole ONNX file", EXPORT
         ) from None
     try:
         return Onnx(model, start)
@@ -155,7 +154,7 @@ def read_onnx(path: str | Path, start: str | None = None) -> Onnx:
         raise
     except Exception as error:  # a graph that is valid may still hold what its operators refuse
         raise refusal(
-            f"its graph cannot be followed ({type(error).__name__}: {str(error)[:160]})",
+            f"its graph cannot be followed ({cause_of(error)})",
             "operators as their definitions have them",
             EXPORT,
         ) from None

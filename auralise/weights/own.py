@@ -10,13 +10,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from auralise.errors import NetworkError, WeightsError
+from auralise.errors import NetworkError, WeightsError, cause_of
 from auralise.files import parse_json, whole_file
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.common import fill, names_file, refusal
 
 FORMAT = "auralise-network/1"
-TRAIN_AGAIN = "Train the network again, or copy the file anew from where it was written."
+TRAIN_AGAIN = "Train the network again, or copy the file again from where it was written."
 
 
 @names_file
@@ -206,7 +206,7 @@ def _not_an_architecture(metadata: dict[str, str], error: Exception) -> WeightsE
         for key in ("architecture", "n_bins", "n_frames", "classes")
     )
     return refusal(
-        f"its metadata describe no network: {described} ({type(error).__name__}: {error})",
+        f"its metadata describe no network: {described} ({cause_of(error)})",
         "the settings of an Architecture, two sizes and a list of classes",
         TRAIN_AGAIN,
     )

@@ -17,7 +17,7 @@ from auralise.stft import Stft
 from auralise.weights.bundles import read_bundle
 from auralise.weights.common import fill, naming
 
-REMEDY = f"Install the package anew: {INSTALL_PUBLISHED}"
+REMEDY = f"Install the package again: {INSTALL_PUBLISHED}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read_published(name: str) -> PublishedNetwork:
     """
     if name not in PUBLISHED:
         raise WeightsError(
-            f"'{name}' is no published network that auralise knows; expected one of "
+            f"'{name}' is not a published network that auralise knows; expected one of "
             f"{', '.join(PUBLISHED)}"
         )
     package, _, model = name.partition("/")

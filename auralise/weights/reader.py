@@ -27,7 +27,7 @@ EXPORT = (
 )
 # Its version, then the name of what wrote it, a text or the graph (protobuf, onnx.proto).
 ONNX = re.compile(rb"\x08[\x03-\x14](\x12.[a-zA-Z]|[\x1a\x22\x32].|:)", re.DOTALL)
-CHECK = "Check the path, or copy the file anew from where it was written."
+CHECK = "Check the path, or copy the file again from where it was written."
 
 
 @names_file

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralise.errors import NetworkError, WeightsError
+from auralise.errors import NetworkError, WeightsError, cause_of
 from auralise.files import parse_json, whole_file
 from auralise.networks.inverters import GRID, PUBLISHED, Plan, build_inverter
 from auralise.networks.svdnet import (
@@ -287,7 +287,7 @@ def _blocks(arrays: dict[str, np.ndarray]) -> Iterator[_Block]:
     starts = [number for number, name in enumerate(names) if arrays[name].ndim > 1]
     if not starts or starts[0] > 0:
         raise refusal(
-            f"'{names[0]}' is no weight" if names else "no array in it", "a weight", SAVE_AGAIN
+            f"'{names[0]}' is not a weight" if names else "no array in it", "a weight", SAVE_AGAIN
         )
     for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
         name, vectors = names[start], names[start + 1 : stop]
@@ -391,7 +391,7 @@ def _described(metadata: dict[str, str]) -> tuple[str, Plan]:
         return metadata["layer"], plan
     except (KeyError, TypeError, ValueError, NetworkError, RuntimeError) as error:
         raise refusal(
-            f"its metadata describe no inverter ({type(error).__name__}: {error})",
+            f"its metadata describe no inverter ({cause_of(error)})",
             "'layer' and 'design' as auralise writes them", ANOTHER,
         ) from None  # fmt: skip
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from auralise.errors import WeightsError
+from auralise.errors import WeightsError, cause_of
 from auralise.weights.common import (
     FoundConvolution,
     assume_2015,
@@ -45,7 +45,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     Raises
     ------
     WeightsError
-        Damaged; holds code; or is no state dict.
+        Damaged; holds code; or is not a state dict.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -61,7 +61,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         ) from None
     except Exception as error:  # torch raises many kinds for damaged files
         raise refusal(
-            f"damaged or cut short ({type(error).__name__}: {_first_line(error)})",
+            f"damaged or cut short ({cause_of(error)})",
             "a whole file from torch.save",
             SAVE_STATE_DICT,
         ) from None
@@ -192,7 +192,7 @@ def assume_convolutions(tensors: Mapping[str, Tensor], in_order: bool) -> nn.Seq
     """The convolutional part that a state dict suggests.
 
     Its order is the network's if `in_order`; otherwise the numbers in the names tell. A
-    WeightsError says that the tensors are no chain of convolutions, each with at most one batch
+    WeightsError says that the tensors are not a chain of convolutions, each with at most one batch
     normalisation.
     """
     modules: dict[str, dict[str, Tensor]] = {}
@@ -287,7 +287,7 @@ def _with_norm(item: FoundConvolution, owner: str, parts: dict[str, Tensor]) -> 
 def _not_known(owner: str, parts: Mapping[str, Tensor]) -> WeightsError:
     shapes = ", ".join(f"{kind} {shape_text(tensor.shape)}" for kind, tensor in parts.items())
     return refusal(
-        f"'{owner}' ({shapes}) is no part of a plain chain",
+        f"'{owner}' ({shapes}) is not part of a plain chain",
         "convolutions ('weight', 'bias'), each followed by at most one batch normalisation, then "
         "dense layers",
         GIVE_NETWORK,
@@ -324,7 +324,3 @@ def _by_numbers(modules: dict[str, dict[str, Tensor]]) -> dict[str, dict[str, Te
         return False, numbers, n_axes[owner] != 4, owner
 
     return {owner: modules[owner] for owner in sorted(modules, key=key)}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]

@@ -344,7 +344,7 @@ def _stated(path: str | Path, facts: Mapping[str, str], key: str, kind: type) ->
             raise refusal(
                 f"its metadata give {key} as {facts[key][:60]!r}",
                 f"JSON of {KINDS[kind]}",
-                "Write the metadata anew.",
+                "Write the metadata again.",
             )
     return value
 

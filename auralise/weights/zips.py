@@ -39,7 +39,7 @@ def member(archive: zipfile.ZipFile, name: str) -> bytes:
         raise refusal(
             f"an archive of {len(archive.namelist())} members without '{name}'",
             f"'{name}' in it",
-            "Save the network again, or copy the file anew.",
+            "Save the network again, or copy the file again.",
         )
     # zipfile never unfolds more than the size that is declared here.
     require_size(f"its member '{name}'", archive.getinfo(name).file_size)
@@ -53,5 +53,5 @@ def _damaged(what: str, error: Exception) -> WeightsError:
     return refusal(
         f"{what} is damaged or cut short ({error})",
         "a whole zip archive",
-        "Copy the file anew, or save the network again.",
+        "Copy the file again, or save the network again.",
     )

@@ -151,7 +151,7 @@ def test_chords_are_read_from_roman_numerals():
     assert parse_chord("V7sus4", 0) == Chord(7, (0, 5, 7, 10))
     assert [len(bar) for bar in parse_progression("I,VI7 ii7,V7 I", 0)] == [2, 2, 1]
     for typo in ("VX", "I13", "H7"):
-        with pytest.raises(AuraliseError, match=f"'{typo}' is no chord"):
+        with pytest.raises(AuraliseError, match=f"'{typo}' is not a chord"):
             parse_chord(typo, 0)
 
 

@@ -107,6 +107,7 @@ def test_layout_and_summary(tmp_path, sound, weights, capsys):
     assert table[-1] == f"listen: {out / 'listening/index.html'} (open it in a browser)"
 
 
+@pytest.mark.slow
 def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path, sound, weights):
     out = tmp_path / "out"
     common = (sound(), "--weights", weights, "--out", out, "--all")
@@ -122,6 +123,7 @@ def test_layers_and_features_are_chosen_and_an_earlier_result_replaced(tmp_path,
     ]
 
 
+@pytest.mark.slow
 class TestWhatIsWorthHearing:
     """Of four features the third is 120 dB below the second, and the last never fires."""
 
@@ -183,6 +185,7 @@ class TestWhatIsWorthHearing:
         assert "rename the song, or leave the page out with --no-page" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_state_dict_a_folder_and_every_option(tmp_path, sound, state_dict):
     sound("songs/a.wav")
     sound("songs/b.ogg")
@@ -194,6 +197,7 @@ def test_a_state_dict_a_folder_and_every_option(tmp_path, sound, state_dict):
         assert '"precision": "bfloat16"' in file.attrs["config"]
 
 
+@pytest.mark.slow
 class TestAsIn2015:
     """Held against the published description, on a song longer than the excerpt and a short one."""
 
@@ -468,6 +472,7 @@ def test_want_of_memory_is_told(tmp_path, sound, weights, capsys, monkeypatch):
     assert "not enough memory; choose a smaller --window" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 class TestSongsThatAreNotAsTheirFilesSay:
     """One song fails by name, or is read as what it is; the others are done."""
 

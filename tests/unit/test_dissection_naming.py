@@ -8,7 +8,7 @@ from auralise.dissection import naming, tables
 from auralise.dissection.activations import Activations, Cells, Targets
 from auralise.dissection.concepts import CONCEPTS, REGISTER_NAMES
 from auralise.dissection.learned import learned, learned_by_chance, most_unusual
-from auralise.dissection.naming import Draws, Layer, Question, still_excerpts
+from auralise.dissection.naming import Draws, Naming, Question, still_excerpts
 
 N_CLIPS, HEIGHT, WIDTH, STRIDE = 16, 16, 10, 4
 
@@ -50,7 +50,7 @@ def ask(world, maps, enrichments=None):
     )
     held_out = np.arange(N_CLIPS) % 2 == 1
     powers = np.ones((N_CLIPS, WIDTH * STRIDE))
-    return Layer(
+    return Naming(
         Question(activations, targets, held_out, present, powers, 0.1, enrichments), seed=3
     )
 

@@ -198,11 +198,11 @@ class TestWords:
 
 def test_each_baseline_knows_what_its_statistics_tell():
     """Two sounds of one mean spectrum: one flutters, one sways slowly."""
-    from auralise.training.baselines import statistics
+    from auralise.training.baselines import segment_statistics
 
     frames = np.arange(64)
     flutter, sway = 1 + 0.5 * (frames % 2), 1 + 0.5 * (frames >= 32)
-    mean, deviation, flux = statistics(np.stack([flutter, sway])[:, None])[:, :, 0].T
+    mean, deviation, flux = segment_statistics(np.stack([flutter, sway])[:, None])[:, :, 0].T
     assert mean[0] == pytest.approx(mean[1])
     assert deviation[0] == pytest.approx(deviation[1])
     assert flux[0] == pytest.approx(np.log(1.5), rel=1e-3)

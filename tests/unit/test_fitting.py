@@ -162,7 +162,7 @@ def test_what_cannot_be_resumed_begins_anew_and_is_told(tmp_path, caplog, damage
     if damage == "missing":
         best.unlink()
     fit(again, distance_from_three, LINE, LINE, OVERSHOOTING, 0, tmp_path / "c", "f")
-    assert "best.pt: missing or damaged, training starts anew" in caplog.text
+    assert "best.pt: missing or damaged, training starts again" in caplog.text
     assert again.weight.item() == whole.weight.item()
 
 

@@ -335,7 +335,7 @@ class TestSpec:
         assert not build_front_end(FRONT_ENDS["normalised"][0], STFT).state_dict()
 
     def test_other_modules_are_refused(self):
-        with pytest.raises(NetworkError, match="Conv2d is no module of a front end"):
+        with pytest.raises(NetworkError, match="Conv2d is not a module of a front end"):
             front_end_spec(nn.Sequential(nn.Conv2d(1, 1, 1)))
 
     @pytest.mark.parametrize(
@@ -366,9 +366,9 @@ class TestSpec:
                 "- power: 2\n  mel: 40",
                 "step 1 is {'power': 2, 'mel': 40}; expected a mapping of one",
             ),
-            ("power: 2", "is no front end; expected a list of steps"),
-            ("", "None is no front end"),
-            ("- [", "is no YAML"),
+            ("power: 2", "is not a front end; expected a list of steps"),
+            ("", "None is not a front end"),
+            ("- [", "is not YAML"),
         ],
     )
     def test_mistakes_are_told_in_one_sentence(self, tmp_path, text, expected):

@@ -765,6 +765,7 @@ def chains(draw):
     return nn.Sequential(*modules)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(chains(), st.tuples(st.integers(40, 44), st.integers(40, 44)), st.integers(0, 2**20))
 def test_random_chains_on_their_pooled_grids(network, size, seed):

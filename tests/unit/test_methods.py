@@ -10,8 +10,8 @@ from torch import nn
 
 from auralise.dissection.methods import (
     TABLE,
-    Subject,
-    choose_features,
+    Material,
+    choose_explainable,
     compare_maps,
     compare_methods,
     cosine,
@@ -131,11 +131,11 @@ def test_r_squared_and_cosine_by_hand():
 def test_features_are_drawn_among_those_that_fire():
     maps = np.zeros((6, 2, 2))
     maps[[1, 4], 0, 0] = 1
-    assert choose_features([[maps], [maps]], 2) == {1: [1, 4]}
-    assert choose_features([[maps], [maps]], 4) == {1: [1, 4]}
+    assert choose_explainable([[maps], [maps]], 2) == {1: [1, 4]}
+    assert choose_explainable([[maps], [maps]], 4) == {1: [1, 4]}
     maps[:, 0, 0] = 1
-    assert len(choose_features([[maps]], 4)[1]) == 4
-    assert choose_features([[maps]], 4) != choose_features([[maps]], 4, seed=1)
+    assert len(choose_explainable([[maps]], 4)[1]) == 4
+    assert choose_explainable([[maps]], 4) != choose_explainable([[maps]], 4, seed=1)
 
 
 def test_layers_are_drawn_anew_and_the_others_stay(part):
@@ -163,7 +163,7 @@ def test_a_planted_feature_is_explained_by_its_map_and_not_by_energy():
         magnitude[rng.integers(8), 20:22] = (0.0, 1.0)
     methods = ("deconvnet", "energy", "random")
     makers = {name: partial(explainer_of, method=name) for name in methods}
-    table = compare_methods(Subject(network, layer_maps, magnitudes, {1: [0]}), makers)
+    table = compare_methods(Material(network, layer_maps, magnitudes, {1: [0]}), makers)
     assert list(table) == list(TABLE)
     kept = table[(table["operation"] == "keep") & (table["amount"] == 0.1)]
     r2 = kept[kept["measure"] == "r2"].set_index(["method", "ranked"])["value"]

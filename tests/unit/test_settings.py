@@ -385,7 +385,7 @@ def test_those_of_the_papers_have_networks_enough_for_verdicts(repository, schem
         ("networks.scaling", SCALINGS),
         ("networks.over_time", tuple(OVER_TIME)),
         ("networks.initialisation", tuple(INITIALISATIONS)),
-        # What SVDNet was published with is no choice.
+        # What SVDNet was published with is not a choice.
         ("training.optimiser", tuple(set(OPTIMISERS) - {"nesterov"})),
     ],
 )

@@ -13,7 +13,7 @@ from auralise.training.singing import (
     count_outcomes,
     evaluate_svdnet,
     filter_response,
-    predict_song,
+    predict_singing,
     scores,
     smooth,
     train_svdnet,
@@ -151,7 +151,7 @@ class TestTraining:
         source = Spectra.open(path, "test", 1)
         wrong = n_frames = 0
         for name, sung in zip(source.songs, source.sung, strict=True):
-            says = smooth(predict_song(network, front_end, source.song(name)))
+            says = smooth(predict_singing(network, front_end, source.song(name)))
             wrong += int(((says > found["threshold"]) != sung).sum())
             n_frames += len(sung)
         assert found["n_frames"] == n_frames
@@ -185,7 +185,7 @@ def test_a_prediction_belongs_to_the_frame_in_the_middle():
     network = initial_svdnet(0)
     front_end = LogMel()
     magnitude = np.abs(np.random.default_rng(0).standard_normal((513, 150))).astype(np.float32)
-    found = predict_song(network, front_end, magnitude)
+    found = predict_singing(network, front_end, magnitude)
     assert found.shape == (150,)
     picture = front_end(torch.from_numpy(magnitude))
     with torch.inference_mode():

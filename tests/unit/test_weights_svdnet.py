@@ -269,7 +269,7 @@ class TestInverters:
             (lambda a: a.pop(1), "followed by 3 vectors"),
             (lambda a: a.__setitem__(1, random(5)), "'param1' is 5; expected 64"),
             (lambda a: a.__setitem__(4, -a[4]), "inv_std"),
-            (lambda a: a.insert(0, random(3)), "'param0' is no weight"),
+            (lambda a: a.insert(0, random(3)), "'param0' is not a weight"),
             (lambda a: a.__setitem__(5, random(1, 32, 3, 3)), "'block2.layer.weight' is 1×32×3×3"),
             (lambda a: a.__setitem__(0, a[0] * np.nan), "not finite"),
         ],

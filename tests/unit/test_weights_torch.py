@@ -122,7 +122,7 @@ class TestStateDicts:
         state = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 3)).state_dict()
         state |= {f"norm.{name}": part for name, part in nn.BatchNorm2d(4).state_dict().items()}
         safetensors.torch.save_file(state, tmp_path / "w")
-        with pytest.raises(WeightsError, match="'norm' .* is no part of a plain chain"):
+        with pytest.raises(WeightsError, match="'norm' .* is not part of a plain chain"):
             read_weights(tmp_path / "w")
 
     def test_what_is_assumed_is_said(self, saved, caplog):
@@ -288,7 +288,7 @@ class TestWhatNoChainCanBe:
         ids=["norm first", "trained activation", "dense between", "weight norm"],
     )
     def test_parts_that_are_not_understood_are_named(self, tmp_path, module):
-        refuse(module.state_dict(), tmp_path, r"is no part of a plain chain.*network=module")
+        refuse(module.state_dict(), tmp_path, r"is not part of a plain chain.*network=module")
 
     def test_a_batch_norm_of_another_size(self, tmp_path):
         state = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(3)).state_dict()

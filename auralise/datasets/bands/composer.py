@@ -50,7 +50,7 @@ class Chord:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ClipPlan:
     """What is decided about a clip before any note is written.
 
     Attributes
@@ -120,7 +120,7 @@ class Plan:
         return chords[step % self.steps * len(chords) // self.steps]
 
 
-def plan_clip(genre: str, rng: np.random.Generator) -> Plan:
+def plan_clip(genre: str, rng: np.random.Generator) -> ClipPlan:
     """Decide who plays what, in which key, metre and tempo.
 
     Parameters
@@ -132,7 +132,7 @@ def plan_clip(genre: str, rng: np.random.Generator) -> Plan:
 
     Returns
     -------
-    Plan
+    ClipPlan
 
     Raises
     ------
@@ -151,7 +151,7 @@ def plan_clip(genre: str, rng: np.random.Generator) -> Plan:
     tonic = int(rng.integers(12))
     progression = parse_progression(numerals, tonic)
     cycle = len(progression) * metre * 60 / tempo
-    return Plan(
+    return ClipPlan(
         style=style,
         ensemble=ensemble,
         groove=groove,
@@ -224,8 +224,8 @@ def parse_chord(numeral: str, tonic: int) -> Chord:
     match = re.fullmatch(r"([b#]?)([iv]+|[IV]+)(.*)", numeral)
     if match is None or match[2].lower() not in ROMAN or match[3] not in QUALITIES:
         raise SettingsError(
-            f"{numeral!r} is no chord; expected a Roman numeral I to VII with one of the qualities "
-            f"{', '.join(filter(None, QUALITIES))}"
+            f"{numeral!r} is not a chord; expected a Roman numeral I to VII with one of "
+            f"the qualities {', '.join(filter(None, QUALITIES))}"
         )
     accidental, roman, quality = match.groups()
     tones = QUALITIES[quality]
@@ -269,7 +269,7 @@ def _in_bar(figure: str, bar: int, steps: int) -> Iterator[tuple[int, str, int]]
 
 
 def _strike(
-    plan: Plan,
+    plan: ClipPlan,
     bar: int,
     step: float,
     length: float,
@@ -291,7 +291,7 @@ def _strike(
     )
 
 
-def _play_drums(plan: Plan, bars: range, rng: np.random.Generator) -> list[Note]:
+def _play_drums(plan: ClipPlan, bars: range, rng: np.random.Generator) -> list[Note]:
     """The groove, with a fill at the end of most phrases and a crash after most fills."""
     notes = []
     filled = False
@@ -321,7 +321,7 @@ def _play_drums(plan: Plan, bars: range, rng: np.random.Generator) -> list[Note]
     return notes
 
 
-def _play_bass(plan: Plan, bars: range, line: str, rng: np.random.Generator) -> list[Note]:
+def _play_bass(plan: ClipPlan, bars: range, line: str, rng: np.random.Generator) -> list[Note]:
     low = int(rng.integers(28, 34))
     hold = rng.uniform(0.7, 0.98)
     notes = []
@@ -345,7 +345,7 @@ def _degree(chord: Chord, symbol: str) -> int:
 
 
 def _play_chords(
-    plan: Plan, bars: range, player: Accompaniment, figure: str, rng: np.random.Generator
+    plan: ClipPlan, bars: range, player: Accompaniment, figure: str, rng: np.random.Generator
 ) -> list[Note]:
     low = player.low + int(rng.integers(-3, 4))
     notes = []
@@ -376,7 +376,7 @@ def _voice(chord: Chord, symbol: str, low: int) -> list[int]:
     return [_voice(chord, "C", low)[place] + 12 * octave]
 
 
-def play_lead(plan: Plan, bars: range, lead: Lead, rng: np.random.Generator) -> list[Note]:
+def play_lead(plan: ClipPlan, bars: range, lead: Lead, rng: np.random.Generator) -> list[Note]:
     """A melody: three motifs, a bar each, in the form a b a c, that walk along the scale."""
     motifs = []
     for _ in range(3):
