@@ -107,6 +107,33 @@ def test_6_weights_are_read_whatever_they_are_called(tmp_path):
         assert read_weights(tmp_path / f"a.{ending}").layer1.convolution.weight.equal(net[0].weight)
 
 
+# What is given for a sound; what is told.
+NO_SOUNDS = {
+    "MPEG-4": (b"\0\0\0\x20ftypM4A " + bytes(3000), "it is MPEG-4, a sound that is not read"),
+    "AAC": (b"\xff\xf1\x50\x80" + bytes(3000), "it is AAC, a sound that is not read"),
+    "AAC behind a tag": (b"ID3\3\0\0\0\0\0\0\xff\xf1\x50\x80" + bytes(300), "cannot be read"),
+    "layer II": (b"\xff\xfd\x84\x04" + bytes(3000), "it is MPEG layer II"),
+    "Windows Media": (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(300), "it is Windows Media"),
+    "film": (b"\x1a\x45\xdf\xa3" + bytes(300), "it is Matroska or WebM"),
+    "notes": (b"MThd\0\0\0\6" + bytes(300), "it is MIDI, which holds notes"),
+    "web page": (b"<!DOCTYPE html><html>", "it is a web page"),
+    "pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+    "zip": (b"PK\3\4" + bytes(60), "cannot be read"),
+    "damaged WAV": (b"RIFF" + bytes(60), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("ending", ["wav", "mp3", "au"])
+@pytest.mark.parametrize("name", NO_SOUNDS)
+def test_6_what_is_no_sound_is_named_for_what_it_is(tmp_path, name, ending):
+    content, told = NO_SOUNDS[name]
+    path = tmp_path / f"song.{ending}"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match="cannot be read as audio") as error:
+        read_audio(path, RATE)
+    assert told in str(error.value) and "a pipe" not in str(error.value)
+
+
 # Kinds 7 and 9: channels, rate of the file (Hz), what of it is used, and what is told: nothing if
 # it is read.
 CANCELS, NOT_SOUND = "channels cancel", "samples per second; expected"
@@ -120,6 +147,9 @@ SOUNDS = {
     "their sum": ([TONE, -TONE], RATE, "mid", "silent"),
     "sound in one of six channels": ([TONE] + [SILENT] * 5, RATE, None, ""),
     "silence in the one that is used": ([TONE, SILENT], RATE, "right", "silent in its channel"),
+    "opposite channels, one with an offset": ([TONE, 0.3 - TONE], RATE, None, CANCELS),
+    "an offset beside a soft sound": ([0.1 * TONE, SILENT + 0.9], RATE, None, ""),
+    "a front pair that cancels, of six": ([TONE, -TONE] + [SILENT] * 4, RATE, None, CANCELS),
     "wide stereo": ([TONE, OTHER - 0.5 * TONE], RATE, None, ""),
     "silence": ([SILENT], RATE, None, "silent"),
     "16-bit noise of a silent recording": ([SILENT + 1e-6], RATE, None, "silent"),
