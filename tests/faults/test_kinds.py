@@ -34,6 +34,17 @@ BESIDE = {
     "Thumbs.db": (False, ""),
     "b": (False, ""),
     "b.wav.part": (False, ""),
+    "desktop.ini": (False, ""),
+    ".DS_Store": (False, ""),
+    "a.wav~": (False, ""),
+    "b.flac.crdownload": (False, ""),
+    "album/b.wav": (False, "a folder, with sound in it"),
+    "a/b/c.flac": (False, "a folder, with sound in it"),
+    "notes/b.txt": (False, ""),
+    "@eaDir/b.wav": (False, ""),
+    "__MACOSX/b.wav": (False, ""),
+    ".trash/b.wav": (False, ""),
+    "b.wav/b.txt": (False, ""),
 }
 
 
@@ -41,6 +52,7 @@ BESIDE = {
 def test_2_left_out_with_a_reason_or_read(tmp_path, caplog, name):
     is_song, told = BESIDE[name]
     for file in ("good.wav", name):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     caplog.set_level("WARNING")
     songs, refused = find_songs(tmp_path)
@@ -185,6 +197,7 @@ COPIES = {
     "again.au": "replica of a",
     "another.flac": "",
     "another.m4a": "passed over: .m4a is not read",
+    "converted": "passed over: a folder, with sound in it",
 }
 SETTINGS = {"name": "folder", "clips_per_class": None, "clip_duration": None, "seed": 0}
 SETTINGS |= {"split": [0.6, 0.2, 0.2], "on_problem": "exclude"}
@@ -199,6 +212,8 @@ def test_8_a_copy_counts_once(tmp_path, write_sound, name):
     beside = tmp_path / "ska" / name
     if name == "another.flac":
         write_sound(f"ska/{name}", sine(800))
+    elif name == "converted":
+        write_sound(f"ska/{name}/more.wav", sine(900))
     else:
         beside.write_bytes(clip.read_bytes())
     clips = list_clips(tmp_path, SETTINGS).set_index("path")
