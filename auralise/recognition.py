@@ -15,6 +15,8 @@ STARTS = {
     b"\xff\xd8\xff": "a picture",
     b"%PDF": "a PDF",
     b"GGUF": "a GGUF file, of a language model",
+    b"MATLAB": "a MATLAB file",
+    b"\x93NUMPY": "a single array of NumPy",
     b"MThd": "MIDI, which holds notes and no sound",
     b"\x80": "a pickle, as PyTorch wrote its weights",
 }
@@ -68,12 +70,17 @@ def describe_file(path: str | Path) -> str:
     >>> describe_file(__file__)
     ''
     """
+    if Path(path).is_dir():
+        is_saved = Path(path, "saved_model.pb").exists()
+        return "a SavedModel of TensorFlow, a folder" if is_saved else "a folder"
     with Path(path).open("rb") as file:
         start = file.read(64)
     if start.startswith(b"PK\x03\x04"):
         return _describe_archive(path)
     if start[8:9] == b"{":
         return "a safetensors file"
+    if start[4:8] == b"TFL3":
+        return "a TensorFlow Lite file"
     if sound := name_unread(start):
         return f"{sound}, a sound that is not read"
     letters = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()

@@ -120,7 +120,7 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
 
 def _first_bytes(path: str | Path) -> bytes:
     if not Path(path).is_file():
-        found = "a folder" if Path(path).is_dir() else "no such file"
+        found = describe_file(path) if Path(path).is_dir() else "no such file"
         raise refusal(found, KNOWN, CHECK)
     try:
         with Path(path).open("rb") as file:

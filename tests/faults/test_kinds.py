@@ -1,7 +1,9 @@
 """Kinds of fault as tables: each member, and what is right."""
 
 import errno
+import io
 import os
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -80,6 +82,20 @@ def test_4_the_machines_fault_is_named_with_its_place(tmp_path, number):
     assert "maps.h5" in told or str(tmp_path) in told
 
 
+def saved(content, **options):
+    file = io.BytesIO()
+    torch.save(content, file, **options)
+    return file.getvalue()
+
+
+def state_of_an_optimiser():
+    rows = torch.nn.Parameter(torch.ones(3))
+    optimiser = torch.optim.Adam([rows])
+    rows.sum().backward()
+    optimiser.step()
+    return saved({"epoch": 3, "optimizer": optimiser.state_dict()})
+
+
 # Kind 6: what is given for a network; what is told.
 GIVEN = {
     "pointer of Git LFS": (
@@ -96,9 +112,17 @@ GIVEN = {
     "picture": (b"\xff\xd8\xff\xe0" + bytes(40), "a picture"),
     "paper": (b"%PDF-1.5" + bytes(40), "a PDF"),
     "sound": (b"RIFF" + bytes(60), "a WAV file, a sound"),
+    "array": (b"\x93NUMPY\1\0" + bytes(60), "a single array of NumPy"),
+    "MATLAB": (b"MATLAB 5.0 MAT-file" + bytes(200), "a MATLAB file"),
+    "TensorFlow Lite": (b"\x1c\0\0\0TFL3" + bytes(60), "a TensorFlow Lite file"),
+    "film": (b"\0\0\0\x20ftypmp42" + bytes(60), "MPEG-4, a sound that is not read"),
+    "pickle of a later protocol": (
+        saved({"0.weight": torch.zeros(4, 1, 3, 3)}, pickle_protocol=5), "a later protocol"),
+    "pickle of arrays": (pickle.dumps({"a": np.zeros(3)}), "a later protocol"),
+    "state of an optimiser": (state_of_an_optimiser(), "the state of an optimiser, no network"),
     "nothing": (b"", "an empty file"),
     "zeros": (bytes(4096), "begins with"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("ending", ["pt", "h5", "safetensors", "npz"])
@@ -114,7 +138,7 @@ def test_6_a_file_is_named_for_what_it_is(tmp_path, name, ending):
 
 def test_6_weights_are_read_whatever_they_are_called(tmp_path):
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.ReLU())
-    for ending in ("pt", "pth.tar", "ckpt", "bin", "h5", "wav"):
+    for ending in ("pt", "pth.tar", "ckpt", "bin", "h5", "wav", "safetensors", "onnx"):
         torch.save(net.state_dict(), tmp_path / f"a.{ending}")
         assert read_weights(tmp_path / f"a.{ending}").layer1.convolution.weight.equal(net[0].weight)
 
