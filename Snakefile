@@ -62,10 +62,19 @@ METHODS |= dict.fromkeys(
 )
 
 
+rule tell_songs_left_out:
+    output:
+        touch(TOLD),
+    localrule: True
+    message:
+        f"Songs left out: {len(LEFT_OUT)}; the run ends by saying why"
+
+
 rule all:
     default_target: True
     input:
         [METHODS[method] for method in config["methods"]],
+        rules.tell_songs_left_out.output if LEFT_OUT else [],
     message:
         f"All results are in {R}"
 

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from auralise.containers import Contents, View, append_comment, read_comment, re
 from auralise.errors import AudioError
 from auralise.excerpts import Excerpt
 from auralise.files import parse_json, printable, whole_file
+from auralise.recognition import READABLE, describe_file
 from auralise.songs import AUDIO_SUFFIXES
 from auralise.storage import patient_file, temporary_file, write_temporarily
 
@@ -188,17 +190,18 @@ def read_frames(
     contents = _open_contents(path)
     tally = _Tally(channel)
     declared, failure = 0.0, None
-    for pieces in contents.links:
+    for link in contents.links:
+        n_before = tally.n_read
         try:
             with (
-                nullcontext(path) if pieces is None else View(path, pieces) as source,
+                nullcontext(path) if link.pieces is None else View(path, link.pieces) as source,
                 soundfile.SoundFile(source) as file,
             ):
                 if file.format == "RAW":
                     raise soundfile.LibsndfileError(1)  # what libsndfile makes of any '.au'
                 _refuse_rate(path, file.samplerate)
-                n_samples = contents.n_samples or file.frames
-                n_declared = contents.n_declared or n_samples
+                n_samples = link.n_samples or file.frames
+                n_declared = link.n_declared or n_samples
                 if n_declared < UNKNOWN_LENGTH:
                     declared += n_declared / file.samplerate
                 for frames in _decode(file, n_samples):
@@ -206,15 +209,20 @@ def read_frames(
                     yield frames, file.samplerate
         except soundfile.LibsndfileError as error:
             failure = error.error_string.rstrip(". ") or "damaged"
-            break
+            if "a pipe?" in failure:  # what libsndfile says where it finds no MP3 frames
+                failure = "no sound is found in it"
+            if 0 < n_before == tally.n_read:
+                contents = replace(contents, hole=f"a part cannot be decoded ({failure})")
         except OSError as error:
             raise AudioError(f"{path}: cannot be read ({error.strerror or error})") from None
     if tally.n_read == 0 and failure:
+        what = describe_file(path)
+        reason = f"it is {what}" if what and not what.endswith(READABLE) else failure
         raise AudioError(
-            f"{path}: cannot be read as audio ({failure}); "
+            f"{path}: cannot be read as audio ({reason}); "
             f"expected one of {', '.join(AUDIO_SUFFIXES)}; replace, convert or remove it"
         )
-    if contents.n_declared is None and contents.share > 0:
+    if not contents.declares_samples and contents.share > 0:
         declared = max(declared, tally.seconds / contents.share)
     _judge_length(path, contents, tally.seconds, declared, asked)
     tally.judge(path)
@@ -284,8 +292,9 @@ class _Tally:
         self._peak = max(self._peak, float(np.abs(mixed).max()))
         if frames.shape[1] > 1 and self._channel is None:
             self._peak_of_channels = max(self._peak_of_channels, float(np.abs(frames).max()))
-            self._energy += float(np.vdot(mixed, mixed))
-            self._energy_of_channels += float(np.einsum("ij,ij->j", frames, frames).max())
+            # An offset of a channel is no sound, and does not cancel.
+            self._energy += len(mixed) * float(mixed.var(dtype=float))
+            self._energy_of_channels += len(mixed) * float(frames.var(axis=0, dtype=float).max())
 
     def judge(self, path: Path) -> None:
         """Raise an error for a sound that cannot be used."""
@@ -322,7 +331,7 @@ def _judge_length(
         if asked > 0:
             raise AudioError(f"{path}: {what}; copy it again from where it came, or remove it")
         log.warning("%s: %s; what follows sounds too early", path, what)
-    if contents.n_declared and decoded - declared >= TOLERANCE:
+    if contents.declares_samples and decoded - declared >= TOLERANCE:
         log.warning(
             "%s: its header declares %.2f s, but %.2f s are there and are read",
             path, declared, decoded,

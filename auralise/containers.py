@@ -9,13 +9,34 @@ import io
 import mmap
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 # A piece of a view: bytes of its own, (start, stop) in the file, or a number of zeros.
 Piece = bytes | tuple[int, int] | int
 
 LONGEST_COMMENT = 10**7  # bytes
+W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"  # how files of Wave64 begin
+STREAMINFO = b"fLaC\0\0\0\x22"  # how FLAC begins where other facts follow its first ones
+
+
+@dataclass(frozen=True)
+class Link:
+    """A part of a file that is decoded by itself: a stream of one rate, with its own header.
+
+    Attributes
+    ----------
+    pieces : tuple of Piece, optional
+        None is the file as it is.
+    n_samples : int, optional
+        How many samples (of each channel) it has, where libsndfile cannot know.
+    n_declared : int, optional
+        How many samples its header declares, where libsndfile is not told.
+    """
+
+    pieces: tuple[Piece, ...] | None = None
+    n_samples: int | None = None
+    n_declared: int | None = None
 
 
 @dataclass(frozen=True)
@@ -24,26 +45,25 @@ class Contents:
 
     Attributes
     ----------
-    links : tuple of (tuple of Piece, or None)
-        What is to be decoded, one after the other; None is the file as it is.
+    links : tuple of Link
+        What is to be decoded, one after the other.
     share : float
         Of the sound that the header declares, how much is there; 1 where it does not say.
     remarks : tuple of str
         What a user should know.
     hole : str
         What says that sound is missing in the middle; empty if none is.
-    n_samples : int, optional
-        How many samples (of each channel) a link has, where libsndfile cannot know.
-    n_declared : int, optional
-        How many samples the header declares, where libsndfile is not told.
     """
 
-    links: tuple[tuple[Piece, ...] | None, ...] = (None,)
+    links: tuple[Link, ...] = (Link(),)
     share: float = 1.0
     remarks: tuple[str, ...] = ()
     hole: str = ""
-    n_samples: int | None = None
-    n_declared: int | None = None
+
+    @property
+    def declares_samples(self) -> bool:
+        """Whether each link says how many samples it holds, and libsndfile is not told."""
+        return all(link.n_declared for link in self.links)
 
 
 def read_contents(path: Path) -> Contents:
@@ -55,9 +75,11 @@ def read_contents(path: Path) -> Contents:
         Not empty.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if data[:4] == b".snd":
+        if data[:4] in (b".snd", b"dns."):
             return _read_au(data)
-        if data[:4] in (b"RIFF", b"RIFX", b"RF64", b"FORM"):
+        if data[:16] == W64:
+            return _read_w64(data)
+        if data[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
             return _read_chunks(data)
         if data[:4] == b"caff":
             return _read_caf(data)
@@ -183,12 +205,32 @@ def _is_unknown(size: int) -> bool:
 def _read_au(data: mmap.mmap) -> Contents:
     if len(data) < 24:
         return Contents()
-    offset, declared = struct.unpack(">II", data[4:12])
+    order = ">" if data[:1] == b"." else "<"
+    offset, declared, _, rate = struct.unpack_from(order + "4I", data, 4)
     there = len(data) - offset
-    if declared == 0 and there > 0:
-        pieces = (data[:8], b"\xff\xff\xff\xff", (12, len(data)))
-        return Contents((pieces,), remarks=(_declares(0, there),))
+    if (declared == 0 and there > 0) or _goes_on(data, offset + declared, rate):
+        link = Link((data[:8], b"\xff\xff\xff\xff", (12, len(data))))
+        return Contents((link,), remarks=(_declares(declared, there),))
     return Contents(share=_share(there, declared))
+
+
+def _goes_on(data: mmap.mmap, stop: int, rate: int) -> bool:
+    """Whether sound of a rate (bytes/s) lies behind its declared end, and no padding."""
+    return len(data) - stop >= max(1, rate // 10) and any(data[stop : stop + 64])
+
+
+def _read_w64(data: mmap.mmap) -> Contents:
+    """Read the chunks of Wave64: names of 16 bytes, and sizes that count name and size, too."""
+    place = 40
+    while place + 24 <= len(data):
+        name, declared = struct.unpack_from("<4s12xQ", data, place)
+        if name == b"data":
+            there, declared = len(data) - place - 24, declared - 24
+            return Contents(share=min(1.0, there / declared) if 0 < declared < 2**62 else 1.0)
+        if declared < 24:
+            break
+        place += declared + -declared % 8
+    return Contents()
 
 
 def _read_chunks(data: mmap.mmap) -> Contents:
@@ -200,6 +242,8 @@ def _read_chunks(data: mmap.mmap) -> Contents:
     large, of_large, rate, place = None, 0, 0, 12
     head: list[Piece] = []  # what stands in front of `begun`, where it has to be mended
     begun = 0
+    if data[:4] == b"BW64":  # RF64 under its later name (ITU-R BS.2088)
+        head, begun = [b"RF64"], 4
     while place + 8 <= len(data):
         name, declared = struct.unpack_from(order + "4sI", data, place)
         place += 8
@@ -211,10 +255,11 @@ def _read_chunks(data: mmap.mmap) -> Contents:
             there = len(data) - place
             if large is not None and declared == 0xFFFFFFFF:
                 if 0 < large < 2**62:
-                    return Contents(share=min(1.0, there / large))
+                    link = Link((*head, (begun, len(data))) if head else None)
+                    return Contents((link,), share=min(1.0, there / large))
                 size = struct.pack("<Q", there)
-                patched = (data[:of_large], size, (of_large + 8, len(data)))
-                return Contents((patched,), remarks=(_declares(large, there),))
+                patched = (*head, data[begun:of_large], size, (of_large + 8, len(data)))
+                return Contents((Link(patched),), remarks=(_declares(large, there),))
             stop = place + declared + declared % 2
             mended = (*head, data[begun : place - 4])
             size = struct.pack(order + "I", min(there, 0xFFFFFFFF))
@@ -222,18 +267,21 @@ def _read_chunks(data: mmap.mmap) -> Contents:
             is_open = declared == 0 and there > 0 and whole + 8 <= place
             # Neither chunks nor padding lie behind the sound: it goes on.
             is_told = any(_is_name(data, end) for end in (place + declared, stop))
-            is_padding = is_told or not any(data[stop : stop + 64])
-            goes_on = declared > 0 and len(data) - stop >= max(1, rate // 10) and not is_padding
-            if is_open or goes_on:
+            if is_open or (declared > 0 and not is_told and _goes_on(data, stop, rate)):
                 pieces = (*mended, size, (place, len(data)))
-                return Contents((pieces,), remarks=(_declares(declared, there),))
+                return Contents((Link(pieces),), remarks=(_declares(declared, there),))
             if data[stop : stop + 4] == data[:4]:  # files put one behind the other
                 first = (*mended, data[place - 4 : place], (place, stop))
-                return Contents((first, ((stop, len(data)),)))
-            links = ((*head, (begun, len(data))),) if head else (None,)
-            return Contents(links, share=_share(there, declared))
+                return Contents((Link(first), Link(((stop, len(data)),))))
+            link = Link((*head, (begun, len(data))) if head else None)
+            return Contents((link,), share=_share(there, declared))
         if name == b"SSND":
             return Contents(share=_share(len(data) - place, declared))
+        if place + declared > len(data) and (found := data.find(b"data", place)) >= 0:
+            # A chunk that runs over the sound, as some recorders write.
+            head += [data[begun : place - 4], struct.pack(order + "I", found - place)]
+            begun, place = place, found
+            continue
         place += declared
         if declared % 2:
             # Some programs leave out the byte that pads a chunk to an even length.
@@ -265,7 +313,7 @@ def _read_caf(data: mmap.mmap) -> Contents:
                 return Contents()
             pieces = (data[: place - 8], struct.pack(">q", there), (place, len(data)))
             remarks = () if declared else (_declares(0, there),)
-            links = (pieces,) if there > 4 else (None,)
+            links = (Link(pieces if there > 4 else None),)
             return Contents(links, there / declared if declared > 0 else 1.0, remarks)
         if declared < 0:
             break
@@ -275,14 +323,20 @@ def _read_caf(data: mmap.mmap) -> Contents:
 
 def _read_flac(data: mmap.mmap, start: int) -> Contents:
     """Let libsndfile decode to the end: it would stop where the header says that it is."""
-    place = start + 8 + 10
-    (field,) = struct.unpack(">Q", data[place : place + 8].ljust(8, b"\0"))
-    n_declared = field & (2**36 - 1)
-    if len(data) < place + 8 or data[start + 4] & 0x7F != 0:
-        return Contents()
-    unknown = struct.pack(">Q", field - n_declared)
-    pieces = ((start, place), unknown, (place + 8, len(data)))
-    return Contents((pieces,), n_declared=n_declared or None)
+    starts = [start]
+    while (place := data.find(STREAMINFO, starts[-1] + 8)) >= 0:  # put one behind the other
+        starts.append(place)
+    links = []
+    for start, stop in zip(starts, [*starts[1:], len(data)], strict=True):
+        place = start + 8 + 10
+        (field,) = struct.unpack(">Q", data[place : place + 8].ljust(8, b"\0"))
+        n_declared = field & (2**36 - 1)
+        if stop < place + 8 or data[start + 4] & 0x7F != 0:
+            return Contents()
+        unknown = struct.pack(">Q", field - n_declared)
+        pieces = ((start, place), unknown, (place + 8, stop))
+        links.append(Link(pieces, n_declared=n_declared or None))
+    return Contents(tuple(links))
 
 
 def _share(there: int, declared: int) -> float:
@@ -311,7 +365,7 @@ def _read_ogg(data: mmap.mmap, start: int) -> Contents:
     if starts == [0]:
         return Contents(remarks=remarks, hole=hole)
     stops = [*starts[1:], len(data)]
-    links = tuple(((start, stop),) for start, stop in zip(starts, stops, strict=True))
+    links = tuple(Link(((start, stop),)) for start, stop in zip(starts, stops, strict=True))
     return Contents(links, remarks=remarks, hole=hole)
 
 
@@ -361,7 +415,35 @@ class _Frame:
     length: int
     n_samples: int
     sample_rate: int
+    is_mono: bool
     tag: int
+
+    def is_alike(self, other: "_Frame | None") -> bool:
+        """Whether another frame is there, and of the same stream."""
+        return other is not None and (other.sample_rate, other.is_mono, other.n_samples) == (
+            self.sample_rate,
+            self.is_mono,
+            self.n_samples,
+        )
+
+
+@dataclass
+class _Run:
+    """Frames of one kind that follow each other, but for what is no frame, or a header."""
+
+    model: _Frame
+    pieces: list[tuple[int, int]] = field(default_factory=list)
+    n_frames: int = 0
+
+    @property
+    def n_samples(self) -> int:
+        return self.n_frames * self.model.n_samples
+
+    def add(self, start: int, stop: int) -> None:
+        self.n_frames += 1
+        if self.pieces and self.pieces[-1][1] == start:
+            start = self.pieces.pop()[0]
+        self.pieces.append((start, stop))
 
 
 def _read_frame(data: mmap.mmap, place: int) -> _Frame | None:
@@ -377,59 +459,73 @@ def _read_frame(data: mmap.mmap, place: int) -> _Frame | None:
     length = (144 if of_first else 72) * bit_rate // sample_rate + (third >> 1 & 1)
     is_mono = fourth >> 6 == 3
     side = (17 if is_mono else 32) if of_first else (9 if is_mono else 17)
-    return _Frame(length, 1152 if of_first else 576, sample_rate, place + 4 + side)
+    return _Frame(length, 1152 if of_first else 576, sample_rate, is_mono, place + 4 + side)
 
 
 def _read_mp3(data: mmap.mmap, place: int) -> Contents:
     """Count the frames; where the header declares another number, hand on the frames alone."""
-    pieces: list[tuple[int, int]] = []  # runs of frames without the frames that are headers
-    model: _Frame | None = None
-    n_frames, declared, hole = 0, 0, ""
+    runs: list[_Run] = []  # the rate or the channels change from one to the next
+    seconds, n_frames, declared, hole = 0.0, 0, 0, ""
     while True:
         place = _skip_tags(data, place)
         frame = _read_frame(data, place)
-        if frame is None or (model and frame.sample_rate != model.sample_rate):
+        model = runs[-1].model if runs else None
+        goes_on = model is None or model.is_alike(frame)
+        if frame is None or not (goes_on or _begins(data, frame, place)):
             found = _find_frame(data, place, model)
             if found is None:
                 break
-            if model and n_frames:
-                seconds = n_frames * model.n_samples / model.sample_rate
+            if n_frames:
                 hole = hole or f"{found - place} bytes at {seconds:.1f} s are no MP3 frames"
             place = found
             continue
         if place + frame.length > len(data):
             break
-        model = model or frame
+        if model is None or not goes_on:
+            runs.append(_Run(frame))
         header = _frames_declared(data, place, frame)
         if header is None:
+            runs[-1].add(place, place + frame.length)
             n_frames += 1
-            if pieces and pieces[-1][1] == place:
-                pieces[-1] = pieces[-1][0], place + frame.length
-            else:
-                pieces.append((place, place + frame.length))
+            seconds += frame.n_samples / frame.sample_rate
         else:
             declared += header
         place += frame.length
-    if model is None or n_frames < 2:
+    if n_frames < 2:
         return Contents()
-    tolerated = HEADER_TOLERANCE * model.sample_rate / model.n_samples
-    if declared and len(pieces) == 1 and declared >= n_frames - tolerated:
-        return Contents(share=min(1.0, n_frames / declared), hole=hole)
+    share = min(1.0, n_frames / declared) if declared else 1.0
+    tolerated = HEADER_TOLERANCE * n_frames / seconds
+    is_one = len(runs) == 1 and len(runs[0].pieces) == 1
+    if declared and is_one and declared >= n_frames - tolerated:
+        return Contents(share=share, hole=hole)
     # libsndfile guesses the number of frames from the length of the file and of the first frame,
     # and stops there. Zeros behind the sound let it guess too many.
-    filler = n_frames * LONGEST_FRAME
-    share = min(1.0, n_frames / declared) if declared else 1.0
-    return Contents(((*pieces, filler),), share, (), hole, n_frames * model.n_samples)
+    links = [
+        Link((*run.pieces, run.n_frames * LONGEST_FRAME), run.n_samples)
+        for run in runs
+        if run.n_frames
+    ]
+    return Contents(tuple(links), share, (), hole)
+
+
+def _begins(data: mmap.mmap, frame: _Frame, place: int, n_following: int = 2) -> bool:
+    """Whether frames like that at a place follow it, as they do where a stream begins."""
+    for _ in range(n_following):
+        place += frame.length
+        following = _read_frame(data, place)
+        if following is None or not frame.is_alike(following):
+            return False
+        frame = following
+    return True
 
 
 def _find_frame(data: mmap.mmap, place: int, model: _Frame | None) -> int | None:
-    """Where the next frame is that another one follows."""
+    """Where the next frame is that others follow: one if it is like the model, else two."""
     while (place := data.find(b"\xff", place + 1)) >= 0:
         frame = _read_frame(data, place)
-        if frame is None or (model and frame.sample_rate != model.sample_rate):
+        if frame is None:
             continue
-        following = _read_frame(data, place + frame.length)
-        if following and following.sample_rate == frame.sample_rate:
+        if _begins(data, frame, place, 1 if model is None or model.is_alike(frame) else 2):
             return place
     return None
 

@@ -1,6 +1,7 @@
 """Where sound is looked for: the formats that are read, and the songs of a folder."""
 
 import codecs
+import itertools
 import logging
 import os
 import unicodedata
@@ -43,7 +44,8 @@ UNREAD_SUFFIXES = tuple(
 )
 # Reasons that are only noted: no sound is lost.
 UNTOLD = ("hidden", "not sound, by its name", "a folder")
-SYSTEM_FOLDERS = ("lost+found", "__MACOSX", "$RECYCLE.BIN", "System Volume Information")
+SYSTEM_FOLDERS = ("lost+found", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir")
+LOOKED_AT = 10_000  # files and folders in a folder that is passed over
 
 
 def is_hidden(path: PurePath) -> bool:
@@ -59,7 +61,7 @@ def why_unread(path: Path) -> str | None:
     if suffix in UNREAD_SUFFIXES and not path.is_dir():
         return f"{suffix} is not read; convert it, to .flac for instance"
     if path.is_dir():
-        return "a folder"
+        return "a folder" if sound_below(path) is None else "a folder, with sound in it"
     if suffix not in AUDIO_SUFFIXES:
         return "not sound, by its name"
     if path.is_symlink() and not path.exists():
@@ -67,6 +69,12 @@ def why_unread(path: Path) -> str | None:
     if not path.is_file():
         return "not a plain file"
     return None
+
+
+def sound_below(folder: Path) -> Path | None:
+    """A sound file in a folder or in the folders in it, among the first that are found there."""
+    paths = itertools.islice(folder.rglob("*"), LOOKED_AT)
+    return next((path for path in paths if path.is_file() and why_unread(path) is None), None)
 
 
 def list_folder(folder: Path, setting: str) -> list[Path]:

@@ -24,6 +24,7 @@ from auralise.songs import (
     is_hidden,
     list_folder,
     shared_name,
+    sound_below,
     tell_passed_over,
     why_unread,
 )
@@ -157,14 +158,12 @@ def _classes(folder: Path) -> Iterator[tuple[Path, list[Path], list[tuple[Path, 
 def _refuse_lost_class(place: Path, unread: Sequence[tuple[Path, str]]) -> None:
     """Refuse a data set in which a class would lose all its clips."""
     lost = [(path, reason) for path, reason in unread if reason not in UNTOLD]
-    deeper = next(
-        (path for path in place.rglob("*") if path.is_file() and why_unread(path) is None), None
-    )
-    if not lost and deeper is None:
+    if not lost:
         return
+    deeper = sound_below(place)
     what = (
         f"none of its {len(lost)} sound files is read ({lost[0][0].name}: {lost[0][1]})"
-        if lost
+        if deeper is None
         else f"its sound lies deeper, such as {deeper}; expected <class>/<clip>"
     )
     raise SettingsError(
@@ -303,8 +302,9 @@ def count_reasons(clips: pd.DataFrame) -> str:
     if counts.empty:
         return ""
     reasons = ", ".join(f"{count} × {printable(kind)}" for kind, count in counts.items())
-    first = problems.iloc[0]
-    return f" (left out: {reasons}; such as {printable(first)})"
+    # Of a clip that is missing there is no more to tell.
+    first = clips.loc[problems.index[np.argmax(problems != "missing")]]
+    return f" (left out: {reasons}; such as {printable(first.clip)}: {printable(first.problem)})"
 
 
 def refuse_problems(clips: pd.DataFrame) -> None:

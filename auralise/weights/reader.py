@@ -6,13 +6,13 @@ from pathlib import Path
 
 from torch import nn
 
+from auralise.recognition import IMPOSTORS, MEAN_AND_STD, describe_file
 from auralise.weights import zips
 from auralise.weights.common import Assumed, ignore_biases, names_file, refusal, require_size
 from auralise.weights.keras import read_keras_hdf5, read_keras_zip
 from auralise.weights.lasagne import read_lasagne
 from auralise.weights.onnx import read_onnx
 from auralise.weights.own import FORMAT, read_network, read_safetensors, write_weights
-from auralise.weights.recognition import IMPOSTORS, MEAN_AND_STD, describe_file
 from auralise.weights.torch_files import assume_convolutions, fill_network, read_state_dict
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
 
 def _first_bytes(path: str | Path) -> bytes:
     if not Path(path).is_file():
-        found = "a folder" if Path(path).is_dir() else "no such file"
+        found = describe_file(path) if Path(path).is_dir() else "no such file"
         raise refusal(found, KNOWN, CHECK)
     try:
         with Path(path).open("rb") as file:

@@ -26,11 +26,11 @@ from auralise.networks.svdnet import (
     WEIGHT_SHAPES,
     build_svdnet,
 )
+from auralise.recognition import describe_file
 from auralise.weights import zips
 from auralise.weights.common import fill, listing, names_file, refusal, require_finite, shape_text
 from auralise.weights.lasagne import SAVE_AGAIN, parse_array, read_arrays, variance_of
 from auralise.weights.own import as_text, read_safetensors, write_tensors
-from auralise.weights.recognition import describe_file
 
 SVDNET_FORMAT = "auralise-svdnet/1"
 INVERTER_FORMAT = "auralise-inverter/1"

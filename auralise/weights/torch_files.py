@@ -9,6 +9,7 @@ its convolution, and the rest of each layer is assumed to be that of 2015
 import logging
 import pickle
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -48,12 +49,14 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         Damaged; holds code; or is not a state dict.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = _load(path)
     except pickle.UnpicklingError as error:
         if (checkpoint := _without_settings(path)) is not None:
             return _tensors_in(checkpoint)
         blocked = re.search(r"(?:GLOBAL|global|class|type) ['`]?([\w.]+\.[\w.]+)", str(error))
         found = f"it asks for {blocked[1]}" if blocked else "it holds more than tensors"
+        if "Unsupported operand" in str(error):
+            found = "a pickle of a later protocol than torch.save writes by itself"
         raise refusal(
             f"{found}, and nothing in a weights file is run",
             "a state dict: tensors by name",
@@ -66,6 +69,14 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             SAVE_STATE_DICT,
         ) from None
     return _tensors_in(content)
+
+
+def _load(path: str | Path) -> object:
+    # Opened here, since torch would judge the file by its ending. It warns of pickles that it then
+    # refuses.
+    with Path(path).open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 class _Inert:
@@ -87,7 +98,7 @@ def _without_settings(path: str | Path) -> Mapping | None:
         asked_for = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         inert: list = [(type("Inert", (_Inert,), {}), name) for name in asked_for]
         with torch.serialization.safe_globals(inert):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = _load(path)
     except Exception:  # torch raises many kinds; the reason why it was tried is shown
         return None
     return content if _nested(content) else None
@@ -225,6 +236,15 @@ def _holds_tensors(content: object) -> bool:
     return isinstance(content, Mapping) and any(isinstance(of, Tensor) for of in content.values())
 
 
+def _is_of_optimiser(content: object) -> bool:
+    """Whether there is nothing in a checkpoint but numbers and the state of an optimiser."""
+    if not isinstance(content, Mapping):
+        return False
+    return {"state", "param_groups"} <= content.keys() or any(
+        _is_of_optimiser(of) for of in content.values()
+    )
+
+
 def _nested(content: object) -> dict[str, Mapping]:
     """The state dicts in a checkpoint, by their names: the usual one if it is there, or all."""
     if not isinstance(content, Mapping):
@@ -244,8 +264,9 @@ def _tensors_in(content: object) -> dict[str, Tensor]:
     if not _holds_tensors(content):
         names = listing(list(nested))
         several = f"; several things in it hold some: {names}" if len(nested) > 1 else ""
+        found = f"a {type(content).__name__} without tensors by name{several}"
         raise refusal(
-            f"a {type(content).__name__} without tensors by name{several}",
+            "the state of an optimiser, no network" if _is_of_optimiser(content) else found,
             "a state dict, or a checkpoint with one under 'state_dict'",
             SAVE_STATE_DICT,
         )

@@ -10,9 +10,9 @@ import pytest
 
 from auralise.datasets.archives import ARCHIVE_SUFFIXES, UNREAD_ARCHIVES, unpack_sounds
 from auralise.datasets.jamendo import LISTS, find_songs_with_labels
+from auralise.recognition import IMPOSTORS
 from auralise.songs import AUDIO_SUFFIXES, SUFFIXES_OF_FORMATS, UNREAD_SUFFIXES
 from auralise.weights.reader import KNOWN, REFUSED, read_weights
-from auralise.weights.recognition import IMPOSTORS
 from benchmarks.fuzz import targets
 from tests.conftest import sine
 

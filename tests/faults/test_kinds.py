@@ -1,7 +1,9 @@
 """Kinds of fault as tables: each member, and what is right."""
 
 import errno
+import io
 import os
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -34,6 +36,17 @@ BESIDE = {
     "Thumbs.db": (False, ""),
     "b": (False, ""),
     "b.wav.part": (False, ""),
+    "desktop.ini": (False, ""),
+    ".DS_Store": (False, ""),
+    "a.wav~": (False, ""),
+    "b.flac.crdownload": (False, ""),
+    "album/b.wav": (False, "a folder, with sound in it"),
+    "a/b/c.flac": (False, "a folder, with sound in it"),
+    "notes/b.txt": (False, ""),
+    "@eaDir/b.wav": (False, ""),
+    "__MACOSX/b.wav": (False, ""),
+    ".trash/b.wav": (False, ""),
+    "b.wav/b.txt": (False, ""),
 }
 
 
@@ -41,6 +54,7 @@ BESIDE = {
 def test_2_left_out_with_a_reason_or_read(tmp_path, caplog, name):
     is_song, told = BESIDE[name]
     for file in ("good.wav", name):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).touch()
     caplog.set_level("WARNING")
     songs, refused = find_songs(tmp_path)
@@ -68,6 +82,20 @@ def test_4_the_machines_fault_is_named_with_its_place(tmp_path, number):
     assert "maps.h5" in told or str(tmp_path) in told
 
 
+def saved(content, **options):
+    file = io.BytesIO()
+    torch.save(content, file, **options)
+    return file.getvalue()
+
+
+def state_of_an_optimiser():
+    rows = torch.nn.Parameter(torch.ones(3))
+    optimiser = torch.optim.Adam([rows])
+    rows.sum().backward()
+    optimiser.step()
+    return saved({"epoch": 3, "optimizer": optimiser.state_dict()})
+
+
 # Kind 6: what is given for a network; what is told.
 GIVEN = {
     "pointer of Git LFS": (
@@ -84,9 +112,17 @@ GIVEN = {
     "picture": (b"\xff\xd8\xff\xe0" + bytes(40), "a picture"),
     "paper": (b"%PDF-1.5" + bytes(40), "a PDF"),
     "sound": (b"RIFF" + bytes(60), "a WAV file, a sound"),
+    "array": (b"\x93NUMPY\1\0" + bytes(60), "a single array of NumPy"),
+    "MATLAB": (b"MATLAB 5.0 MAT-file" + bytes(200), "a MATLAB file"),
+    "TensorFlow Lite": (b"\x1c\0\0\0TFL3" + bytes(60), "a TensorFlow Lite file"),
+    "film": (b"\0\0\0\x20ftypmp42" + bytes(60), "MPEG-4, a sound that is not read"),
+    "pickle of a later protocol": (
+        saved({"0.weight": torch.zeros(4, 1, 3, 3)}, pickle_protocol=5), "a later protocol"),
+    "pickle of arrays": (pickle.dumps({"a": np.zeros(3)}), "a later protocol"),
+    "state of an optimiser": (state_of_an_optimiser(), "the state of an optimiser, no network"),
     "nothing": (b"", "an empty file"),
     "zeros": (bytes(4096), "begins with"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("ending", ["pt", "h5", "safetensors", "npz"])
@@ -102,9 +138,36 @@ def test_6_a_file_is_named_for_what_it_is(tmp_path, name, ending):
 
 def test_6_weights_are_read_whatever_they_are_called(tmp_path):
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.ReLU())
-    for ending in ("pt", "pth.tar", "ckpt", "bin", "h5", "wav"):
+    for ending in ("pt", "pth.tar", "ckpt", "bin", "h5", "wav", "safetensors", "onnx"):
         torch.save(net.state_dict(), tmp_path / f"a.{ending}")
         assert read_weights(tmp_path / f"a.{ending}").layer1.convolution.weight.equal(net[0].weight)
+
+
+# What is given for a sound; what is told.
+NO_SOUNDS = {
+    "MPEG-4": (b"\0\0\0\x20ftypM4A " + bytes(3000), "it is MPEG-4, a sound that is not read"),
+    "AAC": (b"\xff\xf1\x50\x80" + bytes(3000), "it is AAC, a sound that is not read"),
+    "AAC behind a tag": (b"ID3\3\0\0\0\0\0\0\xff\xf1\x50\x80" + bytes(300), "cannot be read"),
+    "layer II": (b"\xff\xfd\x84\x04" + bytes(3000), "it is MPEG layer II"),
+    "Windows Media": (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11" + bytes(300), "it is Windows Media"),
+    "film": (b"\x1a\x45\xdf\xa3" + bytes(300), "it is Matroska or WebM"),
+    "notes": (b"MThd\0\0\0\6" + bytes(300), "it is MIDI, which holds notes"),
+    "web page": (b"<!DOCTYPE html><html>", "it is a web page"),
+    "pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
+    "zip": (b"PK\3\4" + bytes(60), "cannot be read"),
+    "damaged WAV": (b"RIFF" + bytes(60), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("ending", ["wav", "mp3", "au"])
+@pytest.mark.parametrize("name", NO_SOUNDS)
+def test_6_what_is_no_sound_is_named_for_what_it_is(tmp_path, name, ending):
+    content, told = NO_SOUNDS[name]
+    path = tmp_path / f"song.{ending}"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match="cannot be read as audio") as error:
+        read_audio(path, RATE)
+    assert told in str(error.value) and "a pipe" not in str(error.value)
 
 
 # Kinds 7 and 9: channels, rate of the file (Hz), what of it is used, and what is told: nothing if
@@ -120,6 +183,9 @@ SOUNDS = {
     "their sum": ([TONE, -TONE], RATE, "mid", "silent"),
     "sound in one of six channels": ([TONE] + [SILENT] * 5, RATE, None, ""),
     "silence in the one that is used": ([TONE, SILENT], RATE, "right", "silent in its channel"),
+    "opposite channels, one with an offset": ([TONE, 0.3 - TONE], RATE, None, CANCELS),
+    "an offset beside a soft sound": ([0.1 * TONE, SILENT + 0.9], RATE, None, ""),
+    "a front pair that cancels, of six": ([TONE, -TONE] + [SILENT] * 4, RATE, None, CANCELS),
     "wide stereo": ([TONE, OTHER - 0.5 * TONE], RATE, None, ""),
     "silence": ([SILENT], RATE, None, "silent"),
     "16-bit noise of a silent recording": ([SILENT + 1e-6], RATE, None, "silent"),
@@ -155,6 +221,7 @@ COPIES = {
     "again.au": "replica of a",
     "another.flac": "",
     "another.m4a": "passed over: .m4a is not read",
+    "converted": "passed over: a folder, with sound in it",
 }
 SETTINGS = {"name": "folder", "clips_per_class": None, "clip_duration": None, "seed": 0}
 SETTINGS |= {"split": [0.6, 0.2, 0.2], "on_problem": "exclude"}
@@ -169,6 +236,8 @@ def test_8_a_copy_counts_once(tmp_path, write_sound, name):
     beside = tmp_path / "ska" / name
     if name == "another.flac":
         write_sound(f"ska/{name}", sine(800))
+    elif name == "converted":
+        write_sound(f"ska/{name}/more.wav", sine(900))
     else:
         beside.write_bytes(clip.read_bytes())
     clips = list_clips(tmp_path, SETTINGS).set_index("path")

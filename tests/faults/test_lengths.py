@@ -309,6 +309,22 @@ def of(format, subtype="PCM_16"):
     return encode(tone(), format=format, subtype=subtype)
 
 
+def vbri(n_frames):
+    """A frame that holds a header as Fraunhofer's encoder writes it."""
+    frame = RAW[: RAW.index(RAW[:2], 4)]
+    header = b"VBRI" + struct.pack(">HHHII", 1, 0, 75, len(RAW), n_frames)
+    return frame[:36] + header + bytes(len(frame) - 36 - len(header))
+
+
+def wav_of_24_in_32():
+    samples = (tone() * 2**23).astype("<i4") * 256
+    kind = struct.pack("<HHIIHHHHI", 0xFFFE, 1, RATE, 4 * RATE, 4, 32, 22, 24, 0xFFFFFFFF)
+    kind += b"\1\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"
+    chunks = ((b"fmt ", kind), (b"data", samples.tobytes()))
+    body = b"WAVE" + b"".join(name + struct.pack("<I", len(of)) + of for name, of in chunks)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
 RAW = without_header(mp3())
 GOES_ON = "declares {} bytes of sound, but 132300 lie behind it and are read"
 # What the file is: ending, content, seconds that are read, and what is told of it.
@@ -332,6 +348,8 @@ MEMBERS = {
         ".wav", wav()[:36] + b"LIST\5\0\0\0INFOx\0" + wav()[36:], 3, ""),
     "WAV with odd sound, not padded, and a chunk behind": (
         ".wav", with_size(wav(), 132299)[:-1] + b"LIST\x10\x27\0\0" + b"\1" * 10_000, 3, ""),
+    "WAV with a chunk that runs over the sound": (
+        ".wav", wav()[:36] + b"LIST\x0c\0\x06\0INFO" + bytes(20) + wav()[36:], 3, ""),
     "WAV padded with zeros": (".wav", wav() + bytes(50_000), 3, ""),
     "WAV with text behind it": (".wav", wav() + b"<xmp>" * 5000, 3, ""),
     "WAV with an ID3 tag in front and behind": (".wav", id3(300) + wav() + id3(9000), 3, ""),
@@ -354,6 +372,25 @@ MEMBERS = {
         ".mp3", RAW + b"LYRICSBEGIN" + b"x" * 500 + b"000511LYRICS200", 3, ""),
     "MP3 that begins within a frame": (".mp3", RAW[100:], 3, ""),
     "MP3 called WAV": (".wav", RAW, 3, ""),
+    "MP3 in mono, then in stereo": (".mp3", RAW + without_header(mp3(channels=2)), 6, ""),
+    "MP3 of two rates": (".mp3", RAW + without_header(mp3(rate=22050)), 6.09, ""),
+    "MP3 whose VBRI header says less": (".mp3", vbri(10) + RAW, 3, ""),
+    "FLAC behind a FLAC": (".flac", of("FLAC") + of("FLAC"), 6, ""),
+    "Wave64 cut in the middle": (".w64", of("W64")[:-66150], 1.5, "truncated, 1.50 s of the 3.0"),
+    "Wave64 of a program that did not know": (
+        ".w64", with_field(of("W64"), b"data", 16, b"\xff" * 8), 3, ""),
+    "RF64 under its later name": (".wav", b"BW64" + of("RF64")[4:], 3, ""),
+    "RF64 under its later name, cut": (
+        ".wav", b"BW64" + of("RF64")[4:-66150], 1.5, "truncated, 1.50 s of the 3.00 s"),
+    "AU with more sound than it declares": (
+        ".au", with_field(of("AU"), b".snd", 8, struct.pack(">I", 1000)), 3, GOES_ON.format(1000)),
+    "AU of a small machine, of a recorder that crashed": (
+        ".au", with_field(encode(tone(), format="AU", subtype="PCM_16", endian="LITTLE"),
+                          b"dns.", 8, bytes(4)), 3, "declares 0 bytes of sound"),
+    "Ogg with a link that is not read": (
+        ".ogg", of("OGG", "VORBIS") + of("OGG", "VORBIS").replace(b"vorbis", b"theora"), 3,
+        "a part cannot be decoded"),
+    "WAV of 24 bits in 32, for odd loudspeakers": (".wav", wav_of_24_in_32(), 3, ""),
 }  # fmt: skip
 
 

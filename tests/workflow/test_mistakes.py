@@ -95,6 +95,18 @@ def test_no_song_that_can_be_used_is_status_2(project):
     assert done.returncode == 2
 
 
+def test_a_run_in_which_all_is_done_still_tells_of_songs_that_are_left_out(project, song):
+    folder = project.folder / "one of two"
+    folder.mkdir()
+    soundfile.write(folder / "good.wav", song, 11025)
+    (folder / "empty.wav").touch()
+    config = project.configure("told", songs="one of two")
+    for _ in range(2):
+        done = project.run("--until", "tell_songs_left_out", config=config)
+        refused(done, "1 of 2 songs failed:", "empty.wav: the file is empty")
+        assert done.returncode == 1
+
+
 def test_two_songs_of_one_stem(project, song):
     folder = project.folder / "twins"
     folder.mkdir()

@@ -20,7 +20,12 @@ from auralise.experiment.records import (
     noted_making,
     record_path,
 )
-from auralise.experiment.runs import forget_run, note_run, release_stale_locks
+from auralise.experiment.runs import (
+    RECORDS,
+    forget_run,
+    note_run,
+    release_stale_locks,
+)
 from auralise.experiment.stages import name_stages
 from auralise.files import fingerprint_of
 from auralise.provenance import code_by_file
@@ -84,6 +89,10 @@ try:
     SONGS, LEFT_OUT = usable_songs(
         ASKED_SONGS, config["experiment"], *excerpt, read=runs
     )
+    # Missing when a run begins: where songs are left out, no run has nothing to do, and each tells of them.
+    TOLD = RECORDS / "songs" / f"{config['experiment']}.told"
+    if runs:
+        TOLD.unlink(missing_ok=True)
     if workflow.is_main_process:
         for line in LEFT_OUT:
             print(f"song left out: {line}", file=sys.stderr)

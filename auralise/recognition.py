@@ -3,17 +3,21 @@
 import zipfile
 from pathlib import Path
 
+READABLE = ", a sound"  # ends what is said of sound files that are read
 STARTS = {
-    b"RIFF": "a WAV file, a sound",
-    b"fLaC": "a FLAC file, a sound",
-    b"OggS": "an Ogg file, a sound",
-    b"ID3": "an MP3 file, a sound",
-    b"FORM": "an AIFF file, a sound",
+    b"RIFF": f"a WAV file{READABLE}",
+    b"fLaC": f"a FLAC file{READABLE}",
+    b"OggS": f"an Ogg file{READABLE}",
+    b"ID3": f"an MP3 file{READABLE}",
+    b"FORM": f"an AIFF file{READABLE}",
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes its weights",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
     b"%PDF": "a PDF",
     b"GGUF": "a GGUF file, of a language model",
+    b"MATLAB": "a MATLAB file",
+    b"\x93NUMPY": "a single array of NumPy",
+    b"MThd": "MIDI, which holds notes and no sound",
     b"\x80": "a pickle, as PyTorch wrote its weights",
 }
 # What lies where a file should, by its first letters: what it is, and what to do.
@@ -38,6 +42,23 @@ IMPOSTORS = {
     b"rar!": ("a RAR archive", PACKED),
     b"\x28\xb5\x2f\xfd": ("a zstd archive", PACKED),
 }
+# Sound and films that libsndfile does not read, by their first bytes.
+UNREAD = {
+    b"\x1a\x45\xdf\xa3": "Matroska or WebM",
+    b"\x30\x26\xb2\x75": "Windows Media",
+    b"DSD ": "DSD",
+    b"FRM8": "DSD",
+    b"MAC ": "Monkey's Audio",
+    b"wvpk": "WavPack",
+    b"TTA1": "True Audio",
+    b"MPCK": "Musepack",
+    b"MP+": "Musepack",
+    b"#!AMR": "AMR",
+    b".RMF": "RealAudio",
+    b".ra\xfd": "RealAudio",
+    b"ADIF": "AAC",
+    b"\x0b\x77": "AC-3",
+}
 MEAN_AND_STD = "a mean and a std"
 
 
@@ -49,16 +70,33 @@ def describe_file(path: str | Path) -> str:
     >>> describe_file(__file__)
     ''
     """
+    if Path(path).is_dir():
+        is_saved = Path(path, "saved_model.pb").exists()
+        return "a SavedModel of TensorFlow, a folder" if is_saved else "a folder"
     with Path(path).open("rb") as file:
         start = file.read(64)
     if start.startswith(b"PK\x03\x04"):
         return _describe_archive(path)
     if start[8:9] == b"{":
         return "a safetensors file"
+    if start[4:8] == b"TFL3":
+        return "a TensorFlow Lite file"
+    if sound := name_unread(start):
+        return f"{sound}, a sound that is not read"
     letters = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     found = [what for known, what in STARTS.items() if start.startswith(known)]
     found += [what for known, (what, _) in IMPOSTORS.items() if letters.startswith(known)]
     return found[0] if found else ""
+
+
+def name_unread(start: bytes) -> str:
+    """The format of sound or film that is not read, by its first bytes; empty if it is another."""
+    if start[4:8] == b"ftyp":
+        return "MPEG-4"
+    if len(start) > 1 and start[0] == 0xFF and start[1] & 0xF0 == 0xF0:
+        # The layer of MPEG audio; 0 is AAC, and III is read.
+        return ("AAC", "", "MPEG layer II", "MPEG layer I")[start[1] >> 1 & 3]
+    return next((name for known, name in UNREAD.items() if start.startswith(known)), "")
 
 
 def _describe_archive(path: str | Path) -> str:
