@@ -98,7 +98,7 @@ rule describe_results:
         *code_of("describe_results"),
         experiment=config["experiment"],
         networks=OURS,
-        places=WHERE_TO_LOOK,
+        places="\n".join(where_to_look()),
     message:
         "Say what the networks know, which names hold on the songs, and where to look"
     script:
