@@ -5,7 +5,6 @@ scripts, which it loads when they are needed: one per song with its samples, and
 song and layer with the maps of its audible features. The browser makes sounds and pictures of them.
 """
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from auralise.errors import AuraliseError
 from auralise.features import LEAST_DIGITS, relative_levels
 from auralise.files import whole_file
 from auralise.listening import likeness
-from auralise.listening.packing import coarseness_of, pack_map, packed_bytes
+from auralise.listening.packing import coarseness_of, pack_map, packed_bytes, text_of
 from auralise.listening.tables import (
     number,
     read_answers,
@@ -369,7 +368,7 @@ def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> d
         spectrum, stft, start = maps.spectrum, maps.stft, maps.start
         samples = _samples(spectrum, stft, maps.n_samples).astype("<f4")
         content = {
-            "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
+            "samples": text_of(samples.tobytes()),
             "coarseness": packed_bytes(_coarseness(show, spectrum)),
             "sampleRate": stft.sample_rate,
             "nFft": stft.n_fft,

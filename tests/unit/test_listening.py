@@ -1,6 +1,5 @@
 """The listening page as files: complete, close to the sounds, deterministic, safe for any name."""
 
-import base64
 import csv
 import io
 import json
@@ -22,7 +21,7 @@ from auralise.errors import AudioError, AuraliseError, MapsError
 from auralise.explainers.writing import write_maps
 from auralise.listening.builder import build_listening_page
 from auralise.listening.likeness import distinctiveness, likenesses, order_by_likeness, sketch
-from auralise.listening.packing import LARGEST_CODE, coarseness_of, pack_map
+from auralise.listening.packing import LARGEST_CODE, bytes_of, coarseness_of, pack_map, text_of
 from auralise.listening.tables import (
     read_answers,
     read_correlations,
@@ -168,7 +167,7 @@ def read_script(path: Path) -> dict:
 
 
 def inflated(text: str, dtype: type) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype)
+    return np.frombuffer(zlib.decompress(bytes_of(text)), dtype)
 
 
 def unpacked(entry: dict, song: dict) -> np.ndarray:
@@ -245,7 +244,7 @@ def test_the_sounds_of_packed_maps_are_close_to_those_of_the_maps(page, results,
         samples = read_script(page / f"data/song{s}.js")
         entries = read_script(page / f"data/network0-song{s}-layer{layer}.js")["features"]
         with open_maps(results / f"deconvolution/square-0/{song}.h5") as maps:
-            given = np.frombuffer(base64.b64decode(samples["samples"]), "<f4").copy()
+            given = np.frombuffer(bytes_of(samples["samples"]), "<f4").copy()
             assert error_db(np.abs(STFT.analyse(given)), np.abs(maps.spectrum)) < -100
             for entry in entries:
                 if entry["state"] != "audible":
@@ -304,6 +303,15 @@ def test_a_map_may_be_of_any_scale_and_codes_fit_a_byte():
     assert error_db(packed.values(coarseness) * magnitude, mask * magnitude) < -30
     assert not pack_map(0 * mask, magnitude, coarseness).values(coarseness).any()
     assert (coarseness[magnitude == magnitude.max()] == 0).all()
+
+
+def test_bytes_come_back_from_text_that_nothing_has_to_escape():
+    content = np.random.default_rng(0).bytes(5000)
+    assert all(bytes_of(text_of(content[:length])) == content[:length] for length in range(60))
+    text = text_of(content)
+    assert bytes_of(text) == content
+    assert len(text) < 1.232 * len(content)
+    assert json.dumps(text) == f'"{text}"' and "<" not in text
 
 
 def test_likeness_is_the_correlation_of_pictures_and_orders_alike_beside_alike():
@@ -427,7 +435,7 @@ def test_the_strongest_seconds_have_their_sound_once(page):
     assert second == {
         "script": scripts["2"], "features": {"0": [["gone", 0, 1, 1, None]]}, "sounds": [],
     }  # fmt: skip
-    sounds = [soundfile.read(io.BytesIO(base64.b64decode(text))) for text in first["sounds"]]
+    sounds = [soundfile.read(io.BytesIO(bytes_of(text))) for text in first["sounds"]]
     assert [(len(samples), rate) for samples, rate in sounds] == [(11025, 11025)] * 2
     peaks = [np.abs(samples[:100]).max() for samples, _ in sounds]  # they fade in
     assert peaks == pytest.approx([0.25, 0.00625], rel=0.1)
