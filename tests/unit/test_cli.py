@@ -160,7 +160,7 @@ class TestWhatIsWorthHearing:
         states = [feature["state"] for feature in layer["features"]]
         assert states == ["audible", "audible", "below", "dead"]
         song = read_script(out / "listening/data/song0.js")
-        samples = np.frombuffer(bytes_of(song["samples"]), "<f4")
+        samples = song["unit"] * np.frombuffer(bytes_of(song["samples"]), "<i2")
         assert len(samples) == 30 * RATE // 32 * 32
         (show,) = read_script(out / "listening/data/catalogue.js")["shows"]
         whole, _ = soundfile.read(out / "blues/original.wav")

@@ -48,6 +48,8 @@ rule build_listening_page:
         names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
         correlations=expand(rules.rank_features.output[0], network=HEARD),
         strongest=expand(rules.find_strongest_seconds.output[0], network=TRAINED),
+        signals=rules.list_signals.output.signals,
+        heard=expand(rules.deconvolve_signals.output[0], network=TRAINED),
         clips=rules.list_clips.output[0],
         weights=expand(rules.train_network.output.weights, network=DISSECTED),
         tour=(

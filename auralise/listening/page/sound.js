@@ -121,7 +121,7 @@ class Song {
   constructor(data) {
     Object.assign(this, { sampleRate: data.sampleRate, nFft: data.nFft, hop: data.hop });
     Object.assign(this, { rows: data.rows, extent: data.extent, rms: data.rms });
-    this.samples = new Float32Array(bytesOf(data.samples).buffer);
+    this.samples = Float32Array.from(new Int16Array(bytesOf(data.samples).buffer), (n) => n * data.unit);
     this.nBins = Math.floor(this.nFft / 2) + 1;
     this.nFrames = 1 + Math.floor(this.samples.length / this.hop);
     this.window = Float64Array.from(
