@@ -101,7 +101,7 @@ onstart:
 onsuccess:
     forget_run(config["experiment"])
     tell_what_is_not_whole()
-    print(WHERE_TO_LOOK)
+    print("", *where_to_look(is_there), sep="\n")
     if LEFT_OUT:
         n_songs = len(SONGS) + len(LEFT_OUT)
         print(f"{len(LEFT_OUT)} of {n_songs} songs failed:", *LEFT_OUT, sep="\n  ")

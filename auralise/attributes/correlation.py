@@ -165,6 +165,46 @@ def correlate_attributes(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def telling_features(
+    correlations: pd.DataFrame, names: pd.DataFrame | None, n: int
+) -> dict[int, list[int]]:
+    """The features of a network to look at on the signals themselves.
+
+    Parameters
+    ----------
+    correlations : DataFrame
+        As `correlate_attributes` returns it.
+    names : DataFrame, optional
+        Columns ``layer``, ``feature``, ``name`` (empty: none) and ``score``.
+    n : int
+        How many, at most.
+
+    Returns
+    -------
+    dict of int to list of int
+        By layer, both ascending: of each name the feature of the best score, the best first; then,
+        of each attribute, those of which correlation and correlation_all differ most either way.
+    """
+    found: list[tuple[int, int]] = []
+    if names is not None:
+        named = names[names["name"].notna() & (names["name"] != "")]
+        best = named.sort_values("score", ascending=False, kind="stable").drop_duplicates("name")
+        found += zip(best["layer"], best["feature"], strict=True)
+    live = correlations[correlations["live"].astype(bool)]
+    kept = live["correlation"] - live["correlation_all"].fillna(0)
+    ends = []
+    for _, rows in live.assign(kept=kept).groupby("attribute", sort=False):
+        rows = rows.sort_values("kept", kind="stable")
+        places = list(zip(rows["layer"], rows["feature"], strict=True))
+        ends.append(places[::-1])
+        ends.append(places)
+    found += [places[rank] for rank in range(n) for places in ends if rank < len(places)]
+    chosen: dict[int, list[int]] = {}
+    for layer, feature in sorted(list(dict.fromkeys(found))[:n]):
+        chosen.setdefault(int(layer), []).append(int(feature))
+    return chosen
+
+
 def _empty(*shape: int) -> torch.Tensor:
     """An empty float16 array; on disk where it would be too large for memory."""
     n_bytes = 2 * int(np.prod(shape, dtype=np.int64))

@@ -340,6 +340,39 @@ def attributes_of(signals: pd.DataFrame) -> list[str]:
     return [name for name in signals if name not in NAMES]
 
 
+def crossed_signals(signals: pd.DataFrame, n_attributes: int = 3) -> pd.DataFrame:
+    """The signals in which the first attributes are crossed: to be shown as a table.
+
+    Parameters
+    ----------
+    signals : DataFrame
+        As `pairs_by_attribute` takes it.
+    n_attributes : int
+        How many attributes vary; in the others the signals are as the first of them.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `signals` that have the same attributes, those that most have; of its columns the
+        name, the file and the attributes that vary.
+
+    Examples
+    --------
+    >>> signals = pd.DataFrame(
+    ...     {"signal": ["a", "b", "c"], "file": "", "key": ["C", "D", ""], "drum": ["", "", "x"]}
+    ... )
+    >>> crossed_signals(signals)["signal"].tolist()
+    ['a', 'b']
+    """
+    present = pd.DataFrame({name: _has(signals, name) for name in attributes_of(signals)})
+    kinds = present.astype(int).astype(str).agg("".join, axis=1)
+    alike = signals[(kinds == kinds.mode()[0]).to_numpy()]
+    varying = [name for name in attributes_of(alike) if alike[name].nunique() > 1]
+    others = [name for name in attributes_of(alike) if name not in varying[:n_attributes]]
+    alike = alike[(alike[others] == alike[others].iloc[0]).all(axis=1)]
+    return alike[[*NAMES, *varying[:n_attributes]]].reset_index(drop=True)
+
+
 def _has(signals: pd.DataFrame, attribute: str) -> np.ndarray:
     values = signals[attribute]
     return (values.notna() & (values != "")).to_numpy()

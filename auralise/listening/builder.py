@@ -5,7 +5,6 @@ scripts, which it loads when they are needed: one per song with its samples, and
 song and layer with the maps of its audible features. The browser makes sounds and pictures of them.
 """
 
-import base64
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,13 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+from auralise.attributes.designs import NAMES, crossed_signals, read_design
 from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
 from auralise.errors import AuraliseError
 from auralise.features import LEAST_DIGITS, relative_levels
 from auralise.files import whole_file
 from auralise.listening import likeness
-from auralise.listening.packing import coarseness_of, pack_map, packed_bytes
+from auralise.listening.packing import coarseness_of, pack_map, packed_bytes, text_of
 from auralise.listening.tables import (
     number,
     read_answers,
@@ -169,8 +169,9 @@ def build_listening_page(
         ``features.csv`` among the sounds, ``networks/<network>/evaluation.json`` and
         ``predictions.csv``, ``attributes/<network>/correlation.csv`` and
         ``dissection/<network>/names.csv``, ``contributions.csv`` and ``strongest.csv`` and
-        ``dissection/tour.csv`` are shown where they exist; the sound of the strongest seconds is in
-        the clips of ``clips.csv``.
+        ``dissection/tour.csv`` are shown where they exist, as is ``attributes/<network>/maps``, a
+        file of maps for each model signal of ``attributes/signals.csv``; the sound of the strongest
+        seconds is in the clips of ``clips.csv``.
     networks, songs : list of str
         Names, in the order in which the page offers them; every network has every song.
     folder : str or Path
@@ -222,6 +223,8 @@ def build_listening_page(
             layer: _write_strongest(folder, f"data/network{n}-strongest{layer}.js", found, scripts)
             for layer, found in strongest.items()
         }
+        signals = results / "attributes" / "signals.csv", results / "attributes" / name / "maps"
+        described[n]["signals"] = _write_signals(folder, n, *signals, scripts)
     entries, candidates = [], []
     for s in range(len(songs)):
         cells = {n: _measure(shows[n, s], audible) for n in range(len(networks))}
@@ -276,6 +279,53 @@ def _write_strongest(
     _write_script(folder / script, "receive", {"script": script} | found)
     scripts[folder / script] = script
     return script
+
+
+def _write_signals(
+    folder: Path, network: int, table: Path, maps_of: Path, scripts: dict[Path, str]
+) -> dict[str, Any] | None:
+    """Write the model signals and the maps of the features that have some; script and features."""
+    if not maps_of.is_dir():
+        return None
+    signals = crossed_signals(read_design(table))
+    *over_rows, over_columns = [name for name in signals if name not in NAMES]
+    columns = list(dict.fromkeys(signals[over_columns]))
+    rows: dict[str, list[int | None]] = {}
+    shown, features = [], set()
+    for n, signal in signals.iterrows():
+        row = rows.setdefault(" ".join(signal[over_rows]), [None] * len(columns))
+        row[columns.index(signal[over_columns])] = n
+        with open_maps(maps_of / f"{signal['signal']}.h5") as maps:
+            spectrum, stft = maps.spectrum, maps.stft
+            magnitude = np.abs(spectrum)
+            coarseness = coarseness_of(magnitude)
+            packed = {
+                f"{layer}-{feature}": pack_map(maps.masks(layer)[k], magnitude, coarseness)
+                for layer in maps.layers
+                for k, feature in enumerate(maps.features(layer))
+                if maps.live(layer)[k]
+            }
+            features.update((layer, int(f)) for layer in maps.layers for f in maps.features(layer))
+            samples = _samples(spectrum, stft, maps.n_samples)
+        shown.append(
+            _song_content(samples, stft, coarseness)
+            | {
+                "name": " ".join(signal[[*over_rows, over_columns]]),
+                "maps": {
+                    name: {
+                        "map": one.text(coarseness),
+                        "step": number(one.step),
+                        "bend": number(one.bend),
+                    }
+                    for name, one in packed.items()
+                },
+            }
+        )
+    script = f"data/network{network}-signals.js"
+    content = {"columns": columns, "rows": list(rows.items()), "signals": shown}
+    _write_script(folder / script, "receive", {"script": script} | content)
+    scripts[folder / script] = script
+    return {"script": script, "features": sorted(features)}
 
 
 def _first_of_tour(tour: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -367,15 +417,8 @@ def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> d
     """Write a song's samples once for all networks that see it in the same way."""
     with show.open() as maps:
         spectrum, stft, start = maps.spectrum, maps.stft, maps.start
-        samples = _samples(spectrum, stft, maps.n_samples).astype("<f4")
-        content = {
-            "samples": base64.b64encode(samples.tobytes()).decode("ascii"),
-            "coarseness": packed_bytes(_coarseness(show, spectrum)),
-            "sampleRate": stft.sample_rate,
-            "nFft": stft.n_fft,
-            "hop": stft.hop_length,
-            "rms": number(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))),
-        } | _axes(stft, spectrum.shape[1])
+        samples = _samples(spectrum, stft, maps.n_samples)
+        content = _song_content(samples, stft, _coarseness(show, spectrum))
     for version in range(len(scripts) + 1):
         name = f"data/song{show.song}{f'-{version}' if version else ''}.js"
         text = json.dumps(content)
@@ -383,6 +426,20 @@ def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> d
             break
     _write_script(folder / name, "receive", {"script": name} | content)
     return {"audio": name, "start": number(start)}
+
+
+def _song_content(samples: np.ndarray, stft: Stft, coarseness: np.ndarray) -> dict[str, Any]:
+    """A song, or a model signal, as the page's `Song` takes it: samples in 16 bits of its peak."""
+    unit = max(float(np.abs(samples).max(initial=0.0)), 1e-9) / np.iinfo(np.int16).max
+    return {
+        "samples": text_of(np.rint(samples / unit).astype("<i2").tobytes()),
+        "unit": unit,
+        "coarseness": packed_bytes(coarseness),
+        "sampleRate": stft.sample_rate,
+        "nFft": stft.n_fft,
+        "hop": stft.hop_length,
+        "rms": number(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))),
+    } | _axes(stft, coarseness.shape[1])
 
 
 def _samples(spectrum: np.ndarray, stft: Stft, n_samples: int) -> np.ndarray:

@@ -1,10 +1,9 @@
-"""Maps in eight bits: what the page multiplies the song's spectrum with.
+"""Maps in eight bits, which the page multiplies the song's spectrum with, and bytes as text.
 
 A map is rounded on a scale that is even near zero and in dB above, with a finer step where the
 song is loud, and the finest that its sound needs.
 """
 
-import base64
 import zlib
 from dataclasses import dataclass
 
@@ -15,6 +14,11 @@ RELATIVE_STEP = 0.06  # of values far above the step: 0.5 dB
 LARGEST_CODE = 127
 COARSEST = 8  # the song's quiet cells have steps up to 2^8 times those of its loud ones
 N_HALVINGS = 10  # of the search for the step
+
+# Two of these 91 characters hold 13 bits: 8 % less than base64, and neither JSON nor HTML has to
+# escape one.
+DIGITS = np.array([c for c in range(ord("!"), ord("~") + 1) if chr(c) not in '"\\<'], np.uint8)
+BITS = 13
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class PackedMap:
     bend: float
 
     def text(self, coarseness: np.ndarray) -> str:
-        """The codes, compressed by zlib, in base64.
+        """The codes, compressed by zlib, as text.
 
         Those of one coarseness stand together, the finest first, because they are alike; bin
         after bin, and frame after frame within.
@@ -46,9 +50,48 @@ class PackedMap:
 
 
 def packed_bytes(values: np.ndarray) -> str:
-    """An array's bytes, compressed by zlib, in base64."""
-    content = zlib.compress(np.ascontiguousarray(values).tobytes(), 9)
-    return base64.b64encode(content).decode("ascii")
+    """An array's bytes, compressed by zlib, as text.
+
+    A code of a map repeats itself or follows from nothing: zlib looks for runs alone, and counts
+    anew every 2000 codes. That is 10 % less than its own choice.
+    """
+    compressor = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 5, zlib.Z_RLE)
+    return text_of(compressor.compress(np.ascontiguousarray(values).tobytes()) + compressor.flush())
+
+
+def text_of(content: bytes) -> str:
+    """Bytes as text: 13 bits in two of `DIGITS`, and up to 6 that are left in one.
+
+    Examples
+    --------
+    >>> text_of(b"abc")
+    'E8=r'
+    """
+    bits = np.unpackbits(np.frombuffer(content, np.uint8))
+    is_short = 0 < len(bits) % BITS <= BITS // 2
+    bits = np.pad(bits, (0, -len(bits) % BITS)).reshape(-1, BITS)
+    digits = np.stack(np.divmod(bits @ (1 << np.arange(BITS)[::-1]), len(DIGITS)), axis=1).ravel()
+    if is_short:
+        digits = np.append(digits[:-2], bits[-1, : BITS // 2] @ (1 << np.arange(BITS // 2)[::-1]))
+    return DIGITS[digits].tobytes().decode("ascii")
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes that `text_of` made text of, as the page reads them.
+
+    Examples
+    --------
+    >>> bytes_of(text_of(b"abc"))
+    b'abc'
+    """
+    digits = np.searchsorted(DIGITS, np.frombuffer(text.encode("ascii"), np.uint8))
+    pairs, left = digits[: len(digits) // 2 * 2].reshape(-1, 2), digits[len(digits) // 2 * 2 :]
+    bits = [
+        (numbers[:, None] >> np.arange(n)[::-1] & 1).ravel()
+        for numbers, n in ((pairs @ [len(DIGITS), 1], BITS), (left, BITS // 2))
+    ]
+    found = np.concatenate(bits).astype(np.uint8)
+    return np.packbits(found[: len(found) // 8 * 8]).tobytes()
 
 
 def coarseness_of(magnitude: np.ndarray) -> np.ndarray:

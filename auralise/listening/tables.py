@@ -1,6 +1,5 @@
 """What an experiment's tables say of networks, songs and features, as far as they are there."""
 
-import base64
 import csv
 import io
 import math
@@ -16,6 +15,7 @@ from auralise.audio import read_audio
 from auralise.dissection.tour import ROLES
 from auralise.errors import AudioError, AuraliseError
 from auralise.files import parse_json
+from auralise.listening.packing import text_of
 from auralise.networks.names import PLANTED, is_control, variant_of
 from auralise.training.baselines import describe_accuracy
 
@@ -29,6 +29,9 @@ MEASURES_OF_A_NETWORK = (
 
 N_ANSWERS = 3  # of a network about a song
 N_SONGS_OF_TOUR = 3
+
+MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
+MP3_COMPRESSION = 0.2  # of libsndfile, from 0 to 1; LAME's V2
 
 # Columns of features.csv that the page shows as numbers.
 MEASURES_OF_A_FEATURE = (
@@ -229,9 +232,10 @@ def read_strongest(path: Path, clips: Path, sample_rate: int) -> dict[int, dict[
     -------
     dict
         Of each layer ``features``: ``{feature: [[clip, start, end, activation, sound], …]}``, the
-        strongest first, where ``sound`` counts ``sounds``: FLAC as base64. Features that have a
+        strongest first, where ``sound`` counts ``sounds``: MP3 as text. Features that have a
         second in common share its sound. What the clip no longer holds has no sound (None).
     """
+    rate = min((r for r in MP3_RATES if r >= sample_rate), default=MP3_RATES[-1])
     files = {row["clip"]: Path(row["path"]) for row in _rows(clips, "clip", "path")}
     columns = "layer", "feature", "rank", "clip", "start", "end", "activation"
     rows = sorted(_rows(path, *columns), key=lambda row: row["clip"])
@@ -243,14 +247,14 @@ def read_strongest(path: Path, clips: Path, sample_rate: int) -> dict[int, dict[
         of_layer = found.setdefault(layer, {"features": {}, "sounds": []})
         if row["clip"] != clip:
             clip = row["clip"]
-            samples = _samples_of(files.get(clip), sample_rate)
-        first, stop = (round(float(row[edge]) * sample_rate) for edge in ("start", "end"))
+            samples = _samples_of(files.get(clip), rate)
+        first, stop = (round(float(row[edge]) * rate) for edge in ("start", "end"))
         second = layer, row["clip"], row["start"]
         if second not in numbers:
             part = np.zeros(0) if samples is None else samples[first:stop]
             numbers[second] = len(of_layer["sounds"]) if len(part) else None
             if len(part):
-                of_layer["sounds"].append(_flac(part, sample_rate))
+                of_layer["sounds"].append(_mp3(part, rate))
         of_layer["features"].setdefault(int(row["feature"]), []).append(
             (int(row["rank"]), row, second)
         )
@@ -272,10 +276,12 @@ def _samples_of(path: Path | None, sample_rate: int) -> np.ndarray | None:
         return None
 
 
-def _flac(samples: np.ndarray, sample_rate: int) -> str:
+def _mp3(samples: np.ndarray, sample_rate: int) -> str:
+    """A sound as MP3, which every browser plays, as the page has bytes."""
     file = io.BytesIO()
-    soundfile.write(file, np.clip(samples, -1, 1), sample_rate, "PCM_16", format="FLAC")
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    how = {"bitrate_mode": "VARIABLE", "compression_level": MP3_COMPRESSION}
+    soundfile.write(file, np.clip(samples, -1, 1), sample_rate, format="MP3", **how)
+    return text_of(file.getvalue())
 
 
 def is_true(text: str | None) -> bool:

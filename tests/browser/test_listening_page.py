@@ -660,6 +660,30 @@ def test_the_strongest_seconds_are_heard_and_saved_with_a_label_track(visit, tmp
     wait_for(page, "document.getElementById('strongest').hidden")
 
 
+def test_a_feature_is_seen_and_heard_on_the_model_signals(visit):
+    page = visit(address("square-0", "clicks", 1, 1))
+    page.locator("#signals summary").click()
+    cells = page.locator("#signals-table button")
+    cells.nth(2).wait_for()
+    assert cells.count() == 3
+    assert page.locator("#signals-table tbody th").all_inner_texts() == ["C", "D"]
+    assert "Play D piano" in cells.nth(2).get_attribute("aria-label")
+    colours = "(canvas) => new Set(canvas.getContext('2d').getImageData(0, 0, 40, 100).data).size"
+    assert page.locator("#signals-table canvas").first.evaluate(colours) > 20
+    cells.nth(0).click()
+    wait_for(page, "document.getElementById('signal-sound').currentTime > 0.05")
+    heard = page.locator("#signal-sound").get_attribute("src")
+    page.locator("#signal-itself").check()
+    cells.nth(0).click()
+    wait_for(page, f"document.getElementById('signal-sound').src !== {json.dumps(heard)}")
+    page.evaluate(f"location.hash = {json.dumps(address('square-0', 'clicks', 1, 2))}")
+    wait_for(page, "document.getElementById('signals-table').hidden")
+    page.locator("#signals-others a", has_text="2-00").click()
+    wait_for(page, "!document.getElementById('signals-table').hidden")
+    page.locator("#network").select_option("1")
+    wait_for(page, "document.getElementById('signals').hidden")
+
+
 def test_the_tour_plays_what_was_found_and_else_what_was_planted(visit, toured):
     page = visit(at=toured)
     assert place(page) == ["square-0", "clicks", 2, 0]

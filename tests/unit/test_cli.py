@@ -1,6 +1,5 @@
 """The command line, as a newcomer meets it."""
 
-import base64
 import contextlib
 import re
 import subprocess
@@ -17,6 +16,7 @@ from auralise.cli.arguments import parse_ranges
 from auralise.cli.explain import check_choice
 from auralise.cli.main import main
 from auralise.errors import SettingsError
+from auralise.listening.packing import bytes_of
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.reader import write_weights
 from benchmarks.references import Loops
@@ -162,7 +162,7 @@ class TestWhatIsWorthHearing:
         states = [feature["state"] for feature in layer["features"]]
         assert states == ["audible", "audible", "below", "dead"]
         song = read_script(out / "listening/data/song0.js")
-        samples = np.frombuffer(base64.b64decode(song["samples"]), "<f4")
+        samples = song["unit"] * np.frombuffer(bytes_of(song["samples"]), "<i2")
         assert len(samples) == 30 * RATE // 32 * 32
         (show,) = read_script(out / "listening/data/catalogue.js")["shows"]
         whole, _ = soundfile.read(out / "blues/original.wav")

@@ -14,6 +14,7 @@ from auralise.attributes.correlation import (
     correlation_matrix,
     mean_over_pairs,
     standardise,
+    telling_features,
 )
 from auralise.attributes.designs import pairs_by_attribute, pairs_in_everything
 from auralise.attributes.representations import Computed, Inputs
@@ -312,3 +313,21 @@ class TestRepresentations:
     def test_frames_first_are_turned_back(self, magnitudes):
         turned = nn.Sequential(Orientation(), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU())
         np.testing.assert_allclose(Deconvnet(turned).seen(magnitudes[0]), magnitudes[0])
+
+
+def test_the_telling_features_are_the_best_of_each_name_and_the_ends_of_each_attribute():
+    rows = [
+        (layer, feature, attribute, sign * (feature - 4 * layer) / 10, 0.1, feature != 9)
+        for layer in (1, 2)
+        for feature in range(10)
+        for attribute, sign in (("key", 1), ("chord", -1))
+    ]
+    columns = ["layer", "feature", "attribute", "correlation", "correlation_all", "live"]
+    correlations = pd.DataFrame(rows, columns=columns)
+    named = [(1, 5, "kick", 0.6), (2, 4, "kick", 0.8), (2, 3, "snare", 0.5), (1, 1, "", 0.9)]
+    names = pd.DataFrame(named, columns=["layer", "feature", "name", "score"])
+    assert telling_features(correlations, names, 1) == {2: [4]}
+    # Of feature 9 nothing is told: it is not live.
+    assert telling_features(correlations, names, 4) == {1: [8], 2: [0, 3, 4]}
+    assert telling_features(correlations, None, 2) == {1: [8], 2: [0]}
+    assert sum(map(len, telling_features(correlations, None, 100).values())) == 18

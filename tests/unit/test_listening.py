@@ -1,6 +1,5 @@
 """The listening page as files: complete, close to the sounds, deterministic, safe for any name."""
 
-import base64
 import csv
 import io
 import json
@@ -22,7 +21,7 @@ from auralise.errors import AudioError, AuraliseError, MapsError
 from auralise.explainers.writing import write_maps
 from auralise.listening.builder import build_listening_page
 from auralise.listening.likeness import distinctiveness, likenesses, order_by_likeness, sketch
-from auralise.listening.packing import LARGEST_CODE, coarseness_of, pack_map
+from auralise.listening.packing import LARGEST_CODE, bytes_of, coarseness_of, pack_map, text_of
 from auralise.listening.tables import (
     read_answers,
     read_correlations,
@@ -79,7 +78,24 @@ def make_results(folder: Path) -> Path:
         "2,0,snare drum,0.001,0.01,0.7,hi-hat,True\n2,2,,0.5,0.9,0.1,,\n"
     )
     write_strongest(folder)
+    write_signals(folder)
     return folder
+
+
+def write_signals(folder: Path) -> None:
+    """Three tones of two keys and two instruments, a drum, and the maps of two features on them."""
+    rows = ["signal,file,key,instrument,pattern"]
+    for signal in ("C piano", "C strings", "D piano", "drum"):
+        rows.append(f"{signal},x," + (",," if signal == "drum" else signal.replace(" ", ",") + ","))
+        frequency = 400 if signal.startswith("C") else 1600
+        samples = 0.1 * np.sin(2 * np.pi * frequency * np.arange(5500) / STFT.sample_rate)
+        origin = Origin(signal, NETWORKS[0], HASHES[NETWORKS[0]], {})
+        path = folder / f"attributes/{NETWORKS[0]}/maps/{signal}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        net = Deconvnet(make_network(0))
+        write_maps(path, net, samples.astype(np.float32), STFT, origin, {1: [1, DEAD], 2: [0]})
+    rows[-1] = "drum,x,,,rock"
+    (folder / "attributes/signals.csv").write_text("\n".join(rows) + "\n")
 
 
 def write_strongest(folder: Path) -> None:
@@ -168,7 +184,7 @@ def read_script(path: Path) -> dict:
 
 
 def inflated(text: str, dtype: type) -> np.ndarray:
-    return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), dtype)
+    return np.frombuffer(zlib.decompress(bytes_of(text)), dtype)
 
 
 def unpacked(entry: dict, song: dict) -> np.ndarray:
@@ -209,11 +225,11 @@ def test_the_folder_holds_the_page_a_script_per_song_and_one_per_network_song_an
     }
     static = {
         "index.html", "page.css", "page.js", "player.js", "favourites.js", "words.js", "grid.js",
-        "sound.js", "pictures.js", "data.js", "search.js", "mixer.js", "strongest.js",
+        "sound.js", "pictures.js", "data.js", "search.js", "mixer.js", "strongest.js", "signals.js",
         "tour.js",
     }  # fmt: skip
     scripts |= {"data/song0.js", "data/song1.js"}
-    scripts |= {f"data/network0-strongest{k}.js" for k in (1, 2)}
+    scripts |= {f"data/network0-strongest{k}.js" for k in (1, 2)} | {"data/network0-signals.js"}
     assert names == static | scripts | {"data/catalogue.js"}
 
 
@@ -245,8 +261,8 @@ def test_the_sounds_of_packed_maps_are_close_to_those_of_the_maps(page, results,
         samples = read_script(page / f"data/song{s}.js")
         entries = read_script(page / f"data/network0-song{s}-layer{layer}.js")["features"]
         with open_maps(results / f"deconvolution/square-0/{song}.h5") as maps:
-            given = np.frombuffer(base64.b64decode(samples["samples"]), "<f4").copy()
-            assert error_db(np.abs(STFT.analyse(given)), np.abs(maps.spectrum)) < -100
+            given = samples["unit"] * np.frombuffer(bytes_of(samples["samples"]), "<i2")
+            assert error_db(np.abs(STFT.analyse(given)), np.abs(maps.spectrum)) < -70
             for entry in entries:
                 if entry["state"] != "audible":
                     continue
@@ -304,6 +320,15 @@ def test_a_map_may_be_of_any_scale_and_codes_fit_a_byte():
     assert error_db(packed.values(coarseness) * magnitude, mask * magnitude) < -30
     assert not pack_map(0 * mask, magnitude, coarseness).values(coarseness).any()
     assert (coarseness[magnitude == magnitude.max()] == 0).all()
+
+
+def test_bytes_come_back_from_text_that_nothing_has_to_escape():
+    content = np.random.default_rng(0).bytes(5000)
+    assert all(bytes_of(text_of(content[:length])) == content[:length] for length in range(60))
+    text = text_of(content)
+    assert bytes_of(text) == content
+    assert len(text) < 1.232 * len(content)
+    assert json.dumps(text) == f'"{text}"' and "<" not in text
 
 
 def test_likeness_is_the_correlation_of_pictures_and_orders_alike_beside_alike():
@@ -427,10 +452,27 @@ def test_the_strongest_seconds_have_their_sound_once(page):
     assert second == {
         "script": scripts["2"], "features": {"0": [["gone", 0, 1, 1, None]]}, "sounds": [],
     }  # fmt: skip
-    sounds = [soundfile.read(io.BytesIO(base64.b64decode(text))) for text in first["sounds"]]
+    sounds = [soundfile.read(io.BytesIO(bytes_of(text))) for text in first["sounds"]]
     assert [(len(samples), rate) for samples, rate in sounds] == [(11025, 11025)] * 2
     peaks = [np.abs(samples[:100]).max() for samples, _ in sounds]  # they fade in
     assert peaks == pytest.approx([0.25, 0.00625], rel=0.1)
+
+
+def test_the_model_signals_have_the_maps_of_the_features_that_were_kept(page, results):
+    catalogue = read_script(page / "data/catalogue.js")
+    first, second = (network["signals"] for network in catalogue["networks"])
+    assert first["features"] == [[1, 1], [1, DEAD], [2, 0]] and second is None
+    found = read_script(page / first["script"])
+    assert found["columns"] == ["piano", "strings"]
+    assert found["rows"] == [["C", [0, 1]], ["D", [2, None]]]
+    for signal in found["signals"]:
+        assert set(signal["maps"]) == {"1-1", "2-0"}
+        samples = signal["unit"] * np.frombuffer(bytes_of(signal["samples"]), "<i2")
+        with open_maps(results / f"attributes/square-0/maps/{signal['name']}.h5") as maps:
+            spectrum = maps.spectrum
+            assert error_db(np.abs(STFT.analyse(samples)), np.abs(spectrum)) < -70
+            expected = maps.masks(1)[0] * np.abs(spectrum)
+        assert error_db(unpacked(signal["maps"]["1-1"], signal) * np.abs(spectrum), expected) < -31
 
 
 def test_building_twice_gives_the_same_bytes(page, results, tmp_path):

@@ -145,6 +145,37 @@ rule rank_features:
         "../../scripts/rank_features.py"
 
 
+rule deconvolve_signals:
+    input:
+        signals=rules.list_signals.output.signals,
+        sounds=SOUNDS,
+        weights=rules.train_network.output.weights,
+        correlation=rules.rank_features.output[0],
+        names=lambda w: (
+            R / f"dissection/{w.network}/names.csv" if w.network in SEEDED else []
+        ),
+    output:
+        directory(R / "attributes/{network}/maps"),
+    log:
+        R / "logs/deconvolve_signals/{network}.log",
+    benchmark:
+        R / "benchmarks/deconvolve_signals/{network}.tsv"
+    resources:
+        mem_mb=memory(3000),
+        runtime=60,
+        gpu=N_GPUS,
+    params:
+        *code_of("deconvolve_signals"),
+        architecture=lambda w: architecture_of(w.network),
+        stft=lambda w: stft_of(w.network),
+        duration=DURATION,
+        deconvolution=DECONVNET,
+    message:
+        "Deconvolve a few features of {wildcards.network} on the model signals"
+    script:
+        "../../scripts/deconvolve_signals.py"
+
+
 CORRELATIONS = [
     *expand(rules.rank_features.output[0], network=NETWORKS),
     rules.correlate_inputs.output[0],

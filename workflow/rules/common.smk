@@ -161,21 +161,21 @@ UNTAUGHT = [name for name in CONTROLS if name not in OURS]
 ONE_OF_EACH = [name_network(variant, config["seeds"][0]) for variant in VARIANTS]
 ONE_OF_EACH += [*GIVEN, CONTROLS[0]]
 
-WHERE_TO_LOOK = f"""
-Look:     {R / 'figures'}
-"""
+# Where to look: what for, files, and a remark.
+PLACES = [("Look", R / "figures", "")]
 if "deconvolution" in config["methods"]:
-    WHERE_TO_LOOK += f"""\
-Listen:   {R / 'listening/index.html'}    (open it in a browser)
-Sounds:   {R / 'auralisation'}
-Numbers:  {R / 'attributes/summary.csv'}, {R / ('networks/summary.csv' if OURS else 'networks')}
-Checks:   {R / 'checks.csv'}
-"""
+    PLACES += [
+        ("Listen", R / "listening/index.html", "(open it in a browser)"),
+        ("Sounds", R / "auralisation", ""),
+        ("Numbers", R / "attributes/summary.csv", ""),
+        ("Numbers", R / ("networks/summary.csv" if OURS else "networks"), ""),
+        ("Checks", R / "checks.csv", ""),
+    ]
 if "inversion" in config["methods"]:
-    WHERE_TO_LOOK += f"""\
-Inverted: {R / 'inversion/README.md'}    (what was found)
-          {R / 'inversion'}/*/songs/*/*.wav
-"""
+    PLACES += [
+        ("Inverted", R / "inversion/README.md", "(what was found)"),
+        ("Inverted", R / "inversion/*/songs/*/*.wav", ""),
+    ]
 
 
 wildcard_constraints:
@@ -214,6 +214,20 @@ def code_of(rule_name):
     # Readers of foreign weights run where weights are given, and nowhere else.
     unused = () if GIVEN else ("weights/whole.py",)
     return [*code_by_file(SCRIPTS / f"{rule_name}.py", unused), record]
+
+
+def where_to_look(is_there=lambda path: True):
+    """A line for each of the places, or for each that is there."""
+    return [
+        f"{what + ':':<10}{path}    {remark}".rstrip()
+        for what, path, remark in PLACES
+        if is_there(path)
+    ]
+
+
+def is_there(path):
+    """Whether a file, or one of a pattern, exists."""
+    return any(Path().glob(str(path)))
 
 
 def tell_what_is_not_whole():

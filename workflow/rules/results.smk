@@ -48,6 +48,8 @@ rule build_listening_page:
         names=rules.name_features.output.names,
         correlations=expand(rules.rank_features.output[0], network=HEARD),
         strongest=expand(rules.find_strongest_seconds.output[0], network=TRAINED),
+        signals=rules.list_signals.output.signals,
+        heard=expand(rules.deconvolve_signals.output[0], network=TRAINED),
         clips=rules.list_clips.output[0],
         weights=expand(rules.train_network.output.weights, network=HEARD),
         tour=[
@@ -92,7 +94,7 @@ rule describe_results:
         *code_of("describe_results"),
         experiment=config["experiment"],
         networks=OURS,
-        places=WHERE_TO_LOOK,
+        places="\n".join(where_to_look()),
     message:
         "Say what the networks know, which names hold on the songs, and where to look"
     script:

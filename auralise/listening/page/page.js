@@ -27,6 +27,9 @@ const LONG_STEP = 1;
 const CLOSER = 2;
 const FEWEST_FRAMES = 8;
 
+/** How long the first sound may keep a listener waiting (s). */
+const LONGEST_WAIT = 0.4;
+
 /** Shortest part that can be repeated (s). */
 const SHORTEST = 0.03;
 
@@ -305,7 +308,12 @@ async function copyLink(event) {
 /** Choose what the address names; if this page does not have all of it, say so. */
 async function followAddress(history) {
   const address = location.hash.slice(1);
-  if (!address) return choose(layerData ? {} : openingPlace(), { history });
+  if (!address) {
+    const isFirst = !layerData;
+    await choose(isFirst ? openingPlace() : {}, { history });
+    if (isFirst) await skipSilence();
+    return;
+  }
   const place = placeOf(address);
   const isKnown = place && place.network >= 0 && place.song >= 0;
   if (isKnown && state.blind) setBlind(null);
@@ -334,6 +342,18 @@ function openingPlace() {
 /** Choose another layer, song or network; the listener comes back with the browser's Back. */
 function chooseWhere(choice) {
   return choose(choice, { history: "push" });
+}
+
+/** Go to where the chosen feature begins to sound, if that is more than `LONGEST_WAIT` away. */
+async function skipSilence() {
+  const sound = await loadSound(placeOfFeature(state.feature), state.mode);
+  if (!sound || player.playing) return;
+  const samples = sound.buffer.getChannelData(0);
+  const loud = peakOf(samples) / 10;
+  const start = samples.findIndex((sample) => Math.abs(sample) > loud) / sound.buffer.sampleRate;
+  if (start < LONGEST_WAIT) return;
+  player.seek(start - LONGEST_WAIT / 2);
+  showPosition();
 }
 
 /** Move by `step` places in the order on the screen, staying within it. */
@@ -667,6 +687,8 @@ function showRelated(entry) {
   const script = catalogue.networks[state.network].strongest[state.layer];
   $("strongest").hidden = !script;
   if (script && $("strongest").open) showStrongest();
+  $("signals").hidden = !catalogue.networks[state.network].signals;
+  if (!$("signals").hidden && $("signals").open) showSignals();
 }
 
 /** The feature with every song, in a row. */
@@ -1193,6 +1215,8 @@ function connect() {
     mixtureChanged();
   });
   on("across", "toggle", () => $("across").open && showAcross());
+  on("signals", "toggle", () => $("signals").open && showSignals());
+  on("signal-itself", "change", showSignals);
   on("strongest", "toggle", () => $("strongest").open && showStrongest());
   on("save-strongest", "click", saveStrongest);
   on("save-track", "click", saveTrack);

@@ -17,10 +17,29 @@ const MODES = {
   phase: { label: "Map alone", value: (d) => Math.max(d, 0) },
 };
 
+/** As in `auralise/listening/packing.py`: the characters that bytes are written in. */
+const DIGITS = Array.from({ length: 94 }, (_, i) => String.fromCharCode(33 + i)).filter((c) => !'"\\<'.includes(c));
+const VALUES = new Uint8Array(128);
+DIGITS.forEach((digit, value) => (VALUES[digit.charCodeAt(0)] = value));
+
+/** The bytes of a text: two characters hold 13 bits, a last one alone 6. */
 function bytesOf(text) {
-  const characters = atob(text);
-  const bytes = new Uint8Array(characters.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  const isOdd = text.length % 2;
+  const bytes = new Uint8Array((13 * (text.length - isOdd)) / 2 + 6 * isOdd >> 3);
+  let [bits, nBits, n] = [0, 0, 0];
+  const put = (value, length) => {
+    bits = (bits << length) | value;
+    nBits += length;
+    while (nBits >= 8) {
+      nBits -= 8;
+      bytes[n++] = bits >> nBits;
+      bits &= (1 << nBits) - 1;
+    }
+  };
+  for (let i = 0; i + 1 < text.length; i += 2) {
+    put(VALUES[text.charCodeAt(i)] * DIGITS.length + VALUES[text.charCodeAt(i + 1)], 13);
+  }
+  if (isOdd) put(VALUES[text.charCodeAt(text.length - 1)], 6);
   return bytes;
 }
 
@@ -102,7 +121,7 @@ class Song {
   constructor(data) {
     Object.assign(this, { sampleRate: data.sampleRate, nFft: data.nFft, hop: data.hop });
     Object.assign(this, { rows: data.rows, extent: data.extent, rms: data.rms });
-    this.samples = new Float32Array(bytesOf(data.samples).buffer);
+    this.samples = Float32Array.from(new Int16Array(bytesOf(data.samples).buffer), (n) => n * data.unit);
     this.nBins = Math.floor(this.nFft / 2) + 1;
     this.nFrames = 1 + Math.floor(this.samples.length / this.hop);
     this.window = Float64Array.from(

@@ -7,7 +7,8 @@ const keptStrongest = new Kept(N_LAYERS_KEPT);
 /**
  * The strongest seconds of the chosen feature.
  *
- * @returns {Promise<{clip: string, start: number, end: number, activation: number, sound: ?string}[]>}
+ * @returns {Promise<{clip: string, start: number, end: number, activation: number, sound: ?Uint8Array}[]>}
+ *   `sound` is MP3
  */
 async function strongestSeconds() {
   const { network, layer, feature } = state;
@@ -15,8 +16,12 @@ async function strongestSeconds() {
   if (!script) return [];
   const data = await keptStrongest.get(script, () => loadScript(script));
   return (data.features[feature] ?? []).map(([clip, start, end, activation, sound]) => ({
-    clip, start, end, activation, sound: sound === null ? null : `data:audio/flac;base64,${data.sounds[sound]}`,
+    clip, start, end, activation, sound: sound === null ? null : bytesOf(data.sounds[sound]),
   }));
+}
+
+function urlOf(sound) {
+  return URL.createObjectURL(new Blob([sound], { type: "audio/mpeg" }));
 }
 
 function secondText({ clip, start, end }) {
@@ -27,13 +32,14 @@ async function showStrongest() {
   const asked = { ...state };
   const seconds = await strongestSeconds();
   if (["network", "layer", "feature"].some((key) => state[key] !== asked[key])) return;
+  for (const audio of $("strongest-list").querySelectorAll("audio")) URL.revokeObjectURL(audio.src);
   const items = seconds.map((second) =>
     make(
       "li",
       {},
       make("span", {}, secondText(second)),
       second.sound
-        ? make("audio", { controls: "", preload: "none", src: second.sound, "aria-label": secondText(second) })
+        ? make("audio", { controls: "", preload: "none", src: urlOf(second.sound), "aria-label": secondText(second) })
         : make("small", {}, "its clip is not there any more"),
     ),
   );
@@ -48,9 +54,8 @@ async function strongestInARow() {
   const seconds = (await strongestSeconds()).filter(({ sound }) => sound);
   const parts = [];
   for (const { sound } of seconds) {
-    const bytes = bytesOf(sound.slice(sound.indexOf(",") + 1));
     const context = new OfflineAudioContext(1, 1, sampleRate);
-    parts.push((await context.decodeAudioData(bytes.buffer)).getChannelData(0));
+    parts.push((await context.decodeAudioData(sound.buffer)).getChannelData(0));
   }
   const samples = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
