@@ -176,7 +176,7 @@ class Targets:
         flat = targets.reshape(len(targets), -1)
         resolvable = flat.std(axis=1) >= RESOLVABLE
         together = np.eye(len(flat), dtype=bool)
-        varies = np.flatnonzero(flat.std(axis=1) > 0)
+        varies = np.flatnonzero(resolvable)  # of the others nothing is asked
         together[np.ix_(varies, varies)] |= np.corrcoef(flat[varies]) > GROUPED
         one, other = map(exam.concepts.index, APART)
         together[one, other] = together[other, one] = False
