@@ -143,13 +143,6 @@ def measure_layers(
 ) -> pd.DataFrame:
     """What each layer of a network lets through of songs; of the maps nothing is kept.
 
-    Parameters
-    ----------
-    network : str
-    explainer : Explainer
-    songs : iterable of Excerpt
-    stft : Stft
-
     Returns
     -------
     DataFrame

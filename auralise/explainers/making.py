@@ -88,10 +88,6 @@ def read_explainer(
     deconvolution : mapping
         The settings of that name: ``biases``, ``device`` and ``precision``.
 
-    Returns
-    -------
-    Explainer
-
     Raises
     ------
     WeightsError
