@@ -174,10 +174,6 @@ def read_table(path: str | Path, names: Sequence[str] = NAMES) -> "pd.DataFrame"
         Columns of text: ``1980``, ``NA``, ``000022`` and ``True`` stay what they are, and what
         is empty is an empty text. Those that the table does not have are passed over. In the
         other columns what is empty is missing.
-
-    Returns
-    -------
-    DataFrame
     """
     import pandas as pd  # here, because few of those who import this module need it
 

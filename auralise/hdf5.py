@@ -31,10 +31,6 @@ def create_hdf5(path: str | Path, **options) -> Iterator[h5py.File]:
 def open_hdf5(path: str | Path) -> Iterator[h5py.File]:
     """An HDF5 file of results, to read from.
 
-    Parameters
-    ----------
-    path : str or Path
-
     Raises
     ------
     ResultsError

@@ -160,10 +160,6 @@ def create_maps(
     compression : sequence of mapping, or None
         Steps of the front end that compress each bin's magnitude by itself; None where there are
         others as well (bands, a normalisation), behind which no map stands for a magnitude.
-
-    Yields
-    ------
-    MapsWriter
     """
     n_frames = stft.n_frames(n_samples)
     frames_at_once = min(frames_at_once or n_frames, n_frames)

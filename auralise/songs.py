@@ -116,10 +116,6 @@ def tell_passed_over(folder: Path, reasons: Sequence[tuple[Path, str]]) -> None:
 def find_sounds(folder: str | Path) -> list[Path]:
     """Sound files of a folder, sorted by name; what is passed over is told in the log.
 
-    Parameters
-    ----------
-    folder : str or Path
-
     Raises
     ------
     SettingsError

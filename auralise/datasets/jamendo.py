@@ -34,10 +34,6 @@ Passage = tuple[float, float, bool]
 def find_songs_with_labels(folder: str | Path) -> pd.DataFrame:
     """The songs of a folder in the layout above.
 
-    Parameters
-    ----------
-    folder : str or Path
-
     Returns
     -------
     DataFrame

@@ -91,10 +91,6 @@ def mask_concepts(piece: Piece, stems: list[Stem], stft: Stft) -> Masked:
     stems : list of Stem
         As `auralise.dissection.stems.render_stems` plays them.
     stft : Stft
-
-    Returns
-    -------
-    Masked
     """
     samples = sum_of(stems)
     spectrum = stft.analyse(samples)

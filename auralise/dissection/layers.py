@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import ndimage
 
 from auralise.excerpts import Excerpt
-from auralise.explainers.edges import Part, margin_of
+from auralise.explainers.edges import Section, margin_of
 from auralise.explainers.protocol import Explainer
 from auralise.networks.comparison import compare_variants
 from auralise.networks.names import INPUT
@@ -143,13 +143,6 @@ def measure_layers(
 ) -> pd.DataFrame:
     """What each layer of a network lets through of songs; of the maps nothing is kept.
 
-    Parameters
-    ----------
-    network : str
-    explainer : Explainer
-    songs : iterable of Excerpt
-    stft : Stft
-
     Returns
     -------
     DataFrame
@@ -161,7 +154,7 @@ def measure_layers(
     found: list[list[np.ndarray]] = [[] for _ in (0, *explainer.n_features)]
     for song in songs:
         n_frames, margin = stft.n_frames(song.n_samples), margin_of(explainer, song.edges)
-        part = Part.of(song, stft, 0, n_frames, margin, margin)
+        part = Section.of(song, stft, 0, n_frames, margin, margin)
         magnitude = part.magnitude
         found[0].append(measure_power(np.square(magnitude[None, :, part.inside]), hop))
         scaled = magnitude * explainer.mask_scale(len(magnitude))[:, None]

@@ -16,10 +16,6 @@ from auralise.hdf5 import open_hdf5
 def origin_of(path: Path) -> dict[str, Any]:
     """How a file came to be.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     dict

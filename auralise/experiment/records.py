@@ -144,7 +144,7 @@ def write_record(
         name = _within(source, results)
         known = folder.states_within(name)
         hashes[name] = _hash_of(source, results, known if large else {})
-        if hashes[name] != _hash_recorded(source, name, known):
+        if hashes[name] != _hash_recorded(name, known):
             refuse_damaged(results, [source])
     temporary = [_within(Path(given), results) for given in record.temporary]
     record = replace(record, inputs=hashes, temporary=temporary, versions=versions())
@@ -374,7 +374,7 @@ def _files_of(paths: Iterable[str | Path]) -> Iterator[Path]:
             yield path
 
 
-def _hash_recorded(path: Path, name: str, known: Mapping[str, State]) -> str | None:
+def _hash_recorded(name: str, known: Mapping[str, State]) -> str | None:
     """As `_hash_of`, by what is recorded; None where nothing is."""
     if name in known:
         return known[name].sha256

@@ -108,10 +108,6 @@ def read_explainer(
     deconvolution : mapping
         The settings of that name: ``biases``, ``device`` and ``precision``.
 
-    Returns
-    -------
-    Explainer
-
     Raises
     ------
     WeightsError

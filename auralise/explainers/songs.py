@@ -115,10 +115,6 @@ def explain_song(
         Is given the new folder of sounds and the maps, to add to the folder or take from it, before
         it appears.
 
-    Returns
-    -------
-    Explanation
-
     Raises
     ------
     NetworkError

@@ -152,10 +152,6 @@ def invert_song(
     channel : {'left', 'right', 'mid', 'side'}, optional
         As in `auralise.audio.mix`.
 
-    Returns
-    -------
-    Inversions
-
     Raises
     ------
     AudioError

@@ -58,10 +58,6 @@ def class_dependence(found: Reconstructions) -> pd.DataFrame:
     Similarity is Pearson's r between two inversions of excerpts from different clips. Intervals
     are 95 % bootstrap intervals over clips, since excerpts of one clip are not independent.
 
-    Parameters
-    ----------
-    found : Reconstructions
-
     Returns
     -------
     DataFrame

@@ -168,10 +168,6 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
 def excerpt_errors(found: Reconstructions) -> pd.DataFrame:
     """What each excerpt adds to the NRE of one layer, in both spaces.
 
-    Parameters
-    ----------
-    found : Reconstructions
-
     Returns
     -------
     DataFrame

@@ -74,10 +74,6 @@ def known_to_oracles(pictures: Parts, mean: Parts) -> dict[str, np.ndarray]:
 def kept_parts(found: Reconstructions) -> pd.DataFrame:
     """What of the test excerpts one layer's inverter returns, and what oracles would.
 
-    Parameters
-    ----------
-    found : Reconstructions
-
     Returns
     -------
     DataFrame

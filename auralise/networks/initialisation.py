@@ -83,11 +83,6 @@ def redraw_weights(network: nn.Module, seed: int) -> list[str]:
     of any other parameter, such as those of a recurrent layer, are put in a random order. Buffers
     that are not statistics, such as a filterbank, are no weights and stay.
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-    seed : int
-
     Returns
     -------
     list of str

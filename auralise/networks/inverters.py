@@ -124,10 +124,6 @@ def derive_plan(shape: tuple[int, ...], picture: tuple[int, int]) -> Plan:
 def build_inverter(plan: Plan) -> nn.Sequential:
     """The network of a plan, untrained.
 
-    Parameters
-    ----------
-    plan : Plan
-
     Returns
     -------
     torch.nn.Sequential

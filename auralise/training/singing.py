@@ -237,12 +237,6 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
     Predictions are smoothed; the threshold of the lowest error on the validation songs, all
     frames taken together, decides (Schlüter & Grill 2015; without test-time augmentation).
 
-    Parameters
-    ----------
-    network : torch.nn.Sequential
-    front_end : LogMel
-    spectra : str or Path
-
     Returns
     -------
     dict

@@ -24,10 +24,6 @@ def build_module(name: str) -> nn.Module:
         ``package.file:Class`` for what can be imported, ``path/file.py:Class`` for a file. The
         class or function is called without arguments.
 
-    Returns
-    -------
-    torch.nn.Module
-
     Raises
     ------
     NetworkError

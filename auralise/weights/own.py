@@ -79,10 +79,6 @@ def write_tensors(
 def read_network(path: str | Path) -> tuple[nn.Sequential, Architecture, dict]:
     """The whole classifier from a file that `write_weights` wrote.
 
-    Parameters
-    ----------
-    path : str or Path
-
     Returns
     -------
     network : torch.nn.Sequential

@@ -68,10 +68,6 @@ def write_svdnet(path: str | Path, network: nn.Sequential, **metadata: object) -
 def read_svdnet(path: str | Path) -> nn.Sequential:
     """SVDNet from a file of our own or a published ``.npz``.
 
-    Parameters
-    ----------
-    path : str or Path
-
     Returns
     -------
     torch.nn.Sequential
@@ -119,10 +115,6 @@ def read_inverter(path: str | Path, layer: str | None = None) -> Inverter:
     path : str or Path
     layer : str, optional
         The layer it has to be for.
-
-    Returns
-    -------
-    Inverter
 
     Raises
     ------

@@ -130,10 +130,6 @@ def plan_clip(genre: str, rng: np.random.Generator) -> ClipPlan:
     rng : numpy.random.Generator
         Decides everything that is left to chance.
 
-    Returns
-    -------
-    ClipPlan
-
     Raises
     ------
     SettingsError
