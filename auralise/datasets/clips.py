@@ -304,7 +304,9 @@ def count_reasons(clips: pd.DataFrame) -> str:
     reasons = ", ".join(f"{count} × {printable(kind)}" for kind, count in counts.items())
     # Of a clip that is missing there is no more to tell.
     first = clips.loc[problems.index[np.argmax(problems != "missing")]]
-    return f" (left out: {reasons}; such as {printable(first.clip)}: {printable(first.problem)})"
+    return (
+        f" (left out: {reasons}; such as {printable(first['clip'])}: {printable(first['problem'])})"
+    )
 
 
 def refuse_problems(clips: pd.DataFrame) -> None:

@@ -4,25 +4,37 @@ import errno
 import io
 import os
 import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
 import tracemalloc
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from auralise.audio import map_audio, read_audio, read_excerpt
+from auralise.datasets.clips import find_clips
+from auralise.datasets.gtzan.copies import find_genres
 from auralise.datasets.listing import list_clips
-from auralise.errors import AudioError, SettingsError, WeightsError, message_of
+from auralise.errors import AudioError, AuraliseError, SettingsError, WeightsError, message_of
 from auralise.songs import find_songs
 from auralise.storage import storage_error
 from auralise.weights import hdf5
 from auralise.weights.reader import read_weights
 from benchmarks.fuzz import targets
-from tests.conftest import sine
+from tests.conftest import REPOSITORY, sine
 
 RATE = 22050
 TONE, OTHER = sine(220, 1.0, RATE), sine(330, 1.0, RATE)
 SILENT = np.zeros(RATE, np.float32)
+
+SETTINGS = {"name": "folder", "clips_per_class": None, "clip_duration": None, "seed": 0}
+SETTINGS |= {"split": [0.6, 0.2, 0.2], "on_problem": "exclude"}
 
 # Kind 2: what lies in a folder beside `good.wav`; whether it is a song, and what is told of it.
 BESIDE = {
@@ -94,6 +106,97 @@ def state_of_an_optimiser():
     rows.sum().backward()
     optimiser.step()
     return saved({"epoch": 3, "optimizer": optimiser.state_dict()})
+
+
+@contextmanager
+def another_user():
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(12345)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.fixture
+def shelf():
+    """Classes and songs of which some may not be read; where others may look."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        for genre in ("disco", "jazz", "rock"):
+            (folder / "genres" / genre).mkdir(parents=True)
+            for number in range(5):
+                path = folder / "genres" / genre / f"{genre}.{number:05d}.wav"
+                soundfile.write(path, sine(200 + 30 * number + ord(genre[0])), 11025)
+        (folder / "network.pt").write_bytes(b"PK\3\4")
+        (folder / "lost+found").mkdir()
+        closed = [folder / "network.pt", folder / "genres/jazz/jazz.00003.wav"]
+        closed += [folder / "lost+found", folder / "genres/rock"]
+        for path in closed:
+            path.chmod(0)
+        yield folder
+        for path in closed:
+            path.chmod(0o700)
+
+
+CLIP, ROCK = "genres/jazz/jazz.00003.wav", "genres/rock"
+# What is looked at, how, and what is told: nothing if it is read.
+LOOKS = {
+    "song": (CLIP, lambda path: read_audio(path, RATE), "may not be read; change its permissions"),
+    "folder of songs": (ROCK, find_songs, "cannot be read \\(Permission denied\\)"),
+    "folder of a song": (
+        f"{ROCK}/rock.00000.wav", lambda path: read_audio(path, RATE), "may not be read"),
+    "class": ("genres", find_clips, "genres/rock cannot be read"),
+    "network": ("network.pt", read_weights, "it cannot be read \\(Permission denied\\)"),
+    "disk beside which a system keeps lost files": (".", find_genres, "genres/rock cannot be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_4_what_may_not_be_read_is_told(shelf, name):
+    place, look, told = LOOKS[name]
+    with another_user(), pytest.raises(AuraliseError, match=told) as error:
+        look(shelf / place)
+    assert place in str(error.value)
+
+
+def test_4_lost_files_that_may_not_be_read_hide_no_genres_and_a_clip_fails_alone(shelf):
+    (shelf / ROCK).chmod(0o755)
+    with another_user():
+        assert find_genres(shelf) == shelf / "genres"
+        clips = list_clips(shelf / "genres", SETTINGS | {"split": [0.5, 0.25, 0.25]})
+    assert clips.loc[clips["problem"] != "", "clip"].tolist() == ["jazz.00003"]
+
+
+WITHOUT_LOCKS = "#include <errno.h>\nint flock(int f, int o) { errno = ENOLCK; return -1; }\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="a library is compiled")
+def test_4_a_file_system_without_locks_is_written_and_read(tmp_path):
+    (tmp_path / "locks.c").write_text(WITHOUT_LOCKS)
+    library = tmp_path / "locks.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "locks.c"], check=True)
+    code = """if True:
+        import h5py
+        from auralise.hdf5 import create_hdf5, open_hdf5
+        try:
+            h5py.File("any.h5", "w")
+        except OSError:
+            with create_hdf5("a.h5") as file:
+                file["x"] = 3
+            with open_hdf5("a.h5") as file:
+                print(file["x"][()])
+    """
+    environment = os.environ | {"LD_PRELOAD": str(library), "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("HDF5_USE_FILE_LOCKING", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True, capture_output=True
+    )
+    assert done.stdout == "3\n", done.stderr
 
 
 # Kind 6: what is given for a network; what is told.
@@ -223,8 +326,6 @@ COPIES = {
     "another.m4a": "passed over: .m4a is not read",
     "converted": "passed over: a folder, with sound in it",
 }
-SETTINGS = {"name": "folder", "clips_per_class": None, "clip_duration": None, "seed": 0}
-SETTINGS |= {"split": [0.6, 0.2, 0.2], "on_problem": "exclude"}
 
 
 @pytest.mark.parametrize("name", COPIES)
@@ -251,7 +352,9 @@ def test_8_a_class_of_nothing_but_copies_is_refused(tmp_path, write_sound):
         clip = write_sound(f"dub/dub{number}.wav", sine(200 + 50 * number))
         (tmp_path / "ska").mkdir(exist_ok=True)
         (tmp_path / f"ska/ska{number}.wav").write_bytes(clip.read_bytes())
-    with pytest.raises(SettingsError, match="class 'ska' has 0 usable clips.*5 × replica"):
+    with pytest.raises(
+        SettingsError, match="class 'ska' has 0 usable clips.*5 × replica; such as ska0: replica of"
+    ):
         list_clips(tmp_path, SETTINGS)
 
 
