@@ -12,7 +12,7 @@ export PYTHONUNBUFFERED := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help run config test test-quick lint format benchmark docs unlock clean
+.PHONY: help run config test test-quick test-least test-newest lint format benchmark docs unlock clean
 
 help:  ## Say what can be done
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +37,26 @@ test: .venv/test.stamp  ## Run all tests
 
 test-quick: .venv/test.stamp  ## Run the tests of the library that take no seconds, in under a minute
 	$(BIN)/python -m pytest tests/unit tests/faults auralise -m "not slow"
+
+# What the library needs, in the least versions that pyproject.toml allows; torch stays the one that
+# has a build for processors everywhere.
+.venv/least.txt: pyproject.toml .venv/run.stamp
+	@awk '/^dependencies = \[/,/^\]/' pyproject.toml | grep -v '"torch>' | \
+		sed -nE 's/^ *"([A-Za-z0-9_-]+)>=([0-9.]+)".*/\1==\2/p' > $@
+
+test-least: .venv/least.txt  ## Run the tests of the library with the least versions that it may have
+	@$(call test-with,least,--constraint .venv/least.txt)
+
+test-newest: .venv/run.stamp  ## Run the tests of the library with the newest versions that there are
+	@$(call test-with,newest,--upgrade)
+
+# An environment of that name, what pip is to be told, and the tests of the library in it.
+test-with = $(PYTHON) -m venv .venv/$(1) && \
+	.venv/$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) \
+		torch==2.13.0 --editable '.[workflow,methods,dev]' && \
+	.venv/$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		tinysoundfont==0.3.7 zennit==0.5.1 && \
+	.venv/$(1)/bin/python -m pytest tests/unit tests/faults auralise
 
 lint: .venv/test.stamp  ## Check style and types
 	$(BIN)/ruff check .

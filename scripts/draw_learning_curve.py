@@ -1,5 +1,8 @@
 """Draw loss and accuracy by epoch."""
 
+import json
+from pathlib import Path
+
 from _job import job
 
 from auralise.figures.networks import draw_learning_curve
@@ -7,5 +10,7 @@ from auralise.figures.style import save_figure
 from auralise.files import read_table
 
 with job(snakemake):
-    figure = draw_learning_curve(read_table(snakemake.input[0]), snakemake.wildcards.network)
+    evaluation = json.loads(Path(snakemake.input.evaluation).read_text(encoding="utf-8"))
+    history = read_table(snakemake.input.history)
+    figure = draw_learning_curve(history, evaluation, snakemake.wildcards.network)
     save_figure(figure, *snakemake.output)

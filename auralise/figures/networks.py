@@ -13,8 +13,12 @@ from auralise.training.baselines import BASELINES
 
 
 @in_house_style
-def draw_learning_curve(history: pd.DataFrame, network: str) -> Figure:
-    """Loss and accuracy by epoch, training beside validation; the kept epoch is marked."""
+def draw_learning_curve(history: pd.DataFrame, evaluation: Mapping, network: str) -> Figure:
+    """Loss and accuracy by epoch, training beside validation; the kept epoch is marked.
+
+    Beside the accuracy stand chance and the linear baselines' on the test segments, of which
+    `evaluation` tells as `auralise.training.evaluation.evaluate_network` returns it.
+    """
     figure, axes = new_figure(1, 2, figsize=(PAGE, 2.4), layout="constrained")
     kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
     for axis, value, unit in zip(axes, ("loss", "accuracy"), (" (nats)", ""), strict=True):
@@ -24,7 +28,18 @@ def draw_learning_curve(history: pd.DataFrame, network: str) -> Figure:
         axis.set(xlabel="epoch", ylabel=value + unit)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False)
-    axes[1].set_ylim(0, 1)
+    levels = {
+        f"linear: {label}": evaluation[f"{name}segment_accuracy"]
+        for name, (_, label) in BASELINES.items()
+    }
+    levels["chance"] = evaluation["chance_accuracy"]
+    styles = ("--", "-.", "-", ":")
+    for (label, level), style in zip(levels.items(), styles, strict=True):
+        axes[1].axhline(level, color="0.4", linewidth=0.8, linestyle=style, label=label)
+    lines = axes[1].get_lines()[-len(levels) :]
+    axes[1].legend(handles=lines, fontsize=7, frameon=False, ncols=2, loc="upper left")
+    axes[1].set_ylim(0, 1.3)
+    axes[1].set_yticks(np.linspace(0, 1, 6))
     figure.suptitle(network)
     sns.despine(figure)
     return figure
@@ -52,7 +67,7 @@ def draw_confusion(evaluation: dict, network: str) -> Figure:
     axis.set(xlabel="predicted", ylabel="true")
     axis.set_title(
         f"{network}: {evaluation['clip_accuracy']:.0%} of {evaluation['n_clips']} test clips "
-        f"right\nlinear: {_baseline_words(evaluation)}; chance {evaluation['chance_accuracy']:.0%}",
+        f"right; chance {evaluation['chance_accuracy']:.0%}\nlinear: {_baseline_words(evaluation)}",
         fontsize=8,
     )
     return figure
@@ -96,7 +111,16 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
             if variant_of(name) == variant
         )
         style = {"color": colours[variant], "lw": 1, "marker": "o", "ms": 3.5}
-        calibration.plot(bins["confidence"], bins["accuracy"], **style)
+        calibration.plot(bins["confidence"], bins["accuracy"], **style, clip_on=False)
+        for confidence, share, count in bins[["confidence", "accuracy", "n_clips"]].to_numpy():
+            if variant not in (UNTRAINED, PERMUTED):
+                calibration.annotate(
+                    *(f"{count:.0f}", (confidence, share)),
+                    xytext=(3, -7),
+                    textcoords="offset points",
+                    fontsize=7,
+                    color=colours[variant],
+                )
     for (name, (_, label)), dashes in zip(BASELINES.items(), ("--", "-.", "-"), strict=True):
         level = np.mean([evaluation[f"{name}clip_accuracy"] for evaluation in evaluations.values()])
         accuracy.axvline(level, color="0.4", ls=dashes, lw=1, label=f"linear: {label}")
@@ -156,7 +180,8 @@ def _pooled_bins(calibrations: Iterable[Mapping]) -> pd.DataFrame:
     )
     weighted = bins[["confidence", "accuracy"]].mul(bins["count"], axis=0).join(bins["count"])
     sums = weighted.groupby((bins["confidence"] * 10).astype(int)).sum()
-    return sums.div(sums["count"], axis=0)[sums["count"] >= 5]
+    means = sums.div(sums["count"], axis=0).assign(n_clips=sums["count"])
+    return means[means["n_clips"] >= 5]
 
 
 @in_house_style

@@ -178,7 +178,10 @@ def draw_tour(stops: Sequence[Stop], songs: Sequence[Maps]) -> Figure:
         _write(axes[0], f"{stop.who}: {stop.words}", below=is_first)
         _draw_origin(axes[1], stop)
         for axis, heard, song in zip(axes[2:], stop.heard, songs, strict=False):
-            _draw_picture(axis, heard, song)
+            if heard.any():
+                _draw_picture(axis, heard, song)
+            else:
+                _write(axis, "does not fire on it")
     bar = figure.colorbar(image, ax=grid[:, 2:], location="bottom", shrink=0.5, aspect=50, pad=0.01)
     bar.set_label("dB below each picture's maximum", fontsize=TEXT)
     bar.ax.tick_params(labelsize=TEXT)

@@ -5,6 +5,7 @@ scripts, which it loads when they are needed: one per song with its samples, and
 song and layer with the maps of its audible features. The browser makes sounds and pictures of them.
 """
 
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import soundfile
 
 from auralise.attributes.designs import NAMES, crossed_signals, read_design
 from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
@@ -429,10 +431,13 @@ def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> d
 
 
 def _song_content(samples: np.ndarray, stft: Stft, coarseness: np.ndarray) -> dict[str, Any]:
-    """A song, or a model signal, as the page's `Song` takes it: samples in 16 bits of its peak."""
+    """A song, or a model signal, as the page's `Song` takes it: FLAC, 16 bits of its peak."""
     unit = max(float(np.abs(samples).max(initial=0.0)), 1e-9) / np.iinfo(np.int16).max
+    file = io.BytesIO()
+    rounded = np.rint(samples / unit).astype(np.int16)
+    soundfile.write(file, rounded, stft.sample_rate, "PCM_16", format="FLAC")
     return {
-        "samples": text_of(np.rint(samples / unit).astype("<i2").tobytes()),
+        "samples": text_of(file.getvalue()),
         "unit": unit,
         "coarseness": packed_bytes(coarseness),
         "sampleRate": stft.sample_rate,

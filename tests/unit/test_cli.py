@@ -16,11 +16,10 @@ from auralise.cli.arguments import parse_ranges
 from auralise.cli.explain import check_choice
 from auralise.cli.main import main
 from auralise.errors import SettingsError
-from auralise.listening.packing import bytes_of
 from auralise.networks.genre import Architecture, build_network
 from auralise.weights.reader import write_weights
 from benchmarks.references import Loops
-from tests.unit.test_listening import read_script
+from tests.unit.test_listening import read_script, samples_of
 
 RATE = 4000
 GRID = ["--sample-rate", str(RATE), "--n-fft", "64", "--hop-length", "32"]
@@ -162,7 +161,7 @@ class TestWhatIsWorthHearing:
         states = [feature["state"] for feature in layer["features"]]
         assert states == ["audible", "audible", "below", "dead"]
         song = read_script(out / "listening/data/song0.js")
-        samples = song["unit"] * np.frombuffer(bytes_of(song["samples"]), "<i2")
+        samples = samples_of(song)
         assert len(samples) == 30 * RATE // 32 * 32
         (show,) = read_script(out / "listening/data/catalogue.js")["shows"]
         whole, _ = soundfile.read(out / "blues/original.wav")

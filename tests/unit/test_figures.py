@@ -113,9 +113,18 @@ def test_the_learning_curve_marks_the_kept_epoch():
             "validation_accuracy": [0.1, 0.3, 0.2],
         }
     )
-    axis = draw_learning_curve(history, "square-0").axes[0]
-    kept = next(line for line in axis.lines if line.get_label() == "kept epoch")
+    evaluation = {
+        "baseline_segment_accuracy": 0.4,
+        "deviation_baseline_segment_accuracy": 0.5,
+        "flux_baseline_segment_accuracy": 0.6,
+        "chance_accuracy": 0.1,
+    }
+    loss, accuracy = draw_learning_curve(history, evaluation, "square-0").axes
+    kept = next(line for line in loss.lines if line.get_label() == "kept epoch")
     assert set(kept.get_xdata()) == {1}
+    told = [text.get_text() for text in accuracy.get_legend().get_texts()]
+    assert told == ["linear: mean spectrum", "linear: + deviation", "linear: + flux", "chance"]
+    assert [line.get_ydata()[0] for line in accuracy.lines[-4:]] == [0.4, 0.5, 0.6, 0.1]
 
 
 def test_the_confusion_matrix_stands_beside_baseline_and_chance():
@@ -295,6 +304,7 @@ def test_evaluations_show_every_network_beside_the_baseline():
     pooled = calibration.lines[0].get_xydata()
     # Both networks' bins as one: six clips at .3, twelve at .8.
     np.testing.assert_allclose(pooled, [[0.3, 0.2], [0.8, 1.0]])
+    assert [text.get_text() for text in calibration.texts] == ["6", "12"]
 
 
 def test_kernels_are_drawn_one_by_one_in_their_order():

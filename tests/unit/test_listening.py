@@ -187,6 +187,11 @@ def inflated(text: str, dtype: type) -> np.ndarray:
     return np.frombuffer(zlib.decompress(bytes_of(text)), dtype)
 
 
+def samples_of(song: dict) -> np.ndarray:
+    found, _ = soundfile.read(io.BytesIO(bytes_of(song["samples"])), dtype="int16")
+    return found * song["unit"]
+
+
 def unpacked(entry: dict, song: dict) -> np.ndarray:
     """A feature's map as the page gets it, shape (n_bins, n_frames)."""
     coarseness = inflated(song["coarseness"], np.uint8).astype(int)
@@ -261,7 +266,7 @@ def test_the_sounds_of_packed_maps_are_close_to_those_of_the_maps(page, results,
         samples = read_script(page / f"data/song{s}.js")
         entries = read_script(page / f"data/network0-song{s}-layer{layer}.js")["features"]
         with open_maps(results / f"deconvolution/square-0/{song}.h5") as maps:
-            given = samples["unit"] * np.frombuffer(bytes_of(samples["samples"]), "<i2")
+            given = samples_of(samples)
             assert error_db(np.abs(STFT.analyse(given)), np.abs(maps.spectrum)) < -70
             for entry in entries:
                 if entry["state"] != "audible":
@@ -467,7 +472,7 @@ def test_the_model_signals_have_the_maps_of_the_features_that_were_kept(page, re
     assert found["rows"] == [["C", [0, 1]], ["D", [2, None]]]
     for signal in found["signals"]:
         assert set(signal["maps"]) == {"1-1", "2-0"}
-        samples = signal["unit"] * np.frombuffer(bytes_of(signal["samples"]), "<i2")
+        samples = samples_of(signal)
         with open_maps(results / f"attributes/square-0/maps/{signal['name']}.h5") as maps:
             spectrum = maps.spectrum
             assert error_db(np.abs(STFT.analyse(samples)), np.abs(spectrum)) < -70

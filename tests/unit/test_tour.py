@@ -237,4 +237,7 @@ def test_the_figure_shows_who_was_found_beside_plants_and_says_where_none_was(
     assert onset.heard[0].max() == 2 and better.heard[0].max() == 1
     n_pictures = sum(len(axis.images) for axis in figure.axes[: (1 + len(stops)) * 4])
     # The songs, 4 stops found and 4 plants on both songs; kernels of layer 1 and of the plants.
-    assert n_pictures == 2 * (1 + 4 + 4) + 1 + 4
+    # The second has no kick: a sentence is in the picture's place.
+    assert n_pictures == 2 * (1 + 4 + 4) - 1 + 1 + 4
+    words = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert words.count("does not fire on it") == 1

@@ -131,7 +131,8 @@ rule evaluate_network:
 
 rule draw_learning_curve:
     input:
-        rules.train_network.output.history,
+        history=rules.train_network.output.history,
+        evaluation=rules.evaluate_network.output[0],
     output:
         png=report(
             R / "figures/{network}/learning_curve.png",

@@ -91,7 +91,7 @@ function loadLayer(place) {
 function loadSong(place) {
   const { audio } = showOf(place);
   return keptSongs.get(audio, async () => {
-    const song = new Song(await loadScript(audio));
+    const song = await Song.from(await loadScript(audio));
     song.buffer = bufferOf(song.samples, song.sampleRate);
     song.peak = peakOf(song.samples);
     return song;

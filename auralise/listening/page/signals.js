@@ -10,7 +10,7 @@ async function loadSignals() {
   if (!signals) return null;
   return keptSignals.get(signals.script, async () => {
     const data = await loadScript(signals.script);
-    for (const signal of data.signals) signal.song = new Song(signal);
+    for (const signal of data.signals) signal.song = await Song.from(signal);
     return data;
   });
 }

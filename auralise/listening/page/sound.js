@@ -117,11 +117,17 @@ class Fourier {
 
 /** A song: its samples and its spectrum, frame after frame. */
 class Song {
-  /** @param {object} data what the song's script holds */
-  constructor(data) {
+  /** @param {object} data what a script holds of a song: its samples are FLAC */
+  static async from(data) {
+    const context = new OfflineAudioContext(1, 1, data.sampleRate);
+    const buffer = await context.decodeAudioData(bytesOf(data.samples).buffer);
+    return new Song(data, buffer.getChannelData(0).map((sample) => sample * 32768 * data.unit));
+  }
+
+  constructor(data, samples) {
     Object.assign(this, { sampleRate: data.sampleRate, nFft: data.nFft, hop: data.hop });
     Object.assign(this, { rows: data.rows, extent: data.extent, rms: data.rms });
-    this.samples = Float32Array.from(new Int16Array(bytesOf(data.samples).buffer), (n) => n * data.unit);
+    this.samples = samples;
     this.nBins = Math.floor(this.nFft / 2) + 1;
     this.nFrames = 1 + Math.floor(this.samples.length / this.hop);
     this.window = Float64Array.from(
