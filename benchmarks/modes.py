@@ -1,8 +1,8 @@
 """Which way of turning a map into sound is heard again best by the network that it explains?
 
-Run from the root of the repository after ``make run``: ``python -m benchmarks.modes``. Every sound of
-the default experiment is made in each mode and given back to its network, as in every run; prints a
-table and writes it to ``modes.md`` beside this file.
+Run from the root of the repository after ``make run``: ``python -m benchmarks.modes``. Every
+sound of the default experiment is made in each mode and given back to its network, as in every run;
+prints a table and writes it to ``modes.md`` beside this file.
 """
 
 from pathlib import Path
