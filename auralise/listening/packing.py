@@ -69,10 +69,10 @@ def text_of(content: bytes) -> str:
     """
     bits = np.unpackbits(np.frombuffer(content, np.uint8))
     is_short = 0 < len(bits) % BITS <= BITS // 2
-    bits = np.pad(bits, (0, -len(bits) % BITS)).reshape(-1, BITS)
-    digits = np.stack(np.divmod(bits @ (1 << np.arange(BITS)[::-1]), len(DIGITS)), axis=1).ravel()
+    groups = np.pad(bits, (0, -len(bits) % BITS)).reshape(-1, BITS)
+    digits = np.stack(np.divmod(groups @ (1 << np.arange(BITS)[::-1]), len(DIGITS)), axis=1).ravel()
     if is_short:
-        digits = np.append(digits[:-2], bits[-1, : BITS // 2] @ (1 << np.arange(BITS // 2)[::-1]))
+        digits = np.append(digits[:-2], groups[-1, : BITS // 2] @ (1 << np.arange(BITS // 2)[::-1]))
     return DIGITS[digits].tobytes().decode("ascii")
 
 
