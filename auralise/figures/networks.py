@@ -11,6 +11,8 @@ from auralise.figures.style import COLUMN, PAGE, in_house_style, new_figure, var
 from auralise.networks.names import PERMUTED, UNTRAINED, variant_of
 from auralise.training.baselines import BASELINES
 
+WITH_LEGEND = 1.3  # upper end of an axis of accuracies that has a legend above 1
+
 
 @in_house_style
 def draw_learning_curve(history: pd.DataFrame, evaluation: Mapping, network: str) -> Figure:
@@ -24,7 +26,8 @@ def draw_learning_curve(history: pd.DataFrame, evaluation: Mapping, network: str
     for axis, value, unit in zip(axes, ("loss", "accuracy"), (" (nats)", ""), strict=True):
         for split, style in (("train", "--"), ("validation", "-")):
             axis.plot(history["epoch"], history[f"{split}_{value}"], style, label=split)
-        axis.axvline(kept, color="0.6", linewidth=0.8, linestyle=":", label="kept epoch")
+        top = 1 if value == "loss" else 1 / WITH_LEGEND
+        axis.axvline(kept, ymax=top, color="0.6", linewidth=0.8, linestyle=":", label="kept epoch")
         axis.set(xlabel="epoch", ylabel=value + unit)
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False)
@@ -38,7 +41,7 @@ def draw_learning_curve(history: pd.DataFrame, evaluation: Mapping, network: str
         axes[1].axhline(level, color="0.4", linewidth=0.8, linestyle=style, label=label)
     lines = axes[1].get_lines()[-len(levels) :]
     axes[1].legend(handles=lines, fontsize=7, frameon=False, ncols=2, loc="upper left")
-    axes[1].set_ylim(0, 1.3)
+    axes[1].set_ylim(0, WITH_LEGEND)
     axes[1].set_yticks(np.linspace(0, 1, 6))
     figure.suptitle(network)
     sns.despine(figure)

@@ -293,7 +293,8 @@ def _write_signals(
     *over_rows, over_columns = [name for name in signals if name not in NAMES]
     columns = list(dict.fromkeys(signals[over_columns]))
     rows: dict[str, list[int | None]] = {}
-    shown, features = [], set()
+    shown: list[dict[str, Any]] = []
+    features: set[tuple[int, int]] = set()
     for n, signal in signals.iterrows():
         row = rows.setdefault(" ".join(signal[over_rows]), [None] * len(columns))
         row[columns.index(signal[over_columns])] = n

@@ -69,10 +69,10 @@ def text_of(content: bytes) -> str:
     """
     bits = np.unpackbits(np.frombuffer(content, np.uint8))
     is_short = 0 < len(bits) % BITS <= BITS // 2
-    bits = np.pad(bits, (0, -len(bits) % BITS)).reshape(-1, BITS)
-    digits = np.stack(np.divmod(bits @ (1 << np.arange(BITS)[::-1]), len(DIGITS)), axis=1).ravel()
+    groups = np.pad(bits, (0, -len(bits) % BITS)).reshape(-1, BITS)
+    digits = np.stack(np.divmod(groups @ (1 << np.arange(BITS)[::-1]), len(DIGITS)), axis=1).ravel()
     if is_short:
-        digits = np.append(digits[:-2], bits[-1, : BITS // 2] @ (1 << np.arange(BITS // 2)[::-1]))
+        digits = np.append(digits[:-2], groups[-1, : BITS // 2] @ (1 << np.arange(BITS // 2)[::-1]))
     return DIGITS[digits].tobytes().decode("ascii")
 
 
@@ -85,10 +85,11 @@ def bytes_of(text: str) -> bytes:
     b'abc'
     """
     digits = np.searchsorted(DIGITS, np.frombuffer(text.encode("ascii"), np.uint8))
-    pairs, left = digits[: len(digits) // 2 * 2].reshape(-1, 2), digits[len(digits) // 2 * 2 :]
+    n_pairs = len(digits) // 2
+    pairs = len(DIGITS) * digits[0 : 2 * n_pairs : 2] + digits[1 : 2 * n_pairs : 2]
     bits = [
         (numbers[:, None] >> np.arange(n)[::-1] & 1).ravel()
-        for numbers, n in ((pairs @ [len(DIGITS), 1], BITS), (left, BITS // 2))
+        for numbers, n in ((pairs, BITS), (digits[2 * n_pairs :], BITS // 2))
     ]
     found = np.concatenate(bits).astype(np.uint8)
     return np.packbits(found[: len(found) // 8 * 8]).tobytes()
