@@ -140,8 +140,8 @@ rule plant_features:
         scores=[path for path in map(score_of, SONGS.values()) if path.is_file()],
     output:
         names=R / "dissection/planted/names.csv",
-        maps=kept(expand(R / "deconvolution/planted/{song}.h5", song=SONGS)),
-        how=expand(R / "auralisation/planted/{song}/auralisation.json", song=SONGS),
+        maps=kept(directory(R / "deconvolution/planted")),
+        sounds=directory(R / "auralisation/planted"),
     log:
         R / "logs/plant_features.log",
     resources:
@@ -149,6 +149,7 @@ rule plant_features:
         runtime=10 + len(SONGS) // 4,
     params:
         *code_of("plant_features"),
+        songs=list(SONGS),
         starts=[ASKED_SONGS.start_of(song) for song in SONGS],
         auralisation={
             name: config["auralisation"][name] for name in ("mode", "loudness")
@@ -190,7 +191,7 @@ rule check_names:
 
 rule draw_tour:
     input:
-        planted=rules.plant_features.output.maps[: len(TOUR_SONGS)],
+        planted=rules.plant_features.output.maps,
         names=expand(R / "dissection/{network}/names.csv", network=DISSECTED),
         measured=expand(
             rules.auralise_song.output.measured, network=DISSECTED, song=SONGS
@@ -216,6 +217,7 @@ rule draw_tour:
         runtime=10,
     params:
         *code_of("draw_tour"),
+        songs=TOUR_SONGS,
         heard=list(product(DISSECTED, SONGS)),
         networks=DISSECTED,
         shown=TOURED,
