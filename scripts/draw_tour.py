@@ -1,6 +1,7 @@
 """Draw the tour of 2015 and list who plays its roles."""
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from _job import job
 
@@ -33,6 +34,8 @@ with job(snakemake), ExitStack() as stack:
     for path in inputs.maps:
         of_song = stack.enter_context(open_maps(path))
         maps[of_song.origin.network].append(of_song)
-    planted = [stack.enter_context(open_maps(path)) for path in inputs.planted]
+    planted = [
+        stack.enter_context(open_maps(Path(inputs.planted, f"{song}.h5"))) for song in params.songs
+    ]
     stops = list_stops(tour, maps, kernels, contributions, planted)
     save_figure(draw_tour(stops, maps[params.shown[0]]), output.png, output.pdf)

@@ -10,14 +10,14 @@ from auralise.files import write_table
 from auralise.maps import open_maps
 from auralise.networks.front_ends import undo
 
-with job(snakemake) as outputs:
+with job(snakemake):
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
     write_table(output.names, name_plants())
-    for n, (start, song) in enumerate(zip(params.starts, map(Path, inputs.songs), strict=True)):
-        kicks = read_kicks(song.with_suffix(".notes.csv"), start)
-        with open_maps(inputs.maps[n]) as heard:
-            write_plants(output.maps[n], heard, kicks)
-        folder = Path(output.how[n]).parent
-        with open_maps(output.maps[n]) as planted:
-            write_auralisations(folder, planted, Auralisation(**params.auralisation), undo)
-        outputs += [folder / "original.wav", *sorted(folder.glob("layer*/feature*.*"))]
+    maps, sounds = Path(output.maps), Path(output.sounds)
+    given = zip(params.songs, params.starts, map(Path, inputs.songs), inputs.maps, strict=True)
+    for song, start, path, heard in given:
+        kicks = read_kicks(path.with_suffix(".notes.csv"), start)
+        with open_maps(heard) as of_network:
+            write_plants(maps / f"{song}.h5", of_network, kicks)
+        with open_maps(maps / f"{song}.h5") as planted:
+            write_auralisations(sounds / song, planted, Auralisation(**params.auralisation), undo)

@@ -15,7 +15,7 @@ TARGETS = (
     "networks/square-0/weights.safetensors",
     "networks/square-0/history.csv",
     f"deconvolution/square-0/{SONG}.h5",
-    f"auralisation/square-0/{SONG}/features.csv",
+    "auralisation/square-0/songs.csv",
 )
 
 

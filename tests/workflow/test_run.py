@@ -305,6 +305,8 @@ def test_every_rule_has_its_script_log_and_resources(repository):
         ("networks/square-0/evaluation.json", "evaluate_network"),
         (f"deconvolution/square-0/{SONG}.h5", "deconvolve_song"),
         (f"auralisation/square-0/{SONG}/layer2/feature01.wav", "auralise_song"),
+        (f"auralisation/square-0/{SONG}/features.csv", "describe_features"),
+        (f"auralisation/planted/{SONG}/layer1/feature00.wav", "plant_features"),
         ("listening/page.js", "build_listening_page"),
     ],
 )

@@ -171,7 +171,16 @@ GROUPS = {
     "songs": "deconvolve_song auralise_song rehear_song rehear_shifts draw_sheets",
 }
 ALONE = ("train_network", "all", "show_results")
-TRAINING = {"epochs": 100, "patience": 100, "batch_size": 4, "accelerator": "cpu"}
+# As little as can be of everything but the training, which has to last until it is interrupted.
+LEAST = {
+    "methods": ["deconvolution"],
+    "networks": {"square": {"layers": 2, "features": 4, "dropout": 0.0, "dense": [8]}},
+    "training": {"epochs": 100, "patience": 100, "batch_size": 4, "accelerator": "cpu"},
+    "auralisation": {"rehearing": False},
+    "attributes": {"keys": ["Bb2", "A3"], "instruments": ["sine"], "chords": ["major", "minor"]},
+    "dissection": {"untrained": 2, "clips": 4, "heard": 1},
+    "keep": "audible",
+}
 
 
 def groups_of(project) -> list[str]:
@@ -219,13 +228,7 @@ def test_a_job_without_memory_a_node_that_goes_down_and_a_head_that_is_killed(
     project = copy_project(repository, tmp_path / "a project")
     (project.folder / "songs").mkdir()
     soundfile.write(project.folder / "songs/one.flac", song, 11025)
-    config = project.configure(
-        "slurm",
-        experiment="slurm",
-        methods=["deconvolution"],
-        training=TRAINING,
-        keep="audible",
-    )
+    config = project.configure("slurm", experiment="slurm", **LEAST)
     results = project.folder / "results/slurm"
     # The job's first attempt takes more than it asks for.
     script = project.folder / "scripts/list_clips.py"

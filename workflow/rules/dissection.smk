@@ -161,8 +161,8 @@ rule plant_features:
         scores=[path for path in map(score_of, SONGS.values()) if path.is_file()],
     output:
         names=R / "dissection/planted/names.csv",
-        maps=kept(expand(R / "deconvolution/planted/{song}.h5", song=SONGS)),
-        how=expand(R / "auralisation/planted/{song}/auralisation.json", song=SONGS),
+        maps=kept(directory(R / "deconvolution/planted")),
+        sounds=directory(R / "auralisation/planted"),
     log:
         R / "logs/plant_features.log",
     resources:
@@ -170,6 +170,7 @@ rule plant_features:
         runtime=10 + len(SONGS) // 4,
     params:
         *code_of("plant_features"),
+        songs=list(SONGS),
         starts=[ASKED_SONGS.start_of(song) for song in SONGS],
         auralisation={
             name: config["auralisation"][name] for name in ("mode", "loudness")
@@ -211,11 +212,9 @@ rule check_names:
 
 rule draw_tour:
     input:
-        planted=rules.plant_features.output.maps[: len(TOUR_SONGS)],
+        planted=rules.plant_features.output.maps,
         names=expand(R / "dissection/{network}/names.csv", network=HEARD),
-        measured=expand(
-            rules.auralise_song.output.measured, network=HEARD, song=SONGS
-        ),
+        measured=expand(rules.auralise_song.output.measured, network=HEARD, song=SONGS),
         contributions=expand(
             R / "dissection/{network}/contributions.csv", network=TOURED
         ),
@@ -237,6 +236,7 @@ rule draw_tour:
         runtime=10,
     params:
         *code_of("draw_tour"),
+        songs=TOUR_SONGS,
         heard=list(product(HEARD, SONGS)),
         networks=HEARD,
         shown=TOURED,
