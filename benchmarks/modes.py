@@ -14,7 +14,6 @@ import torch
 import yaml
 
 from auralise.auralisation import Auralisation, write_auralisations
-from auralise.choices import MODES
 from auralise.experiment.settings import complete_settings
 from auralise.explainers.making import read_explainer
 from auralise.explainers.protocol import Explainer
@@ -25,6 +24,7 @@ from auralise.networks.front_ends import undo
 HOME = Path(__file__).parents[1]
 RESULTS = HOME / "results/bands"
 NETWORKS = ("square-0", "untrained-0")
+MODES = ("mask", "magnitude", "rectified")  # `phase` needs a front end of compressions alone
 LEAST_SONGS = 2  # on which the percentile is reached
 
 

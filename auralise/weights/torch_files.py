@@ -101,7 +101,7 @@ def _without_settings(path: str | Path) -> Mapping | None:
             content = _load(path)
     except Exception:  # torch raises many kinds; the reason why it was tried is shown
         return None
-    return content if _nested(content) else None
+    return content if isinstance(content, Mapping) and _nested(content) else None
 
 
 def fill_network(network: nn.Module, tensors: Mapping[str, Tensor]) -> None:
