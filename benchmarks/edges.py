@@ -18,7 +18,7 @@ from auralise.explainers.edges import Section, margin_of, samples_around
 from auralise.explainers.making import explainer_of
 from auralise.songs import find_songs
 from auralise.stft import Stft
-from auralise.weights.own import read_convolutional_part
+from auralise.weights.reader import read_weights
 
 FOLDER = Path(__file__).parent
 STFT = Stft()
@@ -41,7 +41,7 @@ def share_at_edges(maps: np.ndarray) -> np.ndarray:
 
 
 def rows_of(network: str, weights: Path) -> list[dict]:
-    explainer, rows = explainer_of(read_convolutional_part(weights)), []
+    explainer, rows = explainer_of(read_weights(weights)), []
     n_frames = STFT.n_frames(STFT.n_samples(DURATION))
     for song, path in find_songs(FOLDER.parent / "src_songs")[0].items():
         for start in STARTS:
