@@ -5,6 +5,9 @@ import os
 import tempfile
 from pathlib import Path
 
+# With a wrong value of these, torch, numba or numpy cannot be imported.
+UNUSED = ("TORCH_LOGS", "NUMBA_NUM_THREADS", "SOURCE_DATE_EPOCH")
+
 
 def settle_environment() -> None:
     """Set the environment variables that would change or break our work, before libraries load.
@@ -15,6 +18,8 @@ def settle_environment() -> None:
     which torch and Snakemake ask for.
     """
     os.environ["MPLBACKEND"] = "agg"
+    for name in UNUSED:
+        os.environ.pop(name, None)
     try:
         getpass.getuser()
     except (KeyError, OSError):  # of later versions of Python
@@ -26,6 +31,15 @@ def settle_environment() -> None:
             given = os.environ.get(name)
             if not given or not _can_be_written(Path(given)):
                 os.environ[name] = str(caches)
+
+
+def open_streams() -> None:
+    """Lead closed standard streams to nowhere; else our files would get what libraries print."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
 
 
 def _can_be_written(folder: Path) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import auralise
 from auralise.cli import explain, invert, layers, predict, run, verify
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
-from auralise.environment import settle_environment
+from auralise.environment import open_streams, settle_environment
 from auralise.errors import AuraliseError, is_out_of_memory, message_of
 
 
@@ -33,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, of the process by default, and return the exit status."""
+    open_streams()
     for stream in sys.stdout, sys.stderr:
         if isinstance(stream, io.TextIOWrapper):
             # Names of songs that a terminal cannot show must not end the command.

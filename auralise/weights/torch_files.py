@@ -13,6 +13,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,7 +72,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     return _tensors_in(content)
 
 
-def _load(path: str | Path) -> object:
+def _load(path: str | Path) -> Any:
     # Opened here, since torch would judge the file by its ending. It warns of pickles that it then
     # refuses.
     with Path(path).open("rb") as file, warnings.catch_warnings():

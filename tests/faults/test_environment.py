@@ -100,6 +100,24 @@ def test_caches_of_a_users_own_are_left_alone(nowhere, monkeypatch, tmp_path):
     assert not any(name in os.environ for name in CACHES)
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_files_never_take_the_place_of_closed_streams(tmp_path, closed):
+    code = (
+        "from auralise.environment import open_streams; open_streams(); "
+        f"file = open({str(tmp_path / 'number')!r}, 'w'); file.write(str(file.fileno()))"
+    )
+    command = f'"{sys.executable}" -c "{code}" {closed}'
+    subprocess.run(command, shell=True, cwd=Path(__file__).parents[2], check=True)
+    assert int((tmp_path / "number").read_text()) > 2
+
+
+@pytest.mark.parametrize("name", ["TORCH_LOGS", "NUMBA_NUM_THREADS", "SOURCE_DATE_EPOCH"])
+def test_a_value_with_which_a_library_cannot_be_imported_is_ignored(monkeypatch, name):
+    monkeypatch.setenv(name, "nonsense")
+    settle_environment()
+    assert name not in os.environ
+
+
 def explained(folder, song, network, architecture, strange):
     """The sound of a feature, by a process in a strange environment."""
     names = {"n_bins": 257, "n_frames": 173, "classes": list("abc")}
@@ -131,6 +149,8 @@ def plain(song, small_network, small_architecture, tmp_path_factory):
         {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "MPLBACKEND": "TkAgg"},
         {"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "", "SLURM_NTASKS": "3"},
         {"http_proxy": "http://127.0.0.1:9", "https_proxy": "x", "HDF5_USE_FILE_LOCKING": "TRUE"},
+        {"TMPDIR": "/nonexistent", "HOME": "here", "NUMBA_CACHE_DIR": "/proc/x", "COLUMNS": "10"}
+        | {"MPLCONFIGDIR": "/proc/x", "LC_ALL": "xx_YY.UTF-8", "TZ": "Nowhere", "TERM": "dumb"},
     ],
     ids=",".join,
 )
