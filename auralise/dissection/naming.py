@@ -253,7 +253,7 @@ class Names:
         that can be told apart from it), ``runner_up_score``, ``lets_through``, ``wins``,
         ``still``, ``n_clips`` (held-out clips with the candidate).
     excerpts : DataFrame
-        ``layer, feature, clip`` (a number), ``seconds``: the loudest without the candidate in which
+        ``layer, feature, clip`` (a number), ``start`` (s): the loudest without the candidate in which
         the feature is still, of each that went to the exam.
     """
 
@@ -319,7 +319,7 @@ class Naming:
             for key, value in row.items():
                 rows.loc[feature, key] = value
             excerpts += heard
-        columns = ["layer", "feature", "clip", "seconds"]
+        columns = ["layer", "feature", "clip", "start"]
         return Names(rows, pd.DataFrame(excerpts, columns=columns))
 
     def _comparable(self, r: np.ndarray) -> np.ndarray:
@@ -369,7 +369,7 @@ class Naming:
                 "layer": activations.layer,
                 "feature": int(activations.features[feature]),
                 "clip": int(held[clip]),
-                "seconds": first * question.hop,
+                "start": first * question.hop,
             }
             for clip, first in quiet[:N_EXCERPTS]
         ]

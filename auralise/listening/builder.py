@@ -220,7 +220,13 @@ def build_listening_page(
         table = results / "dissection" / name / "strongest.csv"
         with shows[n, 0].open() as maps:
             rate = maps.stft.sample_rate
-        strongest = read_strongest(table, results / "clips.csv", rate)
+        strongest = read_strongest(
+            table,
+            results / "clips.csv",
+            table.with_name("excerpts.csv"),
+            described[n]["names"],
+            rate,
+        )
         described[n]["strongest"] = {
             layer: _write_strongest(folder, f"data/network{n}-strongest{layer}.js", found, scripts)
             for layer, found in strongest.items()

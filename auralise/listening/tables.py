@@ -3,15 +3,16 @@
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 
 from auralise.audio import read_audio
+from auralise.dissection.naming import EXCERPT
 from auralise.dissection.tour import ROLES
 from auralise.errors import AudioError, AuraliseError
 from auralise.files import parse_json
@@ -216,7 +217,23 @@ def read_correlations(path: Path) -> dict[int, dict[int, dict[str, dict[str, Any
     return table
 
 
-def read_strongest(path: Path, clips: Path, sample_rate: int) -> dict[int, dict[str, Any]]:
+class _Second(NamedTuple):
+    """A part of a clip that is heard for a feature: its strongest, or one in which it is still."""
+
+    what: str
+    layer: int
+    feature: int
+    rank: int
+    clip: str
+    start: float
+    end: float
+    activation: float | None
+    file: Path | None
+
+
+def read_strongest(
+    path: Path, clips: Path, excerpts: Path, names: Mapping[str, Any], sample_rate: int
+) -> dict[int, dict[str, Any]]:
     """The strongest seconds of a network's features, with their sound, by layer.
 
     Parameters
@@ -225,6 +242,10 @@ def read_strongest(path: Path, clips: Path, sample_rate: int) -> dict[int, dict[
         ``strongest.csv``, as `auralise.explainers.strongest_seconds.find_strongest_seconds` has it.
     clips : Path
         ``clips.csv``, which says where the clips are.
+    excerpts : Path
+        ``excerpts.csv`` of the exam: where features are still.
+    names : mapping
+        As `read_names` returns them: of features without a name no excerpts are shown.
     sample_rate : int
         Of the sounds (Hz).
 
@@ -234,38 +255,48 @@ def read_strongest(path: Path, clips: Path, sample_rate: int) -> dict[int, dict[
         Of each layer ``features``: ``{feature: [[clip, start, end, activation, sound], …]}``, the
         strongest first, where ``sound`` counts ``sounds``: MP3 as text. Features that have a
         second in common share its sound. What the clip no longer holds has no sound (None).
+        ``still`` has the excerpts of features with a name in the same way.
     """
     rate = min((r for r in MP3_RATES if r >= sample_rate), default=MP3_RATES[-1])
     files = {row["clip"]: Path(row["path"]) for row in _rows(clips, "clip", "path")}
     columns = "layer", "feature", "rank", "clip", "start", "end", "activation"
-    rows = sorted(_rows(path, *columns), key=lambda row: row["clip"])
+    seconds = [
+        _Second(
+            *("features", int(row["layer"]), int(row["feature"]), int(row["rank"]), row["clip"]),
+            *(float(row["start"]), float(row["end"]), number(row["activation"])),
+            files.get(row["clip"]),
+        )
+        for row in _rows(path, *columns)
+    ]
+    of_exam = _rows(excerpts, "layer", "feature", "clip", "start", "sound") if seconds else ()
+    seconds += [
+        _Second(
+            *("still", int(row["layer"]), int(row["feature"]), rank, row["clip"]),
+            *(float(row["start"]), float(row["start"]) + EXCERPT, None),
+            excerpts.parents[1] / row["sound"],
+        )
+        for rank, row in enumerate(of_exam)
+        if f"{int(row['layer'])}-{int(row['feature'])}" in names
+    ]
     found: dict[int, dict[str, Any]] = {}
-    numbers: dict[tuple[int, str, str], int | None] = {}
-    clip, samples = None, None
-    for row in rows:
-        layer = int(row["layer"])
-        of_layer = found.setdefault(layer, {"features": {}, "sounds": []})
-        if row["clip"] != clip:
-            clip = row["clip"]
-            samples = _samples_of(files.get(clip), rate)
-        first, stop = (round(float(row[edge]) * rate) for edge in ("start", "end"))
-        second = layer, row["clip"], row["start"]
-        if second not in numbers:
+    numbers: dict[tuple, int | None] = {}
+    file, samples = None, None
+    for second in sorted(seconds, key=lambda second: (second.clip, str(second.file))):
+        of_layer = found.setdefault(second.layer, {"features": {}, "still": {}, "sounds": []})
+        if second.file != file:
+            file = second.file
+            samples = _samples_of(file, rate)
+        key = second.layer, second.file, second.start
+        if key not in numbers:
+            first, stop = (round(edge * rate) for edge in (second.start, second.end))
             part = np.zeros(0) if samples is None else samples[first:stop]
-            numbers[second] = len(of_layer["sounds"]) if len(part) else None
+            numbers[key] = len(of_layer["sounds"]) if len(part) else None
             if len(part):
                 of_layer["sounds"].append(_mp3(part, rate))
-        of_layer["features"].setdefault(int(row["feature"]), []).append(
-            (int(row["rank"]), row, second)
-        )
-    for of_layer in found.values():
-        of_layer["features"] = {
-            feature: [
-                [row["clip"], *(number(row[name]) for name in columns[-3:]), numbers[second]]
-                for _, row, second in sorted(entries, key=lambda entry: entry[0])
-            ]
-            for feature, entries in sorted(of_layer["features"].items())
-        }
+    for second in sorted(seconds, key=lambda second: (second.feature, second.rank)):
+        heard = numbers[second.layer, second.file, second.start]
+        entry = [second.clip, second.start, second.end, second.activation, heard]
+        found[second.layer][second.what].setdefault(second.feature, []).append(entry)
     return dict(sorted(found.items()))
 
 

@@ -656,6 +656,11 @@ def test_the_strongest_seconds_are_heard_and_saved_with_a_label_track(visit, tmp
     assert page.locator("#save-track").is_disabled()
     page.evaluate(f"location.hash = {json.dumps(address('square-0', 'clicks', 2, 0))}")
     wait_for(page, "document.querySelector('#strongest-list li').textContent.includes('any more')")
+    assert (
+        page.locator("#still-title").inner_text()
+        == "Without snare drum it is still: excerpts of its exam"
+    )
+    assert page.locator("#still-list li").inner_text() == "study.00001, 0.5–1.0 s"
     page.locator("#network").select_option("1")
     wait_for(page, "document.getElementById('strongest').hidden")
 

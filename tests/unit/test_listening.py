@@ -115,6 +115,13 @@ def write_strongest(folder: Path) -> None:
         "2,0,1,gone,0.0,1.0,1.0\n",
         encoding="utf-8",
     )
+    exam = folder / "dissection/exam/study.00001.flac"
+    exam.parent.mkdir()
+    soundfile.write(exam, 0.2 * np.sin(2 * np.pi * 500 * np.arange(22050) / 11025), 11025)
+    (folder / "dissection" / NETWORKS[0] / "excerpts.csv").write_text(
+        "layer,feature,clip,start,sound\n"
+        "1,0,study.00001,1.0,exam/study.00001.flac\n2,0,study.00001,0.5,exam/study.00001.flac\n"
+    )
 
 
 KERNELS = {NETWORKS[0]: {(1, n): np.full((3, 3), n / 4) for n in range(N_FEATURES)}}
@@ -455,8 +462,13 @@ def test_the_strongest_seconds_have_their_sound_once(page):
         "2": [["ska.1", 1, 2, 3, 0]],
     }
     assert second == {
-        "script": scripts["2"], "features": {"0": [["gone", 0, 1, 1, None]]}, "sounds": [],
-    }  # fmt: skip
+        "script": scripts["2"],
+        "features": {"0": [["gone", 0, 1, 1, None]]},
+        "still": {"0": [["study.00001", 0.5, 1, None, 0]]},  # 1-0 has no name
+        "sounds": second["sounds"],
+    }
+    samples, rate = soundfile.read(io.BytesIO(bytes_of(second["sounds"][0])))
+    assert abs(len(samples) / rate - 0.5) < 0.01
     sounds = [soundfile.read(io.BytesIO(bytes_of(text))) for text in first["sounds"]]
     assert [(len(samples), rate) for samples, rate in sounds] == [(11025, 11025)] * 2
     peaks = [np.abs(samples[:100]).max() for samples, _ in sounds]  # they fade in

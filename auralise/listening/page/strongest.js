@@ -3,19 +3,21 @@
 /** The strongest seconds of a feature in the data set: a list that plays, and what is saved of it. */
 
 const keptStrongest = new Kept(N_LAYERS_KEPT);
+let callsOfStrongest = 0;  // the last call draws
 
 /**
- * The strongest seconds of the chosen feature.
+ * The strongest seconds of the chosen feature, or excerpts of its exam in which it is still.
  *
+ * @param {"features" | "still"} kind
  * @returns {Promise<{clip: string, start: number, end: number, activation: number, sound: ?Uint8Array}[]>}
  *   `sound` is MP3
  */
-async function strongestSeconds() {
+async function secondsOf(kind) {
   const { network, layer, feature } = state;
   const script = catalogue.networks[network].strongest[layer];
   if (!script) return [];
   const data = await keptStrongest.get(script, () => loadScript(script));
-  return (data.features[feature] ?? []).map(([clip, start, end, activation, sound]) => ({
+  return (data[kind][feature] ?? []).map(([clip, start, end, activation, sound]) => ({
     clip, start, end, activation, sound: sound === null ? null : bytesOf(data.sounds[sound]),
   }));
 }
@@ -29,11 +31,23 @@ function secondText({ clip, start, end }) {
 }
 
 async function showStrongest() {
-  const asked = { ...state };
-  const seconds = await strongestSeconds();
+  const asked = { ...state, call: ++callsOfStrongest };
+  const [seconds, still] = await Promise.all([secondsOf("features"), secondsOf("still")]);
+  if (asked.call !== callsOfStrongest) return;
   if (["network", "layer", "feature"].some((key) => state[key] !== asked[key])) return;
-  for (const audio of $("strongest-list").querySelectorAll("audio")) URL.revokeObjectURL(audio.src);
-  const items = seconds.map((second) =>
+  for (const audio of $("strongest").querySelectorAll("audio")) URL.revokeObjectURL(audio.src);
+  const items = playable(seconds);
+  $("strongest-list").replaceChildren(...(items.length ? items : [make("li", {}, "It never fires there.")]));
+  const named = catalogue.networks[state.network].names[`${state.layer}-${state.feature}`];
+  $("still").hidden = !still.length;
+  $("still-title").textContent = still.length ? `Without ${named.name} it is still: excerpts of its exam` : "";
+  $("still-list").replaceChildren(...playable(still));
+  const anySound = seconds.some(({ sound }) => sound);
+  for (const id of ["save-strongest", "save-track"]) $(id).disabled = !anySound;
+}
+
+function playable(seconds) {
+  return seconds.map((second) =>
     make(
       "li",
       {},
@@ -43,15 +57,12 @@ async function showStrongest() {
         : make("small", {}, "its clip is not there any more"),
     ),
   );
-  $("strongest-list").replaceChildren(...(items.length ? items : [make("li", {}, "It never fires there.")]));
-  const anySound = seconds.some(({ sound }) => sound);
-  for (const id of ["save-strongest", "save-track"]) $(id).disabled = !anySound;
 }
 
 /** Those that have a sound, in a row: their samples, and where each begins and ends (s). */
 async function strongestInARow() {
   const { sampleRate } = theSong;
-  const seconds = (await strongestSeconds()).filter(({ sound }) => sound);
+  const seconds = (await secondsOf("features")).filter(({ sound }) => sound);
   const parts = [];
   for (const { sound } of seconds) {
     const context = new OfflineAudioContext(1, 1, sampleRate);
