@@ -26,12 +26,6 @@ with job(snakemake):
     found, nulls = dissect_networks(
         exams, scores, untrained, params.trained, params.controls, unproven
     )
-    paths = dict(zip(params.trained, map(Path, inputs.exams), strict=True))
-    folders = {
-        name: paths[owner].name
-        for owner, names in params.trained.items()
-        for name in [*names, *params.controls.get(owner, ())]
-    }
     weights = dict(zip(params.networks, inputs.weights, strict=True))
     for name, network in found.items():
         settings, kernels = params.architectures[name], []
@@ -42,8 +36,7 @@ with job(snakemake):
         folder = Path(snakemake.output.nulls).with_name(name)
         write_table(folder / "names.csv", network.names)
         write_table(folder / "exam.csv", network.exam)
-        exam = folders[name]
-        sounds = exam + "/" + network.excerpts["clip"] + ".flac"
+        sounds = params.exams[name] + "/" + network.excerpts["clip"] + ".flac"
         write_table(folder / "excerpts.csv", network.excerpts.assign(sound=sounds))
         contributing = list_contributions(network.names, kernels, values)
         write_table(folder / "contributions.csv", contributing)

@@ -83,7 +83,7 @@ def test_explain_writes_maps_on_the_grid_of_the_stft(files, tmp_path, layers):
         ([], "either --weights FILE or --network NAME"),
         (["--weights", "x.pt", "--network", "musicnn/MTT_vgg"], "either --weights FILE or"),
         (["--network", "musicnn/MTT_vgg", "--n-fft", "64"], "--n-fft: musicnn/MTT_vgg has its own"),
-        (["--network", "musicnn/VGG"], "no published network that auralise knows"),
+        (["--network", "musicnn/VGG"], "is not a published network that auralise knows"),
     ],
 )
 def test_a_network_is_named_once(capsys, arguments, message):

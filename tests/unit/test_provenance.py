@@ -47,6 +47,7 @@ def test_a_module_changes_the_rules_that_use_it(package, repository):
         "correlate_inputs",
         # These know its columns.
         "compare_networks",
+        "deconvolve_signals",
         "draw_attributes_as_in_2016",
         "rank_features",
         "summarise_correlation",

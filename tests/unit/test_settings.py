@@ -498,7 +498,7 @@ def test_a_factor_of_the_attribute_experiment_is_a_setting(schema, monkeypatch):
 def test_a_name_of_digits_is_text(schema, name):
     """As YAML and Snakemake's --config read it."""
     assert complete_settings({name: 2024}, schema)[name] == "2024"
-    with pytest.raises(SettingsError, match="no text: write it in quotes"):
+    with pytest.raises(SettingsError, match="not text: write it in quotes"):
         complete_settings({name: 1.5}, schema)
 
 

@@ -264,7 +264,7 @@ class TestWhatNoChainCanBe:
         refuse([torch.ones(1)], tmp_path, "a list without tensors by name")
 
     def test_no_convolution(self, tmp_path):
-        refuse(nn.BatchNorm1d(2).state_dict(), tmp_path, "no part of a plain chain")
+        refuse(nn.BatchNorm1d(2).state_dict(), tmp_path, "not part of a plain chain")
 
     def test_convolutions_that_do_not_follow_each_other(self, tmp_path):
         state = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(1, 4, 3)).state_dict()

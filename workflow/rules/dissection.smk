@@ -139,6 +139,7 @@ rule name_features:
             for owner in config["networks"]
         },
         evaluated=SEEDED,
+        exams={name: exam_of(name).name for name in HEARD},
         controls={
             owner: {n: seed_of(n) for n in untrained_of(owner) if n in HEARD}
             for owner in CONTROLLED
