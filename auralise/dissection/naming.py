@@ -253,8 +253,8 @@ class Names:
         that can be told apart from it), ``runner_up_score``, ``lets_through``, ``wins``,
         ``still``, ``n_clips`` (held-out clips with the candidate).
     excerpts : DataFrame
-        ``layer, feature, clip`` (a number), ``start`` (s): the loudest without the candidate in which
-        the feature is still, of each that went to the exam.
+        ``layer, feature, clip`` (a number), ``start`` (s): the loudest without the candidate in
+        which the feature is still, of each that went to the exam.
     """
 
     table: pd.DataFrame
