@@ -52,8 +52,8 @@ PATTERNS = b"{key:[A-G]b?\\d}_{instrument:grand_piano|organ}_{chord}.wav\nBb2_gr
 DESIGN = b"file,key,chord\na.wav,A3,major\nb.wav,C4,major\n"
 TABLE = (
     b"network,layer,feature,rank,clip,start,end,activation,attribute,correlation,n_pairs,song,class,"
-    b"probability,name,q,level_db,path\nsquare-0,1,0,1,a,0,1.5,2e-3,key,0.5,12,s,rock,0.9,bass,0.01,"
-    b"-12.5,a.wav\n"
+    b"probability,name,q,level_db,path,sound\nsquare-0,1,0,1,a,0,1.5,2e-3,key,0.5,12,s,rock,0.9,bass,0.01,"
+    b"-12.5,a.wav,a.wav\n"
 )
 EVALUATION = b'{"clip_accuracy": 0.5, "n_clips": 9, "baselines": {"mean": {"accuracy": 0.25}}}'
 EXTREMES = tuple(map(bytes.fromhex, "00000000 ffffffff 7fffffff ffffff7f 00000080".split()))
@@ -277,7 +277,7 @@ def _read_for_the_page(path: Path) -> None:
     for read in (tables.read_answers, tables.read_names, tables.read_features):
         read(path)
     tables.read_correlations(path)
-    tables.read_strongest(path, path, 8000)
+    tables.read_strongest(path, path, path, tables.read_names(path), 8000)
 
 
 def _archives() -> dict[str, bytes]:

@@ -195,8 +195,8 @@ def inflated(text: str, dtype: type) -> np.ndarray:
 
 
 def samples_of(song: dict) -> np.ndarray:
-    found, _ = soundfile.read(io.BytesIO(bytes_of(song["samples"])), dtype="int16")
-    return found * song["unit"]
+    found, _ = soundfile.read(io.BytesIO(bytes_of(song["samples"])), dtype="int32")
+    return found / 256 * song["unit"]
 
 
 def unpacked(entry: dict, song: dict) -> np.ndarray:
