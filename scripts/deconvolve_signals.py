@@ -18,8 +18,8 @@ with job(snakemake):
     prepare_torch(snakemake)
     params, inputs, network = snakemake.params, snakemake.input, snakemake.wildcards.network
     explainer = read_explainer(inputs.weights, params.architecture, params.deconvolution)
-    names = read_table(inputs.names) if inputs.names else None
-    features = telling_features(read_table(inputs.correlation), names, N_FEATURES)
+    correlations, names = read_table(inputs.correlation), read_table(inputs.names)
+    features = telling_features(correlations, names, N_FEATURES)
     signals, stft = crossed_signals(read_design(inputs.signals)), Stft(**params.stft)
     magnitudes = Magnitudes(inputs.sounds, signals, stft, params.duration)
     config = {name: getattr(params, name) for name in ("architecture", "stft", "deconvolution")}

@@ -22,7 +22,8 @@ with job(snakemake):
     evaluations = [json.loads(Path(path).read_text()) for path in inputs.evaluations]
     known = dict(zip(params.evaluated, evaluations, strict=True))
     unproven = [name for name, of in known.items() if not is_above_mean_spectrum(of)]
-    exams = dict(zip(params.trained, map(Exam.read, inputs.exams), strict=True))
+    read = {Path(path).name: Exam.read(path) for path in inputs.exams}
+    exams = {owner: read[params.exams[names[0]]] for owner, names in params.trained.items()}
     found, nulls = dissect_networks(
         exams, scores, untrained, params.trained, params.controls, unproven
     )

@@ -166,7 +166,7 @@ def correlate_attributes(
 
 
 def telling_features(
-    correlations: pd.DataFrame, names: pd.DataFrame | None, n: int
+    correlations: pd.DataFrame, names: pd.DataFrame, n: int
 ) -> dict[int, list[int]]:
     """The features of a network to look at on the signals themselves.
 
@@ -174,7 +174,7 @@ def telling_features(
     ----------
     correlations : DataFrame
         As `correlate_attributes` returns it.
-    names : DataFrame, optional
+    names : DataFrame
         Columns ``layer``, ``feature``, ``name`` (empty: none) and ``score``.
     n : int
         How many, at most.
@@ -185,11 +185,9 @@ def telling_features(
         By layer, both ascending: of each name the feature of the best score, the best first; then,
         of each attribute, those of which correlation and correlation_all differ most either way.
     """
-    found: list[tuple[int, int]] = []
-    if names is not None:
-        named = names[names["name"].notna() & (names["name"] != "")]
-        best = named.sort_values("score", ascending=False, kind="stable").drop_duplicates("name")
-        found += zip(best["layer"], best["feature"], strict=True)
+    named = names[names["name"] != ""]
+    best = named.sort_values("score", ascending=False, kind="stable").drop_duplicates("name")
+    found: list[tuple[int, int]] = list(zip(best["layer"], best["feature"], strict=True))
     live = correlations[correlations["live"].astype(bool)]
     kept = live["correlation"] - live["correlation_all"].fillna(0)
     ends = []

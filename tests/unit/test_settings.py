@@ -432,7 +432,7 @@ def test_the_command_line_takes_the_same_unasked(schema):
 
 
 def test_names_that_results_use_are_no_variants(schema):
-    for name in (UNTRAINED, PERMUTED, INPUT):
+    for name in (UNTRAINED, PERMUTED, INPUT, "exam"):
         with pytest.raises(SettingsError, match=f"networks = '{name}': expected a name"):
             complete_settings({"networks": {name: {}}}, schema)
 

@@ -151,9 +151,7 @@ rule deconvolve_signals:
         sounds=SOUNDS,
         weights=rules.train_network.output.weights,
         correlation=rules.rank_features.output[0],
-        names=lambda w: (
-            R / f"dissection/{w.network}/names.csv" if w.network in SEEDED else []
-        ),
+        names=R / "dissection/{network}/names.csv",
     output:
         directory(R / "attributes/{network}/maps"),
     log:

@@ -1,9 +1,10 @@
 DISSECTION = config["dissection"]
-# Where the exam of each architecture is; those that hear another transform have their own.
+# Which exam the networks of each architecture take, and by which transform it is heard.
 EXAMS = {
     owner: "exam" if stft_settings(config, owner) == STFT else f"exam-{owner}"
     for owner in config["networks"]
 }
+EXAM_STFTS = {exam: stft_settings(config, owner) for owner, exam in EXAMS.items()}
 # Methods that are held against deconvolution, and the networks on which they are.
 COMPARED = [
     name for name in config["methods"] if name not in ("deconvolution", "inversion")
@@ -29,7 +30,7 @@ rule render_exam:
     benchmark:
         R / "benchmarks/render_exam/{exam}.tsv"
     wildcard_constraints:
-        exam=only(sorted(set(EXAMS.values()))),
+        exam=only(EXAM_STFTS),
     threads: 2
     resources:
         mem_mb=memory(2000),
@@ -38,11 +39,7 @@ rule render_exam:
         *code_of("render_exam"),
         clips=DISSECTION["clips"],
         duration=DURATION,
-        stft=lambda w: next(
-            stft_settings(config, owner)
-            for owner, exam in EXAMS.items()
-            if exam == w.exam
-        ),
+        stft=lambda w: EXAM_STFTS[w.exam],
         seed=config["dataset"]["seed"],
     message:
         "Render the clips on which features are named, stem by stem"
@@ -78,9 +75,11 @@ rule score_network:
 
 rule score_nulls:
     input:
-        exam=lambda w: R / "dissection" / EXAMS[w.variant],
-        segments=lambda w: [] if w.variant in GIVEN else R / "segments.h5",
-        clips=lambda w: R / "clips.csv" if w.variant in GIVEN else [],
+        exam=lambda w: exam_of(w.variant),
+        segments=lambda w: (
+            [] if w.variant in GIVEN else rules.write_segments.output[0]
+        ),
+        clips=lambda w: rules.list_clips.output[0] if w.variant in GIVEN else [],
         files=lambda w: files_of(w.variant) if w.variant in GIVEN else [],
     output:
         R / "dissection/untrained/{variant}.h5",
@@ -109,7 +108,7 @@ rule score_nulls:
 
 rule name_features:
     input:
-        exams=[R / "dissection" / exam for exam in EXAMS.values()],
+        exams=expand(rules.render_exam.output[0], exam=EXAM_STFTS),
         scores=expand(rules.score_network.output[0], network=HEARD),
         weights=expand(rules.train_network.output.weights, network=HEARD),
         untrained=expand(rules.score_nulls.output[0], variant=config["networks"]),

@@ -45,7 +45,8 @@ rule build_listening_page:
             rules.evaluate_network.output[0], network=[n for n in OURS if n in HEARD]
         ),
         predictions=expand(rules.predict_songs.output[0], network=HEARD),
-        names=rules.name_features.output.names,
+        names=[rules.name_features.output.names, rules.name_features.output.excerpts],
+        exams=rules.name_features.input.exams,
         correlations=expand(rules.rank_features.output[0], network=HEARD),
         strongest=expand(rules.find_strongest_seconds.output[0], network=TRAINED),
         signals=rules.list_signals.output.signals,
