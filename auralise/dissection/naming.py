@@ -253,8 +253,8 @@ class Names:
         that can be told apart from it), ``runner_up_score``, ``lets_through``, ``wins``,
         ``still``, ``n_clips`` (held-out clips with the candidate).
     excerpts : DataFrame
-        ``layer, feature, clip`` (a number), ``start`` (s): the loudest without the candidate in
-        which the feature is still, of each that went to the exam.
+        ``layer, feature, clip`` (a number), ``start, end`` (s): the loudest without the candidate
+        in which the feature is still, of each that went to the exam.
     """
 
     table: pd.DataFrame
@@ -319,7 +319,7 @@ class Naming:
             for key, value in row.items():
                 rows.loc[feature, key] = value
             excerpts += heard
-        columns = ["layer", "feature", "clip", "start"]
+        columns = ["layer", "feature", "clip", "start", "end"]
         return Names(rows, pd.DataFrame(excerpts, columns=columns))
 
     def _comparable(self, r: np.ndarray) -> np.ndarray:
@@ -370,6 +370,7 @@ class Naming:
                 "feature": int(activations.features[feature]),
                 "clip": int(held[clip]),
                 "start": first * question.hop,
+                "end": (first + question.excerpt) * question.hop,
             }
             for clip, first in quiet[:N_EXCERPTS]
         ]

@@ -441,9 +441,8 @@ def _song_content(samples: np.ndarray, stft: Stft, coarseness: np.ndarray) -> di
     """A song, or a model signal, as the page's `Song` takes it: FLAC, 24 bits of its peak."""
     unit = max(float(np.abs(samples).max(initial=0.0)), 1e-9) / (2**23 - 1)
     file = io.BytesIO()
-    rounded = (
-        np.rint(samples / unit).astype(np.int32) * 256
-    )  # of which FLAC takes the upper 24 bits
+    # FLAC takes the upper 24 bits.
+    rounded = np.rint(samples / unit).astype(np.int32) * 256
     soundfile.write(file, rounded, stft.sample_rate, "PCM_24", format="FLAC")
     return {
         "samples": text_of(file.getvalue()),

@@ -76,25 +76,6 @@ def text_of(content: bytes) -> str:
     return DIGITS[digits].tobytes().decode("ascii")
 
 
-def bytes_of(text: str) -> bytes:
-    """The bytes that `text_of` made text of, as the page reads them.
-
-    Examples
-    --------
-    >>> bytes_of(text_of(b"abc"))
-    b'abc'
-    """
-    digits = np.searchsorted(DIGITS, np.frombuffer(text.encode("ascii"), np.uint8))
-    n_pairs = len(digits) // 2
-    pairs = len(DIGITS) * digits[0 : 2 * n_pairs : 2] + digits[1 : 2 * n_pairs : 2]
-    bits = [
-        (numbers[:, None] >> np.arange(n)[::-1] & 1).ravel()
-        for numbers, n in ((pairs, BITS), (digits[2 * n_pairs :], BITS // 2))
-    ]
-    found = np.concatenate(bits).astype(np.uint8)
-    return np.packbits(found[: len(found) // 8 * 8]).tobytes()
-
-
 def coarseness_of(magnitude: np.ndarray) -> np.ndarray:
     """How coarse maps may be in each cell of a song's spectrum.
 

@@ -12,7 +12,6 @@ import numpy as np
 import soundfile
 
 from auralise.audio import read_audio
-from auralise.dissection.naming import EXCERPT
 from auralise.dissection.tour import ROLES
 from auralise.errors import AudioError, AuraliseError
 from auralise.files import parse_json
@@ -230,6 +229,21 @@ class _Second(NamedTuple):
     activation: float | None
     file: Path | None
 
+    @classmethod
+    def of(cls, what: str, row: Mapping[str, str], rank: int | str, file: Path | None) -> "_Second":
+        """Of the row of a table and the file of its clip."""
+        return cls(
+            what,
+            int(row["layer"]),
+            int(row["feature"]),
+            int(rank),
+            row["clip"],
+            float(row["start"]),
+            float(row["end"]),
+            number(row.get("activation")),
+            file,
+        )
+
 
 def read_strongest(
     path: Path, clips: Path, excerpts: Path, names: Mapping[str, Any], sample_rate: int
@@ -261,21 +275,13 @@ def read_strongest(
     files = {row["clip"]: Path(row["path"]) for row in _rows(clips, "clip", "path")}
     columns = "layer", "feature", "rank", "clip", "start", "end", "activation"
     seconds = [
-        _Second(
-            *("features", int(row["layer"]), int(row["feature"]), int(row["rank"]), row["clip"]),
-            *(float(row["start"]), float(row["end"]), number(row["activation"])),
-            files.get(row["clip"]),
-        )
+        _Second.of("features", row, row["rank"], files.get(row["clip"]))
         for row in _rows(path, *columns)
     ]
-    of_exam = _rows(excerpts, "layer", "feature", "clip", "start", "sound") if seconds else ()
+    of_exam = _rows(excerpts, "layer", "feature", "clip", "start", "end", "sound")
     seconds += [
-        _Second(
-            *("still", int(row["layer"]), int(row["feature"]), rank, row["clip"]),
-            *(float(row["start"]), float(row["start"]) + EXCERPT, None),
-            excerpts.parents[1] / row["sound"],
-        )
-        for rank, row in enumerate(of_exam)
+        _Second.of("still", row, rank, excerpts.parents[1] / row["sound"])
+        for rank, row in enumerate(of_exam if seconds else ())
         if f"{int(row['layer'])}-{int(row['feature'])}" in names
     ]
     found: dict[int, dict[str, Any]] = {}

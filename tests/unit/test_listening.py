@@ -21,7 +21,14 @@ from auralise.errors import AudioError, AuraliseError, MapsError
 from auralise.explainers.writing import write_maps
 from auralise.listening.builder import build_listening_page
 from auralise.listening.likeness import distinctiveness, likenesses, order_by_likeness, sketch
-from auralise.listening.packing import LARGEST_CODE, bytes_of, coarseness_of, pack_map, text_of
+from auralise.listening.packing import (
+    BITS,
+    DIGITS,
+    LARGEST_CODE,
+    coarseness_of,
+    pack_map,
+    text_of,
+)
 from auralise.listening.tables import (
     read_answers,
     read_correlations,
@@ -119,8 +126,8 @@ def write_strongest(folder: Path) -> None:
     exam.parent.mkdir()
     soundfile.write(exam, 0.2 * np.sin(2 * np.pi * 500 * np.arange(22050) / 11025), 11025)
     (folder / "dissection" / NETWORKS[0] / "excerpts.csv").write_text(
-        "layer,feature,clip,start,sound\n"
-        "1,0,study.00001,1.0,exam/study.00001.flac\n2,0,study.00001,0.5,exam/study.00001.flac\n"
+        "layer,feature,clip,start,end,sound\n"
+        "1,0,study.00001,1.0,1.5,exam/study.00001.flac\n2,0,study.00001,0.5,1.0,exam/study.00001.flac\n"
     )
 
 
@@ -192,6 +199,17 @@ def read_script(path: Path) -> dict:
 
 def inflated(text: str, dtype: type) -> np.ndarray:
     return np.frombuffer(zlib.decompress(bytes_of(text)), dtype)
+
+
+def bytes_of(text: str) -> bytes:
+    """The bytes that `text_of` made text of, as the page reads them."""
+    digits = [DIGITS.tolist().index(ord(character)) for character in text]
+    bits = "".join(
+        f"{len(DIGITS) * first + second:0{BITS}b}"
+        for first, second in zip(digits[::2], digits[1::2], strict=False)
+    )
+    bits += "".join(f"{last:0{BITS // 2}b}" for last in digits[len(digits) // 2 * 2 :])
+    return bytes(int(bits[n : n + 8], 2) for n in range(0, len(bits) // 8 * 8, 8))
 
 
 def samples_of(song: dict) -> np.ndarray:

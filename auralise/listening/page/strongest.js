@@ -31,10 +31,9 @@ function secondText({ clip, start, end }) {
 }
 
 async function showStrongest() {
-  const asked = { ...state, call: ++callsOfStrongest };
+  const call = ++callsOfStrongest;
   const [seconds, still] = await Promise.all([secondsOf("features"), secondsOf("still")]);
-  if (asked.call !== callsOfStrongest) return;
-  if (["network", "layer", "feature"].some((key) => state[key] !== asked[key])) return;
+  if (call !== callsOfStrongest) return;
   for (const audio of $("strongest").querySelectorAll("audio")) URL.revokeObjectURL(audio.src);
   const items = playable(seconds);
   $("strongest-list").replaceChildren(...(items.length ? items : [make("li", {}, "It never fires there.")]));
