@@ -17,7 +17,6 @@ from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.progress import tracked
 
 HEARD = 2.0  # s of a clip that are deconvolved
-CALIBRATED = 64  # segments that the batch normalisations of an untrained network are taken from
 
 
 @dataclass(frozen=True)

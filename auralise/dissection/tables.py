@@ -33,7 +33,7 @@ class Dissected:
     exam : DataFrame
         How each candidate fared, with the columns `EXAM`.
     excerpts : DataFrame
-        ``layer, feature, clip, start, end`` (s): where there is no concept and the feature is still.
+        ``layer, feature, clip, start, end`` (s): without the concept, and the feature is still.
     by_chance : ndarray, shape (N_CHANCES,)
         Share of features named with masks of other clips.
     """

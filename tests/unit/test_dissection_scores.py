@@ -10,6 +10,7 @@ from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection import scores
 from auralise.dissection.activations import Cells, measure
 from auralise.dissection.exam import Exam
+from auralise.dissection.networks import examined_features, hear
 from auralise.networks.front_ends import band_weights, build_front_end
 from auralise.stft import Stft
 
@@ -144,3 +145,50 @@ def test_a_band_has_the_mean_of_its_bins():
     assert (np.diff(found) <= 1e-6).all()
     linear = build_front_end([{"log1p": {"gain": 10}}], Stft())
     assert band_weights(linear, 257) is None
+
+
+def exam_of_noise(n_clips=4, n_bins=64, n_frames=100, hop=0.04):
+    rng = np.random.default_rng(0)
+    masks = rng.random((n_clips, 1, n_bins, n_frames)) < 0.3
+    magnitudes = rng.random((n_clips, n_bins, n_frames)).astype("f4")
+    names = tuple(map(str, range(n_clips)))
+    present = masks.any(axis=2)
+    return Exam(names, np.ones(n_clips, bool), magnitudes, masks, present, ("x",), hop)
+
+
+def test_nothing_is_said_of_a_layer_that_is_finer_than_its_input():
+    cells = Cells.draw(128, 50, (1, 2))
+    assert not cells.means(np.ones((1, 64, 100))).any()
+    assert Cells.draw(64, 50, (1, 2)).means(np.ones((1, 64, 100))).all()
+
+
+@pytest.mark.parametrize(("width", "n_heard"), [(9, 50), (80, 100)])
+def test_a_network_that_takes_no_two_seconds_hears_whole_clips(width, n_heard):
+    explainer = Deconvnet(nn.Sequential(nn.Conv2d(1, 2, (3, width)), nn.ReLU()))
+    heard = []
+
+    def deconvolve_all(magnitude, features):
+        heard.append(magnitude.shape[1])
+        return Deconvnet.deconvolve_all(explainer, magnitude, features=features)
+
+    explainer.deconvolve_all = deconvolve_all
+    (enriched,) = hear(explainer, exam_of_noise(), [0, 2], {1: [0, 1]})
+    assert heard == [n_heard, n_heard]
+    assert enriched.shape == (2, 1)
+
+
+def test_of_thousands_of_features_some_of_each_layer_are_examined():
+    few = Deconvnet(nn.Sequential(nn.Conv2d(1, 70, 3), nn.ReLU()))
+    assert examined_features(few) == {1: list(range(70))}
+    many = Deconvnet(
+        nn.Sequential(nn.Conv2d(1, 1000, 1), nn.ReLU(), nn.Conv2d(1000, 30, 1), nn.ReLU())
+    )
+    chosen = examined_features(many)
+    assert chosen == examined_features(many)
+    assert [len(set(chosen[layer])) for layer in (1, 2)] == [64, 30]
+    exam = exam_of_noise(n_frames=20)
+    found = measure(many, exam, chosen)
+    maps = many.feature_maps(exam.magnitudes[1])[0]
+    feature = chosen[1][5]
+    assert found[0].features[5] == feature
+    assert np.array_equal(found[0].values[5, 1], found[0].cells.of(maps[feature]))
