@@ -438,11 +438,11 @@ def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> d
 
 
 def _song_content(samples: np.ndarray, stft: Stft, coarseness: np.ndarray) -> dict[str, Any]:
-    """A song, or a model signal, as the page's `Song` takes it: FLAC, 24 bits of its peak."""
-    unit = max(float(np.abs(samples).max(initial=0.0)), 1e-9) / (2**23 - 1)
+    """A song, or a model signal, as the page's `Song` takes it: FLAC, 20 bits of its peak."""
+    unit = max(float(np.abs(samples).max(initial=0.0)), 1e-9) / (2**19 - 1)
     file = io.BytesIO()
-    # FLAC takes the upper 24 bits.
-    rounded = np.rint(samples / unit).astype(np.int32) * 256
+    # The upper bits; what is left empty takes no room.
+    rounded = np.rint(samples / unit).astype(np.int32) * 2**12
     soundfile.write(file, rounded, stft.sample_rate, "PCM_24", format="FLAC")
     return {
         "samples": text_of(file.getvalue()),

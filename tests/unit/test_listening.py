@@ -214,7 +214,7 @@ def bytes_of(text: str) -> bytes:
 
 def samples_of(song: dict) -> np.ndarray:
     found, _ = soundfile.read(io.BytesIO(bytes_of(song["samples"])), dtype="int32")
-    return found / 256 * song["unit"]
+    return found / 2**12 * song["unit"]
 
 
 def unpacked(entry: dict, song: dict) -> np.ndarray:

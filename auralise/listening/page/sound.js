@@ -121,7 +121,7 @@ class Song {
   static async from(data) {
     const context = new OfflineAudioContext(1, 1, data.sampleRate);
     const buffer = await context.decodeAudioData(bytesOf(data.samples).buffer);
-    return new Song(data, buffer.getChannelData(0).map((sample) => sample * 2 ** 23 * data.unit));
+    return new Song(data, buffer.getChannelData(0).map((sample) => sample * 2 ** 19 * data.unit));
   }
 
   constructor(data, samples) {
