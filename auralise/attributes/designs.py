@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from auralise.audio import read_excerpt
-from auralise.errors import SettingsError
+from auralise.errors import LONGEST_CAUSE, SettingsError, cause_of
 from auralise.songs import AUDIO_SUFFIXES
 from auralise.stft import Stft
 
@@ -150,8 +151,9 @@ def read_names(names: Sequence[str], patterns: Sequence[str]) -> dict[str, dict[
         if fitting := next((found for found in of_pattern if found), None):
             if len(fitting) > MOST_READINGS:
                 raise SettingsError(
-                    f"attributes.pattern: {name} can be read in more than {MOST_READINGS} ways; "
-                    "put something between the fields, or say what each looks like"
+                    f"attributes.pattern: {name[:80]} can be read in more than "
+                    f"{MOST_READINGS} ways; put something between the fields, or say what each "
+                    "looks like"
                 )
             readings[name] = fitting
     support = Counter(
@@ -166,8 +168,9 @@ def read_names(names: Sequence[str], patterns: Sequence[str]) -> dict[str, dict[
             reading for reading, count in zip(possible, rarest, strict=True) if count == max(rarest)
         ]
         if len(best) > 1:
+            one, other = (str(reading)[:LONGEST_CAUSE] for reading in best[:2])
             raise SettingsError(
-                f"attributes.pattern: {name} can be read as {best[0]} and as {best[1]}; say what "
+                f"attributes.pattern: {name[:80]} can be read as {one} and as {other}; say what "
                 "a field looks like, such as {instrument:acoustic_guitar|piano}"
             )
         chosen[name] = best[0]
@@ -184,17 +187,21 @@ def _parse_pattern(pattern: str) -> list[str | tuple[str, re.Pattern]]:
         parts.append(stem[end : field.start()])
         _refuse_intricate(field[0], field[2] or "")
         try:
-            parts.append((field[1], re.compile(field[2] or ".+")))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of brackets in brackets
+                parts.append((field[1], re.compile(field[2] or ".+")))
         except (re.error, OverflowError, RecursionError) as error:
-            raise SettingsError(f"attributes.pattern: {field[0]} in {pattern!r}: {error}") from None
+            raise SettingsError(
+                f"attributes.pattern: {field[0][:80]} in {pattern[:80]!r}: {cause_of(error)}"
+            ) from None
         end = field.end()
     parts.append(stem[end:])
     names = [part[0] for part in parts if isinstance(part, tuple)]
     literals = "".join(part for part in parts if isinstance(part, str))
     if not names or len(set(names)) < len(names) or set(names) & set(NAMES) or "{" in literals:
         raise SettingsError(
-            f"attributes.pattern: {pattern!r}; expected a file name with different attributes in "
-            "braces, such as {key}_{instrument}_{chord}.wav"
+            f"attributes.pattern: {pattern[:80]!r}; expected a file name with different "
+            "attributes in braces, such as {key}_{instrument}_{chord}.wav"
         )
     return parts
 
@@ -210,7 +217,7 @@ def _refuse_intricate(field: str, expression: str) -> None:
         or re.search(r"\)[*+?{]", plain)
     ):
         raise SettingsError(
-            f"attributes.pattern: {field}: too intricate; expected at most {MOST_REPEATS} "
+            f"attributes.pattern: {field[:80]}: too intricate; expected at most {MOST_REPEATS} "
             f"repetitions (*, + or {{m,n}}), none of a group, {MOST_OPTIONS} question marks and "
             f"{MOST_GROUPS} groups"
         )

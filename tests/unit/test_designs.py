@@ -166,6 +166,11 @@ class TestNames:
         with pytest.raises(SettingsError, match="can be read as .*'guitar_E'.* and as .*guitar'"):
             read_names(["a_guitar_E.wav"], ["{instrument}_{chord}.wav"])
 
+    def test_names_of_any_length_are_told_in_a_few_words(self):
+        with pytest.raises(SettingsError, match="can be read as") as told:
+            read_names([f"{'9' * 20_000}_piano_major.wav"], ["{key}_{chord}.wav"])
+        assert len(str(told.value)) < 1000
+
     def test_a_field_may_say_what_it_looks_like(self):
         found = read_names(["a_guitar_E.wav"], ["{instrument}_{chord:[A-G]}.wav"])
         assert found["a_guitar_E.wav"] == {"instrument": "a_guitar", "chord": "E"}
