@@ -12,7 +12,7 @@ from auralise.files import read_table, sha256_of_file
 from auralise.maps import Origin
 from auralise.stft import Stft
 
-N_FEATURES = 5
+N_FEATURES = 4
 
 with job(snakemake):
     prepare_torch(snakemake)

@@ -282,7 +282,7 @@ def write_excerpts(
                 picture = front_end(torch.from_numpy(source.song(song))).numpy()
                 cuts = [picture[:, first : first + n_frames] for first in source.firsts[number]]
                 if cuts:
-                    excerpts[numbers == number] = np.stack(cuts)
+                    excerpts[np.flatnonzero(numbers == number)] = np.stack(cuts)
             group["label"] = source.labels(rows).astype(np.int64)
             group["clip"] = numbers
             group["clips"] = list(source.songs)

@@ -24,7 +24,13 @@ from auralise.errors import AuraliseError
 from auralise.features import LEAST_DIGITS, relative_levels
 from auralise.files import whole_file
 from auralise.listening import likeness
-from auralise.listening.packing import coarseness_of, pack_map, packed_bytes, text_of
+from auralise.listening.packing import (
+    ERROR_OF_SIGNALS,
+    coarseness_of,
+    pack_map,
+    packed_bytes,
+    text_of,
+)
 from auralise.listening.tables import (
     number,
     read_answers,
@@ -309,7 +315,9 @@ def _write_signals(
             magnitude = np.abs(spectrum)
             coarseness = coarseness_of(magnitude)
             packed = {
-                f"{layer}-{feature}": pack_map(maps.masks(layer)[k], magnitude, coarseness)
+                f"{layer}-{feature}": pack_map(
+                    maps.masks(layer)[k], magnitude, coarseness, ERROR_OF_SIGNALS
+                )
                 for layer in maps.layers
                 for k, feature in enumerate(maps.features(layer))
                 if maps.live(layer)[k]

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ERROR = 10**-3.2  # energy of what is lost, relative to what there is of either sign: -32 dB
+# Energy of what is lost, relative to what there is of either sign.
+ERROR = 10**-3.06
+ERROR_OF_SIGNALS = 10**-2.4  # of so many maps of dull sounds, the pictures matter most
 RELATIVE_STEP = 0.06  # of values far above the step: 0.5 dB
 LARGEST_CODE = 127
 COARSEST = 8  # the song's quiet cells have steps up to 2^8 times those of its loud ones
@@ -96,8 +98,10 @@ def coarseness_of(magnitude: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(halvings, 0, COARSEST)).astype(np.uint8)
 
 
-def pack_map(mask: np.ndarray, weight: np.ndarray, coarseness: np.ndarray) -> PackedMap:
-    """Round a map to eight bits so that no more than `ERROR` of its sound is lost.
+def pack_map(
+    mask: np.ndarray, weight: np.ndarray, coarseness: np.ndarray, error: float = ERROR
+) -> PackedMap:
+    """Round a map to eight bits so that no more of its sound is lost than is allowed.
 
     Parameters
     ----------
@@ -108,6 +112,8 @@ def pack_map(mask: np.ndarray, weight: np.ndarray, coarseness: np.ndarray) -> Pa
         the mask stands for a magnitude itself.
     coarseness : ndarray, shape (n_bins, n_frames)
         As `coarseness_of`, or 0.
+    error : float
+        Energy that may be lost, relative to what there is of either sign.
 
     Examples
     --------
@@ -127,7 +133,7 @@ def pack_map(mask: np.ndarray, weight: np.ndarray, coarseness: np.ndarray) -> Pa
         middle = (low + high) / 2
         steps = np.float32(np.exp(middle)) * finest
         lost = (_values(_codes(mask, steps, RELATIVE_STEP), steps, RELATIVE_STEP) - mask) * weight
-        is_fine = (_energies(lost, mask) <= ERROR * energies).all()
+        is_fine = (_energies(lost, mask) <= error * energies).all()
         low, high = (middle, high) if is_fine else (low, middle)
     step, bend = float(np.exp(low)), RELATIVE_STEP
     codes = _codes(mask, step * finest, bend)

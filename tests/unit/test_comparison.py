@@ -113,7 +113,7 @@ class TestSummaries:
 class TestIntervals:
     def test_of_one_network_it_is_the_bootstrap_over_features(self):
         values = drawn(np.random.default_rng(0), 0.4, 60)
-        expected = stats.bootstrap((values,), np.mean, method="percentile", rng=0)
+        expected = stats.bootstrap((values,), np.mean, method="percentile", random_state=0)
         np.testing.assert_allclose(
             confidence_interval([values]), expected.confidence_interval, atol=0.005
         )

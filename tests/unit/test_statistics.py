@@ -68,7 +68,7 @@ class TestInterval:
 
     def test_of_a_mean_it_is_that_of_scipy(self):
         values = normal(60)
-        expected = stats.bootstrap((values,), np.mean, method="percentile", rng=0)
+        expected = stats.bootstrap((values,), np.mean, method="percentile", random_state=0)
         found = interval(resample([60]) @ values / 60)
         np.testing.assert_allclose(found, expected.confidence_interval, atol=0.005)
 
@@ -80,7 +80,7 @@ class TestInterval:
             lambda h, s, axis: h.sum(axis) / s.sum(axis),
             paired=True,
             method="percentile",
-            rng=0,
+            random_state=0,
         )
         counts = resample([50])
         found = interval((counts @ hits) / (counts @ size))
@@ -163,7 +163,7 @@ class TestVerdicts:
         rng = np.random.default_rng(3)
         a, b = rng.normal(0.4, 1, n), rng.normal(size=6)
         expected = stats.permutation_test(
-            (a, b), lambda x, y, axis: x.mean(axis) - y.mean(axis), vectorized=True, rng=0
+            (a, b), lambda x, y, axis: x.mean(axis) - y.mean(axis), vectorized=True, random_state=0
         )
         exact = math.comb(n + 6, n) <= statistics.N_PERMUTATIONS
         assert permutation_p(a, b) == pytest.approx(expected.pvalue, rel=1e-9 if exact else 0.1)
