@@ -19,7 +19,7 @@ with job(snakemake), ExitStack() as stack:
     names = dict(zip(params.networks, map(read_table, inputs.names), strict=True))
     heard = map(tuple, params.heard)
     measured = dict(zip(heard, map(read_table, inputs.measured), strict=True))
-    tour = list_tour(names, measured)
+    tour = list_tour(names, measured, params.audible)
     write_table(output.table, tour)
 
     contributions = map(read_table, inputs.contributions)

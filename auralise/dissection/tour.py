@@ -7,6 +7,7 @@ posts on it). Here each is the feature that scores best among those of that name
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from auralise.auralisation import sound_name
@@ -83,12 +84,13 @@ ROLES = (
 def find_example(role: Role, features: pd.DataFrame) -> pd.Series | None:
     """The feature that plays a role best, a row of `features`; None where there is none.
 
-    It is the one whose name has the highest score; of those without a name, the loudest that
-    responds to every song.
+    It is the one whose name has the highest score among those that are heard on the role's song
+    (on any, where that is not among the songs); of those without a name, the loudest that responds
+    to every song.
     """
     there = features[features["layer"].isin(role.layers)]
     if role.concepts:
-        there = there[there["name"].isin(role.concepts)]
+        there = there[there["name"].isin(role.concepts) & there["is_heard"]]
     else:
         there = there[(there["name"] == "") & there["responds"]]
     if there.empty:
@@ -97,7 +99,9 @@ def find_example(role: Role, features: pd.DataFrame) -> pd.Series | None:
 
 
 def list_tour(
-    names: Mapping[str, pd.DataFrame], measured: Mapping[tuple[str, str], pd.DataFrame]
+    names: Mapping[str, pd.DataFrame],
+    measured: Mapping[tuple[str, str], pd.DataFrame],
+    audible: float,
 ) -> pd.DataFrame:
     """Who plays each role, network by network, on each song.
 
@@ -107,6 +111,9 @@ def list_tour(
         By network, as in ``names.csv``.
     measured : mapping of (str, str) to DataFrame
         By network and song, as `auralise.auralisation.write_auralisations` returns it.
+    audible : float
+        The audibility floor (dB): a name may have been earned by a feature that lets nearly
+        nothing through, and such a one is nobody's example.
 
     Returns
     -------
@@ -123,8 +130,17 @@ def list_tour(
         # Of the concept that came nearest to a name, which a feature without one does not have.
         own = ["score", "q", "learned"]
         features[own] = features[own].where(features["name"] != "")
+        places = features.set_index(["layer", "feature"]).index
+        is_loud = {
+            song: places.isin(
+                of[of["responds"] & (of["level_db"] >= audible)].set_index(places.names).index
+            )
+            for song, of in heard.items()
+        }
+        on_any = np.any(list(is_loud.values()), axis=0)
         for role in ROLES:
-            found = find_example(role, features)
+            is_heard = is_loud.get(role.song, on_any)
+            found = find_example(role, features.assign(is_heard=is_heard))
             for song, of in heard.items():
                 row = {"role": role.what, "network": network, "song": song}
                 if found is not None:

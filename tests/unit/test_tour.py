@@ -47,7 +47,8 @@ def measured(names):
 
 
 def tour_of(names, measured):
-    return list_tour({"square-0": names}, {("square-0", song): of for song, of in measured.items()})
+    of_songs = {("square-0", song): of for song, of in measured.items()}
+    return list_tour({"square-0": names}, of_songs, -40.0)
 
 
 def found(tour):
@@ -95,6 +96,19 @@ def test_without_names_nothing_is_found_but_unknown_features(names, measured):
 def test_a_feature_that_is_not_heard_plays_no_role(names, measured):
     only = {song: of[of["layer"] != 1] for song, of in measured.items()}
     assert found(tour_of(names, only))["onset detector"] is None
+
+
+def test_a_name_that_nobody_would_hear_plays_no_role(names, measured):
+    measured["a"].loc[1, "level_db"] = -280.0
+    measured["b"].loc[1, "responds"] = False
+    assert found(tour_of(names, measured))["onset detector"] == "1-0"
+
+
+def test_it_is_heard_on_the_song_that_the_role_is_shown_on(names, measured):
+    piano = ROLES[0].song
+    heard = {piano: measured["a"].copy(), "another": measured["b"]}
+    heard[piano].loc[1, "level_db"] = np.nan
+    assert found(tour_of(names, heard))["onset detector"] == "1-0"
 
 
 def test_a_contribution_is_weight_times_activation_with_its_sign():

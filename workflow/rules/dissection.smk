@@ -240,6 +240,7 @@ rule draw_tour:
         heard=list(product(HEARD, SONGS)),
         networks=HEARD,
         shown=TOURED,
+        audible=config["auralisation"]["audible"],
         architectures={name: architecture_of(name) for name in TOURED},
     message:
         "Draw the tour of 2015: onsets, attacks, bass, melody, kick and two unknown features"

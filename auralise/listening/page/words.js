@@ -20,7 +20,9 @@ function correlationText(value) {
 }
 
 function decibelText(value) {
-  return value === null || value === undefined ? "–" : `${value.toFixed(1).replace("-", "−")} dB`;
+  if (value === null || value === undefined) return "–";
+  const text = value.toFixed(1);
+  return `${text === "-0.0" ? "0.0" : text.replace("-", "−")} dB`;
 }
 
 function hertzText(hertz) {
