@@ -1,12 +1,21 @@
 """The first page of an experiment's results: what its networks know, and where to look."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from auralise.training.baselines import BASELINES, describe_accuracy
 
+Answers = Sequence[tuple[str, float]]  # classes and their probabilities, the likeliest first
+
+
+MOST_SONGS = 5  # whose answers are told
+
 
 def write_overview(
-    experiment: str, evaluations: Mapping[str, Mapping], places: str, names: str = ""
+    experiment: str,
+    evaluations: Mapping[str, Mapping],
+    places: str,
+    names: str = "",
+    answers: Mapping[str, Mapping[str, Answers]] | None = None,
 ) -> str:
     """Write the first page of an experiment's results.
 
@@ -19,12 +28,39 @@ def write_overview(
         Where to look, as the run says it at its end.
     names : str
         What names hold on the songs, as `auralise.dissection.own_songs.describe_names` says it.
+    answers : mapping of str to mapping of str to sequence of (str, float), optional
+        By network and song: its classes with their probabilities, the likeliest first.
 
     Returns
     -------
     str
         Markdown. What the networks know beside the baselines is its first line.
     """
+    parts = [
+        describe_accuracy(evaluations),
+        f"# {experiment}",
+        *(_describe_answers(name, of_songs) for name, of_songs in (answers or {}).items()),
+        _table_of(evaluations) if evaluations else "",
+        names,
+        f"```\n{places.strip()}\n```",
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _describe_answers(network: str, songs: Mapping[str, Answers]) -> str:
+    told = [
+        f"{song}: " + ", ".join(f"{name} {probability:.0%}" for name, probability in of)
+        for song, of in list(songs.items())[:MOST_SONGS]
+    ]
+    if not told:
+        return ""
+    if len(songs) > MOST_SONGS:
+        told.append(f"{len(songs) - MOST_SONGS} more songs")
+    where = f"`networks/{network}/predictions.csv`"
+    return f"What {network} takes the songs for – {'; '.join(told)} ({where})."
+
+
+def _table_of(evaluations: Mapping[str, Mapping]) -> str:
     labels = [label for _, label in BASELINES.values()]
     lines = [
         f"| network | test clips right | {' | '.join(labels)} | chance |",
@@ -36,13 +72,7 @@ def write_overview(
         cells = [f"{of['clip_accuracy']:.0%} [{low:.0%}, {high:.0%}]"]
         cells += [f"{share:.0%}" for share in (*shares, of["chance_accuracy"])]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    parts = [
-        describe_accuracy(evaluations),
-        f"# {experiment}",
-        "\n".join(lines),
-        "In brackets: 95 % intervals over test clips. The baselines are logistic regression on the "
-        "mean log spectrum, with its deviation, and with flux.",
-        names,
-        f"```\n{places.strip()}\n```",
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n".join(lines) + (
+        "\n\nIn brackets: 95 % intervals over test clips. The baselines are logistic regression on "
+        "the mean log spectrum, with its deviation, and with flux."
+    )

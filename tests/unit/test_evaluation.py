@@ -195,6 +195,15 @@ class TestWords:
         assert "| square-0 | 65% [60%, 70%] | 50% | 60% | 70% | 10% |" in lines
         assert any(line.startswith("| permuted-0 | 12%") for line in lines)
 
+    def test_the_overview_of_given_networks_begins_with_what_they_answer(self):
+        songs = {f"song{n}": [("piano", 0.917), ("fast", 0.204)] for n in range(7)}
+        text = write_overview("mine", {}, "Look: here", answers={"mtt": songs, "mute": {}})
+        assert text.splitlines()[2].startswith(
+            "What mtt takes the songs for – song0: piano 92%, fast 20%; song1: piano 92%"
+        )
+        assert "song4" in text and "song5" not in text and "2 more songs" in text
+        assert "mute" not in text and "| network |" not in text
+
 
 def test_each_baseline_knows_what_its_statistics_tell():
     """Two sounds of one mean spectrum: one flutters, one sways slowly."""

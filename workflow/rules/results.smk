@@ -83,6 +83,7 @@ rule build_listening_page:
 rule describe_results:
     input:
         evaluations=expand(rules.evaluate_network.output[0], network=OURS),
+        answers=expand(rules.predict_songs.output[0], network=TRAINED),
         checked=rules.check_names.output,
     output:
         R / "README.md",
@@ -95,6 +96,7 @@ rule describe_results:
         *code_of("describe_results"),
         experiment=config["experiment"],
         networks=OURS,
+        trained=TRAINED,
         places="\n".join(where_to_look()),
     message:
         "Say what the networks know, which names hold on the songs, and where to look"
