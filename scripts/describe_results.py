@@ -8,7 +8,6 @@ from _job import job
 from auralise.dissection.own_songs import describe_names
 from auralise.experiment.overview import write_overview
 from auralise.files import read_table, whole_file
-from auralise.listening.tables import read_answers
 
 with job(snakemake):
     params, inputs = snakemake.params, snakemake.input
@@ -16,7 +15,7 @@ with job(snakemake):
     evaluations = dict(zip(params.networks, map(json.loads, texts), strict=True))
     checked = {Path(path).parent.name: read_table(path) for path in inputs.checked}
     names = describe_names(checked)
-    answers = dict(zip(params.trained, map(read_answers, map(Path, inputs.answers)), strict=True))
+    answers = dict(zip(params.trained, map(read_table, inputs.answers), strict=True))
     with whole_file(snakemake.output[0]) as path:
         text = write_overview(params.experiment, evaluations, params.places, names, answers)
         path.write_text(text, encoding="utf-8")

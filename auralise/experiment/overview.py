@@ -1,13 +1,12 @@
 """The first page of an experiment's results: what its networks know, and where to look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+
+import pandas as pd
 
 from auralise.training.baselines import BASELINES, describe_accuracy
 
-Answers = Sequence[tuple[str, float]]  # classes and their probabilities, the likeliest first
-
-
-MOST_SONGS = 5  # whose answers are told
+MOST_SONGS, MOST_CLASSES = 5, 3  # that are told
 
 
 def write_overview(
@@ -15,7 +14,7 @@ def write_overview(
     evaluations: Mapping[str, Mapping],
     places: str,
     names: str = "",
-    answers: Mapping[str, Mapping[str, Answers]] | None = None,
+    answers: Mapping[str, pd.DataFrame] | None = None,
 ) -> str:
     """Write the first page of an experiment's results.
 
@@ -28,8 +27,8 @@ def write_overview(
         Where to look, as the run says it at its end.
     names : str
         What names hold on the songs, as `auralise.dissection.own_songs.describe_names` says it.
-    answers : mapping of str to mapping of str to sequence of (str, float), optional
-        By network and song: its classes with their probabilities, the likeliest first.
+    answers : mapping of str to DataFrame, optional
+        By network, as in ``predictions.csv``: columns song, class and probability.
 
     Returns
     -------
@@ -39,7 +38,7 @@ def write_overview(
     parts = [
         describe_accuracy(evaluations),
         f"# {experiment}",
-        *(_describe_answers(name, of_songs) for name, of_songs in (answers or {}).items()),
+        *(_describe_answers(name, table) for name, table in (answers or {}).items()),
         _table_of(evaluations) if evaluations else "",
         names,
         f"```\n{places.strip()}\n```",
@@ -47,11 +46,14 @@ def write_overview(
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _describe_answers(network: str, songs: Mapping[str, Answers]) -> str:
-    told = [
-        f"{song}: " + ", ".join(f"{name} {probability:.0%}" for name, probability in of)
-        for song, of in list(songs.items())[:MOST_SONGS]
-    ]
+def _describe_answers(network: str, answers: pd.DataFrame) -> str:
+    likeliest = answers.sort_values("probability", ascending=False, kind="stable")
+    songs = list(dict.fromkeys(answers["song"]))
+    told = []
+    for song in songs[:MOST_SONGS]:
+        of_song = likeliest[likeliest["song"] == song].head(MOST_CLASSES)
+        classes = zip(of_song["class"], of_song["probability"], strict=True)
+        told.append(f"{song}: " + ", ".join(f"{name} {share:.0%}" for name, share in classes))
     if not told:
         return ""
     if len(songs) > MOST_SONGS:

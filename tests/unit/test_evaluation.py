@@ -1,6 +1,7 @@
 """Evaluation: measures against counting by hand, intervals against theory."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from auralise.experiment.overview import write_overview
@@ -196,10 +197,15 @@ class TestWords:
         assert any(line.startswith("| permuted-0 | 12%") for line in lines)
 
     def test_the_overview_of_given_networks_begins_with_what_they_answer(self):
-        songs = {f"song{n}": [("piano", 0.917), ("fast", 0.204)] for n in range(7)}
-        text = write_overview("mine", {}, "Look: here", answers={"mtt": songs, "mute": {}})
+        rows = [
+            (f"song{n}", *answer)
+            for n in range(7)
+            for answer in (("fast", 0.204), ("piano", 0.917), ("slow", 0.1), ("harp", 0.01))
+        ]
+        table = pd.DataFrame(rows, columns=["song", "class", "probability"])
+        text = write_overview("mine", {}, "Look: here", answers={"mtt": table, "mute": table[:0]})
         assert text.splitlines()[2].startswith(
-            "What mtt takes the songs for – song0: piano 92%, fast 20%; song1: piano 92%"
+            "What mtt takes the songs for – song0: piano 92%, fast 20%, slow 10%; song1: piano 92%"
         )
         assert "song4" in text and "song5" not in text and "2 more songs" in text
         assert "mute" not in text and "| network |" not in text
