@@ -19,6 +19,7 @@ from auralise.dissection.plants import (
     PUBLISHED_SUPPRESSOR,
     Plant,
 )
+from auralise.features import AUDIBLE, audible
 
 ANY_LAYER = range(1, 100)
 
@@ -101,7 +102,7 @@ def find_example(role: Role, features: pd.DataFrame) -> pd.Series | None:
 def list_tour(
     names: Mapping[str, pd.DataFrame],
     measured: Mapping[tuple[str, str], pd.DataFrame],
-    audible: float,
+    floor: float = AUDIBLE,
 ) -> pd.DataFrame:
     """Who plays each role, network by network, on each song.
 
@@ -111,9 +112,9 @@ def list_tour(
         By network, as in ``names.csv``.
     measured : mapping of (str, str) to DataFrame
         By network and song, as `auralise.auralisation.write_auralisations` returns it.
-    audible : float
-        The audibility floor (dB): a name may have been earned by a feature that lets nearly
-        nothing through, and such a one is nobody's example.
+    floor : float
+        The audibility floor (dB), as `auralise.features.audible` takes it: a feature that lets
+        nearly nothing through may have a name, and is nobody's example.
 
     Returns
     -------
@@ -132,9 +133,7 @@ def list_tour(
         features[own] = features[own].where(features["name"] != "")
         places = features.set_index(["layer", "feature"]).index
         is_loud = {
-            song: places.isin(
-                of[of["responds"] & (of["level_db"] >= audible)].set_index(places.names).index
-            )
+            song: places.isin(of[of["responds"] & audible(of, floor)].set_index(places.names).index)
             for song, of in heard.items()
         }
         on_any = np.any(list(is_loud.values()), axis=0)

@@ -47,8 +47,7 @@ def measured(names):
 
 
 def tour_of(names, measured):
-    of_songs = {("square-0", song): of for song, of in measured.items()}
-    return list_tour({"square-0": names}, of_songs, -40.0)
+    return list_tour({"square-0": names}, {("square-0", song): of for song, of in measured.items()})
 
 
 def found(tour):

@@ -152,6 +152,9 @@ rule deconvolve_signals:
         weights=rules.train_network.output.weights,
         correlation=rules.rank_features.output[0],
         names=R / "dissection/{network}/names.csv",
+        measured=lambda w: expand(
+            rules.auralise_song.output.measured, network=w.network, song=SONGS
+        ),
     output:
         directory(R / "attributes/{network}/maps"),
     log:
@@ -168,8 +171,9 @@ rule deconvolve_signals:
         stft=lambda w: stft_of(w.network),
         duration=DURATION,
         deconvolution=DECONVNET,
+        floor=config["auralisation"]["audible"],
     message:
-        "Deconvolve a few features of {wildcards.network} on the model signals"
+        "Deconvolve a few audible features of {wildcards.network} on the model signals"
     script:
         "../../scripts/deconvolve_signals.py"
 
