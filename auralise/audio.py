@@ -204,9 +204,15 @@ def read_frames(
                 n_declared = link.n_declared or n_samples
                 if n_declared < UNKNOWN_LENGTH:
                     declared += n_declared / file.samplerate
-                for frames in _decode(file, n_samples):
-                    tally.add(path, frames, file.samplerate)
-                    yield frames, file.samplerate
+                try:
+                    for frames in _decode(file, n_samples):
+                        tally.add(path, frames, file.samplerate)
+                        yield frames, file.samplerate
+                except soundfile.LibsndfileError:
+                    # Of FLAC: not for its end, but for a damaged frame, around which sound is lost.
+                    if "STATUS" in file.extra_info and "END_OF_STREAM" not in file.extra_info:
+                        contents = replace(contents, hole="a damaged frame cannot be decoded")
+                    raise
         except soundfile.LibsndfileError as error:
             failure = error.error_string.rstrip(". ") or "damaged"
             if "a pipe?" in failure:  # what libsndfile says where it finds no MP3 frames
@@ -235,7 +241,8 @@ def _open_contents(path: Path) -> Contents:
         raise AudioError(f"{printable(path)}: its name is not text in UTF-8; rename it") from None
     try:
         if not path.is_file():
-            raise AudioError(f"{path}: no such file")
+            what = "not a plain file" if path.exists() else "no such file"
+            raise AudioError(f"{path}: {what}")
         if path.stat().st_size == 0:
             raise AudioError(f"{path}: the file is empty (0 bytes); replace or remove it")
         return read_contents(path)

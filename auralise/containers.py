@@ -8,15 +8,21 @@ this module reads the structure, and hands libsndfile a view of the file that it
 import io
 import mmap
 import struct
+import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 
+# What is looked into: a file, or the part of one behind another one.
+Data = mmap.mmap | bytes
 # A piece of a view: bytes of its own, (start, stop) in the file, or a number of zeros.
 Piece = bytes | tuple[int, int] | int
 
 LONGEST_COMMENT = 10**7  # bytes
+UNKNOWN_RATE = 80_000  # bytes/s: what is taken where a header does not say
 W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"  # how files of Wave64 begin
+VOC = b"Creative Voice File\x1a"
 STREAMINFO = b"fLaC\0\0\0\x22"  # how FLAC begins where other facts follow its first ones
 
 
@@ -75,21 +81,27 @@ def read_contents(path: Path) -> Contents:
         Not empty.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        if data[:4] in (b".snd", b"dns."):
-            return _read_au(data)
-        if data[:16] == W64:
-            return _read_w64(data)
-        if data[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
-            return _read_chunks(data)
-        if data[:4] == b"caff":
-            return _read_caf(data)
-        start = _skip_tags(data, 0)
-        if data[start : start + 4] == b"OggS":
-            return _read_ogg(data, start)
-        if data[start : start + 4] == b"fLaC":
-            return _read_flac(data, start)
-        if start or data[0] == 0xFF or path.suffix.lower() == ".mp3":
-            return _read_mp3(data, start)
+        return _read_contents(data, path.suffix.lower())
+
+
+def _read_contents(data: Data, ending: str) -> Contents:
+    if data[:4] in (b".snd", b"dns."):
+        return _read_au(data)
+    if data[:16] == W64:
+        return _read_w64(data)
+    if data[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
+        return _read_chunks(data)
+    if data[:4] == b"caff":
+        return _read_caf(data)
+    if data[:20] == VOC:
+        return _read_voc(data)
+    start = _skip_tags(data, 0)
+    if data[start : start + 4] == b"OggS":
+        return _read_ogg(data)
+    if data[start : start + 4] == b"fLaC":
+        return _read_flac(data, start)
+    if start or data[0] == 0xFF or ending == ".mp3":
+        return _read_mp3(data, start)
     return Contents()
 
 
@@ -202,44 +214,123 @@ def _is_unknown(size: int) -> bool:
     return abs(size - 0x7FFFFFFF) <= 2**16 or 0xFFFFFFFF - size <= 2**16
 
 
-def _read_au(data: mmap.mmap) -> Contents:
+def _read_au(data: Data) -> Contents:
     if len(data) < 24:
         return Contents()
     order = ">" if data[:1] == b"." else "<"
     offset, declared, _, rate = struct.unpack_from(order + "4I", data, 4)
-    there = len(data) - offset
-    if (declared == 0 and there > 0) or _goes_on(data, offset + declared, rate):
-        link = Link((data[:8], b"\xff\xff\xff\xff", (12, len(data))))
+    front = _Front((data[:8],), order + "I", ((12, offset),))
+    return _judge_size(data, offset, declared, front, rate, padded=1)
+
+
+@dataclass(frozen=True)
+class _Front:
+    """What stands in front of sound: pieces around the number that declares its bytes.
+
+    Attributes
+    ----------
+    before, after : tuple of Piece
+    number : str
+        The number's format, as of `struct`.
+    extra : int
+        Bytes that it counts besides the sound.
+    """
+
+    before: tuple[Piece, ...]
+    number: str
+    after: tuple[Piece, ...] = ()
+    extra: int = 0
+
+    def declaring(self, size: int) -> tuple[Piece, ...]:
+        """The pieces, with so many bytes declared."""
+        largest = 2 ** (8 * struct.calcsize(self.number)) - 1
+        number = struct.pack(self.number, min(size + self.extra, largest))
+        return (*self.before, number, *self.after)
+
+
+def _judge_size(
+    data: Data,
+    place: int,
+    declared: int,
+    front: _Front,
+    rate: int = UNKNOWN_RATE,
+    padded: int = 2,
+    is_open: bool = False,
+) -> Contents:
+    """Take for sound what its header declares, or all that lies behind where that is wrong.
+
+    Parameters
+    ----------
+    data : mmap or bytes
+    place : int
+        Where the sound begins.
+    declared : int
+        Its bytes.
+    front : _Front
+    rate : int
+        Bytes a second.
+    padded : int
+        What begins behind the sound does so at a multiple of this.
+    is_open : bool
+        Of sound of 0 bytes: all that lies behind it is sound, whatever it looks like.
+    """
+    there = len(data) - place
+    stop = place + declared + -declared % padded
+    # Neither chunks nor padding lie behind the sound: it goes on.
+    is_told = any(_is_name(data, end) for end in (place + declared, stop))
+    if declared == 0 and there > 0 and (is_open or not is_told):
+        is_wrong = True
+    else:
+        is_wrong = declared > 0 and not is_told and _goes_on(data, stop, rate)
+    if is_wrong:
+        link = Link((*front.declaring(there), (place, len(data))))
         return Contents((link,), remarks=(_declares(declared, there),))
+    if data[stop : stop + 4] == data[:4]:  # files put one behind the other
+        rest = _read_contents(data[stop:], "")
+        first = Link((*front.declaring(declared), (place, stop)))
+        links = first, *(_moved(link, stop, len(data)) for link in rest.links)
+        return replace(rest, links=links)
     return Contents(share=_share(there, declared))
 
 
-def _goes_on(data: mmap.mmap, stop: int, rate: int) -> bool:
+def _moved(link: Link, by: int, end: int) -> Link:
+    """A link of a part of a file, as one of the whole file."""
+    pieces = link.pieces or ((0, end - by),)
+    moved = (
+        (piece[0] + by, piece[1] + by) if isinstance(piece, tuple) else piece for piece in pieces
+    )
+    return replace(link, pieces=tuple(moved))
+
+
+def _goes_on(data: Data, stop: int, rate: int) -> bool:
     """Whether sound of a rate (bytes/s) lies behind its declared end, and no padding."""
     return len(data) - stop >= max(1, rate // 10) and any(data[stop : stop + 64])
 
 
-def _read_w64(data: mmap.mmap) -> Contents:
+def _read_w64(data: Data) -> Contents:
     """Read the chunks of Wave64: names of 16 bytes, and sizes that count name and size, too."""
     place = 40
     while place + 24 <= len(data):
         name, declared = struct.unpack_from("<4s12xQ", data, place)
         if name == b"data":
-            there, declared = len(data) - place - 24, declared - 24
-            return Contents(share=min(1.0, there / declared) if 0 < declared < 2**62 else 1.0)
+            if not 24 < declared < 2**62:
+                return Contents()
+
+            front = _Front((data[: place + 16],), "<Q", extra=24)
+            return _judge_size(data, place + 24, declared - 24, front, padded=8)
         if declared < 24:
             break
         place += declared + -declared % 8
     return Contents()
 
 
-def _read_chunks(data: mmap.mmap) -> Contents:
+def _read_chunks(data: Data) -> Contents:
     """Read the chunks of RIFF, its variants (WAV) and AIFF."""
     order = ">" if data[:4] in (b"RIFX", b"FORM") else "<"
     if len(data) < 12:
         return Contents()
     (whole,) = struct.unpack_from(order + "I", data, 4)
-    large, of_large, rate, place = None, 0, 0, 12
+    large, of_large, rate, place = None, 0, UNKNOWN_RATE, 12
     head: list[Piece] = []  # what stands in front of `begun`, where it has to be mended
     begun = 0
     if data[:4] == b"BW64":  # RF64 under its later name (ITU-R BS.2088)
@@ -251,36 +342,33 @@ def _read_chunks(data: mmap.mmap) -> Contents:
             large, of_large = struct.unpack_from("<Q", data, place + 8)[0], place + 8
         if name == b"fmt " and place + 12 <= len(data):
             (rate,) = struct.unpack_from(order + "I", data, place + 8)  # bytes a second
-        if name == b"data":
+        if name in (b"data", b"SSND"):
+            is_large = large is not None and declared == 0xFFFFFFFF
             there = len(data) - place
-            if large is not None and declared == 0xFFFFFFFF:
-                if 0 < large < 2**62:
-                    link = Link((*head, (begun, len(data))) if head else None)
-                    return Contents((link,), share=min(1.0, there / large))
-                size = struct.pack("<Q", there)
-                patched = (*head, data[begun:of_large], size, (of_large + 8, len(data)))
-                return Contents((Link(patched),), remarks=(_declares(large, there),))
-            stop = place + declared + declared % 2
-            mended = (*head, data[begun : place - 4])
-            size = struct.pack(order + "I", min(there, 0xFFFFFFFF))
-            # A file without sound declares 0 too, but what lies behind it is in the whole.
-            is_open = declared == 0 and there > 0 and whole + 8 <= place
-            # Neither chunks nor padding lie behind the sound: it goes on.
-            is_told = any(_is_name(data, end) for end in (place + declared, stop))
-            if is_open or (declared > 0 and not is_told and _goes_on(data, stop, rate)):
-                pieces = (*mended, size, (place, len(data)))
-                return Contents((Link(pieces),), remarks=(_declares(declared, there),))
-            if data[stop : stop + 4] == data[:4]:  # files put one behind the other
-                first = (*mended, data[place - 4 : place], (place, stop))
-                return Contents((Link(first), Link(((stop, len(data)),))))
-            link = Link((*head, (begun, len(data))) if head else None)
-            return Contents((link,), share=_share(there, declared))
-        if name == b"SSND":
-            return Contents(share=_share(len(data) - place, declared))
-        if place + declared > len(data) and (found := data.find(b"data", place)) >= 0:
+            front = _Front((*head, data[begun : place - 4]), order + "I")
+            if is_large:
+                front = _Front((*head, data[begun:of_large]), "<Q", ((of_large + 8, place),))
+            if is_large and large is not None:
+                if not 0 < large < 2**62:
+                    link = Link((*front.declaring(there), (place, len(data))))
+                    return Contents((link,), remarks=(_declares(large, there),))
+                declared = large
+            elif _is_unknown(declared):
+                declared = there
+            stop = place + declared
+            further = _further_chunks(data, stop + declared % 2, order) if declared else []
+            if further:
+                pieces = (place, stop), *further
+                link = Link((*front.declaring(sum(map(_length, pieces))), *pieces))
+                return Contents((link,), remarks=(f"its sound lies in {len(pieces)} chunks",))
+            found = _judge_size(data, place, declared, front, rate, is_open=whole + 8 <= place)
+            if head and found.links == (Link(),):
+                return replace(found, links=(Link((*head, (begun, len(data)))),))
+            return found
+        if place + declared > len(data) and (at := data.find(b"data", place)) >= 0:
             # A chunk that runs over the sound, as some recorders write.
-            head += [data[begun : place - 4], struct.pack(order + "I", found - place)]
-            begun, place = place, found
+            head += [data[begun : place - 4], struct.pack(order + "I", at - place)]
+            begun, place = place, at
             continue
         place += declared
         if declared % 2:
@@ -293,7 +381,19 @@ def _read_chunks(data: mmap.mmap) -> Contents:
     return Contents()
 
 
-def _is_name(data: mmap.mmap, place: int) -> bool:
+def _further_chunks(data: Data, place: int, order: str) -> list[tuple[int, int]]:
+    """Where chunks of sound lie behind the first, as in recordings that were paused."""
+    found = []
+    while place + 8 <= len(data) and _is_name(data, place):
+        name, declared = struct.unpack_from(order + "4sI", data, place)
+        stop = min(len(data), place + 8 + declared)
+        if name == b"data":
+            found.append((place + 8, stop))
+        place = stop + declared % 2
+    return found
+
+
+def _is_name(data: Data, place: int) -> bool:
     """Whether what lies at a place may be the name of a chunk or a tag."""
     name = data[place : place + 4]
     return name[:3] in (b"ID3", b"TAG") or (
@@ -301,27 +401,40 @@ def _is_name(data: mmap.mmap, place: int) -> bool:
     )
 
 
-def _read_caf(data: mmap.mmap) -> Contents:
+def _read_caf(data: Data) -> Contents:
     """Read the chunks of CAF, whose sound may declare -1 bytes: up to the end of the file."""
     place = 8
     while place + 12 <= len(data):
         name, declared = struct.unpack_from(">4sq", data, place)
         place += 12
         if name == b"data":
+            front = _Front((data[: place - 8],), ">q")
             there = len(data) - place
-            if 0 < declared <= there:
-                return Contents()
-            pieces = (data[: place - 8], struct.pack(">q", there), (place, len(data)))
-            remarks = () if declared else (_declares(0, there),)
-            links = (Link(pieces if there > 4 else None),)
-            return Contents(links, there / declared if declared > 0 else 1.0, remarks)
+            found = _judge_size(data, place, there if declared < 0 else declared, front, padded=1)
+            if declared < 0 or found.share < 1:
+                return replace(found, links=(Link((*front.declaring(there), (place, len(data)))),))
+            return found
         if declared < 0:
             break
         place += declared
     return Contents()
 
 
-def _read_flac(data: mmap.mmap, start: int) -> Contents:
+def _read_voc(data: Data) -> Contents:
+    """Read the blocks of VOC, of which libsndfile refuses one that is cut, or does not tell."""
+    (place,) = struct.unpack_from("<H", data[20:22].ljust(2, b"\0"))
+    while place + 4 <= len(data) and data[place]:
+        declared = int.from_bytes(data[place + 1 : place + 4], "little")
+        there = len(data) - place - 4
+        if declared > there:
+            size = there.to_bytes(3, "little")
+            link = Link((data[: place + 1], size, (place + 4, len(data)), b"\0"))
+            return Contents((link,), share=_share(there, declared))
+        place += 4 + declared
+    return Contents()
+
+
+def _read_flac(data: Data, start: int) -> Contents:
     """Let libsndfile decode to the end: it would stop where the header says that it is."""
     starts = [start]
     while (place := data.find(STREAMINFO, starts[-1] + 8)) >= 0:  # put one behind the other
@@ -347,48 +460,104 @@ def _declares(declared: int, there: int) -> str:
     return f"its header declares {declared} bytes of sound, but {there} lie behind it and are read"
 
 
-def _read_ogg(data: mmap.mmap, start: int) -> Contents:
-    """Find the links of a chain: each begins with a page of its own kind, behind other pages."""
-    starts, hole, ended = [start], "", {}
-    last: dict[int, int] = {}
-    in_heads = True
-    for place, kind, serial, number in _ogg_pages(data):
-        begins = bool(kind & 2)
-        if begins and not in_heads:
-            starts.append(place)
-            last.clear()
-        in_heads = begins
-        if serial in last and number != last[serial] + 1 and not hole:
-            hole = f"pages of the Ogg stream are missing at byte {place}"
-        last[serial], ended[serial] = number, bool(kind & 4)
-    remarks = () if all(ended.values()) else ("cut short: its Ogg stream has no end",)
-    if starts == [0]:
-        return Contents(remarks=remarks, hole=hole)
-    stops = [*starts[1:], len(data)]
-    links = tuple(Link(((start, stop),)) for start, stop in zip(starts, stops, strict=True))
-    return Contents(links, remarks=remarks, hole=hole)
+@dataclass(frozen=True)
+class _Page:
+    """A page of an Ogg stream: its place (bytes), what it is of, and how its body begins."""
+
+    is_whole: bool
+
+    start: int
+    stop: int
+    kind: int
+    granule: int
+    serial: int
+    number: int
+    body: bytes
+
+    @property
+    def begins(self) -> bool:
+        return bool(self.kind & 2)
+
+    @property
+    def ends(self) -> bool:
+        return bool(self.kind & 4)
 
 
-def _ogg_pages(data: mmap.mmap) -> Iterator[tuple[int, int, int, int]]:
-    """Start (byte), kind, serial and sequence number of each whole page."""
+OGG_SOUNDS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
+
+
+def _read_ogg(data: Data) -> Contents:
+    """Find the links of a chain: each begins with a page of its own kind, behind other pages.
+
+    Of the streams that lie beside each other in a link (pictures, text, an index), the first one
+    of sound is kept.
+    """
+    chain: list[list[_Page]] = []
+    begins, hole = False, ""
+    for page in _ogg_pages(data):
+        if not page.is_whole:
+            hole = hole or f"the page of the Ogg stream at byte {page.start} is damaged"
+            continue
+        if not chain or (page.begins and not begins):
+            chain.append([])
+        chain[-1].append(page)
+        begins = page.begins
+    links, ended = [], True
+    for pages in chain:
+        sounds = [page.serial for page in pages if page.begins and page.body.startswith(OGG_SOUNDS)]
+        own = [page for page in pages if not sounds or page.serial == sounds[0]]
+        ended = ended and (not sounds or own[-1].ends)
+        # libsndfile takes the length from the last page, which says nothing where no packet ends.
+        while sounds and len(own) > 1 and own[-1].granule == -1:
+            own.pop()
+        for one, other in pairwise(own if sounds else []):
+            if other.number != one.number + 1 and not hole:
+                hole = f"pages of the Ogg stream are missing at byte {other.start}"
+        pieces: list[tuple[int, int]] = []
+        for page in own:
+            start = pieces.pop()[0] if pieces and pieces[-1][1] == page.start else page.start
+            pieces.append((start, page.stop))
+        links.append(Link(tuple(pieces)))
+    remarks = () if ended else ("cut short: its Ogg stream has no end",)
+    return Contents(tuple(links) or (Link(),), remarks=remarks, hole=hole)
+
+
+def _ogg_pages(data: Data) -> Iterator[_Page]:
+    """Each page that is there to its end."""
     place = 0
     while (place := data.find(b"OggS", place)) >= 0 and place + 27 <= len(data):
-        _, kind, _, serial, number, _, n_segments = struct.unpack_from("<BBqIIIB", data, place + 4)
-        segments = data[place + 27 : place + 27 + n_segments]
-        stop = place + 27 + n_segments + sum(segments)
+        _, kind, granule, serial, number, told, n_segments = struct.unpack_from(
+            "<BBqIIIB", data, place + 4
+        )
+        body = place + 27 + n_segments
+        stop = body + sum(data[place + 27 : body])
+        found = data[place : place + 22] + bytes(4) + data[place + 26 : stop]
         if stop > len(data):
             return
-        yield place, kind, serial, number
-        place = stop
+        is_whole = _ogg_checksum(found) == told
+        start = data[body : body + 8]
+        yield _Page(is_whole, place, stop, kind, granule, serial, number, start)
+        place = stop if is_whole else place + 4
 
 
-def _skip_tags(data: mmap.mmap, place: int) -> int:
+MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """The CRC-32 of Ogg (RFC 3533): that of zip, with the bits in the opposite order."""
+    found = zlib.crc32(page.translate(MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{found:032b}"[::-1], 2)
+
+
+def _skip_tags(data: Data, place: int) -> int:
     """Where the ID3 and APE tags that begin at a place end."""
     while True:
         if data[place : place + 3] == b"ID3" and place + 10 <= len(data):
             a, b, c, d = data[place + 6 : place + 10]
             footer = 10 * bool(data[place + 5] & 0x10)
-            place += 10 + (a << 21 | b << 14 | c << 7 | d) + footer
+            size = (a << 21 | b << 14 | c << 7 | d) + footer
+            # A tag that claims more than there is says nothing of where it ends.
+            place += 10 + (size if place + 10 + size < len(data) else 0)
         elif data[place : place + 8] == b"APETAGEX" and place + 32 <= len(data):
             size, _, flags = struct.unpack_from("<III", data, place + 12)
             # The size holds the items and the footer; a footer alone has its items in front.
@@ -446,7 +615,7 @@ class _Run:
         self.pieces.append((start, stop))
 
 
-def _read_frame(data: mmap.mmap, place: int) -> _Frame | None:
+def _read_frame(data: Data, place: int) -> _Frame | None:
     if place + 4 > len(data):
         return None
     first, second, third, fourth = data[place : place + 4]
@@ -462,7 +631,7 @@ def _read_frame(data: mmap.mmap, place: int) -> _Frame | None:
     return _Frame(length, 1152 if of_first else 576, sample_rate, is_mono, place + 4 + side)
 
 
-def _read_mp3(data: mmap.mmap, place: int) -> Contents:
+def _read_mp3(data: Data, place: int) -> Contents:
     """Count the frames; where the header declares another number, hand on the frames alone."""
     runs: list[_Run] = []  # the rate or the channels change from one to the next
     seconds, n_frames, declared, hole = 0.0, 0, 0, ""
@@ -508,7 +677,7 @@ def _read_mp3(data: mmap.mmap, place: int) -> Contents:
     return Contents(tuple(links), share, (), hole)
 
 
-def _begins(data: mmap.mmap, frame: _Frame, place: int, n_following: int = 2) -> bool:
+def _begins(data: Data, frame: _Frame, place: int, n_following: int = 2) -> bool:
     """Whether frames like that at a place follow it, as they do where a stream begins."""
     for _ in range(n_following):
         place += frame.length
@@ -519,7 +688,7 @@ def _begins(data: mmap.mmap, frame: _Frame, place: int, n_following: int = 2) ->
     return True
 
 
-def _find_frame(data: mmap.mmap, place: int, model: _Frame | None) -> int | None:
+def _find_frame(data: Data, place: int, model: _Frame | None) -> int | None:
     """Where the next frame is that others follow: one if it is like the model, else two."""
     while (place := data.find(b"\xff", place + 1)) >= 0:
         frame = _read_frame(data, place)
@@ -530,7 +699,7 @@ def _find_frame(data: mmap.mmap, place: int, model: _Frame | None) -> int | None
     return None
 
 
-def _frames_declared(data: mmap.mmap, place: int, frame: _Frame) -> int | None:
+def _frames_declared(data: Data, place: int, frame: _Frame) -> int | None:
     """Frames that a Xing, Info or VBRI header declares; 0 if it does not say; None without one."""
     if data[frame.tag : frame.tag + 4] in (b"Xing", b"Info"):
         flags, number = struct.unpack(">II", data[frame.tag + 4 : frame.tag + 12].ljust(8, b"\0"))

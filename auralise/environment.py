@@ -5,8 +5,14 @@ import os
 import tempfile
 from pathlib import Path
 
-# With a wrong value of these, torch, numba or numpy cannot be imported.
-UNUSED = ("TORCH_LOGS", "NUMBA_NUM_THREADS", "SOURCE_DATE_EPOCH")
+# With a wrong value of these, and of tqdm's, libraries cannot be imported.
+UNUSED = (
+    "NUMBA_NUM_THREADS",
+    "PYTORCH_JIT",
+    "SOURCE_DATE_EPOCH",
+    "TORCHINDUCTOR_CACHE_DIR",
+    "TORCH_LOGS",
+)
 
 
 def settle_environment() -> None:
@@ -18,8 +24,8 @@ def settle_environment() -> None:
     which torch and Snakemake ask for.
     """
     os.environ["MPLBACKEND"] = "agg"
-    for name in UNUSED:
-        os.environ.pop(name, None)
+    for name in [name for name in os.environ if name in UNUSED or name.startswith("TQDM_")]:
+        del os.environ[name]
     try:
         getpass.getuser()
     except (KeyError, OSError):  # of later versions of Python

@@ -13,6 +13,7 @@ STARTS = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file, as Keras writes its weights",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
     b"%PDF": "a PDF",
     b"GGUF": "a GGUF file, of a language model",
     b"MATLAB": "a MATLAB file",
@@ -23,20 +24,28 @@ STARTS = {
 # What lies where a file should, by its first letters: what it is, and what to do.
 PAGE = ("a web page, not the file that it offers", "Download the file itself.")
 PACKED = "Unpack it first."
-ANSWER = ("an answer in JSON, not the file that was asked for", PAGE[1])
+TAR, ZIP = ("a tar archive", PACKED), ("a zip archive of other things", PACKED)
+FOLDER = ("a folder", "Give the file in it that holds the weights.")
+SAVED_MODEL = ("a SavedModel of TensorFlow, a folder", "Save the model as .keras or ONNX.")
+JSON = ("text in JSON, which holds no weights", "Give the file of the weights that belongs to it.")
 IMPOSTORS = {
     b"version https://": (
         "a pointer of Git LFS, not the file itself",
         "Run 'git lfs pull' in its repository, or download the file itself.",
     ),
-    b"<!doctype": PAGE,
-    b"<html": PAGE,
-    b"<?xml": PAGE,
-    b"<error": PAGE,
-    b'{"': ANSWER,
-    b"{\n": ANSWER,
+    b"<": PAGE,
+    b"{": JSON,
+    b"[": JSON,
     b"not found": ("an error that a server answered", PAGE[1]),
     b"404": ("an error that a server answered", PAGE[1]),
+    b"access denied": ("an error that a server answered", PAGE[1]),
+    b"forbidden": ("an error that a server answered", PAGE[1]),
+    b"entry not found": ("an error that a server answered", PAGE[1]),
+    b"/annex/objects": ("a pointer of git-annex, not the file itself", "Run 'git annex get'."),
+    b"../.git/annex": ("a pointer of git-annex, not the file itself", "Run 'git annex get'."),
+    b"\xfd7zxz": ("an xz archive", PACKED),
+    b"bzh": ("a bzip2 archive", PACKED),
+    b"\x04\x22\x6d\x18": ("an lz4 archive", PACKED),
     b"\x1f\x8b": ("a gzip archive", PACKED),
     b"7z\xbc\xaf": ("a 7z archive", PACKED),
     b"rar!": ("a RAR archive", PACKED),
@@ -59,6 +68,7 @@ UNREAD = {
     b"ADIF": "AAC",
     b"\x0b\x77": "AC-3",
 }
+REMEDIES = dict([*IMPOSTORS.values(), TAR, ZIP, FOLDER, SAVED_MODEL])
 MEAN_AND_STD = "a mean and a std"
 
 
@@ -72,9 +82,11 @@ def describe_file(path: str | Path) -> str:
     """
     if Path(path).is_dir():
         is_saved = Path(path, "saved_model.pb").exists()
-        return "a SavedModel of TensorFlow, a folder" if is_saved else "a folder"
+        return (SAVED_MODEL if is_saved else FOLDER)[0]
     with Path(path).open("rb") as file:
-        start = file.read(64)
+        start = file.read(512)
+    if start[257:262] == b"ustar":
+        return TAR[0]
     if start.startswith(b"PK\x03\x04"):
         return _describe_archive(path)
     if start[8:9] == b"{":
@@ -93,7 +105,8 @@ def name_unread(start: bytes) -> str:
     """The format of sound or film that is not read, by its first bytes; empty if it is another."""
     if start[4:8] == b"ftyp":
         return "MPEG-4"
-    if len(start) > 1 and start[0] == 0xFF and start[1] & 0xF0 == 0xF0:
+    is_text = start[:2] == b"\xff\xfe" and start[3:4] == b"\0"  # in UTF-16
+    if len(start) > 1 and start[0] == 0xFF and start[1] & 0xF0 == 0xF0 and not is_text:
         # The layer of MPEG audio; 0 is AAC, and III is read.
         return ("AAC", "", "MPEG layer II", "MPEG layer I")[start[1] >> 1 & 3]
     return next((name for known, name in UNREAD.items() if start.startswith(known)), "")
@@ -113,4 +126,4 @@ def _describe_archive(path: str | Path) -> str:
         return "a PyTorch file"
     if names and all(name.endswith(".npy") for name in names):
         return f"an archive of {len(names)} arrays, as of a network"
-    return "a zip archive"
+    return ZIP[0]

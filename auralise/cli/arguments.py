@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -160,9 +161,10 @@ def spare_inputs(inputs: Iterable[Path], results: Iterable[Path]) -> None:
     ------
     SettingsError
     """
-    replaced = [result.resolve() for result in results]
+    # Not Path.resolve, for which a link that leads to itself is an error.
+    replaced = [Path(os.path.realpath(result)) for result in results]
     for given in inputs:
-        if any(given.resolve().is_relative_to(result) for result in replaced):
+        if any(Path(os.path.realpath(given)).is_relative_to(result) for result in replaced):
             raise SettingsError(
                 f"--out: {given} would be replaced by the results; choose another folder"
             )

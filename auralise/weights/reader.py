@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from auralise.recognition import IMPOSTORS, MEAN_AND_STD, describe_file
+from auralise.recognition import MEAN_AND_STD, REMEDIES, ZIP, describe_file
 from auralise.weights import zips
 from auralise.weights.common import Assumed, ignore_biases, names_file, refusal, require_size
 from auralise.weights.keras import read_keras_hdf5, read_keras_zip
@@ -115,13 +115,13 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
         _refuse_network(network, "ONNX")
         return read_onnx(path)
     what = describe_file(path) or f"a file that begins with {start[:8]!r}"
-    raise refusal(what, KNOWN, dict(IMPOSTORS.values()).get(what, CHECK))
+    raise refusal(what, KNOWN, REMEDIES.get(what, CHECK))
 
 
 def _first_bytes(path: str | Path) -> bytes:
     if not Path(path).is_file():
         found = describe_file(path) if Path(path).is_dir() else "no such file"
-        raise refusal(found, KNOWN, CHECK)
+        raise refusal(found, KNOWN, REMEDIES.get(found, CHECK))
     try:
         with Path(path).open("rb") as file:
             start = file.read(64)
@@ -152,7 +152,7 @@ def _read_zip(path: str | Path, network: nn.Module | None) -> nn.Module:
             raise refusal(f"it is {what}, not weights", KNOWN, CHECK)
         if names and all(name.endswith(".npy") for name in names):
             return read_lasagne(archive)
-    raise refusal(f"a zip archive of {names[:6]}", KNOWN, CHECK)
+    raise refusal(f"{ZIP[0]} ({', '.join(names[:6])})", KNOWN, ZIP[1])
 
 
 def _read_torch(path: str | Path, network: nn.Module | None) -> nn.Module:

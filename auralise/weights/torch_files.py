@@ -64,8 +64,11 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
             SAVE_STATE_DICT,
         ) from None
     except Exception as error:  # torch raises many kinds for damaged files
+        is_other = "Invalid magic number" in str(error)
         raise refusal(
-            f"damaged or cut short ({cause_of(error)})",
+            "a pickle that torch.save did not write"
+            if is_other
+            else f"damaged or cut short ({cause_of(error)})",
             "a whole file from torch.save",
             SAVE_STATE_DICT,
         ) from None

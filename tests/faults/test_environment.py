@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from auralise.environment import settle_environment
+from auralise.environment import UNUSED, settle_environment
 from auralise.training.fitting import fit
 from auralise.weights.own import write_weights
 from tests.conftest import make_schedule
@@ -111,7 +111,7 @@ def test_files_never_take_the_place_of_closed_streams(tmp_path, closed):
     assert int((tmp_path / "number").read_text()) > 2
 
 
-@pytest.mark.parametrize("name", ["TORCH_LOGS", "NUMBA_NUM_THREADS", "SOURCE_DATE_EPOCH"])
+@pytest.mark.parametrize("name", [*UNUSED, "TQDM_NCOLS", "TQDM_MININTERVAL"])
 def test_a_value_with_which_a_library_cannot_be_imported_is_ignored(monkeypatch, name):
     monkeypatch.setenv(name, "nonsense")
     settle_environment()
@@ -151,6 +151,8 @@ def plain(song, small_network, small_architecture, tmp_path_factory):
         {"http_proxy": "http://127.0.0.1:9", "https_proxy": "x", "HDF5_USE_FILE_LOCKING": "TRUE"},
         {"TMPDIR": "/nonexistent", "HOME": "here", "NUMBA_CACHE_DIR": "/proc/x", "COLUMNS": "10"}
         | {"MPLCONFIGDIR": "/proc/x", "LC_ALL": "xx_YY.UTF-8", "TZ": "Nowhere", "TERM": "dumb"},
+        {"TQDM_MININTERVAL": "abc", "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}
+        | {"KMP_AFFINITY": "nonsense", "LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": "0"},
     ],
     ids=",".join,
 )

@@ -10,13 +10,13 @@ import pytest
 
 from auralise.datasets.archives import ARCHIVE_SUFFIXES, UNREAD_ARCHIVES, unpack_sounds
 from auralise.datasets.jamendo import LISTS, find_songs_with_labels
-from auralise.recognition import IMPOSTORS
+from auralise.recognition import REMEDIES
 from auralise.songs import AUDIO_SUFFIXES, SUFFIXES_OF_FORMATS, UNREAD_SUFFIXES
 from auralise.weights.reader import KNOWN, REFUSED, read_weights
 from benchmarks.fuzz import targets
 from tests.conftest import sine
 
-NAMED = [what.partition(",")[0] for what, _ in IMPOSTORS.values()]
+NAMED = [what.partition(",")[0] for what in REMEDIES]
 README = Path(__file__).parents[2] / "README.md"
 BLOCK = re.compile(r"<!-- formats: begin -->\n(.*?)<!-- formats: end -->", re.DOTALL)
 
@@ -32,7 +32,7 @@ def formats_table():
         ("---", "---", "---"),
         ("sound, wherever it is looked for", code(AUDIO_SUFFIXES), code(UNREAD_SUFFIXES)),
         ("archives of clips", code(ARCHIVE_SUFFIXES), code(UNREAD_ARCHIVES)),
-        ("networks, by what the file holds", KNOWN, ", ".join([*REFUSED, *dict.fromkeys(NAMED)])),
+        ("networks, by what the file holds", KNOWN, ", ".join([*REFUSED, *NAMED])),
         (
             "lists of songs",
             f"{code(f'filelists/{name}' for name in LISTS.values())}, `labels/<song>.lab`: UTF-8 "

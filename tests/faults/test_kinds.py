@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,6 +99,13 @@ def saved(content, **options):
     file = io.BytesIO()
     torch.save(content, file, **options)
     return file.getvalue()
+
+
+def zipped(name):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(name, b"x")
+    return content.getvalue()
 
 
 def state_of_an_optimiser():
@@ -207,7 +215,17 @@ GIVEN = {
     ),
     "page with a byte order mark": (b"\xef\xbb\xbf<!DOCTYPE html><title>Sign in", "a web page"),
     "error of a store": (b"<Error><Code>AccessDenied</Code>", "a web page"),
-    "answer of an interface": (b'{"error": "Repository not found"}', "an answer in JSON"),
+    "answer of an interface": (b'{"error": "Repository not found"}', "text in JSON"),
+    "architecture of Keras": (b'{\r\n "class_name": "Sequential"}', "text in JSON, which holds no"),
+    "index of shards": (b'{\n  "metadata": {}, "weight_map": {}}', "the weights that belongs"),
+    "page without a type": (b"<head><meta charset", "a web page"),
+    "refusal": (b"Access denied", "an error that a server answered"),
+    "pointer of git-annex": (b"../.git/annex/objects/a/b/MD5E-s1--a.pt", "git annex get"),
+    "xz": (b"\xfd7zXZ\0" + bytes(40), "an xz archive.*[Uu]npack it first"),
+    "bzip2": (b"BZh91AY&SY" + bytes(40), "a bzip2 archive"),
+    "tar": (bytes(257) + b"ustar\0" + bytes(400), "a tar archive.*[Uu]npack it first"),
+    "zip of a network": (zipped("a/network.pt"), "a zip archive of other things.*[Uu]npack"),
+    "text in UTF-16": ("version".encode("utf-16"), "begins with"),
     "plain answer": (b"404: Not Found", "an error that a server answered"),
     "gzip": (b"\x1f\x8b\x08" + bytes(40), "a gzip archive.*[Uu]npack it first"),
     "zstd": (b"\x28\xb5\x2f\xfd" + bytes(40), "a zstd archive"),

@@ -160,6 +160,17 @@ class TestShorterThanDeclared:
         with pytest.raises(AudioError, match=r"truncated, 1\.50 s of the 3\.00 s"):
             read_excerpt(path, RATE, 0.0, 2.0)
 
+    @pytest.mark.parametrize("damage", [b"", bytes(3000)])
+    def test_flac_whose_middle_is_damaged_is_told(self, put, caplog, damage):
+        content = encode(tone(), format="FLAC", subtype="PCM_16")
+        half = len(content) // 2
+        behind = half + (len(damage) or 9000)
+        path = put("a.flac", content[:half] + damage + content[behind:])
+        assert seconds(path) < 3
+        assert "sound is missing in the middle" in caplog.text
+        with pytest.raises(AudioError, match="missing in the middle"):
+            seconds(path, 1.0)
+
     def test_what_was_decoded_before_an_error_counts(self, put):
         content = encode(tone(), format="FLAC", subtype="PCM_16")
         found = read_audio(put("a.flac", content[: len(content) // 2]), RATE)
@@ -260,6 +271,53 @@ class TestOgg:
         assert seconds(put("a.ogg", content[:place] + page), np.inf) >= SECONDS
         assert not caplog.records
 
+    def test_streams_beside_the_sound_are_passed_over(self, put, caplog):
+        sound = ogg_pages(encode(tone(), format="OGG", subtype="VORBIS"))
+        skeleton = [ogg_page(7, number, kind, 0, b"fishead\0" + bytes(56)) for number, kind in
+                    enumerate((2, 0, 4))]  # fmt: skip
+        film = [ogg_page(8, number, kind, number, b"\x80theora" + bytes(500)) for number, kind in
+                enumerate((2, 0, 0, 4))]  # fmt: skip
+        for name, pages in {
+            "skeleton in front": [skeleton[0], sound[0], sound[1], *skeleton[1:], *sound[2:]],
+            "skeleton behind": [sound[0], skeleton[0], sound[1], *skeleton[1:], *sound[2:]],
+            "film": [film[0], sound[0], film[1], sound[1], film[2], *sound[2:], film[3]],
+            "film that is cut": [film[0], sound[0], film[1], *sound[1:]],
+        }.items():
+            assert seconds(put("a.ogg", b"".join(pages)), np.inf) == pytest.approx(3), name
+            assert seconds(put("a.ogg", b"".join(pages * 2)), np.inf) == pytest.approx(6), name
+            assert not caplog.records, name
+        assert seconds(put("a.ogg", b"".join([*sound, film[0], film[1], film[3]]))) == 3
+        assert "a part cannot be decoded" in caplog.text
+
+    def test_a_page_on_which_no_packet_ends_says_nothing_of_the_length(self, put, caplog):
+        pages = ogg_pages(encode(tone(30.0), format="OGG", subtype="VORBIS"))
+        serial, number = struct.unpack_from("<II", pages[3], 14)
+        open_page = ogg_page(serial, number, 0, -1, bytes(255))
+        assert 3 < seconds(put("cut.ogg", b"".join([*pages[:3], open_page]))) < 30
+        assert "cut short" in caplog.text
+
+    def test_a_damaged_page_is_told(self, put, caplog):
+        content = bytearray(encode(tone(30.0), format="OGG", subtype="VORBIS"))
+        content[len(content) // 2] ^= 1
+        path = put("a.ogg", content)
+        seconds(path)
+        assert "is damaged: sound is missing in the middle" in caplog.text
+        with pytest.raises(AudioError, match="missing in the middle"):
+            seconds(path, 1.0)
+
+
+def ogg_pages(content):
+    return [b"OggS" + page for page in content.split(b"OggS")[1:]]
+
+
+def ogg_page(serial, number, kind, granule, body):
+    """A page of Ogg that holds the whole of a packet, or its beginning where that is 255 long."""
+    n_segments = -(-len(body) // 255)
+    lengths = [255] * (n_segments - 1) + [len(body) - 255 * (n_segments - 1)]
+    head = struct.pack("<4sBBqIIIB", b"OggS", 0, kind, granule, serial, number, 0, n_segments)
+    page = head + bytes(lengths) + body
+    return page[:22] + struct.pack("<I", ogg_checksum(page)) + page[26:]
+
 
 def ogg_checksum(page):
     found = 0
@@ -299,6 +357,11 @@ def with_field(content, mark, offset, value):
     return content[:place] + value + content[place + len(value) :]
 
 
+def riff(*chunks):
+    body = b"".join(name + struct.pack("<I", len(of)) + of for name, of in chunks)
+    return b"RIFF" + struct.pack("<I", 4 + len(body)) + b"WAVE" + body
+
+
 def flac_that_declares(n_samples):
     content = encode(tone(), format="FLAC", subtype="PCM_16")
     number = int.from_bytes(content[18:26], "big") >> 36 << 36 | n_samples
@@ -321,11 +384,12 @@ def wav_of_24_in_32():
     kind = struct.pack("<HHIIHHHHI", 0xFFFE, 1, RATE, 4 * RATE, 4, 32, 22, 24, 0xFFFFFFFF)
     kind += b"\1\0\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71"
     chunks = ((b"fmt ", kind), (b"data", samples.tobytes()))
-    body = b"WAVE" + b"".join(name + struct.pack("<I", len(of)) + of for name, of in chunks)
-    return b"RIFF" + struct.pack("<I", len(body)) + body
+    return riff(*chunks)
 
 
 RAW = without_header(mp3())
+FORMAT, SOUND = (b"fmt ", wav()[20:36]), (b"data", wav()[44:])
+VOC = {subtype: encode(tone(), format="VOC", subtype=subtype) for subtype in ("PCM_16", "PCM_U8")}
 GOES_ON = "declares {} bytes of sound, but 132300 lie behind it and are read"
 # What the file is: ending, content, seconds that are read, and what is told of it.
 MEMBERS = {
@@ -389,7 +453,32 @@ MEMBERS = {
                           b"dns.", 8, bytes(4)), 3, "declares 0 bytes of sound"),
     "Ogg with a link that is not read": (
         ".ogg", of("OGG", "VORBIS") + of("OGG", "VORBIS").replace(b"vorbis", b"theora"), 3,
-        "a part cannot be decoded"),
+        "is damaged: sound is missing"),
+    "WAV with two chunks of sound": (
+        ".wav", riff(FORMAT, SOUND, SOUND), 6, "its sound lies in 2 chunks"),
+    "WAV of a recorder that was paused twice": (
+        ".wav", riff(FORMAT, SOUND, (b"LIST", b"INFO"), SOUND, SOUND), 9, "in 3 chunks"),
+    "WAV of a recorder that wrote but the whole size": (
+        ".wav", with_size(wav(), 0, len(wav()) - 8), 3, "declares 0 bytes of sound"),
+    "three WAVs": (".wav", wav() * 3, 9, ""),
+    "AIFF behind an AIFF": (".aiff", of("AIFF") * 2, 6, ""),
+    "CAF behind a CAF": (".caf", of("CAF") * 2, 6, ""),
+    "AU behind an AU": (".au", of("AU") * 2, 6, ""),
+    "AIFF with more sound than it declares": (
+        ".aiff", with_field(of("AIFF"), b"SSND", 4, struct.pack(">I", 66158)), 3,
+        "declares 66158 bytes of sound"),
+    "CAF with more sound than it declares": (
+        ".caf", with_field(of("CAF"), b"data", 4, struct.pack(">q", 1004)), 3, "declares 1004"),
+    "W64 with more sound than it declares": (
+        ".w64", with_field(of("W64"), b"data", 16, struct.pack("<Q", 1024)), 3, "declares 1000"),
+    "RF64 with more sound than it declares": (
+        ".wav", with_field(of("RF64"), b"ds64", 16, struct.pack("<Q", 1000)), 3, "declares 1000"),
+    "VOC of 16 bits": (".voc", VOC["PCM_16"], 3, ""),
+    "VOC of 16 bits, cut": (
+        ".voc", VOC["PCM_16"][:-66150], 1.5, "truncated, 1.50 s of the 3.00 s"),
+    "VOC of 8 bits, cut": (".voc", VOC["PCM_U8"][:-33075], 1.5, "truncated, 1.4"),
+    "MP3 with a tag that claims more than there is": (
+        ".mp3", b"ID3\3\0\0\x7f\x7f\x7f\x7f" + RAW, 3, ""),
     "WAV of 24 bits in 32, for odd loudspeakers": (".wav", wav_of_24_in_32(), 3, ""),
 }  # fmt: skip
 

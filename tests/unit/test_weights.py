@@ -209,7 +209,7 @@ class TestRefusals:
     def test_a_zip_of_something_else(self, tmp_path):
         with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
             archive.writestr("song.txt", "la la")
-        with pytest.raises(WeightsError, match=r"zip archive of \['song.txt'\]"):
+        with pytest.raises(WeightsError, match=r"zip archive of other things \(song.txt\)"):
             read_weights(tmp_path / "w.npz")
 
     @pytest.mark.parametrize("members", [["arr_0.npy"], ["config.json"], ["w/data.pkl"]])
