@@ -152,7 +152,7 @@ def plain(song, small_network, small_architecture, tmp_path_factory):
         {"TMPDIR": "/nonexistent", "HOME": "here", "NUMBA_CACHE_DIR": "/proc/x", "COLUMNS": "10"}
         | {"MPLCONFIGDIR": "/proc/x", "LC_ALL": "xx_YY.UTF-8", "TZ": "Nowhere", "TERM": "dumb"},
         {"TQDM_MININTERVAL": "abc", "PYTHONWARNINGS": "error", "PYTHONOPTIMIZE": "2"}
-        | {"KMP_AFFINITY": "nonsense", "LC_ALL": "tr_TR.UTF-8", "PYTHONUTF8": "0"},
+        | {"KMP_AFFINITY": "nonsense", "LC_ALL": "tr_TR.UTF-8"},
     ],
     ids=",".join,
 )
