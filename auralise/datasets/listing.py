@@ -15,7 +15,7 @@ from auralise.datasets.clips import (
     split_clips,
     tell_passed_over_clips,
 )
-from auralise.datasets.gtzan.copies import (
+from auralise.datasets.gtzan.clips import (
     find_genres,
     find_gtzan_clips,
     mark_gtzan_problems,

@@ -20,7 +20,7 @@ import torch
 
 from auralise.audio import map_audio, read_audio, read_excerpt
 from auralise.datasets.clips import find_clips
-from auralise.datasets.gtzan.copies import find_genres
+from auralise.datasets.gtzan.clips import find_genres
 from auralise.datasets.listing import list_clips
 from auralise.errors import AudioError, AuraliseError, SettingsError, WeightsError, message_of
 from auralise.songs import find_songs

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from auralise.datasets.clips import KNOWN, mark_replicas, split_clips
-from auralise.datasets.gtzan.copies import (
+from auralise.datasets.gtzan.clips import (
     find_genres,
     find_gtzan_clips,
     mark_gtzan_problems,
