@@ -20,6 +20,7 @@ Data = mmap.mmap | bytes
 Piece = bytes | tuple[int, int] | int
 
 LONGEST_COMMENT = 10**7  # bytes
+MOST_JOINED = 100  # files in one, of each of which the rest is copied
 UNKNOWN_RATE = 80_000  # bytes/s: what is taken where a header does not say
 W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"  # how files of Wave64 begin
 VOC = b"Creative Voice File\x1a"
@@ -59,12 +60,15 @@ class Contents:
         What a user should know.
     hole : str
         What says that sound is missing in the middle; empty if none is.
+    next_file : int, optional
+        Where another file begins (byte) that was put behind this one.
     """
 
     links: tuple[Link, ...] = (Link(),)
     share: float = 1.0
     remarks: tuple[str, ...] = ()
     hole: str = ""
+    next_file: int | None = None
 
     @property
     def declares_samples(self) -> bool:
@@ -81,7 +85,14 @@ def read_contents(path: Path) -> Contents:
         Not empty.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return _read_contents(data, path.suffix.lower())
+        found, start = _read_contents(data, path.suffix.lower()), 0
+        links = list(found.links)
+        while found.next_file and len(links) < MOST_JOINED:
+            start += found.next_file
+            found = _read_contents(data[start:], "")
+            links += [_moved(link, start, len(data)) for link in found.links]
+        left = f"more than {MOST_JOINED} files lie one behind the other" if found.next_file else ""
+        return replace(found, links=tuple(links), hole=found.hole or left)
 
 
 def _read_contents(data: Data, ending: str) -> Contents:
@@ -286,10 +297,7 @@ def _judge_size(
         link = Link((*front.declaring(there), (place, len(data))))
         return Contents((link,), remarks=(_declares(declared, there),))
     if data[stop : stop + 4] == data[:4]:  # files put one behind the other
-        rest = _read_contents(data[stop:], "")
-        first = Link((*front.declaring(declared), (place, stop)))
-        links = first, *(_moved(link, stop, len(data)) for link in rest.links)
-        return replace(rest, links=links)
+        return Contents((Link((*front.declaring(declared), (place, stop))),), next_file=stop)
     return Contents(share=_share(there, declared))
 
 
@@ -315,7 +323,6 @@ def _read_w64(data: Data) -> Contents:
         if name == b"data":
             if not 24 < declared < 2**62:
                 return Contents()
-
             front = _Front((data[: place + 16],), "<Q", extra=24)
             return _judge_size(data, place + 24, declared - 24, front, padded=8)
         if declared < 24:
@@ -465,7 +472,6 @@ class _Page:
     """A page of an Ogg stream: its place (bytes), what it is of, and how its body begins."""
 
     is_whole: bool
-
     start: int
     stop: int
     kind: int

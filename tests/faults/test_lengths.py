@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from auralise.audio import read_audio, read_excerpt, read_frames
+from auralise.containers import read_contents
 from auralise.errors import AudioError
 from tests.conftest import sine
 
@@ -326,6 +327,12 @@ def ogg_checksum(page):
         for _ in range(8):
             found = (found << 1 ^ (0x04C11DB7 if found >> 31 else 0)) & 0xFFFFFFFF
     return found
+
+
+def test_of_hundreds_of_files_in_one_the_rest_is_told_to_be_missing(put):
+    one = encode(tone(0.01), format="WAV", subtype="PCM_16")
+    assert len(read_contents(put("a.wav", 50 * one)).links) == 50
+    assert "files lie one behind the other" in read_contents(put("b.wav", 3000 * one)).hole
 
 
 @pytest.mark.parametrize(
