@@ -17,7 +17,6 @@ with job(snakemake):
     prepare_torch(snakemake)
     params, inputs = snakemake.params, snakemake.input
     names = dict(zip(params.networks, map(read_table, inputs.names), strict=True))
-    named = {name for table in names.values() for name in table["name"]}
     places = list(zip(params.songs, inputs.songs, params.starts, strict=True))
     stfts = {name: Stft(**settings) for name, settings in params.stfts.items()}
     magnitudes, descriptors = defaultdict(dict), defaultdict(dict)
@@ -29,7 +28,7 @@ with job(snakemake):
             logging.warning("%s", error)
             continue
         magnitudes[stft][song] = abs(stft.analyse(samples))
-        descriptors[stft][song] = describe_song(samples, stft, named)
+        descriptors[stft][song] = describe_song(samples, stft)
     for name, weights, path in zip(params.networks, inputs.weights, snakemake.output, strict=True):
         explainer = read_explainer(weights, params.architectures[name], params.deconvolution)
         stft = stfts[name]

@@ -5,12 +5,13 @@ where kicks are, and so on. A name holds on a song where the feature's activatio
 own descriptor in time, more than it follows the same descriptor of other songs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from auralise.dissection.concepts import CONCEPTS, QUALITIES, REGISTER_NAMES, registers
+from auralise.dissection.concepts import QUALITIES, REGISTER_NAMES, registers
 from auralise.dissection.learned import LEVEL
 from auralise.dissection.scores import cell_means, correlations, pooled_sizes
 from auralise.dissection.stems import OTHER_DRUMS
@@ -25,6 +26,7 @@ KICKS, BASS, CYMBALS = (40.0, 110.0), 250.0, 2080.0  # Hz
 TONES = (260.0, 2080.0)  # Hz, where bins tell semitones apart well enough
 TUNES = (130.0, 2080.0)  # Hz, where a melody's fundamental is looked for
 N_OVERTONES = 5
+HARMONIC_WEIGHT = 0.8  # of each harmonic, relative to the one before
 TRIADS = dict(zip(QUALITIES, ((0, 4, 7), (0, 3, 7), (0, 4, 7, 10)), strict=True))
 MELODY = ("melody", "fundamentals of the melody", "overtones of the melody")
 HOLDS = 2 / 3  # of the songs, at least
@@ -145,18 +147,13 @@ def likeness(magnitude: np.ndarray, frequencies: np.ndarray, tones: Sequence[int
     return np.nan_to_num(ratio(found, np.linalg.norm(chroma, axis=0)))
 
 
-def describe_song(
-    samples: np.ndarray, stft: Stft, concepts: Iterable[str] = CONCEPTS
-) -> dict[str, np.ndarray]:
+def describe_song(samples: np.ndarray, stft: Stft) -> dict[str, np.ndarray]:
     """Descriptors of a song.
 
     Parameters
     ----------
     samples : ndarray, shape (n_samples,)
     stft : Stft
-    concepts : iterable of str
-        Whose descriptors are asked for. A melody has to be found, which takes long; all others are
-        there whatever is asked for.
 
     Returns
     -------
@@ -182,31 +179,42 @@ def describe_song(
         found[f"level {name}"] = level(magnitude[bins])
     for name, tones in TRIADS.items():
         found[f"chroma like {name}"] = likeness(harmonic, frequencies, tones)
-    if set(MELODY) & set(concepts):
-        fundamentals, overtones = _find_melody(samples, stft)
-        places = fundamentals | overtones, fundamentals, overtones
-        for name, mask in zip(MELODY, places, strict=True):
-            found[f"level of the {name}"] = level(magnitude * mask)
+    fundamentals, overtones = find_melody(samples, stft)
+    places = fundamentals | overtones, fundamentals, overtones
+    for name, mask in zip(MELODY, places, strict=True):
+        found[f"level of the {name}"] = level(magnitude * mask)
     return found
 
 
-def _find_melody(samples: np.ndarray, stft: Stft) -> tuple[np.ndarray, np.ndarray]:
-    """Bins of the fundamentals, and of the overtones, of what is heard as pitch.
+def find_melody(samples: np.ndarray, stft: Stft) -> tuple[np.ndarray, np.ndarray]:
+    """Bins of the fundamentals, and of the overtones, of the most salient pitch of each frame.
 
-    By `librosa.pyin` (Mauch & Dixon 2014); at most two bins from either.
+    By harmonic summation in frames of twice the length (the salience function of Salamon & Gómez
+    2012, "Melody extraction from polyphonic music signals"); at most two bins from either.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_samples,)
+    stft : Stft
+
+    Returns
+    -------
+    fundamentals, overtones : ndarray of bool, shape (n_bins, n_frames)
+        Without either where nothing sounds between 130 and 2,080 Hz.
     """
     import librosa  # takes a second to load
 
-    lowest, highest = TUNES[0], min(TUNES[1], stft.sample_rate / 2)
-    pitch, _, _ = librosa.pyin(
-        samples,
-        fmin=lowest,
-        fmax=highest,
-        sr=stft.sample_rate,
-        frame_length=2 * stft.n_fft,
-        hop_length=stft.hop_length,
-        resolution=0.5,  # semitones: bins tell no less apart, and a tenth takes five times as long
+    long = replace(stft, n_fft=2 * stft.n_fft)
+    harmonics = np.arange(1, N_OVERTONES + 2)
+    salience = librosa.salience(
+        np.abs(long.analyse(samples)),
+        freqs=long.frequencies,
+        harmonics=harmonics,
+        weights=HARMONIC_WEIGHT ** (harmonics - 1),
+        fill_value=0,
     )
+    salience[(long.frequencies < TUNES[0]) | (long.frequencies > TUNES[1])] = 0
+    pitch = np.where(salience.any(axis=0), long.frequencies[salience.argmax(axis=0)], np.nan)
     width = 2 * stft.sample_rate / stft.n_fft
     # Where there is no pitch, no bin is near.
     near = [

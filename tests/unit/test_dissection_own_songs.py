@@ -13,6 +13,7 @@ from auralise.dissection.own_songs import (
     check_names,
     describe_names,
     describe_song,
+    find_melody,
     likeness,
     separate,
 )
@@ -67,11 +68,25 @@ def test_levels_are_those_of_their_part_of_the_sound(described):
 
 def test_a_melody_is_where_its_pitch_is():
     samples = (tone(440, 0.5, 3.5) + 0.5 * tone(880, 0.5, 3.5)).astype("f4")
-    described = describe_song(samples, STFT, {"melody"})
+    described = describe_song(samples, STFT)
     for name in ("fundamentals of the melody", "overtones of the melody"):
         values = described[f"level of the {name}"]
         assert mean_of(values, 1, 3) > mean_of(values, 0, 0.3) + 40
-    assert "level of the melody" not in describe_song(samples, STFT, {"onsets"})
+
+
+def test_a_melody_is_found_above_a_louder_bass():
+    bass = sum(tone(55 * n, 0, 4) / n for n in range(1, 5))
+    tune = sum(tone(660 * n, 1, 3) / n for n in range(1, 4))
+    fundamentals, overtones = find_melody((2 * bass + tune).astype("f4"), STFT)
+    playing = slice(round(1.2 * RATE / HOP), round(2.8 * RATE / HOP))
+    for mask, frequency in (fundamentals, 660), (overtones, 1320), (overtones, 1980):
+        assert mask[np.abs(STFT.frequencies - frequency).argmin(), playing].all()
+
+
+def test_nothing_is_called_that_a_shared_cache_of_numba_can_break(monkeypatch):
+    """Its generalised ufuncs crash when two processes compiled them at once (numba issue 10128)."""
+    monkeypatch.delattr("numba.np.ufunc.gufunc.GUFunc.__call__")
+    describe_song(tone(220, 1, 2).astype("f4"), STFT)
 
 
 def test_lines_along_time_are_harmonic_and_lines_along_frequency_percussive():
