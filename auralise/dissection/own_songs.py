@@ -205,12 +205,12 @@ def find_melody(samples: np.ndarray, stft: Stft) -> tuple[np.ndarray, np.ndarray
     import librosa  # takes a second to load
 
     long = replace(stft, n_fft=2 * stft.n_fft)
-    harmonics = np.arange(1, N_OVERTONES + 2)
+    harmonics = range(1, N_OVERTONES + 2)
     salience = librosa.salience(
         np.abs(long.analyse(samples)),
         freqs=long.frequencies,
         harmonics=harmonics,
-        weights=HARMONIC_WEIGHT ** (harmonics - 1),
+        weights=[HARMONIC_WEIGHT ** (number - 1) for number in harmonics],
         fill_value=0,
     )
     salience[(long.frequencies < TUNES[0]) | (long.frequencies > TUNES[1])] = 0

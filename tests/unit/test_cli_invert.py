@@ -88,6 +88,7 @@ class TestSeveralSongs:
         assert [path.name for path in (others / "out").iterdir()] == ["夜"]
         assert run(others, "mp6.npz", songs=["audio/bad.wav", "gone.wav"]) == 2
 
+    @pytest.mark.slow
     def test_results_of_a_strange_name_are_known_again(self, others):
         for _ in range(2):
             assert run(others, "mp6.npz", songs=[f"audio/{self.NAMES[1]}.wav"]) == 0

@@ -321,6 +321,7 @@ def test_kernels_are_drawn_one_by_one_in_their_order():
     assert np.nanmax(np.abs(square)) == 1
 
 
+@pytest.mark.slow
 def test_who_imports_the_figures_keeps_a_backend_and_a_style_of_their_own():
     code = (
         "import matplotlib, numpy as np\n"

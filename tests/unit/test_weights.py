@@ -189,6 +189,7 @@ class TestRefusals:
         with pytest.raises(WeightsError, match="a WAV file, a sound; expected safetensors"):
             read_weights(tmp_path / "w.h5")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "magic", [b"", b"PK\x03\x04", b"\x80\x02", b"\x89HDF\r\n\x1a\n", b"\x40" + b"\0" * 7 + b"{"]
     )

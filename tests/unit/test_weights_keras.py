@@ -417,6 +417,7 @@ class TestRefusals:
         with pytest.raises(WeightsError, match="a model of class Own; expected a Sequential"):
             read_weights(tmp_path / "model.keras")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["w.keras", "w.h5", "w.weights.h5"])
     def test_a_truncated_file(self, tmp_path, name):
         model, path = sequential(*choi_2016()), tmp_path / name
@@ -427,6 +428,7 @@ class TestRefusals:
             with pytest.raises(WeightsError, match="damaged or cut short"):
                 read_weights(path)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["w.keras", "w.h5", "w.weights.h5"])
     def test_flipped_bytes_raise_nothing_else(self, tmp_path, name):
         model, path = sequential(*choi_2016()), tmp_path / name

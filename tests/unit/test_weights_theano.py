@@ -92,6 +92,7 @@ class TestKeras0:
             run(read_weights(path), X), layers_of_2015(X, TWO_LAYERS), atol=1e-5
         )
 
+    @pytest.mark.slow
     def test_a_truncated_file(self, path):
         content = path.read_bytes()
         for kept in (9, len(content) // 10, len(content) // 2, len(content) - 1):

@@ -182,6 +182,7 @@ class TestCheckpointsAsPeopleHaveThem:
         read_weights(tmp_path / "w.pt", network=filled)
         assert torch.equal(filled.conv.weight, given.conv.weight)
 
+    @pytest.mark.slow
     def test_wrappers_inside_the_file_or_around_the_module(self, tmp_path):
         given = small()
         given.conv = torch.compile(nn.DataParallel(given.conv))
