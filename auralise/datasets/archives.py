@@ -201,13 +201,13 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as packed:
         for member in packed.infolist():
             mode = member.external_attr >> 16
-            kind = "folder" if member.is_dir() else "file"
+            # filename ends at a zero byte and has its backslashes turned; this is what is written.
+            name = member.orig_filename
+            kind = "folder" if name.endswith("/") else "file"
             if stat.S_ISLNK(mode):
                 kind = "a link to another file"
             elif stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
                 kind = "special"
-            # filename ends at a zero byte and has its backslashes turned; this is what is written.
-            name = member.orig_filename
             yield _Member(name, kind, member.file_size, partial(packed.open, member))
 
 

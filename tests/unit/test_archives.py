@@ -181,6 +181,12 @@ class TestZip:
         with pytest.raises(ArchiveError, match="damaged|larger than"):
             unpack_sounds(archive, tmp_path / "out")
 
+    def test_a_member_whose_name_begins_with_a_zero_byte_is_refused(self, zipped, tmp_path):
+        archive = zipped(("a.wav", b"x"))
+        archive.write_bytes(archive.read_bytes().replace(b"a.wav", b"\0.wav"))
+        with pytest.raises(ArchiveError, match="outside the folder"):
+            unpack_sounds(archive, tmp_path / "out")
+
     def test_cut_locked_and_doubled_ones_are_refused(self, zipped, tmp_path):
         archive = zipped(("a.wav", bytes(range(256)) * 9), ("b.wav", b"x"))
         content = archive.read_bytes()
