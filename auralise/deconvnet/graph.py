@@ -96,7 +96,7 @@ class Graph:
     # Finding out
 
     def _try_shapes(self, shape: Sequence[int] | None) -> Recorder:
-        best, reason = None, "no input was tried"
+        best, reason = None, "inputs pass it without one"
         for of_magnitude, n_leading in self._candidates(shape):
             if best and best.convolutions and n_leading != self._layout:
                 continue  # that input reached a convolution, so this is not how it is passed
@@ -237,10 +237,14 @@ class Graph:
                     raise NetworkError(f"layer {of} of a network with layers 1 to {len(usable)}")
                 else:
                     chosen.append(("number", *usable[of - 1]))
-        for _, _, layer, facts in chosen:
+        for n_before, (_, _, layer, facts) in enumerate(chosen):
             for fact in facts:
                 if fact.refusal:
-                    raise NetworkError(f"layer '{layer.path}': {fact.refusal}")
+                    before = ""
+                    if layers is None and n_before:
+                        paths = ", ".join(f"'{of.path}'" for _, _, of, _ in chosen[:n_before][-2:])
+                        before = f" (1 to {n_before} lie before it, the last of them {paths})"
+                    raise NetworkError(f"layer '{layer.path}': {fact.refusal}{before}")
             if not layer.output.requires_grad:
                 raise NetworkError(
                     f"'{layer.path}' does not depend on the input in a way that gradients follow"

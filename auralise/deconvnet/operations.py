@@ -14,7 +14,7 @@ def is_shaping(nodes: Iterable) -> bool:
     return all(operation_of(node) in plain for node in nodes)
 
 
-_REMEDY = "; explain layers before it (layers=[…]), or a network without it"
+REMEDY = "; explain layers before it (layers=[…]), or a network without it"
 
 
 def refusal_of(node, where: str) -> str:
@@ -29,13 +29,13 @@ def refusal_of(node, where: str) -> str:
             return ""
         return (
             f"cannot deconvolve '{where}': a product or quotient of two signals ({operation})"
-            f"{_REMEDY}"
+            f"{REMEDY}"
         )
     if operation in policy.LINEAR:
         return ""
     return (
         f"cannot deconvolve '{where}' ({operation}): it is not linear, and no rule says how it "
-        f"walks back (auralise/deconvnet/policy.py lists them){_REMEDY}"
+        f"walks back (auralise/deconvnet/policy.py lists them){REMEDY}"
     )
 
 

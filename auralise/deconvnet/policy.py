@@ -14,9 +14,9 @@ RELU, BY_RELU = "relu", "by relu"
 ACTIVATIONS = {
     **dict.fromkeys(["relu", "leaky_relu", "elu"], RELU),
     **dict.fromkeys(
-        "celu clamp clamp_min clip erf gelu hardshrink hardsigmoid hardswish hardtanh logsigmoid "
+        "celu clamp clamp_min clip erf gelu hardshrink hardsigmoid hardswish hardtanh log_sigmoid "
         "mish prelu relu6 rrelu selu sigmoid silu softplus softshrink softsign special_expit tanh "
-        "tanhshrink threshold".split(),
+        "tanhshrink threshold _threshold".split(),
         BY_RELU,
     ),
 }
@@ -86,13 +86,14 @@ SHAPING = set(
 )
 LINEAR = SHAPING | set(
     "AdaptiveAvgPool2D AdaptiveMaxPool2D Add AvgPool2D AvgPool3D Cat ChannelShuffle Col2Im "
-    "ConstantPadNd Copy CopyBackwards CopySlices Cumsum Diagonal Fill Flip Gather Im2Col Index "
-    "IndexAdd IndexPut IndexSelect MaskedFill Max MaxPool2DWithIndices MaxPool3DWithIndices "
+    "Complex ConstantPadNd Copy CopyBackwards CopySlices Cumsum Diagonal FftC2C FftC2R FftR2C Fill "
+    "Flip Gather Im2Col Imag Index IndexAdd IndexPut IndexSelect MaskedFill Max "
+    "MaxPool2DWithIndices MaxPool3DWithIndices "
     "MaxUnpool2D Maximum Mean Min Minimum NativeChannelShuffle Neg PixelShuffle PixelUnshuffle "
-    "ReflectionPad1D ReflectionPad2D Repeat ReplicationPad1D ReplicationPad2D Roll Rot90 Rsub "
+    "Real ReflectionPad1D ReflectionPad2D Repeat ReplicationPad1D ReplicationPad2D Roll Rot90 Rsub "
     "Scatter ScatterAdd SliceScatter Split SplitWithSizes Stack Sub Sum Tril Triu Unbind Unfold "
     "UpsampleBicubic2D UpsampleBilinear2D UpsampleLinear1D UpsampleNearest1D UpsampleNearest2D "
-    "UpsampleNearestExact1D UpsampleNearestExact2D Zero".split()
+    "UpsampleNearestExact1D UpsampleNearestExact2D ViewAsComplex ViewAsReal Where Zero".split()
 )
 # Linear in one factor, if the other is constant; a quotient in its numerator.
 BILINEAR = set("Addmm Addmv Baddbmm Bmm Convolution Div Dot Mm Mul Mv".split())

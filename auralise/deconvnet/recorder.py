@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from auralise.deconvnet import policy
-from auralise.deconvnet.operations import is_shaping, ordered, reach, refusal_of
+from auralise.deconvnet.operations import REMEDY, is_shaping, ordered, reach, refusal_of
 from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
 from auralise.deconvnet.rules import (
     ARGUMENTS,
@@ -243,6 +243,11 @@ class Recorder(TorchFunctionMode):
             return signal * gate.detach().sigmoid(), Ruling(f"{where}: its gate is held constant")
         if name == "amax":
             return maxima(*args, **kwargs), Ruling()
+        given = tree_leaves((args, kwargs))
+        masks = [of for of in given if isinstance(of, Tensor) and of.dtype is torch.bool]
+        if name == "where" and any(mask in self.held for mask in masks):
+            refusal = f"cannot deconvolve {where}: what it chooses depends on the signal{REMEDY}"
+            return function(*args, **kwargs), Ruling(refusal=refusal)
         if name in policy.PRODUCTS:
             return self._multiply(function, called, args, kwargs, where)
         return function(*args, **kwargs), Ruling()

@@ -19,6 +19,9 @@ from auralise.errors import NetworkError
 from benchmarks.references import ACTIVATIONS, reference
 
 TOLERANCE = 1e-5
+OTHER_ACTIVATIONS = (nn.CELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardtanh, nn.LogSigmoid, nn.Mish)
+OTHER_ACTIVATIONS += (nn.RReLU, nn.SELU, nn.Softplus, nn.Softshrink, nn.Softsign, nn.Tanhshrink)
+OTHER_ACTIVATIONS += (nn.Threshold,)
 
 
 class Gated(nn.Module):
@@ -283,6 +286,19 @@ WRITTEN_OTHERWISE = {
         in_the_middle(lambda m, x: 0.5 * x * (1 + torch.erf(x / 2**0.5))),
         in_the_middle(lambda m, x: 0.5 * x * (1 + torch.erf(x / 2**0.5)).detach()),
     ),
+    "constant mask": (
+        in_the_middle(lambda m, x: torch.where(torch.arange(x.shape[-1]) > 5, m.relu(x), 0)),
+        in_the_middle(lambda m, x: m.relu(x) * (torch.arange(x.shape[-1]) > 5)),
+    ),
+    "Fourier transform": (
+        in_the_middle(lambda m, x: torch.fft.rfft(m.relu(x)).real),
+        in_the_middle(
+            lambda m, x: (
+                m.relu(x)
+                @ torch.cos(2 * torch.pi * torch.outer(torch.arange(22), torch.arange(12)) / 22)
+            )
+        ),
+    ),
     "dropped at random": (
         in_the_middle(lambda m, x: functional.dropout(x)),
         in_the_middle(lambda m, x: x),
@@ -472,6 +488,13 @@ def test_functions_and_a_head_of_another_size():
 # What is said
 
 
+@pytest.mark.parametrize("kind", ACTIVATIONS + OTHER_ACTIVATIONS)
+def test_every_activation_of_torch_is_known(kind):
+    made = kind(0.1, 0.2) if kind is nn.Threshold else kind()
+    net = Deconvnet(in_a_row(conv(1, 4), made, conv(4, 4)))
+    assert net.n_layers == 2
+
+
 def test_a_gate_that_people_write_by_hand_is_held():
     by_hand = Net(
         lambda m, x: m.out(m.a(x) * torch.sigmoid(m.g(x))), a=conv(1, 4), g=conv(1, 4),
@@ -584,7 +607,8 @@ def scripted(x):
         (lambda m, x: m.b(m.a(x).square()), r"'square'.*Pow"),
         (lambda m, x: m.b(m.a(x) * m.a(x).exp()), r"Exp|two signals"),
         (lambda m, x: m.b(m.a(x) / m.a(x).sum()), r"two signals \(Div\)"),
-        (lambda m, x: m.b(torch.where(m.a(x) > 0, m.a(x), 0)), r"Where"),
+        (lambda m, x: m.b(torch.where(m.a(x) > 0, m.a(x), 0)), r"'where': what it chooses"),
+        (lambda m, x: m.b(m.a(x).sort()[0]), r"\(1 to 1 lie before it, the last of them 'a'\)"),
         (lambda m, x: m.b(torch.sort(m.a(x))[0]), r"Sort"),
         (lambda m, x: m.b(scripted(m.a(x))), r"layer 'b': cannot deconvolve"),
         (in_place_of(lambda x: x.square_()), r"'square' \(Pow\)"),
