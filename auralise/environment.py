@@ -2,8 +2,14 @@
 
 import getpass
 import os
+import resource
 import tempfile
+from contextlib import suppress
 from pathlib import Path
+
+from auralise.errors import SettingsError
+
+LEAST_MEMORY = 512 * 2**20  # bytes, under which not even the libraries can be loaded
 
 # With a wrong value of these, and of tqdm's, libraries cannot be imported.
 UNUSED = (
@@ -22,6 +28,11 @@ def settle_environment() -> None:
     Jupyter. A user without a home, as in many containers, keeps caches among temporary files:
     numba, matplotlib and others look for them when they are imported. Nor has such a user a name,
     which torch and Snakemake ask for.
+
+    Raises
+    ------
+    SettingsError
+        The system gives the process too little memory to load libraries.
     """
     os.environ["MPLBACKEND"] = "agg"
     for name in [name for name in os.environ if name in UNUSED or name.startswith("TQDM_")]:
@@ -37,6 +48,7 @@ def settle_environment() -> None:
             given = os.environ.get(name)
             if not given or not _can_be_written(Path(given)):
                 os.environ[name] = str(caches)
+    _load_what_waits_for_memory()
 
 
 def open_streams() -> None:
@@ -46,6 +58,20 @@ def open_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+
+
+def _load_what_waits_for_memory() -> None:
+    """Load scipy first where memory is limited: where it is refused some, it asks for ever."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return
+    if limit < LEAST_MEMORY:
+        raise SettingsError(
+            f"memory is limited to {limit // 2**20} MiB, in which no library can be loaded; raise "
+            "the limit (ulimit -v), to 2 GiB or more"
+        )
+    with suppress(ImportError):
+        import scipy.linalg  # noqa: F401
 
 
 def _can_be_written(folder: Path) -> bool:

@@ -42,8 +42,12 @@ class AuraliseError(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was not enough memory, which torch calls a `RuntimeError` like any other."""
-    return isinstance(error, MemoryError) or "allocate" in str(error)
+    """Whether there was not enough memory, which torch calls a `RuntimeError` like any other.
+
+    To the system's loader it is a library that cannot be imported.
+    """
+    said = "allocate" in str(error) or "failed to map segment" in str(error)
+    return isinstance(error, MemoryError) or said
 
 
 class AudioError(AuraliseError):

@@ -38,12 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Names of songs that a terminal cannot show must not end the command.
             stream.reconfigure(errors="backslashreplace")
-    settle_environment()
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
     # Ends through the stack, so that what is half-written is removed.
     former = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        settle_environment()
         return options.run(options)
     except AuraliseError as error:
         print(f"auralise: error: {message_of(error)}", file=sys.stderr)
@@ -55,12 +55,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"auralise: error: the system refuses: {message_of(error)}", file=sys.stderr)
         return FAILED
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ImportError) as error:
         if not is_out_of_memory(error):
             raise
         print(
             "auralise: error: not enough memory; choose a smaller --window, or a smaller --n-fft "
-            "if the network allows",
+            "if the network allows, or raise the limit, if there is one (ulimit -v)",
             file=sys.stderr,
         )
         return FAILED

@@ -12,10 +12,12 @@ import pytest
 import soundfile
 import torch
 
+from auralise.cli import layers
+from auralise.cli.main import main
 from auralise.environment import UNUSED, settle_environment
 from auralise.training.fitting import fit
 from auralise.weights.own import write_weights
-from tests.conftest import make_schedule
+from tests.conftest import REPOSITORY, make_schedule
 
 CACHES = ("XDG_CACHE_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR")
 
@@ -116,6 +118,50 @@ def test_a_value_with_which_a_library_cannot_be_imported_is_ignored(monkeypatch,
     monkeypatch.setenv(name, "nonsense")
     settle_environment()
     assert name not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        ("resource.RLIM_INFINITY", "scipy waits"),
+        ("2**30", "scipy is there"),
+        ("2**28", "memory is limited to 256 MiB"),
+    ],
+)
+def test_where_memory_is_limited_scipy_is_loaded_while_there_is_some(limit, told):
+    """Its OpenBLAS asks without end for memory that is refused."""
+    code = f"""if True:
+        import resource, sys
+        from auralise.environment import settle_environment
+        resource.setrlimit(resource.RLIMIT_AS, ({limit},) * 2)
+        try:
+            settle_environment()
+            print("scipy", "is there" if "scipy.linalg" in sys.modules else "waits")
+        except Exception as error:
+            print(error)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, text=True, capture_output=True, timeout=300
+    )
+    assert told in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_memory_that_is_refused_is_told_without_a_traceback(monkeypatch, capsys, error):
+    def refused(options):
+        raise error
+
+    monkeypatch.setattr(layers, "run", refused)
+    assert main(["layers", "--network", "any"]) == 2
+    assert "error: not enough memory" in capsys.readouterr().err
 
 
 def explained(folder, song, network, architecture, strange):

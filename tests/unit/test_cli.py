@@ -133,9 +133,9 @@ class TestWhatIsWorthHearing:
         torch.save(torch.nn.Sequential(first).state_dict(), tmp_path / "w.pt")
         song = sound("blues.wav", 40)
 
-        def run(*options):
+        def run(*options, status=0):
             how = "--weights", tmp_path / "w.pt", "--assume", "--out", tmp_path / "out"
-            assert explain(song, *how, "--no-rehearing", *options) == 0
+            assert explain(song, *how, "--no-rehearing", *options) == status
             return tmp_path / "out", capsys.readouterr().out
 
         return run
@@ -170,6 +170,17 @@ class TestWhatIsWorthHearing:
         np.testing.assert_allclose(samples[64:-64], part[64:-64], atol=1e-4)
         energies = [np.sum(whole[at : at + len(samples)] ** 2) for at in range(0, 10 * RATE, 320)]
         assert np.sum(part**2) >= 0.999 * max(energies)
+
+    def test_a_page_that_is_not_finished_is_not_there(self, explained, monkeypatch):
+        def half(results, networks, songs, folder, *_):
+            folder.mkdir(exist_ok=True)
+            (folder / "song0.js").write_text("receive(")
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("auralise.listening.builder.build_listening_page", half)
+        out, _ = explained(status=130)
+        assert files_in(out) and not (out / "listening").exists()
+        assert not list(out.glob(".partial-*"))
 
     def test_the_page_replaces_nothing_but_a_page(
         self, explained, tmp_path, sound, weights, capsys
