@@ -195,6 +195,20 @@ def shared_name(stem: str) -> str:
     return unicodedata.normalize("NFC", stem).casefold()
 
 
+def told_apart(*names: str | Path) -> str:
+    """Names as text, joined by "and"; in ASCII where accents written otherwise would look alike.
+
+    Examples
+    --------
+    >>> told_apart("bach", "Bach")
+    'bach and Bach'
+    >>> told_apart("caf\\xe9", "cafe\\u0301")
+    "'caf\\\\xe9' and 'cafe\\\\u0301'"
+    """
+    look_alike = len({unicodedata.normalize("NFC", str(name)) for name in names}) < len(set(names))
+    return " and ".join(ascii(str(name)) if look_alike else str(name) for name in names)
+
+
 def find_songs(folder: str | Path) -> tuple[dict[str, Path], dict[Path, str]]:
     """Sound files of a folder, sorted.
 
@@ -225,7 +239,9 @@ def find_songs(folder: str | Path) -> tuple[dict[str, Path], dict[Path, str]]:
                 else "differ by nothing but upper and lower case, or by how accents are written, "
                 "and would share their results on some machines"
             )
-            raise SettingsError(f"songs: {other} and {path} {what}; rename or remove one of them")
+            raise SettingsError(
+                f"songs: {told_apart(other, path)} {what}; rename or remove one of them"
+            )
         songs[path.stem] = path
     return songs, refused
 

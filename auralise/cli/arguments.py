@@ -111,7 +111,7 @@ def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
         A folder or list holds no song, or two songs would share their results.
     """
     # --help must not wait for libsndfile
-    from auralise.songs import find_sounds, is_list, read_list, shared_name
+    from auralise.songs import find_sounds, is_list, read_list, shared_name, told_apart
 
     def those_of(given: Path) -> list[Path]:
         if given.is_dir():
@@ -127,8 +127,8 @@ def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
                 songs[path.stem] = path
             elif other.absolute() != path.absolute():
                 raise SettingsError(
-                    f"{other} and {path} would both be written to '{path.stem}'; rename one, or "
-                    "write them into two folders"
+                    f"{told_apart(other, path)} would both be written to '{path.stem}'; rename "
+                    "one, or write them into two folders"
                 )
     return songs
 

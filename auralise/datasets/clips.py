@@ -26,6 +26,7 @@ from auralise.songs import (
     shared_name,
     sound_below,
     tell_passed_over,
+    told_apart,
     why_unread,
 )
 
@@ -73,13 +74,13 @@ def _refuse_shared_names(clips: pd.DataFrame) -> None:
         first = twice.loc[names[twice.index] == names[twice.index[0]], "path"]
         raise SettingsError(
             "dataset.path: clips need names of their own, across classes and whatever their case "
-            f"(clashes: {names[twice.index].nunique()}); rename one of {' and '.join(first[:2])}"
+            f"(clashes: {names[twice.index].nunique()}); rename one of {told_apart(*first[:2])}"
         )
     classes = pd.Series(clips["genre"].unique())
     alike = classes[classes.map(shared_name).duplicated(keep=False)]
     if len(alike):
         raise SettingsError(
-            f"dataset.path: the classes {' and '.join(map(repr, alike[:2]))} differ by nothing but "
+            f"dataset.path: the classes {told_apart(*alike[:2])} differ by nothing but "
             "upper and lower case, or by how accents are written; put them into one folder, or "
             "rename one"
         )

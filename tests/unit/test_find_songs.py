@@ -2,6 +2,7 @@
 
 import logging
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +121,10 @@ class TestAskedSongs:
         assert list(AskedSongs(str(tmp_path), 0, {"a": 1}).find()[0]) == ["a"]
         with pytest.raises(SettingsError, match=r"songs.starts.b: no such song .* there are a"):
             AskedSongs(str(tmp_path), 0, {"b": 1}).find()
+
+
+def test_names_that_look_alike_are_told_in_ascii(tmp_path):
+    for form in ("NFC", "NFD"):
+        (tmp_path / unicodedata.normalize(form, "café.wav")).write_bytes(b"")
+    with pytest.raises(SettingsError, match=r"cafe\\u0301\.wav.* and .*caf\\xe9\.wav.* differ"):
+        find_songs(tmp_path)
