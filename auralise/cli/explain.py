@@ -302,14 +302,10 @@ def run(options: argparse.Namespace) -> int:
     if certificates is not None:
         print(say_certificates(certificates))
     if page and done:
-        from auralise.files import whole_folder
         from auralise.listening.builder import EXPLANATION, build_listening_page
 
         explained = [explanation.sounds.name for explanation in done]
-        with whole_folder(page) as partial:
-            build_listening_page(
-                options.out, [asked.name], explained, partial, AUDIBLE, EXPLANATION
-            )
+        build_listening_page(options.out, [asked.name], explained, page, AUDIBLE, EXPLANATION)
         print(f"listen: {page / 'index.html'} (open it in a browser)")
     return exit_status(len(failures), len(songs))
 

@@ -22,7 +22,7 @@ from auralise.attributes.designs import NAMES, crossed_signals, read_design
 from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
 from auralise.errors import AuraliseError
 from auralise.features import LEAST_DIGITS, relative_levels
-from auralise.files import whole_file
+from auralise.files import whole_file, whole_folder
 from auralise.listening import likeness
 from auralise.listening.packing import (
     ERROR_OF_SIGNALS,
@@ -197,12 +197,26 @@ def build_listening_page(
     AuraliseError
         Nothing to show, or a file that is missing, unreadable or does not fit the others.
     """
-    results, folder = Path(results), Path(folder)
+    results = Path(results)
     if not networks or not songs:
         raise AuraliseError(
             f"{results}: a listening page needs at least one network and one song; "
             f"got networks {networks} and songs {songs}"
         )
+    with whole_folder(folder) as partial:
+        _write_page(results, networks, songs, partial, audible, layout, kernels or {})
+
+
+def _write_page(
+    results: Path,
+    networks: list[str],
+    songs: list[str],
+    folder: Path,
+    audible: float,
+    layout: Layout,
+    kernels: Mapping[str, Mapping[tuple[int, int], np.ndarray]],
+) -> None:
+    """As `build_listening_page`, into an empty folder."""
     shows = {
         (n, s): Show(
             n,
@@ -214,7 +228,7 @@ def build_listening_page(
         for s, song in enumerate(songs)
     }
     described = [
-        _describe_network(results, name, shows[n, 0], (kernels or {}).get(name, {}))
+        _describe_network(results, name, shows[n, 0], kernels.get(name, {}))
         for n, name in enumerate(networks)
     ]
     tour = read_tour(results / "dissection" / "tour.csv", networks, songs)
@@ -281,8 +295,6 @@ def build_listening_page(
         "range": RANGE_DB,
     }
     _write_script(folder / "data" / "catalogue.js", "open", catalogue)
-    for stale in set((folder / "data").glob("*.js")) - {*scripts, folder / "data/catalogue.js"}:
-        stale.unlink()
     _copy_page(folder)
 
 

@@ -172,12 +172,11 @@ class TestWhatIsWorthHearing:
         assert np.sum(part**2) >= 0.999 * max(energies)
 
     def test_a_page_that_is_not_finished_is_not_there(self, explained, monkeypatch):
-        def half(results, networks, songs, folder, *_):
-            folder.mkdir(exist_ok=True)
-            (folder / "song0.js").write_text("receive(")
+        def half(folder):
+            (folder / "index.html").write_text("<html")
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("auralise.listening.builder.build_listening_page", half)
+        monkeypatch.setattr("auralise.listening.builder._copy_page", half)
         out, _ = explained(status=130)
         assert files_in(out) and not (out / "listening").exists()
         assert not list(out.glob(".partial-*"))
