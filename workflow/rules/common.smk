@@ -270,7 +270,9 @@ def say_what_it_takes():
     # How many features a network with given weights has, its file alone says.
     known = [network for network in HEARD if owner_of(network) not in GIVEN]
     if not known:
-        print(f"songs: {len(SONGS)}; what they take with {', '.join(GIVEN)} is not known before")
+        print(
+            f"songs: {len(SONGS)}; what they take with {', '.join(GIVEN)} is not known before"
+        )
         return
     networks = [(n_explained(name), Stft(**stft_of(name))) for name in known]
     cost = cost_of_songs(len(SONGS), DURATION, networks, config["keep"])
