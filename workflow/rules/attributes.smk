@@ -152,9 +152,7 @@ rule deconvolve_signals:
         weights=rules.train_network.output.weights,
         correlation=rules.rank_features.output[0],
         names=R / "dissection/{network}/names.csv",
-        measured=lambda w: expand(
-            rules.auralise_song.output.measured, network=w.network, song=SONGS
-        ),
+        measured=every_song(rules.auralise_song.output.measured),
     output:
         directory(R / "attributes/{network}/maps"),
     log:

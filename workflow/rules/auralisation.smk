@@ -82,17 +82,13 @@ rule rehear_shifts:
         "../../scripts/rehear_shifts.py"
 
 
-REHEARD = expand(rules.rehear_song.output[0], song=SONGS, allow_missing=True)
+REHEARD = every_song(rules.rehear_song.output[0])
 
 
 rule certify_features:
     input:
         rehearings=REHEARD,
-        shifts=(
-            expand(rules.rehear_shifts.output[0], song=SONGS, allow_missing=True)
-            if SHIFTS
-            else []
-        ),
+        shifts=every_song(rules.rehear_shifts.output[0]) if SHIFTS else [],
     output:
         R / "dissection/{network}/certificates.csv",
     log:
@@ -113,9 +109,7 @@ rule certify_features:
 # leaves the sounds of the others as they are.
 rule describe_features:
     input:
-        measured=expand(
-            rules.auralise_song.output.measured, song=SONGS, allow_missing=True
-        ),
+        measured=every_song(rules.auralise_song.output.measured),
         rehearing=REHEARD if REHEARING else [],
         certificates=rules.certify_features.output[0] if REHEARING else [],
     # Beside it, features.csv of each song: a rule of thousands of outputs is compared with every file.

@@ -371,6 +371,20 @@ def stft_of(network):
     return stft_settings(config, owner_of(network))
 
 
+def every_song(path, **wildcards):
+    """Files of all songs by a path, for a rule's input.
+
+    A function: Snakemake would hash a list once for each of its files.
+    """
+    files = expand(path, song=SONGS, allow_missing=True, **wildcards)
+    return lambda wildcards: files
+
+
+def song_files(wildcards):
+    """The songs themselves, for a rule's input."""
+    return list(SONGS.values())
+
+
 def only(networks):
     """A constraint of a wildcard that lets these networks pass, and may be empty."""
     return "|".join(networks) or "(?!)"

@@ -156,8 +156,8 @@ def score_of(song):
 
 rule plant_features:
     input:
-        maps=expand(rules.deconvolve_song.output[0], network=TOURED[:1], song=SONGS),
-        songs=list(SONGS.values()),
+        maps=every_song(rules.deconvolve_song.output[0], network=TOURED[:1]),
+        songs=song_files,
         scores=[path for path in map(score_of, SONGS.values()) if path.is_file()],
     output:
         names=R / "dissection/planted/names.csv",
@@ -185,7 +185,7 @@ rule check_names:
     input:
         weights=expand(rules.train_network.output.weights, network=HEARD),
         names=rules.name_features.output.names,
-        songs=list(SONGS.values()),
+        songs=song_files,
     output:
         expand(R / "dissection/{network}/own_songs.csv", network=HEARD),
     log:
@@ -214,7 +214,7 @@ rule draw_tour:
     input:
         planted=rules.plant_features.output.maps,
         names=expand(R / "dissection/{network}/names.csv", network=HEARD),
-        measured=expand(rules.auralise_song.output.measured, network=HEARD, song=SONGS),
+        measured=every_song(rules.auralise_song.output.measured, network=HEARD),
         contributions=expand(
             R / "dissection/{network}/contributions.csv", network=TOURED
         ),
@@ -251,7 +251,7 @@ rule draw_tour:
 rule measure_layers:
     input:
         weights=rules.train_network.output.weights,
-        songs=list(SONGS.values()),
+        songs=song_files,
     output:
         R / "dissection/{network}/layers.csv",
     log:

@@ -1,8 +1,8 @@
 rule check_results:
     input:
         clips=rules.list_clips.output[0],
-        maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
-        sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
+        maps=every_song(rules.deconvolve_song.output[0], network=HEARD),
+        sounds=every_song(rules.auralise_song.output[0], network=HEARD),
         features=expand(rules.describe_features.output, network=HEARD),
         weights=expand(rules.train_network.output.weights, network=NETWORKS),
         evaluations=expand(rules.evaluate_network.output[0], network=OURS),
@@ -38,8 +38,8 @@ rule check_results:
 
 rule build_listening_page:
     input:
-        maps=expand(rules.deconvolve_song.output[0], network=HEARD, song=SONGS),
-        sounds=expand(rules.auralise_song.output[0], network=HEARD, song=SONGS),
+        maps=every_song(rules.deconvolve_song.output[0], network=HEARD),
+        sounds=every_song(rules.auralise_song.output[0], network=HEARD),
         features=expand(rules.describe_features.output, network=HEARD),
         evaluations=expand(
             rules.evaluate_network.output[0], network=[n for n in OURS if n in HEARD]

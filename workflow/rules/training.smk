@@ -84,7 +84,7 @@ rule untrain_network:
 rule predict_songs:
     input:
         weights=rules.train_network.output.weights,
-        songs=list(SONGS.values()),
+        songs=song_files,
     output:
         R / "networks/{network}/predictions.csv",
     log:
