@@ -5,6 +5,7 @@ where kicks are, and so on. A name holds on a song where the feature's activatio
 own descriptor in time, more than it follows the same descriptor of other songs.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -48,7 +49,7 @@ DESCRIPTORS: Mapping[str, str] = {
 }
 OWN_SONGS = (
     *("layer", "feature", "name", "song", "descriptor", "r", "p", "q", "agrees"),
-    *("best_descriptor", "best_r", "n_nulls"),
+    *("best_descriptor", "best_r", "n_nulls", "unnamed_hold"),
 )
 
 
@@ -238,13 +239,14 @@ def shifted(values: np.ndarray) -> np.ndarray:
 
 
 def agreement(
-    activation: np.ndarray, own: np.ndarray, others: Sequence[np.ndarray]
-) -> tuple[float, float, int]:
-    """Whether an activation follows a song's own descriptor.
+    activations: np.ndarray, own: np.ndarray, others: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Whether activations follow a song's own descriptor.
 
     Parameters
     ----------
-    activation, own : ndarray, shape (width,)
+    activations : ndarray, shape (n_features, width)
+    own : ndarray, shape (width,)
     others : sequence of ndarray, each of shape (any,)
         The descriptor of other songs; cut, or repeated, to the same width. Each of their circular
         shifts is a null. Without other songs, the shifts of the song's own descriptor are: of a
@@ -252,19 +254,18 @@ def agreement(
 
     Returns
     -------
-    r, p : float
+    r, p : ndarray, shape (n_features,)
         (1 + k)/(n + 1), k of n nulls having as large an r. NaN where one of the two does not vary.
     n_nulls : int
     """
-    r = float(correlations(activation[None], own[None])[0, 0])
+    r = correlations(activations, own[None])[:, 0]
     if len(others):
         nulls = np.concatenate([shifted(np.resize(other, len(own))) for other in others])
     else:
         nulls = shifted(own)[1:]
-    drawn = correlations(activation[None], nulls)[0]
-    drawn = drawn[np.isfinite(drawn)]
-    p = (1 + np.count_nonzero(drawn >= r)) / (1 + len(drawn)) if np.isfinite(r) else np.nan
-    return r, p, len(drawn)
+    nulls = nulls[np.ptp(nulls, axis=1) > 0]
+    as_large = (correlations(activations, nulls) >= r[:, None]).sum(axis=1)
+    return r, np.where(np.isfinite(r), (1 + as_large) / (1 + len(nulls)), np.nan), len(nulls)
 
 
 def feature_levels(explainer: Explainer, magnitude: np.ndarray) -> list[np.ndarray]:
@@ -295,22 +296,29 @@ def check_names(
         One row a named feature and song, with the columns `OWN_SONGS`: ``agrees`` at q ≤ `LEVEL`,
         over all rows; ``descriptor`` is empty, and so is what follows from it, where none belongs
         to the concept. ``best_descriptor`` is that of all which the activation follows most.
+        ``unnamed_hold``: of the features of the layer that have no name, and vary, the share that
+        would agree by this descriptor on `HOLDS` of the songs.
     """
     rows = []
-    for named in names[names["name"] != ""].itertuples():
+    by_chance: dict[tuple[int, str], list[np.ndarray]] = defaultdict(list)
+    has_name = names["name"] != ""
+    for named in names[has_name].itertuples():
+        of_layer = names["layer"] == named.layer
+        features = [named.feature, *names.loc[of_layer & ~has_name, "feature"]]
         descriptor = DESCRIPTORS.get(named.name, "")
         columns = {
             song: _in_columns(descriptors[song], of, named.layer) for song, of in levels.items()
         }
         for song, own in columns.items():
-            activation = levels[song][named.layer - 1][named.feature]
+            activations = levels[song][named.layer - 1][features]
             row = {"layer": named.layer, "feature": named.feature, "name": named.name}
             row |= {"song": song, "descriptor": descriptor}
             if descriptor:
                 others = [of[descriptor] for other, of in columns.items() if other != song]
-                found = agreement(activation, own[descriptor], others)
-                row |= dict(zip(("r", "p", "n_nulls"), found, strict=True))
-            r = correlations(activation[None], np.stack(list(own.values())))[0]
+                r, p, n_nulls = agreement(activations, own[descriptor], others)
+                row |= {"r": r[0], "p": p[0], "n_nulls": n_nulls}
+                by_chance[named.layer, named.name].append(p[1:])
+            r = correlations(activations[:1], np.stack(list(own.values())))[0]
             if np.isfinite(r).any():
                 best = int(np.nanargmax(r))
                 row |= {"best_descriptor": list(own)[best], "best_r": float(r[best])}
@@ -318,7 +326,18 @@ def check_names(
     table = pd.DataFrame(rows).reindex(columns=list(OWN_SONGS))
     table["q"] = adjust_p(table["p"].to_numpy(float))
     table["agrees"] = table["q"] <= LEVEL
+    largest = table.loc[table["agrees"], "p"].max()
+    shares = {of: _share_that_holds(np.stack(p), largest) for of, p in by_chance.items()}
+    table["unnamed_hold"] = [
+        shares.get(of, np.nan) for of in zip(table["layer"], table["name"], strict=True)
+    ]
     return table.fillna({"best_descriptor": ""}).astype({"n_nulls": "Int64"})
+
+
+def _share_that_holds(p: np.ndarray, largest: float) -> float:
+    """Of features that vary, those whose p is small enough on `HOLDS` of the songs (by row)."""
+    p = p[:, np.isfinite(p).all(axis=0)]
+    return float(((p <= largest).mean(axis=0) >= HOLDS).mean()) if p.size else np.nan
 
 
 def _in_columns(
@@ -343,9 +362,12 @@ def describe_names(tables: Mapping[str, pd.DataFrame]) -> str:
     sentences = []
     for network, table in tables.items():
         known = table[table["descriptor"] != ""]
-        songs = known.groupby(["name", "layer", "feature"])["agrees"].mean()
-        holds = (songs >= HOLDS).groupby("name").agg(["sum", "size"])
-        parts = [f"{name} in {held} of {n} features" for name, held, n in holds.itertuples()]
+        songs = known.groupby(["name", "layer", "feature"])[["agrees", "unnamed_hold"]].mean()
+        parts = [
+            f"{name} {(of['agrees'] >= HOLDS).sum()} of {len(of)} "
+            f"({_percent(of['unnamed_hold'].mean())})"
+            for name, of in songs.groupby("name")
+        ]
         silent = sorted(set(table["name"]) - set(known["name"]))
         parts += [f"no descriptor belongs to {', '.join(silent)}"] if silent else []
         what = "; ".join(parts) or "there are none"
@@ -353,7 +375,12 @@ def describe_names(tables: Mapping[str, pd.DataFrame]) -> str:
     if not sentences:
         return ""
     return (
-        "Names were found on rendered music. On the songs, in at least two thirds of them, these "
-        "hold: the feature's activation follows the descriptor that belongs to its name. "
+        "Names were found on rendered music. How many hold on at least two thirds of the songs, "
+        "where the feature's activation has to follow the descriptor that belongs to its name; in "
+        "brackets, how many features without a name of the same layers would hold by it. "
         + " ".join(sentences)
     )
+
+
+def _percent(share: float) -> str:
+    return "unknown" if np.isnan(share) else f"{share:.0%}"

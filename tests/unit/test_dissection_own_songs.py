@@ -115,29 +115,30 @@ def test_agreement_by_hand():
     own = np.array([1.0, 0, 0, 0])
     other = np.array([0.0, 1, 1, 0])
     # Its shifts have r = ±1/√3, two of each.
-    assert agreement(own, own, [other]) == (pytest.approx(1), 1 / 5, 4)
-    assert agreement(np.array([1.0, 1, 0, 0]), own, [own]) == (
-        pytest.approx(1 / np.sqrt(3)),
-        3 / 5,
-        4,
-    )
+    activations = np.array([own, [0, 0, 0, 0]])
+    r, p, n_nulls = agreement(activations, own, [other])
+    assert r == pytest.approx([1, np.nan], nan_ok=True) and n_nulls == 4
+    assert p == pytest.approx([1 / 5, np.nan], nan_ok=True)
+    r, p, n_nulls = agreement(np.array([[1.0, 1, 0, 0]]), own, [own, np.ones(4)])
+    assert (r[0], p[0], n_nulls) == (pytest.approx(1 / np.sqrt(3)), 3 / 5, 4)
     # Of one song alone, its own three shifts.
-    assert agreement(own, own, []) == (pytest.approx(1), 1 / 4, 3)
-    r, p, _ = agreement(np.zeros(4), own, [other])
-    assert np.isnan(r) and np.isnan(p)
+    r, p, n_nulls = agreement(activations[:1], own, [])
+    assert (r[0], p[0], n_nulls) == (pytest.approx(1), 1 / 4, 3)
 
 
 @pytest.fixture
 def checked():
-    """Three songs; 1-0 follows the level, 1-1 follows nothing, 1-2 has no descriptor."""
+    """Three songs: 1-0 follows the level, 1-1 nothing, 1-2 has no descriptor; unnamed, 1-3 follows
+    the level, 1-4 nothing, and 1-5 does not vary."""
     rng = np.random.default_rng(0)
     descriptors, levels = {}, {}
     for song in "abc":
         level, onsets = rng.random((2, 401))
         descriptors[song] = {"level": level, "onset strength": onsets}
         mean = level[:400].reshape(200, 2).mean(axis=1)
-        levels[song] = [np.stack([mean, *rng.random((2, 200))])]
-    columns = {"layer": 1, "feature": range(4), "name": ["loud", "onsets", "strings", ""]}
+        others = rng.random((3, 200))
+        levels[song] = [np.stack([mean, *others[:2], mean, others[2], np.ones(200)])]
+    columns = {"layer": 1, "feature": range(6), "name": ["loud", "onsets", "strings", "", "", ""]}
     return check_names(pd.DataFrame(columns), levels, descriptors)
 
 
@@ -148,13 +149,16 @@ def test_names_hold_where_the_feature_follows_what_belongs_to_them(checked):
     assert checked["r"][:3].tolist() == pytest.approx([1] * 3)
     assert (checked["best_descriptor"][:3] == "level").all()
     assert (checked["p"][:3] == 1 / 401).all()
+    assert checked["unnamed_hold"].tolist() == pytest.approx(
+        [0.5] * 3 + [0] * 3 + [np.nan] * 3, nan_ok=True
+    )
     assert checked["r"][6:].isna().all() and (checked["descriptor"][6:] == "").all()
 
 
 def test_what_holds_is_said_in_a_sentence(checked, tmp_path):
     write_table(tmp_path / "own_songs.csv", checked)
     text = describe_names({"square-0": read_table(tmp_path / "own_songs.csv")})
-    assert "square-0: loud in 1 of 1 features; onsets in 0 of 1 features" in text
+    assert "square-0: loud 1 of 1 (50%); onsets 0 of 1 (0%)" in text
     assert "no descriptor belongs to strings" in text
     empty = check_names(pd.DataFrame({"layer": [1], "feature": [0], "name": [""]}), {}, {})
     write_table(tmp_path / "own_songs.csv", empty)
