@@ -711,7 +711,7 @@ function showNumbers(entry) {
   ];
   const found = nameOfFeature(placeOfFeature(entry.feature));
   if (found) {
-    rows.push(["Name", found.name, null, found.learned ? "An untrained network would not have it" : ""]);
+    rows.push(["Name", found.name, null, found.learned ? "Hardly an untrained feature stands out as much" : ""]);
     rows.push(["Score", correlationText(found.score), null, `Runner-up: ${found.runnerUp || "none"}`]);
     rows.push(["Learned", found.learned ? "yes" : "not shown", null, `q = ${readable(found.q)}`]);
   }
