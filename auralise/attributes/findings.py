@@ -322,6 +322,10 @@ def _describe_test(comparison: pd.DataFrame, variants: pd.DataFrame) -> str:
                 f"{max(m, 2 * needed)} untrained ones of the same architecture"
             )
         parts.append(f"{text}.")
+    parts.append(
+        "A trained network began as the untrained one of its seed: these two are not independent, "
+        "by which a difference is missed rather than invented. No verdict is no proof of equality."
+    )
     return " ".join(parts)
 
 
