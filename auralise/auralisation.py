@@ -133,7 +133,8 @@ def expansion(
     Raises
     ------
     SettingsError
-        With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
+        The mode is ``phase``, and the network hears neither the STFT's bins nor compressions of
+        them.
     ValueError
         `undo` is missing where it is needed.
     """
@@ -267,30 +268,30 @@ def write_auralisations(
     Parameters
     ----------
     folder : str or Path
-        Gets ``original.wav`` and ``layer1/feature00.wav`` …; a feature that never fired has
-        a silent file; those of an earlier call are removed. ``auralisation.json`` records
-        `auralisation` for `read_auralisation`.
+        Gets ``original.wav``, ``layer1/feature00.wav`` … (silent if the feature never fired) and
+        ``auralisation.json``, for `read_auralisation`. Sounds of an earlier call are removed.
     maps : Maps
     auralisation : Auralisation
     undo : callable, optional
-        Takes back the compression that the maps name: `auralise.networks.front_ends.undo`. Only the
-        mode ``phase`` needs it.
+        `auralise.networks.front_ends.undo`, which takes compressions back. Only the mode ``phase``
+        needs it.
 
     Returns
     -------
     DataFrame
-        What each sound bears, as `auralise.features.write_features` takes it: a row for each
-        feature with ``layer``, ``feature``, ``live``, ``responds``, ``level_db`` (RMS before any
-        gain, relative to the loudest of the layer), ``gain_db`` (what `loudness` has added),
-        ``silence_ratio`` (peak activation on silence, of that on the song), ``share_below_60db``
-        (of the map's energy, in bins more than 60 dB below the song's largest) and
-        ``share_negative`` (of the masked spectrum's energy, where the map is negative). The last
-        five are NaN for a feature that never fired.
+        A row for each feature, as `auralise.features.write_features` takes it: ``layer``,
+        ``feature``, ``live``, ``responds``, ``level_db`` (RMS before any gain, relative to the
+        loudest of the layer), ``gain_db`` (added by `loudness`), ``silence_ratio`` (peak activation
+        on silence, divided by that on the song), ``share_below_60db`` (share of the map's energy
+        in bins more than 60 dB below the song's largest) and ``share_negative`` (share of the
+        masked spectrum's energy where the map is negative). The last five are NaN for a feature
+        that never fired.
 
     Raises
     ------
     SettingsError
-        With the mode ``phase``, the network does not hear the STFT's bins, or compressions of them.
+        The mode is ``phase``, and the network hears neither the STFT's bins nor compressions of
+        them.
     """
     folder, loudness = Path(folder), auralisation.loudness
     expand = expansion(maps, auralisation.mode, undo)

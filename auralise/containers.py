@@ -34,11 +34,11 @@ class Link:
     Attributes
     ----------
     pieces : tuple of Piece, optional
-        None is the file as it is.
+        None for the whole file.
     n_samples : int, optional
-        How many samples (of each channel) it has, where libsndfile cannot know.
+        Samples of each channel, where libsndfile cannot count them.
     n_declared : int, optional
-        How many samples its header declares, where libsndfile is not told.
+        Samples that the header declares, where the declaration is hidden from libsndfile.
     """
 
     pieces: tuple[Piece, ...] | None = None
@@ -48,20 +48,20 @@ class Link:
 
 @dataclass(frozen=True)
 class Contents:
-    """The parts of a file that hold sound, and the length that its header declares.
+    """The parts of a file that hold sound, and what is missing of it.
 
     Attributes
     ----------
     links : tuple of Link
-        What is to be decoded, one after the other.
+        The parts, in the order of decoding.
     share : float
-        Of the sound that the header declares, how much is there; 1 where it does not say.
+        Share of the declared sound that the file holds; 1 where nothing is declared.
     remarks : tuple of str
         What a user should know.
     hole : str
-        What says that sound is missing in the middle; empty if none is.
+        The sign that sound is missing in the middle; empty if none is.
     next_file : int, optional
-        Where another file begins (byte) that was put behind this one.
+        The byte at which another file begins, behind this one.
     """
 
     links: tuple[Link, ...] = (Link(),)
@@ -72,7 +72,7 @@ class Contents:
 
     @property
     def declares_samples(self) -> bool:
-        """Whether each link says how many samples it holds, and libsndfile is not told."""
+        """Whether every link declares its samples, hidden from libsndfile."""
         return all(link.n_declared for link in self.links)
 
 

@@ -163,7 +163,7 @@ def full_disk(folder: Path, what: str) -> StorageError:
 
 
 def temporary_folder_full(n_bytes: int | None = None) -> StorageError:
-    """The error of a full folder for temporary files."""
+    """The error of a full folder for temporary files; more than `n_bytes` are needed."""
     needed = "" if n_bytes is None else f", and more than {in_bytes(n_bytes)} are needed"
     return StorageError(
         f"the folder for temporary files, {tempfile.gettempdir()}, is full{needed}; {ANOTHER_TMP}"

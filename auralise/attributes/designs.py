@@ -348,20 +348,20 @@ def attributes_of(signals: pd.DataFrame) -> list[str]:
 
 
 def crossed_signals(signals: pd.DataFrame, n_attributes: int = 3) -> pd.DataFrame:
-    """The signals in which the first attributes are crossed: to be shown as a table.
+    """A table of signals that differ in a few attributes and are alike in all others.
 
     Parameters
     ----------
     signals : DataFrame
         As `pairs_by_attribute` takes it.
     n_attributes : int
-        How many attributes vary; in the others the signals are as the first of them.
+        At most so many attributes vary: the first that do. The others keep their first value.
 
     Returns
     -------
     DataFrame
-        Rows of `signals` that have the same attributes, those that most have; of its columns the
-        name, the file and the attributes that vary.
+        Name, file and varying attributes of each signal. Only signals that have the most common
+        set of attributes are in it.
 
     Examples
     --------

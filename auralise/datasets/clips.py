@@ -107,7 +107,7 @@ def find_passed_over(folder: str | Path) -> pd.DataFrame:
 
 
 def mark_copies(clips: pd.DataFrame) -> pd.DataFrame:
-    """Leave out converted copies beside their source: ``a.au.wav`` beside ``a.au``.
+    """Mark in ``problem`` each copy converted from a file beside it: ``a.au.wav`` of ``a.au``.
 
     Parameters
     ----------

@@ -134,7 +134,8 @@ class Switched:
     Parameters
     ----------
     network : torch.nn.Sequential
-        As `auralise.networks.genre.build_network` builds it; a copy is evaluated as it is.
+        As `auralise.networks.genre.build_network` builds it; a copy is put into
+        evaluation mode.
     """
 
     def __init__(self, network: nn.Sequential):

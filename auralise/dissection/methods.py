@@ -61,17 +61,17 @@ class Material:
 
 
 def chain_feature_maps(network: nn.Sequential) -> Callable[..., list[np.ndarray]]:
-    """Feature maps of a genre network, without what deconvolution would have to remember.
+    """A function that computes a genre network's feature maps, and keeps nothing else.
 
     Parameters
     ----------
     network : torch.nn.Sequential
-        As `auralise.networks.genre.build_network` builds it; evaluated as it is.
+        As `auralise.networks.genre.build_network` builds it; is put into evaluation mode.
 
     Returns
     -------
     callable
-        From a magnitude, and optionally the number of the last layer that is asked for.
+        From a magnitude, and optionally the number of the last layer, to one array a layer.
     """
     stages = list(network.get_submodule("convolutional").eval().children())
 
@@ -176,7 +176,7 @@ def compare_maps(own: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 
 def r_squared(sums: np.ndarray) -> np.ndarray:
-    """1 − squared error / variation, ``(…, 5)`` → ``(…)``; NaN where nothing varies."""
+    """1 − squared error / variation, ``(…, len(SUMS))`` → ``(…)``; NaN where nothing varies."""
     error, variation, *_ = np.moveaxis(sums, -1, 0)
     return 1 - ratio(error, variation)
 

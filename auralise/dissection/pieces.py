@@ -86,10 +86,9 @@ class Piece:
 
 
 def compose_pieces(n_pieces: int, duration: float, seed: int) -> tuple[list[Piece], np.ndarray]:
-    """Pieces, a clip of a genre and a study by turns, and which of them are held out.
+    """Compose clips of genres and studies by turns, and say which are held out for the exam.
 
-    Half of the clips and half of the studies are held out for the exam; names are chosen on the
-    others.
+    Half of the clips and half of the studies are held out. Features get their names on the others.
     """
     pieces, held_out = [], []
     for number in range(n_pieces):

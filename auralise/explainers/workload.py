@@ -21,20 +21,20 @@ TRIED = 8  # features of a layer that are timed
 def sample_features(
     n_features: Mapping[int, int], n: int | None, seed: int
 ) -> dict[int, list[int]]:
-    """Features of each layer drawn by lot, the same in every network of these sizes.
+    """Draw features of each layer by lot, the same in every network of these sizes.
 
     Parameters
     ----------
     n_features : mapping of int to int
-        Features of each layer.
+        How many features each layer has.
     n : int or None
-        How many of each layer; None for all.
+        How many to draw of each layer, at most; None for all.
     seed : int
 
     Returns
     -------
     dict of int to list of int
-        By layer, ascending; all where a layer has no more.
+        The features of each layer, in ascending order.
     """
     return {
         layer: sorted(

@@ -174,7 +174,7 @@ def _range(low: float, high: float) -> str:
 
 
 def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -> str:
-    """Say in a paragraph whether what a layer keeps depends on the class.
+    """Describe in a paragraph how far the inversions of a layer depend on the class.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -
         As `auralise.inversion.intervals.class_dependence` returns it, with columns
         ``classifier`` and ``layer``.
     classifier, layer : str
-        The rows that are described.
+        Which rows to describe.
     """
     rows = dependence[(dependence["classifier"] == classifier) & (dependence["layer"] == layer)]
     table = rows.set_index("measure")

@@ -152,12 +152,12 @@ def genre_subject(
 
 
 def spread_bands(mel_magnitude: Tensor, filterbank: Tensor) -> Tensor:
-    """Non-negative magnitudes ``(n_bins, n_frames)`` whose bands are nearest, by least squares.
+    """A magnitude ``(n_bins, n_frames)`` whose bands come nearest to `mel_magnitude`.
 
-    Multiplicative updates (Lee & Seung 2001) from a flat spectrum: of the many solutions, one
-    that spreads a band's energy over its bins, where a solver that looks for corners would give
-    it to single bins, and clipped least squares (`librosa.util.nnls`) lose the faintest bands.
-    Where no band reaches they are zero.
+    It is the non-negative solution by least squares that multiplicative updates (Lee & Seung
+    2001) reach from a flat spectrum. These spread a band's energy over its bins. Solvers that
+    look for corners give it to single bins, and clipped least squares (`librosa.util.nnls`)
+    lose the faintest bands. Bins that no band reaches are zero.
     """
     used = filterbank.any(0)
     bank = filterbank[:, used]

@@ -40,7 +40,7 @@ def sketch(heard: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
 
 
 def likenesses(sketches: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Pearson correlations of two lists of sketches, shape ``(n_sketches, n_others)``."""
+    """Correlations ``(n_sketches, n_others)`` of rows that `sketch` made."""
     return np.clip(sketches @ others.T, -1, 1)
 
 

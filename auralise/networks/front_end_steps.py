@@ -229,16 +229,16 @@ class Filterbank(FrontEndStep):
 
 
 class Affine(FrontEndStep):
-    """``gain * x + offset``, one of each for all bins or for each bin; back by the gain.
+    """``gain * x + offset``; on the way back, a signal is multiplied by the gain.
 
-    Normalisation by stored statistics and evaluated batch normalisation over bins are of this
-    form: `normalisation` and `batch_normalisation` make it.
+    `normalisation` and `batch_normalisation` return one.
 
     Parameters
     ----------
     gain, offset : float or array_like, shape (n_bands,)
+        One for all bins, or one for each.
     axis : {-2, -1}
-        Where the bins lie.
+        The axis of the bins.
     """
 
     gain: Tensor

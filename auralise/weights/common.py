@@ -341,7 +341,7 @@ def arrange_layers(modules: Iterable[nn.Module]) -> nn.Sequential:
 
 
 def weights_digest(network: nn.Module) -> str:
-    """SHA-256 of all weights, by name."""
+    """SHA-256 (hexadecimal) of the names and values of all weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())

@@ -128,11 +128,16 @@ class Onnx(nn.Module):
 
 @names_file
 def read_onnx(path: str | Path, start: str | None = None) -> Onnx:
-    """A network from an ONNX file.
+    """Read a network from an ONNX file.
 
-    `start` names a value in the graph that becomes the input, such as the first one behind a front
-    end that hears samples. A WeightsError says that the package `onnx` is not installed, that the
-    file is damaged, or that an operator that a convolution lies behind has no counterpart here.
+    `start` names the value in the graph that becomes the input, such as the first one behind a
+    front end that hears samples.
+
+    Raises
+    ------
+    WeightsError
+        The package `onnx` is not installed, the file is damaged, or a convolution or what comes
+        before it cannot be translated.
     """
     try:
         import onnx

@@ -92,7 +92,7 @@ def read_weights(
 def load_weights(
     path: str | Path, biases: bool = True, network: nn.Module | None = None
 ) -> nn.Module:
-    """As `read_weights`, for a caller that says itself what is assumed, or refuses it."""
+    """Read weights as `read_weights` does, but leave it to the caller to log what is assumed."""
     result = _read(path, network)
     if not biases:
         ignore_biases(result)

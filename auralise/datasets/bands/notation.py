@@ -437,17 +437,18 @@ class Lead:
 
 @dataclass(frozen=True, kw_only=True)
 class Ensemble:
-    """Who plays.
+    """The players of a clip.
 
     Attributes
     ----------
     weight : float
-        How often, relative to the style's other ensembles.
-    kits, bass : str
-        Names of `KITS` and `PROGRAMS` to choose among; empty for none.
+        Odds of this ensemble among those of the style.
     players : tuple of Accompaniment
+        All of them play.
     leads : tuple of Lead
         One of them plays.
+    kits, bass : str
+        Names in `KITS` and `PROGRAMS`, separated by spaces: one of each plays; empty for none.
     """
 
     weight: float
