@@ -241,7 +241,11 @@ def _open_contents(path: Path) -> Contents:
         raise AudioError(f"{printable(path)}: its name is not text in UTF-8; rename it") from None
     try:
         if not path.is_file():
-            what = "not a plain file" if path.exists() else "no such file"
+            what = (
+                "not a plain file; give a sound file"
+                if path.exists()
+                else "no such file; check the path"
+            )
             raise AudioError(f"{path}: {what}")
         if path.stat().st_size == 0:
             raise AudioError(f"{path}: the file is empty (0 bytes); replace or remove it")

@@ -49,7 +49,9 @@ def parse_ranges(text: str) -> list[int]:
             )
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first:
-            raise SettingsError(f"the range {part.strip()} in {text!r} runs backwards")
+            raise SettingsError(
+                f"the range {part.strip()} in {text!r} runs backwards; write {last}-{first}"
+            )
         numbers.update(range(first, last + 1))
     return sorted(numbers)
 

@@ -101,7 +101,7 @@ def unpack_sounds(
     """
     archive = Path(archive)
     if not archive.is_file():
-        raise ArchiveError(f"{archive}: no such file")
+        raise ArchiveError(f"{archive}: no such file; check dataset.path")
     _refuse_unread(archive)
     n_files, n_bytes = 0, 0
     unread: dict[str, int] = {}
@@ -157,8 +157,8 @@ def _write(archive: Path, member: _Member, place: Path) -> None:
                 left -= len(chunk)
                 if left < 0:
                     raise ArchiveError(
-                        f"{archive}: {printable(member.name)} is larger than the archive says; "
-                        "such an archive is not unpacked: look at where it comes from"
+                        f"{archive}: {printable(member.name)} is larger than the archive says, "
+                        "so nothing is unpacked; get the archive from a source that you trust"
                     )
                 file.write(chunk)
     except (FileExistsError, NotADirectoryError):
@@ -258,8 +258,8 @@ def _place(archive: Path, member: _Member) -> PurePosixPath:
         what = f"lies more than {MAX_DEPTH} folders deep"
     if what:
         raise ArchiveError(
-            f"{archive}: {printable(member.name)[:200]} {what}; such an archive is not unpacked: "
-            "look at where it comes from"
+            f"{archive}: {printable(member.name)[:200]} {what}, so nothing is unpacked; "
+            "get the archive from a source that you trust"
         )
     return path
 

@@ -414,7 +414,7 @@ class Deconvnet:
         """
         if not isinstance(layer, str):
             if not 1 <= layer <= self.n_layers:
-                raise NetworkError(f"layer {layer} of a network with layers 1 to {self.n_layers}")
+                raise NetworkError(f"no layer {layer}; the network has layers 1 to {self.n_layers}")
             return layer
         numbers = [of.number for of in self.layers if of.path == layer]
         if len(numbers) != 1:
@@ -502,7 +502,7 @@ class Deconvnet:
         for feature in features:
             if not 0 <= feature < n_features:
                 raise NetworkError(
-                    f"feature {feature} of layer {layer}, which has features 0 to {n_features - 1}"
+                    f"no feature {feature} in layer {layer}; it has features 0 to {n_features - 1}"
                 )
         return features
 
@@ -517,7 +517,9 @@ class Deconvnet:
                 f"expected a real magnitude {graph.wanted_shape if graph else '(n_bins, n_frames)'}"
             )
         if not np.isfinite(magnitude).all():
-            raise NetworkError("the magnitude holds NaN or infinite values")
+            raise NetworkError(
+                "the magnitude holds NaN or infinite values; check the samples that it is made of"
+            )
         check_bins(self._front_end, magnitude.shape[0], "the magnitude")
         # A copy: memory that is read-only or reversed is not a tensor.
         x = torch.from_numpy(np.array(magnitude, dtype=np.float32, order="C"))

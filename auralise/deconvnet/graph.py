@@ -89,7 +89,9 @@ class Graph:
         for path in self._wanted_modules:
             if path not in self.modules:
                 known = ", ".join(list(self.modules)[:12])
-                raise NetworkError(f"{self._name} has no module '{path}'; it has {known}, …")
+                raise NetworkError(
+                    f"{self._name} has no module '{path}'; choose one that it has: {known}, …"
+                )
         recorder = self._try_shapes(shape)
         self._choose(recorder, layers)
 
@@ -234,7 +236,7 @@ class Graph:
                         )
                     chosen.append(("module", order.index(of), layer, facts))
                 elif not 1 <= of <= len(usable):
-                    raise NetworkError(f"layer {of} of a network with layers 1 to {len(usable)}")
+                    raise NetworkError(f"no layer {of}; the network has layers 1 to {len(usable)}")
                 else:
                     chosen.append(("number", *usable[of - 1]))
         for n_before, (_, _, layer, facts) in enumerate(chosen):

@@ -76,7 +76,9 @@ def _facts_in(path: Path) -> dict[str, Any] | None:
             with safe_open(path, "np") as file:
                 return {name: _plain(text) for name, text in (file.metadata() or {}).items()}
         except SafetensorError as error:
-            raise ResultsError(f"{printable(path)}: damaged ({error})") from None
+            raise ResultsError(
+                f"{printable(path)}: damaged ({error}); make it again, or copy it again"
+            ) from None
     return None
 
 

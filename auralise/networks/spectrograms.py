@@ -142,8 +142,8 @@ def _transform(module: Any, transform: Any, stft: Stft) -> list[dict]:
     for key, value in found.items():
         if value != getattr(stft, key):
             raise NetworkError(
-                f"{name} has {key} = {value}, but the STFT has {getattr(stft, key)}; set it to "
-                f"{value}"
+                f"{name} has {key} = {value}, but the STFT has {getattr(stft, key)}; "
+                f"set stft.{key} (--{key.replace('_', '-')}) to {value}"
             )
     window = getattr(module, "window", getattr(transform, "window", "hann"))
     is_hann = window == "hann"

@@ -61,7 +61,7 @@ def evaluated_copy(network: nn.Module) -> nn.Module:
     except Exception as error:  # whatever a foreign module raises
         raise NetworkError(
             f"{type(network).__name__} cannot be copied ({cause_of(error)}); "
-            "remove what keeps a history of gradients"
+            "detach the tensors that it has computed and stored"
         ) from None
     for module in list(copied.modules()):
         for name, child in list(module.named_children()):

@@ -293,7 +293,8 @@ def _trainer(schedule: Schedule, checkpoints: Path) -> pl.Trainer:
     except (MisconfigurationException, ValueError) as error:
         raise SettingsError(
             f"training on accelerator '{schedule.accelerator}', devices {schedule.devices}, "
-            f"precision '{schedule.precision}' is not possible here: {str(error).splitlines()[0]}"
+            f"precision '{schedule.precision}' is not possible here: {str(error).splitlines()[0]}; "
+            "change these settings"
         ) from None
 
 

@@ -56,7 +56,8 @@ def build_module(name: str) -> nn.Module:
         network = make()
     except Exception as error:  # whatever foreign code raises
         raise NetworkError(
-            f"module {name!r}: '{attribute}()' failed with {cause_of(error)}"
+            f"module {name!r}: '{attribute}()' failed with {cause_of(error)}; correct it, or name "
+            "a function that builds the network"
         ) from error
     if not isinstance(network, nn.Module):
         raise NetworkError(
@@ -93,7 +94,9 @@ def _source(place: str, name: str):
             sys.path.remove(str(path.parent))
         return source
     except Exception as error:  # whatever foreign code raises
-        remedy = "" if is_file else f"; expected {FORM}, importable from {Path.cwd()}"
+        remedy = (
+            "; correct the file" if is_file else f"; expected {FORM}, importable from {Path.cwd()}"
+        )
         raise NetworkError(
             f"module {name!r}: importing '{place}' failed with {cause_of(error)}{remedy}"
         ) from error

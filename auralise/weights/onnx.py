@@ -78,12 +78,14 @@ class Onnx(nn.Module):
                 if behind.intersection(node.input):
                     raise UntranslatableError("it lies behind what is not translated")
                 if node.op_type not in OPERATIONS or node.domain not in ("", "ai.onnx"):
-                    raise UntranslatableError("no rule says how")
+                    raise UntranslatableError("an operator unknown here")
                 operation: Operation | str = OPERATIONS[node.op_type](given)
             except UntranslatableError as reason:
                 if node.op_type == "Conv":
-                    what = self._end or f"node '{node.name}' (Conv)"
-                    raise WeightsError(f"{what} cannot be translated: {reason}. {EXPORT}") from None
+                    what = f"node '{node.name}' (Conv) cannot be translated: {reason}"
+                    if behind.intersection(node.input):
+                        what = f"{self._end} cannot be translated, and a convolution follows it"
+                    raise WeightsError(f"{what}. {EXPORT}") from None
                 self._end = self._end or f"node '{node.name}' ({node.op_type}: {reason})"
                 behind.update(node.output)
                 continue
@@ -97,7 +99,8 @@ class Onnx(nn.Module):
         )
         used = {name for _, names, _ in self._nodes for name in names}
         if self._input not in used:
-            raise WeightsError(f"no value '{self._input}' that a node takes. {EXPORT}")
+            remedy = "Choose another start." if start else EXPORT
+            raise WeightsError(f"no node takes the value '{self._input}'. {remedy}")
         for name in used & constants.keys():
             value = constants[name]
             if value.is_floating_point() and value.ndim:

@@ -148,7 +148,9 @@ def read_whole(described: Description, stft: Stft, biases: bool = True) -> Whole
         The files cannot be read, or weights, module and front end do not fit each other.
     """
     if (described.weights is None) == (described.published is None):
-        raise SettingsError("expected either a weights file or the name of a published network")
+        raise SettingsError(
+            "expected either weights (--weights) or a published network (published, --network)"
+        )
     if described.published is not None:
         return _published(described.published, biases)
     assert described.weights is not None

@@ -639,10 +639,10 @@ def test_a_magnitude_that_cannot_be_used_is_refused(magnitude, message):
 @pytest.mark.parametrize(
     ("layers", "features", "message"),
     [
-        ([0], None, "layer 0 of a network with layers 1 to 2"),
-        ([3], None, "layer 3 of a network with layers 1 to 2"),
-        ([2], {2: [4]}, "feature 4 of layer 2, which has features 0 to 3"),
-        ([2], {2: [-1]}, "feature -1 of layer 2"),
+        ([0], None, "no layer 0; the network has layers 1 to 2"),
+        ([3], None, "no layer 3; the network has layers 1 to 2"),
+        ([2], {2: [4]}, "no feature 4 in layer 2; it has features 0 to 3"),
+        ([2], {2: [-1]}, "no feature -1 in layer 2"),
     ],
 )
 def test_what_the_network_does_not_have_is_refused(layers, features, message):

@@ -77,7 +77,10 @@ def test_another_module_is_none_of_these():
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"n_fft": 1024}, "n_fft = 1024, but the STFT has 512; set it to 1024"),
+        (
+            {"n_fft": 1024},
+            r"n_fft = 1024, but the STFT has 512; set stft.n_fft \(--n-fft\) to 1024",
+        ),
         ({"hop_length": 128}, "hop_length = 128"),
         ({"window": torch.ones(512)}, "expected a Hann window"),
         ({"center": False}, "expected frames centred"),
