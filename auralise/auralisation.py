@@ -304,7 +304,7 @@ def write_auralisations(
     level = _write_original(folder / "original.wav", maps, facts)
     quiet = QUIET * max(np.abs(maps.spectrum_of(frames)).max() for frames in _blocks(maps))
     described = []
-    for layer in tracked(maps.layers, "auralise", unit="layer"):
+    for layer in tracked(maps.layers, "auralise", unit="layers"):
         features = maps.features(layer)
         batches, measured = [], []
         for first in range(0, len(features), FEATURES_AT_ONCE):

@@ -184,7 +184,7 @@ def write_imitation(folder: str | Path, imitation: Imitation, n_processes: int =
     write = partial(_write_clip, folder, imitation)
     with ProcessPoolExecutor(n_processes) as pool:
         written = pool.map(write, [*clips, extra], chunksize=4)
-        for _ in tracked(written, "render", len(clips) + 1, unit="clip"):
+        for _ in tracked(written, "render", len(clips) + 1, unit="clips"):
             pass
     for genre in GENRES:
         beside = imitation.path(folder, clip_name(genre, 0)).parent

@@ -144,7 +144,7 @@ def correlate_attributes(
     batch_size = max(1, WORKING_MEMORY // (2 * n_signals * representations.magnitudes[0].size))
     rows = []
     total = sum(map(len, features.values())) * n_signals
-    with tracked(total=total, desc=f"correlate {network}", unit="map") as progress:
+    with tracked(total=total, desc=f"correlate {network}", unit="maps") as progress:
         for batch in _batches(features, batch_size):
             kept: dict[int, torch.Tensor] = {}
             for row in range(n_signals):

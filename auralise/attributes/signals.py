@@ -455,7 +455,7 @@ def write_signals(
     import pandas as pd
 
     folder = Path(folder)
-    for signal in tracked(signals.to_dict("records"), "render signals", unit="signal"):
+    for signal in tracked(signals.to_dict("records"), "render signals", unit="signals"):
         samples = render_signal(signal, duration, sample_rate, onsets, seed)
         write_audio(folder / signal["file"], samples, sample_rate)
         notes = pd.DataFrame(compose(signal, duration, onsets, seed))

@@ -180,7 +180,7 @@ def _members(archive: Path, max_members: int) -> Iterator[_Member]:
     with archive.open("rb") as file:
         is_zip = file.read(4) in (b"PK\3\4", b"PK\5\6")
     members = _zip_members if is_zip else _tar_members
-    for number, member in enumerate(tracked(members(archive), "unpack", unit=" files")):
+    for number, member in enumerate(tracked(members(archive), "unpack", unit="files")):
         if number == max_members:
             raise ArchiveError(f"{archive}: holds more than {max_members:,} members")
         yield member

@@ -211,7 +211,7 @@ def examine_clips(
     """
     with ThreadPoolExecutor(n_threads) as pool:
         found = pool.map(partial(_examine, duration or math.inf), clips["path"])
-        rows = list(tracked(found, "examine clips", total=len(clips), unit="clip"))
+        rows = list(tracked(found, "examine clips", total=len(clips), unit="clips"))
     return clips.assign(
         **{name: [row[name] for row in rows] for name in (*FACTS, "problem")},
     )

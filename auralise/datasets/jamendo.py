@@ -134,7 +134,7 @@ def write_spectra(path: str | Path, songs: pd.DataFrame) -> None:
         As `find_songs_with_labels` returns it.
     """
     with whole_file(path) as partial, create_hdf5(partial) as file:
-        for song in tracked(songs.itertuples(), "spectra", len(songs), unit="song"):
+        for song in tracked(songs.itertuples(), "spectra", len(songs), unit="songs"):
             magnitude = np.abs(analyse_as_published(read_audio(song.path, STFT.sample_rate)))
             group = file.require_group(song.split).create_group(song.clip)
             chunks = (len(magnitude), min(CHUNK, magnitude.shape[1]))
@@ -278,7 +278,7 @@ def write_excerpts(
                 "magnitude", (len(rows), *shape), "f4", chunks=(1, *shape)
             )
             numbers = np.array([song for song, _ in source.locate(rows)])
-            for number, song in enumerate(tracked(source.songs, split, unit="song")):
+            for number, song in enumerate(tracked(source.songs, split, unit="songs")):
                 picture = front_end(torch.from_numpy(source.song(song))).numpy()
                 cuts = [picture[:, first : first + n_frames] for first in source.firsts[number]]
                 if cuts:

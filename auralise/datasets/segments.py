@@ -94,7 +94,7 @@ def write_segments(
                 desc="transform clips",
                 total=len(clips),
                 initial=len(clips) - len(waiting),
-                unit="clip",
+                unit="clips",
             ) as progress,
         ):
             for rows in _batches(waiting):

@@ -111,7 +111,7 @@ def write_songs(
     folder = Path(folder)
     with ProcessPoolExecutor(n_processes) as pool:
         write = partial(_write_song, folder, seed, duration)
-        names = list(tracked(pool.map(write, range(n_songs)), "render", n_songs, unit="song"))
+        names = list(tracked(pool.map(write, range(n_songs)), "render", n_songs, unit="songs"))
     order = np.random.default_rng(seed).permutation(n_songs)
     stops = np.round(np.cumsum(FRACTIONS)[:2] * n_songs).astype(int)
     for name, members in zip(LISTS.values(), np.split(order, stops), strict=True):

@@ -187,7 +187,7 @@ def predict_ablated(
     Each of shape ``(n_clips, n_classes)``.
     """
     whole, off = [], {one: [] for one in dict.fromkeys(sets)}  # type: ignore[var-annotated]
-    for batch in tracked(_batches(magnitudes), "switch off", unit="batch"):
+    for batch in tracked(_batches(magnitudes), "switch off", unit="batches"):
         outputs = switched.outputs(batch)
         whole.append(switched.probabilities(outputs))
         for one, found in off.items():

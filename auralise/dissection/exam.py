@@ -86,7 +86,7 @@ def render_exam(
     pieces, held_out = compose_pieces(n_clips, duration, seed)
     find = partial(_play, stft)
     with ProcessPoolExecutor(n_processes) as pool:
-        playing = tracked(pool.map(find, pieces), "render", n_clips, unit="clip")
+        playing = tracked(pool.map(find, pieces), "render", n_clips, unit="clips")
         return list(playing), held_out
 
 

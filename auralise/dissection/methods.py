@@ -225,7 +225,7 @@ def _faithfulness(material: Material, makers: Makers) -> Iterator[tuple]:
     explainers = {name: make(part) for name, make in makers.items()}
     # By method, ranking, layer, operation and fraction: clip → sums of each feature.
     found: dict[tuple, list[np.ndarray]] = {}
-    for magnitude in tracked(material.magnitudes, "keep and delete", unit="clip"):
+    for magnitude in tracked(material.magnitudes, "keep and delete", unit="clips"):
         own = material.layer_maps(magnitude, max(material.features))
         for name, explainer in explainers.items():
             for layer, maps in explainer.deconvolve_all(magnitude, features=material.features):
@@ -271,7 +271,7 @@ def _randomisation(material: Material, makers: Makers) -> Iterator[tuple]:
     magnitudes = material.magnitudes[:N_RANDOMISED]
     part = material.network.get_submodule("convolutional")
     drawn = resample([len(magnitudes)])
-    for layer, features in tracked(material.features.items(), "randomise", unit="layer"):
+    for layer, features in tracked(material.features.items(), "randomise", unit="layers"):
 
         def explain(network: nn.Module, layer=layer, features=features) -> dict[str, np.ndarray]:
             """By method, shape ``(n_clips, n_features, n_bins, n_frames)``."""

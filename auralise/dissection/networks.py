@@ -112,7 +112,7 @@ def hear(
         explainer.feature_maps(exam.magnitudes[0, :, :n_frames])
     except NetworkError:  # too short for it
         n_frames = exam.magnitudes.shape[2]
-    for clip in tracked(clips, "deconvolve", unit="clip"):
+    for clip in tracked(clips, "deconvolve", unit="clips"):
         magnitude, masks = exam.magnitudes[clip, :, :n_frames], exam.masks[clip, ..., :n_frames]
         own, own_total = energy_inside(np.ones((1, *magnitude.shape), "f4"), magnitude, masks)
         song, whole = song + own[0], whole + own_total[0]
@@ -146,7 +146,7 @@ def score_untrained(
     """
     targets: list[Targets] = []
     found: list[list[np.ndarray]] = []
-    for seed in tracked(range(n_networks), "untrained", unit="network"):
+    for seed in tracked(range(n_networks), "untrained", unit="networks"):
         explainer = make(seed)
         activations = measure(explainer, exam, examined_features(explainer))
         targets = targets or targets_of(exam, activations)

@@ -120,7 +120,7 @@ def read_layers(
     """
     parts = np.array_split(magnitudes, 1 + len(magnitudes) // AT_ONCE)
     found = {INPUT: [segment_statistics(part).reshape(len(part), -1) for part in parts]}
-    for magnitude in tracked(magnitudes, "read layers", unit="clip"):
+    for magnitude in tracked(magnitudes, "read layers", unit="clips"):
         for layer, maps in enumerate(feature_maps(magnitude), start=1):
             cells = maps.reshape(len(maps), -1)
             seen = np.concatenate([cells.mean(axis=1), cells.std(axis=1)])

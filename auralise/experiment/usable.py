@@ -62,7 +62,7 @@ def usable_songs(
             lambda song: _problem(songs[song], sample_rate, asked.start_of(song), duration), new
         )
         for song, problem in zip(
-            new, tracked(answers, "songs read", len(new), unit="song"), strict=True
+            new, tracked(answers, "songs read", len(new), unit="songs"), strict=True
         ):
             noted[song] = {"state": states[song], "problem": problem}
     if new:

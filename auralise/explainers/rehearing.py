@@ -120,7 +120,7 @@ def rehear(
     original = mean_activations(original_path, None)
     features = {layer: maps.features(layer) for layer in maps.layers}
     activation = {}
-    for layer in tracked(maps.layers, "re-hear", unit="layer"):
+    for layer in tracked(maps.layers, "re-hear", unit="layers"):
         own = features[layer]
         values = np.full((len(own), len(own)), np.nan)
         live = np.flatnonzero(maps.live(layer))

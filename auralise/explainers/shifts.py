@@ -78,7 +78,7 @@ def rehear_shifted(
         return found.reshape(len(features), -1).mean(axis=1)
 
     rows = []
-    for layer in tracked(maps.layers, "re-hear shifted maps", unit="layer"):
+    for layer in tracked(maps.layers, "re-hear shifted maps", unit="layers"):
         live = np.flatnonzero(maps.live(layer))
         drawn = np.sort(np.random.default_rng([0, layer]).permutation(live)[:N_FEATURES])
         features = maps.features(layer)[drawn]

@@ -50,7 +50,7 @@ def find_strongest_seconds(
     best: dict[int, list[np.ndarray]] = {}
     starts: dict[int, list[np.ndarray]] = {}
     names = []
-    for name, path in tracked(list(clips.items()), "find the strongest seconds", unit="clip"):
+    for name, path in tracked(list(clips.items()), "find the strongest seconds", unit="clips"):
         try:
             samples = read_audio(path, stft.sample_rate)
         except AudioError as error:

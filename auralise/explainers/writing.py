@@ -110,7 +110,7 @@ def write_maps(
     ) as writer:
         for layer in features:
             writer.write_path(layer, explainer.layers[layer - 1].path)
-        progress = tracked(windows, "deconvolve", unit="window", disable=not last)
+        progress = tracked(windows, "deconvolve", unit="windows", disable=not last)
         for k, (first, stop) in enumerate(progress):
             weights = windows.weights(k)
             n_ready = stop - first if k == last else windows.hop

@@ -27,7 +27,7 @@ def write_pictures(folder: str | Path, maps: Maps, mode: str = "mask") -> None:
         As in `auralise.auralisation.masked_spectrum`.
     """
     spectrum, expand = maps.spectrum, expansion(maps, mode, undo)
-    for layer in tracked(maps.layers, "draw", unit="layer"):
+    for layer in tracked(maps.layers, "draw", unit="layers"):
         for row, feature in enumerate(maps.features(layer)):
             masks = maps.masks(layer, slice(row, row + 1))
             sound = Path(folder) / sound_name(layer, feature)

@@ -115,7 +115,7 @@ def write_sheets(
     endings : iterable of str
         Of the files.
     """
-    for layer in tracked(maps.layers, "draw sheets", unit="layer"):
+    for layer in tracked(maps.layers, "draw sheets", unit="layers"):
         for content in contents:
             name = f"layer{layer}{'_maps' if content == 'map' else ''}"
             figure = draw_layer(maps, layer, floor, content, labels)

@@ -111,7 +111,7 @@ def reconstruct(
     }
     with temporary_file() as file:
         # On disk, since the features of the first layers are large.
-        for batch in tracked(_batches(rows), f"invert {layer}", unit="batch"):
+        for batch in tracked(_batches(rows), f"invert {layer}", unit="batches"):
             x = subject.scaling(torch.from_numpy(test.read(batch))[:, None])
             features = front(x)
             found = inverter(features)

@@ -84,7 +84,7 @@ class _Excerpts(Dataset):
             with torch.inference_mode():
                 parts = [
                     front(self.pictures(rows))
-                    for rows in tracked(batches, f"features {segments.split}", unit="batch")
+                    for rows in tracked(batches, f"features {segments.split}", unit="batches")
                 ]
             self.features = torch.cat(parts).clone()
 

@@ -42,7 +42,7 @@ def predict(network: nn.Module, segments: Segments) -> np.ndarray:
     return np.concatenate(
         [
             torch.softmax(network(torch.from_numpy(segments.read(rows))[:, None]), 1).numpy()
-            for rows in tracked(batches, f"predict {segments.split}", unit="batch")
+            for rows in tracked(batches, f"predict {segments.split}", unit="batches")
         ]
     )
 

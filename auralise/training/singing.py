@@ -256,7 +256,9 @@ def evaluate_svdnet(network: nn.Sequential, front_end: LogMel, spectra: str | Pa
                     THRESHOLDS,
                 )
                 for song, sung in zip(
-                    tracked(source.songs, f"predict {split}", unit="song"), source.sung, strict=True
+                    tracked(source.songs, f"predict {split}", unit="songs"),
+                    source.sung,
+                    strict=True,
                 )
             ]
         )

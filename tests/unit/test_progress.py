@@ -17,11 +17,11 @@ def clock(monkeypatch):
 
 
 def test_a_file_gets_a_line_at_every_tenth(clock, capsys):
-    assert list(tracked(range(1000), "render", unit="clip")) == list(range(1000))
+    assert list(tracked(range(1000), "render", unit="clips")) == list(range(1000))
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
-    assert lines[0].startswith("render: 100 of 1000 clip") and "\r" not in "".join(lines)
-    assert lines[-1].startswith("render: 1000 of 1000 clip")
+    assert lines[0].startswith("render: 100 of 1000 clips,") and "\r" not in "".join(lines)
+    assert lines[-1].startswith("render: 1000 of 1000 clips,")
 
 
 def test_short_work_says_nothing(capsys):

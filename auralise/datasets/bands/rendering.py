@@ -44,7 +44,7 @@ def write_clips(
     names = [(genre, index) for genre in GENRES for index in range(clips_per_genre)]
     write = partial(_write_clip, Path(folder), seed, duration)
     with ProcessPoolExecutor(n_processes) as pool:
-        for _ in tracked(pool.map(write, names, chunksize=4), "render", len(names), unit="clip"):
+        for _ in tracked(pool.map(write, names, chunksize=4), "render", len(names), unit="clips"):
             pass
 
 
