@@ -70,7 +70,7 @@ def masked_spectrum(
         Deconvolved maps D, signed, times `auralise.maps.Maps.mask_scale`.
     mode : {'mask', 'magnitude', 'rectified', 'phase'}
         ``mask``: spectrum × D, as in 2015; a negative D turns the phase.
-        ``magnitude``: spectrum × |D|.
+        ``magnitude``: spectrum × abs(D).
         ``rectified``: spectrum × max(D, 0).
         ``phase``: max(D, 0), expanded, with the phase of the spectrum.
     expand : callable, optional
