@@ -375,9 +375,9 @@ def describe_names(tables: Mapping[str, pd.DataFrame]) -> str:
     if not sentences:
         return ""
     return (
-        "Names were found on rendered music. How many hold on at least two thirds of the songs, "
-        "where the feature's activation has to follow the descriptor that belongs to its name; in "
-        "brackets, how many features without a name of the same layers would hold by it. "
+        "Names were found on rendered music. On the songs a name holds if the feature's activation "
+        "follows the descriptor that belongs to it, on two thirds of them at least. So many names "
+        "hold, and in brackets so many features of the same layers that have no name would: "
         + " ".join(sentences)
     )
 
