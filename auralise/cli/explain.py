@@ -213,7 +213,7 @@ def run(options: argparse.Namespace) -> int:
 
     from auralise.audio import map_audio
     from auralise.auralisation import Auralisation
-    from auralise.explainers.making import explainer_of
+    from auralise.explainers.making import explainer_of_layers
     from auralise.explainers.rehearing import say_certificates
     from auralise.explainers.songs import (
         certify_songs,
@@ -235,17 +235,16 @@ def run(options: argparse.Namespace) -> int:
     if page:
         require_page(page, songs)
 
-    stft, by_path = asked.stft, isinstance((options.layers or [1])[0], str)
-    explainer = explainer_of(
+    stft = asked.stft
+    explainer, numbers = explainer_of_layers(
         asked.convolutional,
         options.device,
         options.precision,
-        layers=options.layers if by_path else None,
+        layers=options.layers,
         shape=(stft.n_bins, stft.n_frames(stft.n_samples(options.window))),
     )
     for assumption in (*asked.assumptions, *explainer.assumptions):
         print(f"assumed: {assumption}", file=sys.stderr)
-    numbers = None if by_path else options.layers
     check_choice(explainer.n_features, numbers, options.features)
     features = choose_features(explainer, numbers, options.features)
     n_features = sum(map(len, features.values()))

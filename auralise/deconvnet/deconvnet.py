@@ -117,7 +117,8 @@ class Deconvnet:
     layers : sequence of int or str, optional
         Which layers, by number, or by the path of a module whose output is explained. They are
         numbered again, from 1, in order of execution. By default every convolution outside of
-        gates is a layer, with what follows it up to its activation or pooling.
+        gates, transposed ones too, is a layer, with what follows it up to its activation or
+        pooling.
     shape : tuple of int, optional
         Of a magnitude that the network takes. Without it, usual shapes are tried.
 

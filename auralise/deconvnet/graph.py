@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 
 from auralise.deconvnet.operations import operation_of, reach
+from auralise.deconvnet.policy import CONVOLUTION_MODULES
 from auralise.deconvnet.recorder import Captured, Done, Recorder
 from auralise.errors import NetworkError, cause_of, is_out_of_memory
 from auralise.networks.wrappers import evaluated_copy
@@ -22,6 +23,7 @@ from auralise.networks.wrappers import evaluated_copy
 BINS_TRIED = (128, 96, 64, 80, 229, 256, 257, 512, 513, 1025, 40, 32)
 FRAMES_TRIED = (128, 192, 256, 431, 64)
 SAMPLES_TRIED = (1024, 16384, 59049, 110250)
+ONE_DIMENSION = nn.Conv1d | nn.ConvTranspose1d
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Graph:
                 raise NetworkError(
                     f"{self._name} has no module '{path}'; choose one that it has: {known}, …"
                 )
+        self._in_gates: frozenset[tuple[int, int]] = frozenset()
         recorder = self._try_shapes(shape)
         self._choose(recorder, layers)
 
@@ -102,24 +105,16 @@ class Graph:
         for of_magnitude, n_leading in self._candidates(shape):
             if best and best.convolutions and n_leading != self._layout:
                 continue  # that input reached a convolution, so this is not how it is passed
-            recorder = Recorder(self.modules, self._wanted_modules)
             self._n_leading = n_leading
             x = torch.rand(tuple(of_magnitude), generator=torch.Generator().manual_seed(0))
-            try:
-                self._run(recorder, x.to(self.device))
-                failed = ""
-                if recorder.without_gradients:
-                    reason = (
-                        f"{recorder.without_gradients} runs without gradients, by torch.no_grad "
-                        "or detach; leave these out"
-                    )
-            except NetworkError:
-                raise
-            except Exception as error:  # whatever a foreign module raises
-                if is_out_of_memory(error):
-                    raise
-                failed = f"at '{recorder.path}': {cause_of(error)}"
+            recorder, failed = self._attempt(x.to(self.device))
+            if failed:
                 reason = reason if best and best.convolutions else failed
+            elif recorder.without_gradients:
+                reason = (
+                    f"{recorder.without_gradients} runs without gradients, by torch.no_grad "
+                    "or detach; leave these out"
+                )
             found = len(recorder.convolutions) + len(recorder.outputs)
             if best is None or found > len(best.convolutions) + len(best.outputs):
                 best, self._layout, self._tried = recorder, n_leading, tuple(of_magnitude)
@@ -142,26 +137,41 @@ class Graph:
         self._n_leading = self._layout
         return best
 
+    def _attempt(self, magnitude: Tensor) -> tuple[Recorder, str]:
+        """What a pass has found, and what it failed on; empty if it did not fail."""
+        while True:
+            recorder = Recorder(self.modules, self._wanted_modules, in_gates=self._in_gates)
+            failed = ""
+            try:
+                self._run(recorder, magnitude)
+            except NetworkError:
+                raise
+            except Exception as error:  # whatever a foreign module raises
+                if is_out_of_memory(error):
+                    raise
+                failed = f"at '{recorder.path}': {cause_of(error)}"
+            if not recorder.found_in_gates:
+                return recorder, failed
+            self._in_gates |= recorder.found_in_gates
+
     def _takes_no_magnitude(self) -> str:
         """What input the first convolution takes, if it is not a magnitude; empty if it is."""
         first = self._first
-        if isinstance(first, nn.Conv1d) and first.in_channels == 1:
+        if isinstance(first, ONE_DIMENSION) and first.in_channels == 1:
             return "samples (n_samples,)"
-        if isinstance(first, nn.Conv2d) and first.in_channels > 1:
+        if first is not None and first.in_channels > 1:
             return f"{first.in_channels} channels (n_channels, n_bins, n_frames)"
         return ""
 
     @property
-    def _first(self) -> nn.Conv1d | nn.Conv2d | None:
-        kinds = nn.Conv1d | nn.Conv2d
-        return next((of for of in self.modules.values() if isinstance(of, kinds)), None)
+    def _first(self) -> Any:
+        convolutions = (of for of in self.modules.values() if isinstance(of, CONVOLUTION_MODULES))
+        return next(convolutions, None)
 
     def _has_all(self, recorder: Recorder) -> bool:
         seen = {layer.path for layer in recorder.convolutions}
         wanted = {
-            path
-            for path, module in self.modules.items()
-            if isinstance(module, nn.Conv1d | nn.Conv2d)
+            path for path, module in self.modules.items() if isinstance(module, CONVOLUTION_MODULES)
         }
         return bool(wanted) and wanted <= seen
 
@@ -171,7 +181,7 @@ class Graph:
         n_inputs = first.in_channels if first is not None else 1
         if shape is not None:
             shapes = [tuple(shape)]
-        elif isinstance(first, nn.Conv1d):
+        elif isinstance(first, ONE_DIMENSION):
             shapes = [(n,) for n in SAMPLES_TRIED] if n_inputs == 1 else []
             shapes += [(n_inputs, n) for n in FRAMES_TRIED]
         else:
@@ -185,7 +195,7 @@ class Graph:
             if n_inputs > 1:
                 shapes = [(n_inputs, *of) for of in shapes] + shapes
         for of in shapes:
-            whole = 3 if isinstance(first, nn.Conv1d) else 4
+            whole = 3 if isinstance(first, ONE_DIMENSION) else 4
             for n_dims in dict.fromkeys((whole, 3, 2, 4)):
                 if n_dims > len(of):
                     yield of, n_dims - len(of)
@@ -242,11 +252,8 @@ class Graph:
         for n_before, (_, _, layer, facts) in enumerate(chosen):
             for fact in facts:
                 if fact.refusal:
-                    before = ""
-                    if layers is None and n_before:
-                        paths = ", ".join(f"'{of.path}'" for _, _, of, _ in chosen[:n_before][-2:])
-                        before = f" (1 to {n_before} lie before it, the last of them {paths})"
-                    raise NetworkError(f"layer '{layer.path}': {fact.refusal}{before}")
+                    n_usable = n_before if layers is None else 0
+                    raise NetworkError(f"layer '{layer.path}': {fact.refusal}; {remedy(n_usable)}")
             if not layer.output.requires_grad:
                 raise NetworkError(
                     f"'{layer.path}' does not depend on the input in a way that gradients follow"
@@ -255,7 +262,7 @@ class Graph:
             raise NetworkError(f"{self._name} has no Conv1d or Conv2d before {behind[0][1]}")
         seen = {of.path for of in recorder.convolutions}
         for path, module in self.modules.items():
-            if isinstance(module, nn.Conv1d | nn.Conv2d) and path not in seen and layers is None:
+            if isinstance(module, CONVOLUTION_MODULES) and path not in seen and layers is None:
                 assumptions.append(f"'{path}' was not reached, and is left out")
         chosen.sort(key=lambda of: of[2].order)
         notices = {
@@ -308,7 +315,7 @@ class Graph:
                     return False
             return True
 
-        recorder = Recorder(self.modules, modules, enough)
+        recorder = Recorder(self.modules, modules, enough, self._in_gates)
         size = " × ".join(map(str, magnitude.shape))
         try:
             leaf = self._run(recorder, magnitude)
@@ -374,7 +381,7 @@ def _map_of(layer: Captured, feature: int, leaf: Tensor) -> Tensor:
         signal, _, _ = torch.ops.aten.convolution_backward(
             behind.narrow(1, feature, 1),
             own._saved_input,
-            own._saved_weight.narrow(0, feature, 1),
+            own._saved_weight.narrow(1 if own._saved_transposed else 0, feature, 1),
             None,
             own._saved_stride,
             own._saved_padding,
@@ -387,6 +394,15 @@ def _map_of(layer: Captured, feature: int, leaf: Tensor) -> Tensor:
         output = GradientEdge(*own.next_functions[0])
     (found,) = torch.autograd.grad(output, leaf, signal, retain_graph=True)
     return found
+
+
+def remedy(n_before: int) -> str:
+    """What to do about a layer that is refused, given how many layers lie before it."""
+    some = {0: "", 1: "layers=[1] in Python, --layers 1"}.get(
+        n_before, f"layers=range(1, {n_before + 1}) in Python, --layers 1-{n_before}"
+    )
+    first = f"explain those before it alone ({some}), or " if some else "explain other layers, or "
+    return f"{first}a network without it"
 
 
 def further_inputs(network: nn.Module) -> Iterator[str]:

@@ -14,9 +14,6 @@ def is_shaping(nodes: Iterable) -> bool:
     return all(operation_of(node) in plain for node in nodes)
 
 
-REMEDY = "; explain layers before it (layers=[…]), or a network without it"
-
-
 def refusal_of(node, where: str) -> str:
     """Why an operation cannot walk back; empty if it can."""
     operation = operation_of(node)
@@ -27,15 +24,12 @@ def refusal_of(node, where: str) -> str:
         signals = [below for below in factors if below is not None]
         if len(signals) <= 1 and not (operation == "Div" and factors[-1] is not None):
             return ""
-        return (
-            f"cannot deconvolve '{where}': a product or quotient of two signals ({operation})"
-            f"{REMEDY}"
-        )
+        return f"cannot deconvolve '{where}': a product or quotient of two signals ({operation})"
     if operation in policy.LINEAR:
         return ""
     return (
         f"cannot deconvolve '{where}' ({operation}): it is not linear, and no rule says how it "
-        f"walks back (auralise/deconvnet/policy.py lists them){REMEDY}"
+        f"walks back (auralise/deconvnet/policy.py lists them)"
     )
 
 

@@ -14,19 +14,29 @@ RELU, BY_RELU = "relu", "by relu"
 ACTIVATIONS = {
     **dict.fromkeys(["relu", "leaky_relu", "elu"], RELU),
     **dict.fromkeys(
-        "celu clamp clamp_min clip erf gelu hardshrink hardsigmoid hardswish hardtanh log_sigmoid "
-        "mish prelu relu6 rrelu selu sigmoid silu softplus softshrink softsign special_expit tanh "
-        "tanhshrink threshold _threshold".split(),
+        "celu clamp clamp_max clamp_min clip erf gelu hardshrink hardsigmoid hardswish hardtanh "
+        "log_sigmoid mish prelu relu6 rrelu selu sigmoid silu softplus softshrink softsign "
+        "special_erf special_expit tanh tanhshrink threshold _threshold".split(),
         BY_RELU,
     ),
 }
 
-# Of two factors, the one of the higher rank is the gate. A gate is held constant.
+# Of two factors, the one of the higher rank is the gate. A gate is held constant, unless it is made
+# of what it multiplies by pointwise functions alone: then the product is an activation.
 GATE_RANKS = {
-    **dict.fromkeys(["sigmoid", "hardsigmoid"], 2),
-    **dict.fromkeys(["tanh", "erf", "relu6", "hardtanh", "clamp", "clip"], 1),
+    **dict.fromkeys(["sigmoid", "special_expit", "hardsigmoid"], 2),
+    **dict.fromkeys(["tanh", "erf", "special_erf", "relu6", "hardtanh", "clamp", "clip"], 1),
 }
 PRODUCTS = {"mul", "multiply", "__mul__", "__rmul__", "__imul__"}
+
+# Functions of each value alone, without leading and closing "_".
+SCALINGS = set("mul multiply rmul imul div divide true_divide truediv itruediv".split())
+ARITHMETIC = SCALINGS.union("add radd iadd sub subtract rsub isub neg negative positive".split())
+POINTWISE = ARITHMETIC.union(
+    ACTIVATIONS,
+    "abs absolute clone exp expm1 log log1p pow rdiv reciprocal rpow rsqrt rtruediv sqrt".split(),
+    ["square"],
+)
 
 # Of two signals, the larger or smaller has its switches; of a signal and a constant, it is an
 # activation.
@@ -38,7 +48,8 @@ OWN_STATISTICS = {"instance_norm", "group_norm", "layer_norm", "rms_norm"}
 # These take part forward, and not on the way back.
 PASSING = {"local_response_norm"}
 
-CONVOLUTIONS = {"conv1d", "conv2d"}
+CONVOLUTIONS = {"conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"}
+CONVOLUTION_MODULES = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d)
 POOLINGS = {
     *("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d"),
     *("max_pool1d_with_indices", "max_pool2d_with_indices"),
@@ -46,6 +57,8 @@ POOLINGS = {
 DROPOUTS = set(
     "dropout dropout1d dropout2d feature_dropout alpha_dropout feature_alpha_dropout".split()
 )
+# A layer's activation or pooling may stand behind these.
+FOLLOWING = DROPOUTS | OWN_STATISTICS | {"batch_norm", "clone", "contiguous", "mul"}
 
 # These change their first argument where their names do not end in "_".
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from auralise.deconvnet import policy
-from auralise.deconvnet.operations import REMEDY, is_shaping, ordered, reach, refusal_of
+from auralise.deconvnet.gates import Facts, Gates
+from auralise.deconvnet.operations import ordered, reach, refusal_of
 from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
 from auralise.deconvnet.rules import (
     ARGUMENTS,
@@ -20,6 +21,7 @@ from auralise.deconvnet.rules import (
     constant_of,
     gain_of,
     input_of,
+    is_one,
     is_zero,
     maxima,
     rectify,
@@ -28,14 +30,27 @@ from auralise.deconvnet.rules import (
 from auralise.errors import NetworkError
 from auralise.networks.front_end_steps import FrontEndStep
 
+NOTHING = Facts()
+
 
 @dataclass
 class Ruling:
-    """What an operation means for the maps: an assumption, a refusal, or the end of the network."""
+    """What an operation means for the maps: an assumption, a refusal, or the end of the network.
+
+    Attributes
+    ----------
+    notice, refusal, end : str
+        Empty if it is none.
+    is_activation : bool
+    slope : Tensor, optional
+        As in `auralise.deconvnet.gates.Facts`.
+    """
 
     notice: str = ""
     refusal: str = ""
     end: str = ""
+    is_activation: bool = False
+    slope: Tensor | None = None
 
 
 @dataclass
@@ -58,6 +73,8 @@ class Captured:
         Whether it serves a gate alone.
     is_alone : bool
         Whether the network left out the dimension of the batch.
+    takers : list
+        The operations that took their input from the layer's tail, in order of execution.
     order : int
         Grows in order of execution.
     """
@@ -71,6 +88,7 @@ class Captured:
     is_gate: bool = False
     is_alone: bool = False
     order: int = 0
+    takers: list = field(default_factory=list)
 
 
 class Done(BaseException):
@@ -79,13 +97,23 @@ class Done(BaseException):
 
 @dataclass
 class Recorder(TorchFunctionMode):
-    """Applies the policy to one forward pass, and captures the layers."""
+    """Applies the policy to one forward pass, and captures the layers.
+
+    Attributes
+    ----------
+    in_gates : set of (int, int)
+        Which takers of which convolutions are known to serve a gate, and so belong to no layer.
+    found_in_gates : set of (int, int)
+        Those that this pass has found besides; another pass must know them from its start.
+    """
 
     modules: dict[str, nn.Module]
     wanted_modules: Sequence[str] = ()
     enough: Callable[["Recorder"], bool] = lambda recorder: False
+    in_gates: frozenset[tuple[int, int]] = frozenset()
+    found_in_gates: set[tuple[int, int]] = field(default_factory=set)
     rulings: dict = field(default_factory=dict)  # of operations; None: nothing to be said
-    ranks: dict = field(default_factory=dict)
+    gates: Gates = field(default_factory=Gates)
     rectified: dict = field(default_factory=dict)
     convolutions: list[Captured] = field(default_factory=list)
     outputs: dict[str, Captured] = field(default_factory=dict)
@@ -180,6 +208,7 @@ class Recorder(TorchFunctionMode):
             output = function(*args, **kwargs)
             self._hold(bare, args[0] if name == "__setitem__" else output)
             return output
+        facts = self.gates.facts_of(function, bare, args, kwargs)
         in_place = bare != name or name in policy.IN_PLACE
         if in_place and args[0]._is_view():
             # Autograd hides what is done to a part of a tensor inside CopySlices.
@@ -196,7 +225,12 @@ class Recorder(TorchFunctionMode):
         if bare in policy.CONVOLUTIONS and not changed.requires_grad:
             self.without_gradients = self.without_gradients or self._where(bare)
         self._hold(bare, changed)
-        self._note(changed, ruling, f"{self.path}.{bare}" if self.path else bare, bare)
+        if facts.slope is not None and is_one(facts.slope):
+            ruling.is_activation = True  # what was written by hand is whole
+        elif facts.slope is not None:
+            ruling.slope = facts.slope
+        where = f"{self.path}.{bare}" if self.path else bare
+        self._note(changed, ruling, where, bare, replace(facts, slope=ruling.slope))
         self._stop_if_enough()
         return output
 
@@ -221,14 +255,15 @@ class Recorder(TorchFunctionMode):
                 limits = dict(zip(("input", "min", "max"), args, strict=False)) | kwargs
                 by_assumption = not (is_zero(limits.get("min")) and limits.get("max") is None)
             notice = f"{where} walks back by a ReLU" if by_assumption else ""
-            return self._replaced(function, args, kwargs, rectify), Ruling(notice)
+            output = self._replaced(function, args, kwargs, rectify)
+            return output, Ruling(notice, is_activation=True)
         if name in policy.LARGER_OF_TWO and (constant := constant_of(args, kwargs)) is not None:
             is_relu = "max" in name and is_zero(constant)
             notice = "" if is_relu else f"{where} walks back by a ReLU"
             signal = next(of for of in tree_leaves((args, kwargs)) if of is not constant)
             signal, constant = torch.broadcast_tensors(signal, constant)
             value = function(signal.detach(), constant)
-            return self._replace(signal, value, rectify), Ruling(notice)
+            return self._replace(signal, value, rectify), Ruling(notice, is_activation=True)
         if name in policy.DROPOUTS:
             return self._drop_nothing(name, args, kwargs, where)
         if name in policy.PASSING:
@@ -246,7 +281,7 @@ class Recorder(TorchFunctionMode):
         given = tree_leaves((args, kwargs))
         masks = [of for of in given if isinstance(of, Tensor) and of.dtype is torch.bool]
         if name == "where" and any(mask in self.held for mask in masks):
-            refusal = f"cannot deconvolve {where}: what it chooses depends on the signal{REMEDY}"
+            refusal = f"cannot deconvolve {where}: what it chooses depends on the signal"
             return function(*args, **kwargs), Ruling(refusal=refusal)
         if name in policy.PRODUCTS:
             return self._multiply(function, called, args, kwargs, where)
@@ -301,23 +336,36 @@ class Recorder(TorchFunctionMode):
         if len(signals) == 1:
             self.affine = scaling(b if signals[0] is a else a, signals[0])
             return function(*args, **kwargs), Ruling()
-        ranks = [(self.ranks.get(of.grad_fn, 0), -of.numel()) for of in (a, b)]
-        if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
+        if (factors := self.gates.factors(a, b)) is None:
             return function(*args, **kwargs), Ruling()
-        signal, gate = (b, a) if ranks[0] > ranks[1] else (a, b)
-        to_signal = reach(signal.grad_fn)
-        only_gate = reach(gate.grad_fn) - to_signal
-        # A mask of the input itself is what the network is for.
-        if any(convolution.origin in to_signal for convolution in self.convolutions):
-            for convolution in self.convolutions:
-                convolution.is_gate |= convolution.origin in only_gate
-        notice = f"{where}: its gate is held constant"
+        signal, gate = factors
+        self._keep_apart(reach(signal.grad_fn), reach(gate.grad_fn))
         self.affine = None
-        if signal is a:
-            return function(a, b.detach()), Ruling(notice)
+        if (slope := self.gates.slope_of(signal, gate)) is not None:
+            value = signal.detach() * gate.detach()
+            output = self._replace(signal, value, lambda above: rectify(above * slope))
+            ruling = Ruling(f"{where} walks back by a ReLU", is_activation=True)
+            ruling.slope = None if is_one(slope) else slope
+        else:
+            output = signal * gate.detach().clone()
+            ruling = Ruling(f"{where}: its gate is held constant")
         if called.endswith("l_") or called in policy.IN_PLACE:
-            return a.copy_(signal * gate.detach().clone()), Ruling(notice)
-        return signal * gate.detach(), Ruling(notice)
+            output = (a if signal is a else a.detach_()).copy_(output)
+        return output, ruling
+
+    def _keep_apart(self, to_signal: set, to_gate: set) -> None:
+        """Find convolutions that serve a gate, and what of it was taken for a layer's part."""
+        only_gate = to_gate - to_signal
+        # A mask of the input itself is what the network is for.
+        if not any(convolution.origin in to_signal for convolution in self.convolutions):
+            return
+        for number, layer in enumerate(self.convolutions):
+            layer.is_gate |= layer.origin in only_gate
+            if layer.origin in to_signal:
+                takers = ((number, of) for of, by in enumerate(layer.takers) if by in only_gate)
+                # Those behind the first are other ones once it is known.
+                first = next((taker for taker in takers if taker not in self.in_gates), None)
+                self.found_in_gates |= {first} if first else set()
 
     # What autograd makes of it
 
@@ -327,7 +375,9 @@ class Recorder(TorchFunctionMode):
         rulings = [self.rulings.get(node) for node in ordered(layer.output.grad_fn)]
         return [ruling for ruling in rulings if ruling]
 
-    def _note(self, output, ruling: Ruling, where: str, name: str = "") -> None:
+    def _note(
+        self, output, ruling: Ruling, where: str, name: str = "", facts: Facts = NOTHING
+    ) -> None:
         tensors = [
             of for of in tree_leaves(output) if isinstance(of, Tensor) and of.grad_fn is not None
         ]
@@ -346,21 +396,17 @@ class Recorder(TorchFunctionMode):
         for node in new:
             refusal = "" if allowed else refusal_of(node, where)
             self.rulings[node] = Ruling(refusal=refusal) if refusal else None
-        top = tensors[0].grad_fn
         if ruling.notice or ruling.end or ruling.refusal:
             for of in tensors:
                 self.rulings[of.grad_fn] = self.rulings[of.grad_fn] or ruling
         if ruling.end:
             return
-        if name in policy.GATE_RANKS:
-            self.ranks[top] = policy.GATE_RANKS[name]
-        elif known and all(node in self.ranks for node in known) and is_shaping(new):
-            for of in tensors:
-                self.ranks[of.grad_fn] = min(self.ranks[node] for node in known)
+        for of in tensors:
+            self.gates.note(name, of.grad_fn, new, known, facts)
         if len(tensors) == 1:
-            self._follow_layers(tensors[0], name, set(known))
+            self._follow_layers(tensors[0], name, set(known), ruling.is_activation)
 
-    def _follow_layers(self, output: Tensor, name: str, known: set) -> None:
+    def _follow_layers(self, output: Tensor, name: str, known: set, is_activation: bool) -> None:
         node = output.grad_fn
         if name in policy.CONVOLUTIONS:
             is_alone = output.dim() == int(name[-2]) + 1
@@ -369,10 +415,8 @@ class Recorder(TorchFunctionMode):
             layer.is_alone, layer.order = is_alone, len(self.rulings)
             self.convolutions.append(layer)
             return
-        is_activation, is_pooling = name in policy.ACTIVATIONS, name in policy.POOLINGS
-        follows = is_activation or is_pooling or name in policy.DROPOUTS
-        follows = follows or name in {"batch_norm", "contiguous", "mul"} | policy.OWN_STATISTICS
-        if not follows or len(known) != 1:
+        is_pooling = name in policy.POOLINGS
+        if not (is_activation or is_pooling or name in policy.FOLLOWING) or len(known) != 1:
             return
         (before,) = known
         if is_activation:
@@ -384,8 +428,11 @@ class Recorder(TorchFunctionMode):
                 self.rectified[node] = Rectified(of.gain * gain, shift(of.offset))
             elif name not in {"batch_norm", "mul"} | policy.OWN_STATISTICS:
                 self.rectified[node] = of
-        for layer in self.convolutions:
+        for number, layer in enumerate(self.convolutions):
             if layer.tail == before:
+                layer.takers.append(node)
+                if (number, len(layer.takers) - 1) in self.in_gates:
+                    continue
                 layer.tail = node
                 if is_activation or is_pooling:
                     layer.output = (output[None] if layer.is_alone else output).clone()

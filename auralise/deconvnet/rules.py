@@ -78,6 +78,10 @@ def is_zero(value) -> bool:
     return value is not None and not torch.as_tensor(value).any()
 
 
+def is_one(value: Tensor) -> bool:
+    return torch.allclose(value, torch.ones_like(value))
+
+
 def constant_of(args, kwargs) -> Tensor | None:
     """The one of two tensors that has no gradient; None unless the other one has."""
     tensors = [of for of in tree_leaves((args, kwargs)) if isinstance(of, Tensor)]

@@ -9,7 +9,7 @@ from torch import nn
 
 from auralise.choices import DURATION
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.errors import SettingsError
+from auralise.errors import NetworkError, SettingsError
 from auralise.explainers.others import (
     Chance,
     Energy,
@@ -70,6 +70,43 @@ def explainer_of(
     if method not in METHODS:
         raise SettingsError(f"no method '{method}'; choose one of {', '.join(METHODS)}")
     return METHODS[method](network, device, precision, layers=layers, shape=shape)
+
+
+def explainer_of_layers(
+    network: nn.Module,
+    device: str = "cpu",
+    precision: str = "float32",
+    *,
+    layers: Sequence[int] | Sequence[str] | None = None,
+    shape: Sequence[int] | None = None,
+) -> tuple[Explainer, Sequence[int] | None]:
+    """The explainer of a network, and the numbers that the layers asked for have in it.
+
+    A layer keeps its number where a later one, which is not asked for, cannot be explained.
+
+    Parameters
+    ----------
+    network, device, precision, shape
+        As `explainer_of` takes them.
+    layers : sequence of int or of str, optional
+        Numbers, or paths of modules, which are numbered from 1. All by default, for which there
+        are no numbers.
+
+    Raises
+    ------
+    SettingsError, NetworkError
+        As `explainer_of`.
+    """
+    numbers = [of for of in layers or () if isinstance(of, int)]
+    paths = None if numbers else layers
+    try:
+        explainer = explainer_of(network, device, precision, layers=paths, shape=shape)
+    except NetworkError:
+        if not numbers:
+            raise
+        first = range(1, max(numbers) + 1)
+        explainer = explainer_of(network, device, precision, layers=first, shape=shape)
+    return explainer, numbers or None
 
 
 def explain_whole(whole: WholeNetwork, deconvolution: Mapping[str, Any]) -> Explainer:

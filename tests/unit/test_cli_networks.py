@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 
@@ -75,6 +76,23 @@ def test_explain_writes_maps_on_the_grid_of_the_stft(files, tmp_path, layers):
         assert file[names[-1]]["deconvolved"].shape[:2] == (4, 129)
         assert file["mask_scale"].shape == (129,)
         assert file["mask_scale"][:].any()
+
+
+def test_layers_before_a_refused_one_are_explained_as_the_message_says(files, tmp_path, capsys):
+    song, network = files
+    code = CODE.replace("x.mean(", "self.entry(x.sort(-1)[0][:, :1]).mean(")
+    (tmp_path / "tagger.py").write_text(code)
+    explain = ["explain", song, *network, "--no-page", "--features", "0"]
+    explain += ["--out", str(tmp_path / "out")]
+    assert main(explain) == 2
+    error = capsys.readouterr().err
+    assert "layer '1.entry': cannot deconvolve" in error and "(Sort)" in error
+    assert main([*explain, *re.search(r"(--layers) (\S+)\)", error).groups()]) == 0
+    with h5py.File(tmp_path / "out" / "song.h5") as file:
+        assert [name for name in file if name.startswith("layer")] == ["layer1", "layer2"]
+    assert main([*explain, "--layers", "2"]) == 0
+    with h5py.File(tmp_path / "out" / "song.h5") as file:
+        assert [name for name in file if name.startswith("layer")] == ["layer2"]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The reference shares no line with the product: `benchmarks.references.reference`
 """
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -192,6 +193,16 @@ NETWORKS = {
 }
 
 
+def decoder(up, **options):
+    """An encoder, and a transposed convolution as a U-Net has them."""
+    down = nn.Conv1d if up is nn.ConvTranspose1d else nn.Conv2d
+    return in_a_row(
+        *(down(20 if down is nn.Conv1d else 1, 4, 3, padding=1), nn.ReLU()),
+        *(up(4, 6, 4, stride=2, padding=1, **options), nn.ReLU()),
+        n_dims=3 if down is nn.Conv1d else 4,
+    )
+
+
 @pytest.mark.parametrize("shape", [(41, 38), (64, 37)])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_graph_is_explained(name, shape):
@@ -215,6 +226,15 @@ def test_every_convolution_outside_of_gates_is_a_layer(name, paths):
     net = Deconvnet(NETWORKS[name][0])
     assert [layer.path for layer in net.layers] == paths
     assert [layer.number for layer in net.layers] == list(range(1, len(paths) + 1))
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("up", [nn.ConvTranspose1d, nn.ConvTranspose2d])
+def test_transposed_convolutions_are_layers(up, groups):
+    network = randomise(decoder(up, groups=groups))
+    net = Deconvnet(network)
+    assert [(layer.path, layer.n_features) for layer in net.layers] == [("m0", 4), ("m2", 6)]
+    assert_agrees(net, network, magnitude_of(20, 26), "m2", "m3")
 
 
 def test_a_layer_ends_at_its_pooling():
@@ -282,10 +302,6 @@ WRITTEN_OTHERWISE = {
         in_the_middle(lambda m, x: torch.sigmoid(m.c(x)).mul_(x)),
         in_the_middle(lambda m, x: x * torch.sigmoid(m.c(x)).detach()),
     ),
-    "GELU by hand": (
-        in_the_middle(lambda m, x: 0.5 * x * (1 + torch.erf(x / 2**0.5))),
-        in_the_middle(lambda m, x: 0.5 * x * (1 + torch.erf(x / 2**0.5)).detach()),
-    ),
     "constant mask": (
         in_the_middle(lambda m, x: torch.where(torch.arange(x.shape[-1]) > 5, m.relu(x), 0)),
         in_the_middle(lambda m, x: m.relu(x) * (torch.arange(x.shape[-1]) > 5)),
@@ -318,6 +334,95 @@ def test_functions_are_as_what_they_are_made_of(name):
     network = randomise(Net(forward, **parts))
     same = Net(otherwise, **parts | {"pool": nn.MaxPool2d(2)})
     assert_agrees(Deconvnet(network), same, magnitude_of(24, 22), "b", "out")
+
+
+# Activations written by hand
+
+
+def in_place_of_a_copy(x):
+    x = x.clone()
+    return x.mul_(x.sigmoid())
+
+
+def tanh_form(x):
+    return 0.5 * x * (1 + torch.tanh((2 / torch.pi) ** 0.5 * (x + 0.044715 * x**3)))
+
+
+BETA = torch.linspace(-1, 2, 4)[:, None, None]
+BY_HAND = {
+    "SiLU": (lambda x: x * torch.sigmoid(x), nn.SiLU()),
+    "SiLU, turned": (lambda x: x.sigmoid().mul(x), nn.SiLU()),
+    "SiLU, in place": (in_place_of_a_copy, nn.SiLU()),
+    "SiLU, in place of its gate": (lambda x: torch.sigmoid(x).mul_(x), nn.SiLU()),
+    "GELU": (lambda x: x * 0.5 * (1 + torch.erf(x / 2**0.5)), nn.GELU()),
+    "GELU, halved last": (lambda x: x * (1 + torch.erf(x / 2**0.5)) / 2, nn.GELU()),
+    "GELU, tanh": (tanh_form, nn.GELU("tanh")),
+    "hardswish": (lambda x: x * functional.relu6(x + 3) / 6, nn.Hardswish()),
+    "hardswish, clamped": (lambda x: x * (x + 3).clamp(0, 6).div_(6), nn.Hardswish()),
+    "hardswish, hardsigmoid": (lambda x: x * functional.hardsigmoid(x), nn.Hardswish()),
+    "mish": (lambda x: x * torch.tanh(functional.softplus(x)), nn.Mish()),
+    "mish, all by hand": (lambda x: x * torch.tanh(torch.log(1 + torch.exp(x))), nn.Mish()),
+    "behind another": (
+        lambda x: x.relu() * x.relu().sigmoid(),
+        nn.Sequential(nn.ReLU(), nn.SiLU()),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_an_activation_written_by_hand_is_as_its_module(name):
+    function, module = BY_HAND[name]
+
+    def network_of(act):
+        return Net(lambda m, x: m.b(m.pool(act(m.n(m.a(x))))), **parts)
+
+    parts = {"a": conv(1, 4), "n": nn.BatchNorm2d(4), "pool": nn.MaxPool2d(2), "b": conv(4, 5)}
+    by_hand, of_module = network_of(function), network_of(module)
+    randomise(by_hand).a.bias.data[0] = -100  # a feature that never fires
+    net, expected = Deconvnet(by_hand), Deconvnet(of_module)
+    assert net.assumptions == ["'mul' walks back by a ReLU"]
+    magnitude = magnitude_of(24, 22)
+    for layer in (1, 2):
+        maps, wanted = (of.feature_maps(magnitude)[layer - 1] for of in (net, expected))
+        np.testing.assert_allclose(maps, wanted, atol=1e-5 * np.abs(wanted).max())
+        assert (net.fired(layer, maps) == expected.fired(layer, wanted)).all()
+        maps, wanted = (of.deconvolve(magnitude, layer) for of in (net, expected))
+        assert np.abs(maps - wanted).max() <= TOLERANCE * np.abs(wanted).max()
+
+
+def test_a_scale_behind_an_activation_written_by_hand_is_a_scale():
+    parts = {"a": conv(1, 4), "b": conv(4, 5), "out": nn.ReLU()}
+    by_hand = Net(in_the_middle(lambda m, x: x * torch.sigmoid(x) * 0.2), **parts)
+    same = Net(in_the_middle(lambda m, x: functional.silu(x) * 0.2), **parts)
+    randomise(by_hand)
+    assert_agrees(Deconvnet(by_hand), same, magnitude_of(24, 22), "b", "out")
+
+
+def test_an_activation_whose_gate_closes_upwards_is_one_too():
+    """Swish with a factor of each feature, some of them negative."""
+    parts = {"a": conv(1, 4), "b": conv(4, 5), "out": nn.ReLU()}
+    network = randomise(Net(in_the_middle(lambda m, x: x * torch.sigmoid(BETA * x)), **parts))
+    assert Deconvnet(network).assumptions == ["'mul' walks back by a ReLU"]
+
+
+def of_its_mean(x):
+    return x * torch.sigmoid(x - x.mean((2, 3), keepdim=True))
+
+
+def of_its_pool(x):
+    return x * torch.sigmoid(functional.avg_pool2d(x, x.shape[2:]))
+
+
+@pytest.mark.parametrize(
+    "gated", [of_its_mean, of_its_pool, lambda x: x * torch.sigmoid(x.flip(3))]
+)
+def test_a_gate_of_more_than_the_value_itself_is_held_and_ends_no_layer(gated):
+    network = Net(
+        lambda m, x: m.b(gated(m.relu(m.a(x)))), a=conv(1, 4), relu=nn.ReLU(), b=conv(4, 5)
+    )
+    net = Deconvnet(randomise(network))
+    assert net.assumptions == ["'mul': its gate is held constant"]
+    assert_agrees(net, network, magnitude_of(24, 22), "a", "relu")
 
 
 def test_a_process_that_allows_deterministic_algorithms_alone_hides_no_layer():
@@ -608,17 +713,34 @@ def scripted(x):
         (lambda m, x: m.b(m.a(x) * m.a(x).exp()), r"Exp|two signals"),
         (lambda m, x: m.b(m.a(x) / m.a(x).sum()), r"two signals \(Div\)"),
         (lambda m, x: m.b(torch.where(m.a(x) > 0, m.a(x), 0)), r"'where': what it chooses"),
-        (lambda m, x: m.b(m.a(x).sort()[0]), r"\(1 to 1 lie before it, the last of them 'a'\)"),
+        (
+            lambda m, x: m.b(m.a(x).sort()[0]),
+            r"before it alone \(layers=\[1\] in Python, --layers 1\)",
+        ),
+        (
+            lambda m, x: m.b(m.a(x.sort(1)[0])),
+            r"'a': .*Sort.*explain other layers, or a network with",
+        ),
         (lambda m, x: m.b(torch.sort(m.a(x))[0]), r"Sort"),
         (lambda m, x: m.b(scripted(m.a(x))), r"layer 'b': cannot deconvolve"),
         (in_place_of(lambda x: x.square_()), r"'square' \(Pow\)"),
-        (in_place_of(lambda x: x.mul_(x.flip(1))), r"two signals \(Mul\); explain layers before"),
+        (in_place_of(lambda x: x.mul_(x.flip(1))), r"two signals \(Mul\); explain those before"),
         (lambda m, x: m.b(m.a(x.detach())), r"'a' does not depend on the input|no Conv"),
     ],
 )
 def test_what_is_not_on_the_list_is_refused(forward, message):
     with pytest.raises(NetworkError, match=message):
         Deconvnet(Net(forward, a=conv(1, 4), b=conv(4, 4), out=nn.Identity()))
+
+
+def test_layers_before_a_refused_one_are_explained_as_the_message_says():
+    network = Net(
+        lambda m, x: m.c(m.b(m.a(x).relu()).sort()[0]), a=conv(1, 4), b=conv(4, 4), c=conv(4, 4)
+    )
+    with pytest.raises(NetworkError, match="layers=") as refused:
+        Deconvnet(network)
+    numbers = re.search(r"layers=(range\(\d, \d\)) in Python", str(refused.value)).group(1)
+    assert [layer.path for layer in Deconvnet(network, layers=eval(numbers)).layers] == ["a", "b"]
 
 
 def test_what_is_refused_behind_the_layers_does_not_matter():

@@ -213,6 +213,43 @@ def test_operators_do_what_they_are_defined_to(tmp_path, name):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+ROOT, ONE, HALF = np.float32(2**0.5), np.float32(1), np.float32(0.5)
+# What torch's exporter writes where an opset has no operator of that name.
+ACTIVATIONS = {
+    "SiLU": ([node("Sigmoid", "c", "s"), node("Mul", "c s", "r")], nn.SiLU()),
+    "GELU": (
+        [
+            node("Div", "c root", "d"), node("Erf", "d", "e"), node("Add", "e one", "p"),
+            node("Mul", "c p", "m"), node("Mul", "m half", "r"),
+        ],
+        nn.GELU(),
+    ),
+    "hardswish": ([node("HardSigmoid", "c", "h", alpha=1 / 6), node("Mul", "c h", "r")],
+                  nn.Hardswish()),
+    "mish": (
+        [node("Softplus", "c", "s"), node("Tanh", "s", "t"), node("Mul", "c t", "r")], nn.Mish(),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_in_parts_are_explained_as_whole_ones(tmp_path, name):
+    nodes, module = ACTIVATIONS[name]
+    constants = W | {"v": floats(5, 4, 3, 3), "root": ROOT, "one": ONE, "half": HALF}
+    nodes = [node("Conv", "x w", "c"), *nodes, node("Conv", "r v", "y")]
+    save(tmp_path / "w.onnx", nodes, constants, opset=13)
+    net = Deconvnet(read_onnx(tmp_path / "w.onnx"))
+    same = nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), module, nn.Conv2d(4, 5, 3, bias=False))
+    same[0].weight, same[2].weight = (
+        nn.Parameter(torch.from_numpy(constants[of])) for of in ("w", "v")
+    )
+    assert net.assumptions == ["'mul' walks back by a ReLU"]
+    x = signal()[0, 0]
+    for layer, expected in Deconvnet(same).deconvolve_all(x):
+        found = net.deconvolve(x, layer)
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_channels_last_as_tensorflow_exports_it(tmp_path):
     nodes = [
         node("Transpose", "x", "t", perm=[0, 3, 1, 2]),
