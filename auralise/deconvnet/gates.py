@@ -24,7 +24,7 @@ class Facts:
     Attributes
     ----------
     made_of : frozenset
-        Results (their operations) that it is a function of, point by point, each of them alone.
+        Results that it is a function of, point by point, each of them alone.
     limits : Tensor, shape (2, …), optional
         Of a gate: where its input grows towards minus and plus infinity.
     slope : Tensor, optional
@@ -38,7 +38,11 @@ class Facts:
 
 
 class Gates:
-    """What one forward pass tells about its gates, by the operations of autograd."""
+    """What one forward pass tells about its gates.
+
+    A result is known by its operation, and by which of the operation's results it is (`chunk` has
+    several).
+    """
 
     def __init__(self) -> None:
         self.ranks: dict[Any, int] = {}
@@ -58,16 +62,17 @@ class Gates:
             ends = torch.tensor([-torch.inf, torch.inf]).to(x).reshape(2, *[1] * x.dim())
             limits = _instead(ends, function, args, kwargs)
         elif name.strip("_") in policy.ARITHMETIC:
-            known = self.facts.get(signals[0].grad_fn, Facts())
+            known = self._known(signals[0])
             if known.limits is not None:
                 limits = _instead(known.limits, function, args, kwargs)
             if known.slope is not None and name.strip("_") in policy.SCALINGS:
                 slope = _instead(known.slope, function, args, kwargs)
         return Facts(made_of, limits, slope)
 
-    def note(self, name: str, operation: Any, new: Iterable, known: Iterable, facts: Facts) -> None:
+    def note(self, name: str, result: Tensor, new: Iterable, known: Iterable, facts: Facts) -> None:
         """Remember the facts of a result, and its rank: that of a gate, however it is reshaped."""
-        self.facts[operation] = facts
+        self.facts[_key(result)] = facts
+        operation = result.grad_fn
         if name in policy.GATE_RANKS:
             self.ranks[operation] = policy.GATE_RANKS[name]
         elif known and all(of in self.ranks for of in known) and is_shaping(new):
@@ -76,25 +81,38 @@ class Gates:
     def factors(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor] | None:
         """Which of two factors is the signal, and which its gate; None if neither is a gate."""
         for signal, gate in ((a, b), (b, a)):
-            if gate.grad_fn in self.ranks and signal.grad_fn in self._made_of(gate):
+            if gate.grad_fn in self.ranks and _key(signal) in self._made_of(gate):
                 return signal, gate
         ranks = [(self.ranks.get(of.grad_fn, 0), -of.numel()) for of in (a, b)]
         if max(ranks)[0] == 0 or ranks[0] == ranks[1]:
             return None
         return (b, a) if ranks[0] > ranks[1] else (a, b)
 
+    def root(self, a: Tensor, b: Tensor) -> Tensor | None:
+        """The one of two results that the other one is made of, point by point; None if neither."""
+        for root, other in ((a, b), (b, a)):
+            if _key(root) in self._made_of(other) and root.shape == other.shape:
+                return root
+        return None
+
     def slope_of(self, signal: Tensor, gate: Tensor) -> Tensor | None:
         """What a signal times its gate grows by, if that is an activation; None if it is not."""
-        limits = self.facts.get(gate.grad_fn, Facts()).limits
+        limits = self._known(gate).limits
         if limits is None or not self._made_of(signal) & self._made_of(gate):
             return None
         slope = limits.amax(0)
         fits = torch.broadcast_shapes(signal.shape, gate.shape) == signal.shape
         return slope if fits and slope.isfinite().all() and (slope > 0).all() else None
 
+    def _known(self, signal: Tensor) -> Facts:
+        return self.facts.get(_key(signal), Facts())
+
     def _made_of(self, signal: Tensor) -> frozenset:
-        own = frozenset([signal.grad_fn])
-        return own | self.facts.get(signal.grad_fn, Facts()).made_of
+        return self._known(signal).made_of | {_key(signal)}
+
+
+def _key(result: Tensor) -> tuple[Any, int]:
+    return result.grad_fn, result.output_nr
 
 
 def _is_signal(value: Any) -> bool:

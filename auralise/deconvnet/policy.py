@@ -57,8 +57,9 @@ POOLINGS = {
 DROPOUTS = set(
     "dropout dropout1d dropout2d feature_dropout alpha_dropout feature_alpha_dropout".split()
 )
-# A layer's activation or pooling may stand behind these.
-FOLLOWING = DROPOUTS | OWN_STATISTICS | {"batch_norm", "clone", "contiguous", "mul"}
+# A layer's activation or pooling may stand behind these, if they leave its features as they are.
+NORMALISING = OWN_STATISTICS | {"batch_norm"}
+FOLLOWING = DROPOUTS | NORMALISING | {"mul", "clone", "contiguous", "pad", "__getitem__", "narrow"}
 
 # These change their first argument where their names do not end in "_".
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}

@@ -18,7 +18,6 @@ from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
 from auralise.deconvnet.rules import (
     ARGUMENTS,
     Replaced,
-    constant_of,
     gain_of,
     input_of,
     is_one,
@@ -60,8 +59,8 @@ class Captured:
     Attributes
     ----------
     path : str
-    tail : object
-        The operation that what follows must take its input from, to belong to the layer.
+    tails : set
+        The operations that what follows must take its input from, to belong to the layer.
     output : Tensor, shape (n_parts, n_features, …)
         The feature maps, at the layer's end; of one part, unless the network cuts its input.
     rectified : Rectified or Unrectified
@@ -74,13 +73,13 @@ class Captured:
     is_alone : bool
         Whether the network left out the dimension of the batch.
     takers : list
-        The operations that took their input from the layer's tail, in order of execution.
+        The operations that took their input from a tail, in order of execution.
     order : int
         Grows in order of execution.
     """
 
     path: str
-    tail: object
+    tails: set
     output: Tensor
     rectified: Rectified | Unrectified = Unrectified()
     n_parts: int = 1
@@ -181,9 +180,9 @@ class Recorder(TorchFunctionMode):
                         f"'{path}' does not return one tensor (1, n_features, …); name a module "
                         "inside it"
                     )
-                clone = output.clone()
                 rectified = self.rectified.get(output.grad_fn, Unrectified())
-                self.outputs[path] = Captured(path, None, clone, rectified, order=len(self.rulings))
+                maps = whole(output)
+                self.outputs[path] = Captured(path, set(), maps, rectified, order=len(self.rulings))
                 self._stop_if_enough()
         return output
 
@@ -257,13 +256,10 @@ class Recorder(TorchFunctionMode):
             notice = f"{where} walks back by a ReLU" if by_assumption else ""
             output = self._replaced(function, args, kwargs, rectify)
             return output, Ruling(notice, is_activation=True)
-        if name in policy.LARGER_OF_TWO and (constant := constant_of(args, kwargs)) is not None:
-            is_relu = "max" in name and is_zero(constant)
+        if name in policy.LARGER_OF_TWO and (found := self._rectify_larger(function, args, kwargs)):
+            output, is_relu = found
             notice = "" if is_relu else f"{where} walks back by a ReLU"
-            signal = next(of for of in tree_leaves((args, kwargs)) if of is not constant)
-            signal, constant = torch.broadcast_tensors(signal, constant)
-            value = function(signal.detach(), constant)
-            return self._replace(signal, value, rectify), Ruling(notice, is_activation=True)
+            return output, Ruling(notice, is_activation=True)
         if name in policy.DROPOUTS:
             return self._drop_nothing(name, args, kwargs, where)
         if name in policy.PASSING:
@@ -286,6 +282,21 @@ class Recorder(TorchFunctionMode):
         if name in policy.PRODUCTS:
             return self._multiply(function, called, args, kwargs, where)
         return function(*args, **kwargs), Ruling()
+
+    def _rectify_larger(self, function, args, kwargs) -> tuple[Tensor, bool] | None:
+        """The larger of two if it is an activation, and whether that is the ReLU; None if not."""
+        tensors = [of for of in tree_leaves((args, kwargs)) if isinstance(of, Tensor)]
+        if len(tensors) != 2:
+            return None
+        signals = [of for of in tensors if of.requires_grad]
+        if len(signals) == 2:
+            if (root := self.gates.root(*signals)) is None:
+                return None
+            return self._replace(root, function(*(of.detach() for of in tensors)), rectify), False
+        constant = next(of for of in tensors if not of.requires_grad)
+        signal, constant = torch.broadcast_tensors(*signals, constant)
+        is_relu = "max" in function.__name__ and is_zero(constant)
+        return self._replace(signal, function(signal.detach(), constant), rectify), is_relu
 
     def _drop_nothing(self, name, args, kwargs, where) -> tuple[Tensor, Ruling]:
         given = dict(zip(("input", "p", "training", "inplace"), args, strict=False)) | kwargs
@@ -402,7 +413,7 @@ class Recorder(TorchFunctionMode):
         if ruling.end:
             return
         for of in tensors:
-            self.gates.note(name, of.grad_fn, new, known, facts)
+            self.gates.note(name, of, new, known, facts)
         if len(tensors) == 1:
             self._follow_layers(tensors[0], name, set(known), ruling.is_activation)
 
@@ -410,31 +421,44 @@ class Recorder(TorchFunctionMode):
         node = output.grad_fn
         if name in policy.CONVOLUTIONS:
             is_alone = output.dim() == int(name[-2]) + 1
-            maps = output[None] if is_alone else output
-            layer = Captured(self.path or name, node, maps.clone(), origin=node)
+            layer = Captured(self.path or name, {node}, whole(output, is_alone), origin=node)
             layer.is_alone, layer.order = is_alone, len(self.rulings)
             self.convolutions.append(layer)
+            if output.dtype.itemsize < 4:
+                said = f"'{layer.path}' runs in {output.dtype}, by autocast or its own weights"
+                self.notices[said.replace("torch.", "")] = None
             return
-        is_pooling = name in policy.POOLINGS
-        if not (is_activation or is_pooling or name in policy.FOLLOWING) or len(known) != 1:
+        is_part = is_activation or name in policy.POOLINGS
+        if not (is_part or name in policy.FOLLOWING) or len(known) != 1:
             return
         (before,) = known
         if is_activation:
             self.rectified[node] = just_rectified()
         elif before in self.rectified:
             of = self.rectified[before]
+            if name == "pad" and of.offset.any():
+                return  # what is padded is not what silence leaves
             if name in {"batch_norm", "mul"} and self.affine:
                 gain, shift = self.affine
                 self.rectified[node] = Rectified(of.gain * gain, shift(of.offset))
-            elif name not in {"batch_norm", "mul"} | policy.OWN_STATISTICS:
+            elif name not in policy.NORMALISING | {"mul"}:
                 self.rectified[node] = of
         for number, layer in enumerate(self.convolutions):
-            if layer.tail == before:
-                layer.takers.append(node)
-                if (number, len(layer.takers) - 1) in self.in_gates:
-                    continue
-                layer.tail = node
-                if is_activation or is_pooling:
-                    layer.output = (output[None] if layer.is_alone else output).clone()
-                    layer.rectified = self.rectified.get(node, Unrectified())
-                    layer.n_parts += 1
+            if before not in layer.tails:
+                continue
+            layer.takers.append(node)
+            is_in_gate = (number, len(layer.takers) - 1) in self.in_gates
+            maps = output if is_part else output[None] if layer.is_alone else output
+            if is_in_gate or not (is_part or maps.shape[:2] == layer.output.shape[:2]):
+                continue
+            layer.tails.add(node)
+            if is_part:
+                layer.tails = {node}
+                layer.output = whole(output, layer.is_alone)
+                layer.rectified = self.rectified.get(node, Unrectified())
+                layer.n_parts += 1
+
+
+def whole(maps: Tensor, is_alone: bool = False) -> Tensor:
+    """A copy of feature maps in float32, with a dimension of the batch."""
+    return (maps[None] if is_alone else maps).to(torch.float32, copy=True)

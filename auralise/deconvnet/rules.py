@@ -5,7 +5,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
 
 class Replaced(torch.autograd.Function):
@@ -80,13 +79,6 @@ def is_zero(value) -> bool:
 
 def is_one(value: Tensor) -> bool:
     return torch.allclose(value, torch.ones_like(value))
-
-
-def constant_of(args, kwargs) -> Tensor | None:
-    """The one of two tensors that has no gradient; None unless the other one has."""
-    tensors = [of for of in tree_leaves((args, kwargs)) if isinstance(of, Tensor)]
-    constants = [of for of in tensors if not of.requires_grad]
-    return constants[0] if len(tensors) == 2 and len(constants) == 1 else None
 
 
 def scaling(factor, x: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]] | None:

@@ -245,6 +245,36 @@ def test_a_layer_ends_at_its_pooling():
         assert_agrees(net, network, magnitude, layer, end)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda m, x: m.relu(x[:, :, 2:].contiguous()),  # of a causal convolution
+        lambda m, x: m.pool(functional.pad(m.relu(x), (0, 1, 0, 1))),
+        lambda m, x: m.relu(x) + 0 * x[:, :, ::2].mean(),
+        lambda m, x: m.pool(m.relu(torch.maximum(x, torch.zeros(())))),
+    ],
+)
+def test_a_layer_goes_on_behind_what_leaves_its_features_as_they_are(part):
+    parts = {"a": conv(1, 4), "relu": nn.ReLU(), "pool": nn.MaxPool2d(3, 2), "b": conv(4, 5)}
+    network = randomise(Net(lambda m, x: m.b(part(m, m.a(x))), **parts))
+    end = "pool" if "pool" in part.__code__.co_names else "relu"
+    assert_agrees(Deconvnet(network), network, magnitude_of(24, 22), "a", end)
+
+
+def test_half_precision_inside_a_network_is_said():
+    def forward(m, x):
+        with torch.autocast("cpu", torch.bfloat16):
+            return m.relu(m.a(x)) + x
+
+    network = Net(forward, a=conv(1, 4), relu=nn.ReLU())
+    net, magnitude = Deconvnet(randomise(network)), magnitude_of(20, 22)
+    assert net.assumptions == ["'a' runs in bfloat16, by autocast or its own weights"]
+    same = Deconvnet(nn.Sequential(network.a, network.relu))
+    maps, wanted = (of.deconvolve(magnitude, 1) for of in (net, same))
+    assert net.feature_maps(magnitude)[0].dtype == np.float32
+    np.testing.assert_allclose(maps, wanted, atol=0.03 * np.abs(wanted).max())
+
+
 # Functions that have a rule, and what is the same in modules that the reference knows.
 
 
@@ -362,6 +392,7 @@ BY_HAND = {
     "hardswish, hardsigmoid": (lambda x: x * functional.hardsigmoid(x), nn.Hardswish()),
     "mish": (lambda x: x * torch.tanh(functional.softplus(x)), nn.Mish()),
     "mish, all by hand": (lambda x: x * torch.tanh(torch.log(1 + torch.exp(x))), nn.Mish()),
+    "leaky ReLU": (lambda x: torch.max(x, 0.2 * x), nn.LeakyReLU(0.2)),
     "behind another": (
         lambda x: x.relu() * x.relu().sigmoid(),
         nn.Sequential(nn.ReLU(), nn.SiLU()),
@@ -380,7 +411,8 @@ def test_an_activation_written_by_hand_is_as_its_module(name):
     by_hand, of_module = network_of(function), network_of(module)
     randomise(by_hand).a.bias.data[0] = -100  # a feature that never fires
     net, expected = Deconvnet(by_hand), Deconvnet(of_module)
-    assert net.assumptions == ["'mul' walks back by a ReLU"]
+    (said,) = net.assumptions
+    assert said in ("'mul' walks back by a ReLU", "'max' walks back by a ReLU")
     magnitude = magnitude_of(24, 22)
     for layer in (1, 2):
         maps, wanted = (of.feature_maps(magnitude)[layer - 1] for of in (net, expected))
@@ -413,8 +445,13 @@ def of_its_pool(x):
     return x * torch.sigmoid(functional.avg_pool2d(x, x.shape[2:]))
 
 
+def of_its_other_half(x):
+    a, b = x.chunk(2, 1)
+    return torch.cat([a * torch.sigmoid(b), b * torch.sigmoid(a)], 1)
+
+
 @pytest.mark.parametrize(
-    "gated", [of_its_mean, of_its_pool, lambda x: x * torch.sigmoid(x.flip(3))]
+    "gated", [of_its_mean, of_its_pool, of_its_other_half, lambda x: x * torch.sigmoid(x.flip(3))]
 )
 def test_a_gate_of_more_than_the_value_itself_is_held_and_ends_no_layer(gated):
     network = Net(
@@ -832,6 +869,20 @@ def test_an_offset_behind_the_activation_is_no_firing(gain):
 # Random graphs
 
 
+class SiLU(nn.SiLU):
+    """As somebody wrote it."""
+
+    def forward(self, x):
+        return x * torch.sigmoid(x)
+
+
+class Hardswish(nn.Hardswish):
+    """As somebody wrote it."""
+
+    def forward(self, x):
+        return x * functional.relu6(x + 3) / 6
+
+
 @st.composite
 def graphs(draw):
     """Chains with shortcuts, branches, groups, dilations and poolings, of 1 to 8 input channels."""
@@ -854,6 +905,7 @@ def graphs(draw):
         if draw(st.booleans()):
             add("chain", nn.BatchNorm2d(n))
         activations = [nn.ReLU(), nn.ReLU(inplace=True), nn.LeakyReLU(0.1), nn.ELU(), nn.SiLU()]
+        activations += [SiLU(), Hardswish()]
         add("chain", draw(st.sampled_from(activations)))
         n_pools = sum("Pool" in type(module).__name__ for module in modules.values())
         if n_pools < 2 and draw(st.booleans()):
