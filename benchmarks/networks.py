@@ -26,7 +26,7 @@ N_COMPARED, N_TIMED = 2, 16  # features
 MATRIX = 2048
 COLUMNS = (
     "network", "load", "way", "layers", "features", "relative_error", "layer", "timed_features",
-    "seconds", "times_floor", "assumptions", "refused",
+    "seconds", "times_floor", "machine", "assumptions", "refused",
 )  # fmt: skip
 
 
@@ -113,6 +113,7 @@ def row_of(name: str, of: Published) -> dict:
         "timed_features": len(features),
         "seconds": seconds,
         "times_floor": seconds / floor,
+        "machine": machine(),
         "assumptions": "; ".join(net.assumptions),
     }
 
@@ -136,9 +137,14 @@ def as_markdown(rows: list[dict]) -> str:
             f"{float(row['times_floor']):.1f} | "
             f"{said or 'nothing'} |"
         )
+    machines: dict[str, list[str]] = {}
+    for row in rows:
+        machines.setdefault(row["machine"], []).append(row["network"])
+    (of_most, _), *others = sorted(machines.items(), key=lambda of: -len(of[1]))
+    exceptions = "".join(f" {', '.join(names)}: {other}." for other, names in others)
     return (
         "Networks as published, each with its own forward and random weights, behind its front "
-        f"end. {machine()}.\n\n" + "\n".join(lines) + "\n\n"
+        f"end. {of_most}.{exceptions}\n\n" + "\n".join(lines) + "\n\n"
         f"Relative error: the largest of {N_COMPARED} features of the middle and the last layer, "
         "against autograd whose activations are ReLUs on the way back "
         "(`benchmarks.references.reference`). "
