@@ -7,6 +7,7 @@ import torch.fx
 from torch import nn
 from torch.nn import functional
 
+from auralise.deconvnet.policy import CONVOLUTION_MODULES, CONVOLUTIONS
 from auralise.deconvnet.steps import STEPS
 from auralise.errors import NetworkError
 from auralise.networks.wrappers import evaluated_copy
@@ -152,17 +153,12 @@ def _refuse_later_convolution(graph, last: torch.fx.Node, modules) -> None:
     nodes = list(graph.nodes)
     for node in nodes[nodes.index(last) + 1 :]:
         kind = _kind(node, modules)
-        if kind in (functional.conv1d, functional.conv2d, torch.conv1d, torch.conv2d) or (
-            isinstance(kind, type) and _convolves(kind)
-        ):
+        is_convolution = isinstance(kind, type) and issubclass(kind, CONVOLUTION_MODULES)
+        if is_convolution or getattr(kind, "__name__", "") in CONVOLUTIONS:
             raise NetworkError(
                 f"'{_path(node)}' convolves after the convolutional part ended behind "
                 f"'{_path(last)}'; only one unbroken chain can be deconvolved"
             )
-
-
-def _convolves(kind: type) -> bool:
-    return issubclass(kind, nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d)
 
 
 def _refuse_what_is_inexact(path: str, module: nn.Module) -> None:

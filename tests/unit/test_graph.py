@@ -237,6 +237,20 @@ def test_transposed_convolutions_are_layers(up, groups):
     assert_agrees(net, network, magnitude_of(20, 26), "m2", "m3")
 
 
+def test_a_transposed_convolution_behind_a_dense_layer_is_one_too():
+    """A chain, as far as it is one, ends before the dense layer."""
+    network = Net(
+        lambda m, x: m.out(
+            functional.conv_transpose2d(m.dense(m.relu(m.a(x)).mean((2, 3)))[..., None, None], m.w)
+        ),
+        a=conv(1, 4), relu=nn.ReLU(), dense=nn.Linear(4, 6), out=nn.ReLU(),
+        w=nn.Parameter(torch.randn(6, 3, 4, 4)),
+    )  # fmt: skip
+    net = Deconvnet(randomise(network))
+    assert net.n_features == [4, 3]
+    assert_agrees(net, network, magnitude_of(20, 22), 2, "out")
+
+
 def test_a_layer_ends_at_its_pooling():
     network = randomise(unet())
     net = Deconvnet(network)
