@@ -17,7 +17,7 @@ from auralise.containers import Contents, View, append_comment, read_comment, re
 from auralise.errors import AudioError
 from auralise.excerpts import Excerpt
 from auralise.files import parse_json, printable, whole_file
-from auralise.recognition import READABLE, describe_file
+from auralise.recognition import READABLE, REMEDIES, describe_file
 from auralise.songs import AUDIO_SUFFIXES
 from auralise.storage import patient_file, temporary_file, write_temporarily
 
@@ -32,6 +32,12 @@ CANCELLED = 0.03  # amplitude of a mix, relative to its loudest channel, that no
 
 TOLERANCE = 0.1  # s that a file may be shorter than its header says
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz; what lies outside is a mistake of the header
+# What libsndfile says, of which not all is true, and what we say.
+SAID = {
+    "a pipe?": "no sound is found in it",
+    "No 'data' chunk": "its chunk 'fmt ' or 'data' is missing",
+    "Format not recognised": "its format is not recognised",
+}
 UNKNOWN_LENGTH = 2**60  # libsndfile says more samples than that where it does not know
 
 
@@ -215,8 +221,7 @@ def read_frames(
                     raise
         except soundfile.LibsndfileError as error:
             failure = error.error_string.rstrip(". ") or "damaged"
-            if "a pipe?" in failure:  # what libsndfile says where it finds no MP3 frames
-                failure = "no sound is found in it"
+            failure = next((ours for theirs, ours in SAID.items() if theirs in failure), failure)
             if 0 < n_before == tally.n_read:
                 contents = replace(contents, hole=f"a part cannot be decoded ({failure})")
         except OSError as error:
@@ -224,10 +229,9 @@ def read_frames(
     if tally.n_read == 0 and failure:
         what = describe_file(path)
         reason = f"it is {what}" if what and not what.endswith(READABLE) else failure
-        raise AudioError(
-            f"{path}: cannot be read as audio ({reason}); "
-            f"expected one of {', '.join(AUDIO_SUFFIXES)}; replace, convert or remove it"
-        )
+        convert = "Convert it (ffmpeg -i FILE out.wav), replace or remove it; expected one of "
+        remedy = REMEDIES.get(what, convert + ", ".join(AUDIO_SUFFIXES))
+        raise AudioError(f"{path}: cannot be read as audio ({reason}). {remedy}")
     if not contents.declares_samples and contents.share > 0:
         declared = max(declared, tally.seconds / contents.share)
     _judge_length(path, contents, tally.seconds, declared, asked)

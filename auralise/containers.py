@@ -7,6 +7,7 @@ this module reads the structure, and hands libsndfile a view of the file that it
 
 import io
 import mmap
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,17 +15,28 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
-# What is looked into: a file, or the part of one behind another one.
-Data = mmap.mmap | bytes
+from auralise.recognition import describe_file
+
 # A piece of a view: bytes of its own, (start, stop) in the file, or a number of zeros.
 Piece = bytes | tuple[int, int] | int
 
 LONGEST_COMMENT = 10**7  # bytes
-MOST_JOINED = 100  # files in one, of each of which the rest is copied
+MOST_JOINED = 100  # files in one
 UNKNOWN_RATE = 80_000  # bytes/s: what is taken where a header does not say
-W64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"  # how files of Wave64 begin
-VOC = b"Creative Voice File\x1a"
 STREAMINFO = b"fLaC\0\0\0\x22"  # how FLAC begins where other facts follow its first ones
+FARTHEST = 2**20  # bytes in which a header is looked for, behind what is none
+# How headers begin: as much as no other file has by chance.
+HEADERS = re.compile(
+    rb"(?P<chunks>(?:RIFF|RIFX|RF64|BW64)....WAVE|FORM....AIF[FC])"
+    rb"|(?P<w64>riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0)"
+    rb"|(?P<caf>caff\0\x01\0\0)"
+    rb"|(?P<voc>Creative Voice File\x1a)"
+    rb"|(?P<ogg>OggS\0[\0-\7])"
+    rb"|(?P<flac>fLaC[\0\x80]\0\0\x22)"
+    # Beginning of the sound, its size, kind, rate and channels.
+    rb"|(?P<au>\.snd\0\0......\0\0\0[\1-\x1b]\0...\0\0..|dns\...\0\0....[\1-\x1b]\0\0\0...\0..\0\0)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -85,35 +97,25 @@ def read_contents(path: Path) -> Contents:
         Not empty.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        found, start = _read_contents(data, path.suffix.lower()), 0
-        links = list(found.links)
-        while found.next_file and len(links) < MOST_JOINED:
-            start += found.next_file
-            found = _read_contents(data[start:], "")
-            links += [_moved(link, start, len(data)) for link in found.links]
+        tagged = _skip_tags(data, 0)
+        header = HEADERS.match(data, tagged)
+        if header is None and data[tagged : tagged + 1] != b"\xff" and not describe_file(path):
+            header = HEADERS.search(data, tagged, tagged + FARTHEST)
+        if header is None:
+            is_mp3 = tagged > 0 or data[0] == 0xFF or path.suffix.lower() == ".mp3"
+            return _read_mp3(data, tagged) if is_mp3 else Contents()
+        links: list[Link] = []
+        found = Contents(next_file=header.start())
+        while found.next_file is not None and len(links) < MOST_JOINED:
+            start = found.next_file
+            found = READERS[str(header.lastgroup)](data, start)
+            is_whole = start == 0 or found.links != (Link(),)
+            links += found.links if is_whole else (Link(((start, len(data)),)),)
+        remarks = found.remarks
+        if junk := header.start() - tagged:
+            remarks = (f"{junk} bytes in front of its header are passed over", *remarks)
         left = f"more than {MOST_JOINED} files lie one behind the other" if found.next_file else ""
-        return replace(found, links=tuple(links), hole=found.hole or left)
-
-
-def _read_contents(data: Data, ending: str) -> Contents:
-    if data[:4] in (b".snd", b"dns."):
-        return _read_au(data)
-    if data[:16] == W64:
-        return _read_w64(data)
-    if data[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
-        return _read_chunks(data)
-    if data[:4] == b"caff":
-        return _read_caf(data)
-    if data[:20] == VOC:
-        return _read_voc(data)
-    start = _skip_tags(data, 0)
-    if data[start : start + 4] == b"OggS":
-        return _read_ogg(data)
-    if data[start : start + 4] == b"fLaC":
-        return _read_flac(data, start)
-    if start or data[0] == 0xFF or ending == ".mp3":
-        return _read_mp3(data, start)
-    return Contents()
+        return replace(found, links=tuple(links), remarks=remarks, hole=found.hole or left)
 
 
 def append_comment(path: Path, text: str) -> None:
@@ -225,13 +227,12 @@ def _is_unknown(size: int) -> bool:
     return abs(size - 0x7FFFFFFF) <= 2**16 or 0xFFFFFFFF - size <= 2**16
 
 
-def _read_au(data: Data) -> Contents:
-    if len(data) < 24:
-        return Contents()
-    order = ">" if data[:1] == b"." else "<"
-    offset, declared, _, rate = struct.unpack_from(order + "4I", data, 4)
-    front = _Front((data[:8],), order + "I", ((12, offset),))
-    return _judge_size(data, offset, declared, front, rate, padded=1)
+def _read_au(data: mmap.mmap, start: int) -> Contents:
+    order = ">" if data[start : start + 1] == b"." else "<"
+    offset, declared, _, rate = struct.unpack_from(order + "4I", data, start + 4)
+    place = start + offset
+    front = _Front((data[start : start + 8],), order + "I", ((start + 12, place),))
+    return _judge_size(data, start, place, declared, front, rate, padded=1)
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,8 @@ class _Front:
 
 
 def _judge_size(
-    data: Data,
+    data: mmap.mmap,
+    start: int,
     place: int,
     declared: int,
     front: _Front,
@@ -272,7 +274,9 @@ def _judge_size(
 
     Parameters
     ----------
-    data : mmap or bytes
+    data : mmap
+    start : int
+        Where the file begins: behind tags, or behind another one.
     place : int
         Where the sound begins.
     declared : int
@@ -296,52 +300,42 @@ def _judge_size(
     if is_wrong:
         link = Link((*front.declaring(there), (place, len(data))))
         return Contents((link,), remarks=(_declares(declared, there),))
-    if data[stop : stop + 4] == data[:4]:  # files put one behind the other
+    if data[stop : stop + 4] == data[start : start + 4]:  # files put one behind the other
         return Contents((Link((*front.declaring(declared), (place, stop))),), next_file=stop)
     return Contents(share=_share(there, declared))
 
 
-def _moved(link: Link, by: int, end: int) -> Link:
-    """A link of a part of a file, as one of the whole file."""
-    pieces = link.pieces or ((0, end - by),)
-    moved = (
-        (piece[0] + by, piece[1] + by) if isinstance(piece, tuple) else piece for piece in pieces
-    )
-    return replace(link, pieces=tuple(moved))
-
-
-def _goes_on(data: Data, stop: int, rate: int) -> bool:
+def _goes_on(data: mmap.mmap, stop: int, rate: int) -> bool:
     """Whether sound of a rate (bytes/s) lies behind its declared end, and no padding."""
     return len(data) - stop >= max(1, rate // 10) and any(data[stop : stop + 64])
 
 
-def _read_w64(data: Data) -> Contents:
+def _read_w64(data: mmap.mmap, start: int) -> Contents:
     """Read the chunks of Wave64: names of 16 bytes, and sizes that count name and size, too."""
-    place = 40
+    place = start + 40
     while place + 24 <= len(data):
         name, declared = struct.unpack_from("<4s12xQ", data, place)
         if name == b"data":
             if not 24 < declared < 2**62:
                 return Contents()
-            front = _Front((data[: place + 16],), "<Q", extra=24)
-            return _judge_size(data, place + 24, declared - 24, front, padded=8)
+            front = _Front((data[start : place + 16],), "<Q", extra=24)
+            return _judge_size(data, start, place + 24, declared - 24, front, padded=8)
         if declared < 24:
             break
         place += declared + -declared % 8
     return Contents()
 
 
-def _read_chunks(data: Data) -> Contents:
+def _read_chunks(data: mmap.mmap, start: int) -> Contents:
     """Read the chunks of RIFF, its variants (WAV) and AIFF."""
-    order = ">" if data[:4] in (b"RIFX", b"FORM") else "<"
-    if len(data) < 12:
-        return Contents()
-    (whole,) = struct.unpack_from(order + "I", data, 4)
-    large, of_large, rate, place = None, 0, UNKNOWN_RATE, 12
+    kind = data[start : start + 4]
+    order = ">" if kind in (b"RIFX", b"FORM") else "<"
+    (whole,) = struct.unpack_from(order + "I", data, start + 4)
+    large, of_large, rate, place = None, 0, 0, start + 12
     head: list[Piece] = []  # what stands in front of `begun`, where it has to be mended
-    begun = 0
-    if data[:4] == b"BW64":  # RF64 under its later name (ITU-R BS.2088)
-        head, begun = [b"RF64"], 4
+    begun = start
+    if kind == b"BW64":  # RF64 under its later name (ITU-R BS.2088)
+        head, begun = [b"RF64"], start + 4
     while place + 8 <= len(data):
         name, declared = struct.unpack_from(order + "4sI", data, place)
         place += 8
@@ -350,25 +344,31 @@ def _read_chunks(data: Data) -> Contents:
         if name == b"fmt " and place + 12 <= len(data):
             (rate,) = struct.unpack_from(order + "I", data, place + 8)  # bytes a second
         if name in (b"data", b"SSND"):
-            is_large = large is not None and declared == 0xFFFFFFFF
             there = len(data) - place
-            front = _Front((*head, data[begun : place - 4]), order + "I")
-            if is_large:
-                front = _Front((*head, data[begun:of_large]), "<Q", ((of_large + 8, place),))
-            if is_large and large is not None:
-                if not 0 < large < 2**62:
-                    link = Link((*front.declaring(there), (place, len(data))))
-                    return Contents((link,), remarks=(_declares(large, there),))
+            is_large = large is not None and declared == 0xFFFFFFFF
+            if large is not None and is_large:
                 declared = large
             elif _is_unknown(declared):
                 declared = there
             stop = place + declared
-            further = _further_chunks(data, stop + declared % 2, order) if declared else []
-            if further:
+            behind = _chunks(data, stop + declared % 2, order) if declared else {}
+            if not (rate or is_large):  # what says how the sound is coded may lie behind it
+                for at, end in behind.get(b"fmt ", ())[:1]:
+                    head, begun = [data[start : start + 12], (at - 8, end)], place - 8
+            front = _Front((*head, data[begun : place - 4]), order + "I")
+            if is_large:
+                front = _Front((*head, data[begun:of_large]), "<Q", ((of_large + 8, place),))
+                if not 0 < declared < 2**62:
+                    link = Link((*front.declaring(there), (place, len(data))))
+                    return Contents((link,), remarks=(_declares(declared, there),))
+            if further := behind.get(b"data"):
                 pieces = (place, stop), *further
                 link = Link((*front.declaring(sum(map(_length, pieces))), *pieces))
                 return Contents((link,), remarks=(f"its sound lies in {len(pieces)} chunks",))
-            found = _judge_size(data, place, declared, front, rate, is_open=whole + 8 <= place)
+            is_open = start + whole + 8 <= place
+            found = _judge_size(
+                data, start, place, declared, front, rate or UNKNOWN_RATE, is_open=is_open
+            )
             if head and found.links == (Link(),):
                 return replace(found, links=(Link((*head, (begun, len(data)))),))
             return found
@@ -388,19 +388,18 @@ def _read_chunks(data: Data) -> Contents:
     return Contents()
 
 
-def _further_chunks(data: Data, place: int, order: str) -> list[tuple[int, int]]:
-    """Where chunks of sound lie behind the first, as in recordings that were paused."""
-    found = []
+def _chunks(data: mmap.mmap, place: int, order: str) -> dict[bytes, list[tuple[int, int]]]:
+    """Where the chunks lie that follow from a place on, by name."""
+    found: dict[bytes, list[tuple[int, int]]] = {}
     while place + 8 <= len(data) and _is_name(data, place):
         name, declared = struct.unpack_from(order + "4sI", data, place)
         stop = min(len(data), place + 8 + declared)
-        if name == b"data":
-            found.append((place + 8, stop))
+        found.setdefault(name, []).append((place + 8, stop))
         place = stop + declared % 2
     return found
 
 
-def _is_name(data: Data, place: int) -> bool:
+def _is_name(data: mmap.mmap, place: int) -> bool:
     """Whether what lies at a place may be the name of a chunk or a tag."""
     name = data[place : place + 4]
     return name[:3] in (b"ID3", b"TAG") or (
@@ -408,16 +407,17 @@ def _is_name(data: Data, place: int) -> bool:
     )
 
 
-def _read_caf(data: Data) -> Contents:
+def _read_caf(data: mmap.mmap, start: int) -> Contents:
     """Read the chunks of CAF, whose sound may declare -1 bytes: up to the end of the file."""
-    place = 8
+    place = start + 8
     while place + 12 <= len(data):
         name, declared = struct.unpack_from(">4sq", data, place)
         place += 12
         if name == b"data":
-            front = _Front((data[: place - 8],), ">q")
+            front = _Front((data[start : place - 8],), ">q")
             there = len(data) - place
-            found = _judge_size(data, place, there if declared < 0 else declared, front, padded=1)
+            size = there if declared < 0 else declared
+            found = _judge_size(data, start, place, size, front, padded=1)
             if declared < 0 or found.share < 1:
                 return replace(found, links=(Link((*front.declaring(there), (place, len(data)))),))
             return found
@@ -427,21 +427,21 @@ def _read_caf(data: Data) -> Contents:
     return Contents()
 
 
-def _read_voc(data: Data) -> Contents:
+def _read_voc(data: mmap.mmap, start: int) -> Contents:
     """Read the blocks of VOC, of which libsndfile refuses one that is cut, or does not tell."""
-    (place,) = struct.unpack_from("<H", data[20:22].ljust(2, b"\0"))
+    place = start + int.from_bytes(data[start + 20 : start + 22], "little")
     while place + 4 <= len(data) and data[place]:
         declared = int.from_bytes(data[place + 1 : place + 4], "little")
         there = len(data) - place - 4
         if declared > there:
             size = there.to_bytes(3, "little")
-            link = Link((data[: place + 1], size, (place + 4, len(data)), b"\0"))
+            link = Link((data[start : place + 1], size, (place + 4, len(data)), b"\0"))
             return Contents((link,), share=_share(there, declared))
         place += 4 + declared
     return Contents()
 
 
-def _read_flac(data: Data, start: int) -> Contents:
+def _read_flac(data: mmap.mmap, start: int) -> Contents:
     """Let libsndfile decode to the end: it would stop where the header says that it is."""
     starts = [start]
     while (place := data.find(STREAMINFO, starts[-1] + 8)) >= 0:  # put one behind the other
@@ -492,7 +492,7 @@ class _Page:
 OGG_SOUNDS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ")
 
 
-def _read_ogg(data: Data) -> Contents:
+def _read_ogg(data: mmap.mmap, start: int) -> Contents:
     """Find the links of a chain: each begins with a page of its own kind, behind other pages.
 
     Of the streams that lie beside each other in a link (pictures, text, an index), the first one
@@ -500,7 +500,7 @@ def _read_ogg(data: Data) -> Contents:
     """
     chain: list[list[_Page]] = []
     begins, hole = False, ""
-    for page in _ogg_pages(data):
+    for page in _ogg_pages(data, start):
         if not page.is_whole:
             hole = hole or f"the page of the Ogg stream at byte {page.start} is damaged"
             continue
@@ -528,9 +528,8 @@ def _read_ogg(data: Data) -> Contents:
     return Contents(tuple(links) or (Link(),), remarks=remarks, hole=hole)
 
 
-def _ogg_pages(data: Data) -> Iterator[_Page]:
+def _ogg_pages(data: mmap.mmap, place: int) -> Iterator[_Page]:
     """Each page that is there to its end."""
-    place = 0
     while (place := data.find(b"OggS", place)) >= 0 and place + 27 <= len(data):
         _, kind, granule, serial, number, told, n_segments = struct.unpack_from(
             "<BBqIIIB", data, place + 4
@@ -555,7 +554,7 @@ def _ogg_checksum(page: bytes) -> int:
     return int(f"{found:032b}"[::-1], 2)
 
 
-def _skip_tags(data: Data, place: int) -> int:
+def _skip_tags(data: mmap.mmap, place: int) -> int:
     """Where the ID3 and APE tags that begin at a place end."""
     while True:
         if data[place : place + 3] == b"ID3" and place + 10 <= len(data):
@@ -621,7 +620,7 @@ class _Run:
         self.pieces.append((start, stop))
 
 
-def _read_frame(data: Data, place: int) -> _Frame | None:
+def _read_frame(data: mmap.mmap, place: int) -> _Frame | None:
     if place + 4 > len(data):
         return None
     first, second, third, fourth = data[place : place + 4]
@@ -637,7 +636,7 @@ def _read_frame(data: Data, place: int) -> _Frame | None:
     return _Frame(length, 1152 if of_first else 576, sample_rate, is_mono, place + 4 + side)
 
 
-def _read_mp3(data: Data, place: int) -> Contents:
+def _read_mp3(data: mmap.mmap, place: int) -> Contents:
     """Count the frames; where the header declares another number, hand on the frames alone."""
     runs: list[_Run] = []  # the rate or the channels change from one to the next
     seconds, n_frames, declared, hole = 0.0, 0, 0, ""
@@ -683,7 +682,7 @@ def _read_mp3(data: Data, place: int) -> Contents:
     return Contents(tuple(links), share, (), hole)
 
 
-def _begins(data: Data, frame: _Frame, place: int, n_following: int = 2) -> bool:
+def _begins(data: mmap.mmap, frame: _Frame, place: int, n_following: int = 2) -> bool:
     """Whether frames like that at a place follow it, as they do where a stream begins."""
     for _ in range(n_following):
         place += frame.length
@@ -694,7 +693,7 @@ def _begins(data: Data, frame: _Frame, place: int, n_following: int = 2) -> bool
     return True
 
 
-def _find_frame(data: Data, place: int, model: _Frame | None) -> int | None:
+def _find_frame(data: mmap.mmap, place: int, model: _Frame | None) -> int | None:
     """Where the next frame is that others follow: one if it is like the model, else two."""
     while (place := data.find(b"\xff", place + 1)) >= 0:
         frame = _read_frame(data, place)
@@ -705,7 +704,7 @@ def _find_frame(data: Data, place: int, model: _Frame | None) -> int | None:
     return None
 
 
-def _frames_declared(data: Data, place: int, frame: _Frame) -> int | None:
+def _frames_declared(data: mmap.mmap, place: int, frame: _Frame) -> int | None:
     """Frames that a Xing, Info or VBRI header declares; 0 if it does not say; None without one."""
     if data[frame.tag : frame.tag + 4] in (b"Xing", b"Info"):
         flags, number = struct.unpack(">II", data[frame.tag + 4 : frame.tag + 12].ljust(8, b"\0"))
@@ -713,3 +712,14 @@ def _frames_declared(data: Data, place: int, frame: _Frame) -> int | None:
     if data[place + 36 : place + 40] == b"VBRI":
         return struct.unpack(">I", data[place + 50 : place + 54].ljust(4, b"\0"))[0]
     return None
+
+
+READERS = {
+    "chunks": _read_chunks,
+    "w64": _read_w64,
+    "caf": _read_caf,
+    "voc": _read_voc,
+    "ogg": _read_ogg,
+    "flac": _read_flac,
+    "au": _read_au,
+}

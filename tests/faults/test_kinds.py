@@ -101,10 +101,10 @@ def saved(content, **options):
     return file.getvalue()
 
 
-def zipped(name):
+def zipped(name, of=b"x"):
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(name, b"x")
+        archive.writestr(name, of)
     return content.getvalue()
 
 
@@ -264,6 +264,9 @@ def test_6_weights_are_read_whatever_they_are_called(tmp_path):
         assert read_weights(tmp_path / f"a.{ending}").layer1.convolution.weight.equal(net[0].weight)
 
 
+in_memory = io.BytesIO()
+soundfile.write(in_memory, TONE, RATE, format="WAV")
+AS_WAV = in_memory.getvalue()
 # What is given for a sound; what is told.
 NO_SOUNDS = {
     "MPEG-4": (b"\0\0\0\x20ftypM4A " + bytes(3000), "it is MPEG-4, a sound that is not read"),
@@ -276,7 +279,11 @@ NO_SOUNDS = {
     "web page": (b"<!DOCTYPE html><html>", "it is a web page"),
     "pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"),
     "zip": (b"PK\3\4" + bytes(60), "cannot be read"),
+    "zip of a sound": (zipped("a.wav", AS_WAV), "it is a zip archive"),
+    "page in front of a sound": (b"<html>" + AS_WAV, "Download the file itself."),
     "damaged WAV": (b"RIFF" + bytes(60), "cannot be read"),
+    "WAV without a kind": (AS_WAV.replace(b"fmt ", b"junk"), "chunk 'fmt ' or 'data' is missing"),
+    "noise": (b"\1" + bytes(3000), "). Convert it (ffmpeg -i FILE out.wav)"),
 }
 
 

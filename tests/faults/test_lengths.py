@@ -398,6 +398,13 @@ RAW = without_header(mp3())
 FORMAT, SOUND = (b"fmt ", wav()[20:36]), (b"data", wav()[44:])
 VOC = {subtype: encode(tone(), format="VOC", subtype=subtype) for subtype in ("PCM_16", "PCM_U8")}
 GOES_ON = "declares {} bytes of sound, but 132300 lie behind it and are read"
+NOISE = np.random.default_rng(2).bytes(1000)
+
+
+def in_front(n_bytes):
+    return f"{n_bytes} bytes in front of its header are passed over"
+
+
 # What the file is: ending, content, seconds that are read, and what is told of it.
 MEMBERS = {
     "CAF of a recorder, up to its end": (
@@ -437,6 +444,24 @@ MEMBERS = {
         ".ogg", of("OGG", "VORBIS") + b"junk" * 100 + of("OGG", "VORBIS"), 6, ""),
     "Ogg with a tag behind": (".ogg", of("OGG", "VORBIS") + b"TAG" + bytes(125), 3, ""),
     "MP3 with junk in front": (".mp3", b"junk" * 300 + RAW, 3, ""),
+    "CAF with a tag in front": (".caf", id3(300) + of("CAF"), 3, ""),
+    "WAV from a Macintosh": (".wav", b"\0\x06a.wav" + bytes(121) + wav(), 3, in_front(128)),
+    "FLAC with the answer of its server": (
+        ".flac", b"HTTP/1.1 200 OK\r\n\r\n" + of("FLAC"), 3, in_front(19)),
+    "Ogg with a byte order mark": (
+        ".ogg", b"\xef\xbb\xbf" + of("OGG", "VORBIS"), 3, in_front(3)),
+    "AIFF behind an empty block": (".aiff", bytes(512) + of("AIFF"), 3, in_front(512)),
+    "CAF behind noise": (".caf", NOISE + of("CAF"), 3, in_front(1000)),
+    "Wave64 behind noise": (".w64", NOISE + of("W64"), 3, in_front(1000)),
+    "VOC behind noise, cut": (".voc", NOISE + VOC["PCM_16"][:-66150], 1.5, "truncated, 1.50 s"),
+    "AU behind noise, twice": (".au", NOISE + of("AU") * 2, 6, in_front(1000)),
+    "little-endian AU behind a line end": (
+        ".au", b"\r\n" + encode(tone(), format="AU", subtype="PCM_16", endian="LITTLE"), 3,
+        in_front(2)),
+    "WAV behind noise, of a pipe": (".wav", NOISE + with_size(wav(), 0), 3, "declares 0 bytes"),
+    "WAV whose sound stands before its kind": (".wav", riff(SOUND, FORMAT), 3, ""),
+    "WAV with sound before and behind its kind": (
+        ".wav", NOISE + riff((b"LIST", b"INFO"), SOUND, FORMAT, SOUND), 6, "in 2 chunks"),
     "MP3 with a tag that has a footer": (
         ".mp3", b"ID3\4\0\x10\0\0\0\x0a" + bytes(10) + b"3DI\4\0\x10\0\0\0\x0a" + RAW, 3, ""),
     "MP3 with lyrics behind": (
