@@ -3,6 +3,7 @@
 import getpass
 import os
 import resource
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -49,6 +50,17 @@ def settle_environment() -> None:
             if not given or not _can_be_written(Path(given)):
                 os.environ[name] = str(caches)
     _load_what_waits_for_memory()
+
+
+def start_in_utf8() -> None:
+    """Start this process anew where Python takes names of files for another encoding than UTF-8.
+
+    What Python makes of a name, which is bytes, it settles when it starts, by the locale. Else the
+    same song would have another name in another locale, and another place of its results.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"  # of the processes that this one starts
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def open_streams() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import auralise
 from auralise.cli import explain, invert, layers, predict, run, verify
 from auralise.cli.arguments import FAILED, INTERRUPTED, Parser
-from auralise.environment import open_streams, settle_environment
+from auralise.environment import open_streams, settle_environment, start_in_utf8
 from auralise.errors import AuraliseError, is_out_of_memory, message_of
 
 
@@ -34,10 +34,14 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, of the process by default, and return the exit status."""
     open_streams()
+    if arguments is None:
+        start_in_utf8()
     for stream in sys.stdout, sys.stderr:
         if isinstance(stream, io.TextIOWrapper):
-            # Names of songs that a terminal cannot show must not end the command.
-            stream.reconfigure(errors="backslashreplace")
+            # Files get the same in every locale; names that a terminal cannot show do not end the
+            # command.
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="auralise: %(message)s")
     # Ends through the stack, so that what is half-written is removed.

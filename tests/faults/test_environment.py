@@ -69,7 +69,7 @@ def test_a_container_user_without_a_home_and_a_name_explains_and_plans(
         (folder / "src_songs").mkdir(parents=True)
         names = {"n_bins": 257, "n_frames": 173, "classes": list("abc")}
         write_weights(folder / "w.safetensors", small_network, small_architecture, **names)
-        soundfile.write(folder / "src_songs/a.wav", song[:11025], 11025)
+        soundfile.write(folder / "src_songs/ä.wav", song[:11025], 11025)
         for path in (Path(outer), folder, *folder.rglob("*")):
             path.chmod(0o777)
         for name in ("auralise", "config", "profiles", "scripts", "workflow", "Snakefile"):
@@ -77,6 +77,7 @@ def test_a_container_user_without_a_home_and_a_name_explains_and_plans(
         (folder / "closed/home").mkdir(parents=True)
         (folder / "closed").chmod(0o700)
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder / home), "OMP_NUM_THREADS": "1"}
+        environment |= {"LC_ALL": "C", "PYTHONUTF8": "0"}
         environment["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, sys.path)])
         explain = "explain src_songs --weights w.safetensors --out out --layers 1 --features 0"
         for command in (
@@ -100,6 +101,23 @@ def test_caches_of_a_users_own_are_left_alone(nowhere, monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     settle_environment()
     assert not any(name in os.environ for name in CACHES)
+
+
+@pytest.mark.parametrize("flags", [[], ["-X", "utf8=0"]], ids=str)
+@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
+def test_names_of_files_are_utf8_in_every_locale(tmp_path, locale, flags):
+    (tmp_path / "Größe 夜.wav").touch()
+    code = "from auralise.environment import start_in_utf8; start_in_utf8(); import os; "
+    code += "os.write(1, ascii(os.listdir()).encode())"
+    strange = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | strange | {"PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.stdout.decode() == ascii(["Größe 夜.wav"]), done.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -193,6 +211,7 @@ def plain(song, small_network, small_architecture, tmp_path_factory):
     [
         {"HOME": "/dev/null/home", "MPLBACKEND": "module://matplotlib_inline.backend_inline"},
         {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "MPLBACKEND": "TkAgg"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LANG": "de_DE"},
         {"OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "", "SLURM_NTASKS": "3"},
         {"http_proxy": "http://127.0.0.1:9", "https_proxy": "x", "HDF5_USE_FILE_LOCKING": "TRUE"},
         {"TMPDIR": "/nonexistent", "HOME": "here", "NUMBA_CACHE_DIR": "/proc/x", "COLUMNS": "10"}

@@ -12,7 +12,7 @@ from auralise.stft import Stft
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.experiment.costs import cost_of_songs
 from auralise.datasets.archives import is_archive, is_url
-from auralise.environment import settle_environment
+from auralise.environment import settle_environment, start_in_utf8
 from auralise.errors import AuraliseError, message_of
 from auralise.experiment.records import (
     Results,
@@ -50,6 +50,8 @@ from auralise.networks.names import (
     variant_of,
 )
 from auralise.songs import AskedSongs
+
+start_in_utf8()
 
 # A plan is made of millions of objects that all stay: with many songs, most of the time would go into
 # looking for garbage among them.
