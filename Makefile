@@ -56,6 +56,8 @@ test-with = $(PYTHON) -m venv .venv/$(1) && \
 		torch==2.13.0 --editable '.[workflow,methods,dev]' && \
 	.venv/$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		tinysoundfont==0.3.7 zennit==0.5.1 && \
+	.venv/$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes --requirement musicnn.txt && \
 	.venv/$(1)/bin/python -m pytest tests/unit tests/faults auralise
 
 lint: .venv/test.stamp  ## Check style and types

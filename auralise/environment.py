@@ -5,6 +5,7 @@ import os
 import resource
 import sys
 import tempfile
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,9 @@ UNUSED = (
     "TORCHINDUCTOR_CACHE_DIR",
     "TORCH_LOGS",
 )
+
+# What Python does not show by default.
+SILENT = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 
 
 def settle_environment() -> None:
@@ -38,6 +42,10 @@ def settle_environment() -> None:
     os.environ["MPLBACKEND"] = "agg"
     for name in [name for name in os.environ if name in UNUSED or name.startswith("TQDM_")]:
         del os.environ[name]
+    if os.environ.pop("PYTHONWARNINGS", None):  # which may make errors of warnings
+        warnings.resetwarnings()
+        for kind in SILENT:
+            warnings.simplefilter("ignore", kind)
     try:
         getpass.getuser()
     except (KeyError, OSError):  # of later versions of Python
