@@ -323,8 +323,9 @@ def _describe_test(comparison: pd.DataFrame, variants: pd.DataFrame) -> str:
             )
         parts.append(f"{text}.")
     parts.append(
-        "A trained network began as the untrained one of its seed: these two are not independent, "
-        "by which a difference is missed rather than invented. No verdict is no proof of equality."
+        "A trained network that has the seed of an untrained one began as it: the two are not "
+        "independent, by which a difference is missed rather than invented. No verdict is no proof "
+        "of equality."
     )
     return " ".join(parts)
 

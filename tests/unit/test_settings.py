@@ -367,6 +367,8 @@ def test_those_of_the_papers_have_networks_enough_for_verdicts(repository, schem
     n, n_controls = len(settings["seeds"]), settings["controls"]["untrained"]
     assert (n, n_controls, settings["controls"]["permuted"]) == (5, 10, 3)
     assert n >= sample_needed(n_controls, n_tests=20)
+    # A network that begins as one of the controls is not independent of it.
+    assert min(settings["seeds"]) >= n_controls
     for variant in settings["networks"].values():
         assert not variant["local_response_norm"]
 
