@@ -155,7 +155,7 @@ def read_lines(path: Path) -> list[str]:
 
 def is_list(path: Path) -> bool:
     """Whether a file lists songs: text, and by its ending no sound."""
-    if path.suffix.lower() in AUDIO_SUFFIXES + UNREAD_SUFFIXES:
+    if path.suffix.lower() in AUDIO_SUFFIXES + UNREAD_SUFFIXES or not path.is_file():
         return False
     try:
         with path.open("rb") as file:

@@ -78,6 +78,8 @@ def read_front_end(path: str | Path) -> list[dict]:
     NetworkError
         The file cannot be read, or is not a list of steps.
     """
+    if Path(path).is_fifo():
+        raise NetworkError(f"{path}: a pipe, no plain file; expected a front end in YAML")
     try:
         steps = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

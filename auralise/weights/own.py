@@ -119,6 +119,8 @@ def is_network(path: str | Path) -> bool:
 
 def safetensors_facts(path: str | Path) -> dict[str, str]:
     """The metadata of a safetensors file; empty for any other file."""
+    if not Path(path).is_file():  # a pipe would be waited for
+        return {}
     try:
         with safe_open(path, framework="pt") as file:
             return dict(sorted((file.metadata() or {}).items()))

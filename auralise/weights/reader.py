@@ -120,7 +120,8 @@ def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
 
 def _first_bytes(path: str | Path) -> bytes:
     if not Path(path).is_file():
-        found = describe_file(path) if Path(path).is_dir() else "no such file"
+        found = "no plain file" if Path(path).exists() else "no such file"
+        found = describe_file(path) if Path(path).is_dir() else found
         raise refusal(found, KNOWN, REMEDIES.get(found, CHECK))
     try:
         with Path(path).open("rb") as file:

@@ -23,9 +23,11 @@ from auralise.datasets.clips import find_clips
 from auralise.datasets.gtzan.clips import find_genres
 from auralise.datasets.listing import list_clips
 from auralise.errors import AudioError, AuraliseError, SettingsError, WeightsError, message_of
-from auralise.songs import find_songs
+from auralise.networks.front_ends import read_front_end
+from auralise.songs import find_songs, is_list
 from auralise.storage import storage_error
 from auralise.weights import hdf5
+from auralise.weights.own import safetensors_facts
 from auralise.weights.reader import read_weights
 from benchmarks.fuzz import targets
 from tests.conftest import REPOSITORY, sine
@@ -413,3 +415,16 @@ def test_9_ten_hours_are_read_in_the_memory_of_minutes(tmp_path, write_sound):
     tracemalloc.stop()
     assert n_samples == rate * seconds
     assert peak < 0.5 * 4 * n_samples  # bytes; half of what its samples take
+
+
+@pytest.mark.parametrize(
+    "read",
+    [read_weights, safetensors_facts, read_front_end, is_list, lambda pipe: read_audio(pipe, RATE)],
+)
+def test_9_a_pipe_is_not_waited_for(tmp_path, read):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    try:
+        assert not read(pipe)
+    except AuraliseError as error:
+        assert "plain file" in message_of(error)
