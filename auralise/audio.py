@@ -324,14 +324,14 @@ class _Tally:
         if self._peak_of_channels >= SILENCE and cancels:
             raise AudioError(
                 f"{path}: its channels cancel: each holds sound, but their mean is (nearly) "
-                "silent; use one of them or their difference (auralise explain --channel left, "
+                "silent; use one of them or their difference (the commands' --channel left, "
                 "right or side), or export it as mono"
             )
         if self._peak < SILENCE:
             of_channel = f" in its channel '{self._channel}'" if self._channel else ""
             raise AudioError(
                 f"{path}: silent{of_channel} (peak below {20 * np.log10(SILENCE):.0f} dB), "
-                "there is nothing to explain; remove it"
+                "there is nothing to hear; leave it out"
             )
 
 
