@@ -787,7 +787,7 @@ function buildPlots() {
         class: "pane", tabindex: "0", role: "slider", "aria-label": "Position",
         "aria-valuemin": 0, "aria-valuemax": 0, "aria-valuenow": 0,
       },
-      make("p", { class: "blank" }, "nothing to see or hear"),
+      make("p", { class: "blank", hidden: "" }, "nothing to see or hear"),
       make("canvas", { hidden: "", "aria-hidden": "true" }),
       make("i", { class: "part", hidden: "" }),
       make("i", { class: "hair across" }),
