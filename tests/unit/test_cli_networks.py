@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -134,11 +135,15 @@ def test_a_terminal_that_cannot_show_a_name_does_not_end_the_command(write_sound
     song = write_sound("夜.wav", sine(440, 1.0))
     weights = tmp_path / "bare.pt"
     torch.save(torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)).state_dict(), weights)
+    reader, terminal = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-m", "auralise.cli", "explain", str(song), "--weights", str(weights)]
         + ["--assume", "--out", str(tmp_path / "out")],
         env=os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
+        stdout=terminal,
+        stderr=subprocess.PIPE,
     )
+    os.close(terminal)
     assert done.returncode == 0, done.stderr
-    assert b"\\u591c" in done.stdout
+    assert b"\\u591c" in os.read(reader, 10_000)
+    os.close(reader)
