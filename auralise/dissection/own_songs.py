@@ -302,28 +302,29 @@ def check_names(
     rows = []
     by_chance: dict[tuple[int, str], list[np.ndarray]] = defaultdict(list)
     has_name = names["name"] != ""
-    for named in names[has_name].itertuples():
-        of_layer = names["layer"] == named.layer
-        features = [named.feature, *names.loc[of_layer & ~has_name, "feature"]]
-        descriptor = DESCRIPTORS.get(named.name, "")
-        columns = {
-            song: _in_columns(descriptors[song], of, named.layer) for song, of in levels.items()
-        }
+    for (layer, name), named in names[has_name].groupby(["layer", "name"]):
+        unnamed = names.loc[(names["layer"] == layer) & ~has_name, "feature"]
+        features = [*named["feature"], *unnamed]
+        descriptor = DESCRIPTORS.get(name, "")
+        columns = {song: _in_columns(descriptors[song], of, layer) for song, of in levels.items()}
         for song, own in columns.items():
-            activations = levels[song][named.layer - 1][features]
-            row = {"layer": named.layer, "feature": named.feature, "name": named.name}
-            row |= {"song": song, "descriptor": descriptor}
+            activations = levels[song][layer - 1][features]
+            r = p = np.full(len(features), np.nan)
+            n_nulls = None
             if descriptor:
                 others = [of[descriptor] for other, of in columns.items() if other != song]
                 r, p, n_nulls = agreement(activations, own[descriptor], others)
-                row |= {"r": r[0], "p": p[0], "n_nulls": n_nulls}
-                by_chance[named.layer, named.name].append(p[1:])
-            r = correlations(activations[:1], np.stack(list(own.values())))[0]
-            if np.isfinite(r).any():
-                best = int(np.nanargmax(r))
-                row |= {"best_descriptor": list(own)[best], "best_r": float(r[best])}
-            rows.append(row)
+                by_chance[layer, name].append(p[len(named) :])
+            by_descriptor = correlations(activations[: len(named)], np.stack(list(own.values())))
+            for k, feature in enumerate(named["feature"]):
+                row = {"layer": layer, "feature": feature, "name": name, "song": song}
+                row |= {"descriptor": descriptor, "r": r[k], "p": p[k], "n_nulls": n_nulls}
+                if np.isfinite(by_descriptor[k]).any():
+                    best = int(np.nanargmax(by_descriptor[k]))
+                    row |= {"best_descriptor": list(own)[best], "best_r": by_descriptor[k, best]}
+                rows.append(row)
     table = pd.DataFrame(rows).reindex(columns=list(OWN_SONGS))
+    table = table.sort_values(["layer", "feature"], kind="stable", ignore_index=True)
     table["q"] = adjust_p(table["p"].to_numpy(float))
     table["agrees"] = table["q"] <= LEVEL
     largest = table.loc[table["agrees"], "p"].max()

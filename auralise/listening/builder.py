@@ -22,7 +22,7 @@ from auralise.attributes.designs import NAMES, crossed_signals, read_design
 from auralise.auralisation import masked_spectrum, read_auralisation, sound_name
 from auralise.errors import AuraliseError
 from auralise.features import LEAST_DIGITS, relative_levels
-from auralise.files import whole_file, whole_folder
+from auralise.files import whole_folder
 from auralise.listening import likeness
 from auralise.listening.packing import (
     ERROR_OF_SIGNALS,
@@ -660,16 +660,12 @@ def _write_script(path: Path, function: str, argument: Mapping[str, Any]) -> Non
     """Write a classic script that hands `argument` to a function of the page."""
     content = json.dumps(argument, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     content = content.replace("<", "\\u003c")  # safe even when pasted into a page
-    with whole_file(path) as partial:
-        partial.write_text(f"auralise.{function}({content});\n", encoding="ascii", newline="\n")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"auralise.{function}({content});\n", encoding="ascii", newline="\n")
 
 
 def _copy_page(folder: Path) -> None:
-    """Copy the page itself, ``index.html`` last: where it exists, all that it needs does too."""
-    sources = sorted(
-        (s for s in resources.files(__package__).joinpath("page").iterdir() if s.is_file()),
-        key=lambda source: (source.name == "index.html", source.name),
-    )
-    for source in sources:
-        with whole_file(folder / source.name) as partial:
-            partial.write_bytes(source.read_bytes())
+    """Copy the page itself."""
+    for source in resources.files(__package__).joinpath("page").iterdir():
+        if source.is_file():
+            (folder / source.name).write_bytes(source.read_bytes())
