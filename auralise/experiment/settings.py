@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import functools
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -66,10 +67,13 @@ def read_schema(path: str | Path) -> dict:
 
     These stand beside their rendering, in `auralise.attributes.signals.FACTORS`.
     """
-    rules = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    rules = copy.deepcopy(_parse(Path(path).read_text(encoding="utf-8")))
     factors = {factor.setting: factor.schema for factor in FACTORS}
     rules["properties"]["attributes"]["properties"] |= factors
     return rules
+
+
+_parse = functools.cache(yaml.safe_load)  # a quarter of a second for each reading of the schema
 
 
 def complete_settings(settings: Mapping, schema: str | Path) -> dict:

@@ -146,6 +146,7 @@ def test_a_value_with_which_a_library_cannot_be_imported_is_ignored(monkeypatch,
         ("2**28", "memory is limited to 256 MiB"),
     ],
 )
+@pytest.mark.slow
 def test_where_memory_is_limited_scipy_is_loaded_while_there_is_some(limit, told):
     """Its OpenBLAS asks without end for memory that is refused."""
     code = f"""if True:

@@ -68,6 +68,7 @@ def test_each_archive_is_read(tmp_path, suffix):
     assert unpack_sounds(path, tmp_path / "out") == 1
 
 
+@pytest.mark.slow
 def test_each_kind_of_network_is_read(tmp_path):
     (of_weights,) = [target for target in targets(tmp_path) if target.name == "weights"]
     assert {*of_weights.seeds} == {".safetensors", ".pt", ".onnx", ".h5", ".npz"}

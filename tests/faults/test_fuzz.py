@@ -14,6 +14,7 @@ def test_damaged_files_of_every_kind_work_or_are_told(tmp_path):
     assert {kind for kind, _ in counts} == {target.name for target in targets(tmp_path)}
 
 
+@pytest.mark.slow
 def test_whole_files_of_every_kind_work(tmp_path):
     """Else nothing would be found by damaging them."""
     for target in targets(tmp_path):

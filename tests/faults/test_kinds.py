@@ -330,6 +330,7 @@ SOUNDS = {
 
 
 @pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.slow
 def test_7_and_9_is_read_or_told(tmp_path, write_sound, name):
     channels, rate, channel, told = SOUNDS[name]
     path = write_sound("a.wav", np.column_stack(channels), 8000, subtype="FLOAT")
@@ -385,6 +386,7 @@ def test_8_a_class_of_nothing_but_copies_is_refused(tmp_path, write_sound):
         list_clips(tmp_path, SETTINGS)
 
 
+@pytest.mark.slow
 def test_6_a_file_with_which_the_hdf5_library_comes_to_no_end_is_refused(tmp_path, monkeypatch):
     (of_weights,) = [target for target in targets(tmp_path) if target.name == "weights"]
     path = tmp_path / "network.h5"
@@ -395,6 +397,7 @@ def test_6_a_file_with_which_the_hdf5_library_comes_to_no_end_is_refused(tmp_pat
         read_weights(path)
 
 
+@pytest.mark.slow
 def test_9_ten_hours_are_read_in_the_memory_of_minutes(tmp_path, write_sound):
     rate, seconds = 1000, 36_000
     path = write_sound("long.wav", TONE[: 10 * rate], rate)

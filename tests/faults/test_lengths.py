@@ -329,6 +329,7 @@ def ogg_checksum(page):
     return found
 
 
+@pytest.mark.slow
 def test_of_hundreds_of_files_in_one_the_rest_is_told_to_be_missing(put):
     one = encode(tone(0.01), format="WAV", subtype="PCM_16")
     assert len(read_contents(put("a.wav", 50 * one)).links) == 50

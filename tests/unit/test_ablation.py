@@ -21,6 +21,8 @@ from auralise.dissection.ablation import (
 )
 from auralise.figures.ablation import draw_ablation
 
+pytestmark = pytest.mark.slow
+
 N_CLIPS, N_FEATURES = 40, 24
 
 

@@ -100,6 +100,7 @@ def test_rate_one_and_factor_one_change_nothing(magnitudes):
     torch.testing.assert_close(resample_axes(magnitudes, ones, ones, torch.rand(6)), magnitudes)
 
 
+@pytest.mark.slow
 def test_the_convolution_rate_counts_segments_and_leaves_no_gradient():
     layers = [torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3)]
     small = torch.nn.Sequential(*layers)

@@ -91,6 +91,7 @@ class TestLoudness:
         assert not set_loudness(np.zeros((2, len(song))), song, loudness).any()
 
 
+@pytest.mark.slow
 def test_writes_one_sound_per_map(tmp_path, small_network, stft, song):
     path = tmp_path / "song.h5"
     features = {1: range(4), 3: range(6)}

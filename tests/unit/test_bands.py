@@ -89,6 +89,7 @@ def test_unknown_genre_names_the_known_ones():
 
 
 @pytest.mark.parametrize("genre", GENRES)
+@pytest.mark.slow
 def test_every_genre_composes_playable_music(genre):
     for seed in range(25):
         parts = compose_clip(genre, np.random.default_rng(seed), 8.0)
@@ -106,6 +107,7 @@ def test_every_genre_composes_playable_music(genre):
 
 
 @pytest.mark.parametrize("genre", GENRES)
+@pytest.mark.slow
 def test_music_never_stops(genre):
     """No clip has two silent seconds, and most sound in every second."""
     for index in range(2):

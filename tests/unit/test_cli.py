@@ -67,6 +67,7 @@ def files_in(folder):
     return sorted(str(path) for path in found if path.parts[0] != "listening")
 
 
+@pytest.mark.slow
 def test_layout_and_summary(tmp_path, sound, weights, capsys):
     out = tmp_path / "out"
     songs = sound("blues.wav"), sound("metal.flac", 1.5)
@@ -282,6 +283,7 @@ class TestAsIn2015:
         assert catalogue["songs"] == ["long", "short"]
 
 
+@pytest.mark.slow
 def test_a_bad_song_does_not_stop_the_others(tmp_path, sound, weights, capsys):
     bad = tmp_path / "bad.wav"
     bad.write_bytes(b"no sound")
@@ -447,6 +449,7 @@ class TestInputsAreSpared:
         assert "not written by an earlier explanation" in capsys.readouterr().err
         assert own.read_text() == "mine"
 
+    @pytest.mark.slow
     def test_a_song_within_its_own_results(self, tmp_path, sound, weights, capsys):
         out = tmp_path / "out"
         assert explain(sound(), "--weights", weights, "--out", out) == 0

@@ -182,6 +182,7 @@ def test_results_replace_earlier_ones_and_nothing_else(folder, capsys):
     assert (folder / "out/song/fc8.wav").is_file()
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_told(folder, capsys, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
@@ -219,6 +220,7 @@ def test_what_goes_in_is_never_written_over(folder, capsys):
     assert (own / "original.wav").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_channels_that_cancel_are_told_and_one_of_them_is_inverted(folder, capsys):
     noise = 0.1 * np.random.default_rng(0).standard_normal(66150)
     soundfile.write(folder / "song.wav", np.column_stack([noise, -noise]), 22050)

@@ -67,6 +67,7 @@ def test_predict_prints_the_answers_of_ones_own_network(files, capsys):
 
 
 @pytest.mark.parametrize("layers", [[], ["--layers", "2"], ["--layers", "1.block"]])
+@pytest.mark.slow
 def test_explain_writes_maps_on_the_grid_of_the_stft(files, tmp_path, layers):
     song, network = files
     out = tmp_path / "out"
@@ -79,6 +80,7 @@ def test_explain_writes_maps_on_the_grid_of_the_stft(files, tmp_path, layers):
         assert file["mask_scale"][:].any()
 
 
+@pytest.mark.slow
 def test_layers_before_a_refused_one_are_explained_as_the_message_says(files, tmp_path, capsys):
     song, network = files
     code = CODE.replace("x.mean(", "self.entry(x.sort(-1)[0][:, :1]).mean(")

@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from auralise.cli.main import main
@@ -14,6 +15,7 @@ SONGS = Path(__file__).parents[2] / "src_songs"
 NETWORK = ["--network", "musicnn/MTT_vgg"]
 
 
+@pytest.mark.slow
 def test_the_likeliest_classes_of_every_song_are_printed(capsys):
     names = ("bach_prelude_c", "uptempo_band")
     songs = [str(SONGS / f"{name}.flac") for name in names]
@@ -25,6 +27,7 @@ def test_the_likeliest_classes_of_every_song_are_printed(capsys):
     assert probabilities == sorted(probabilities, reverse=True)
 
 
+@pytest.mark.slow
 def test_a_song_that_fails_is_named_and_the_others_are_answered(capsys):
     songs = [str(SONGS / "bach_prelude_c.flac"), str(SONGS / "nothing.flac")]
     assert main(["predict", *songs, *NETWORK]) == 1
@@ -46,6 +49,7 @@ def test_without_the_package_the_line_that_installs_it_is_printed(capsys, monkey
     assert "pip install --no-deps musicnn==0.1.0" in printed.err
 
 
+@pytest.mark.slow
 def test_a_channel_is_taken_alone(capsys, tmp_path):
     samples, rate = soundfile.read(SONGS / "bach_prelude_c.flac")
     samples = samples[: 5 * rate]

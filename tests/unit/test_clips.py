@@ -266,6 +266,7 @@ class TestSegments:
         assert found.shape == (1, 257, 17)
         assert not found[0][:, 5:].any()
 
+    @pytest.mark.slow
     def test_segments_read_back_with_class_and_clip(self, folder, tmp_path, stft):
         clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
         path = tmp_path / "segments.h5"
@@ -281,6 +282,7 @@ class TestSegments:
             spectra = segment_spectra(samples, 2, stft.n_samples(0.5), stft, "surroundings")
             np.testing.assert_array_equal(train.read([row])[0], spectra[row % 2])
 
+    @pytest.mark.slow
     def test_no_clip_is_in_two_splits(self, folder, tmp_path, stft):
         clips = split_clips(listed(folder), (0.6, 0.2, 0.2), 0)
         write_segments(tmp_path / "segments.h5", clips, stft, 0.5)

@@ -189,6 +189,7 @@ def planted_signals():
 
 
 class TestPlantedKernels:
+    @pytest.mark.slow
     def test_the_onset_detector_is_invariant_to_the_key_and_the_band_is_not(
         self, planted, planted_signals
     ):
@@ -205,6 +206,7 @@ class TestPlantedKernels:
         by_band = correlate_attributes(Inputs(magnitudes), pairs, "input")
         assert by_band.set_index("attribute").loc["key", "correlation"] < r.loc[0, "key"]
 
+    @pytest.mark.slow
     def test_a_feature_that_never_fires_is_dead(self, planted, planted_signals):
         signals, magnitudes = planted_signals
         pairs = pairs_by_attribute(signals)
@@ -215,6 +217,7 @@ class TestPlantedKernels:
         assert dead["correlation"].isna().all()
         assert (dead["n_pairs"] == 0).all()
 
+    @pytest.mark.slow
     def test_shuffled_labels_have_no_effect(self, planted, planted_signals):
         """The key matters less than the instrument to the onset detector; to shuffled, neither."""
         signals, magnitudes = planted_signals
@@ -292,6 +295,7 @@ class TestRepresentations:
         r = np.corrcoef(magnitudes.mean(axis=1))
         assert over_time["correlation"][0] == pytest.approx((r[0, 1] + r[2, 3]) / 2, abs=1e-3)
 
+    @pytest.mark.slow
     def test_memory_decides_batches_and_not_results(self, net, magnitudes, monkeypatch):
         """At one byte, each feature is a batch of its own and lies on disk."""
         whole = correlate_attributes(Computed(net, magnitudes), PAIRS, "n")

@@ -145,6 +145,7 @@ few = settings(max_examples=10, deadline=None, derandomize=True)
 
 @few
 @given(sizes, seeds)
+@pytest.mark.slow
 def test_silence_gives_zero_maps(shape, seed):
     net = Deconvnet(random_network(3, 4, biases=False, seed=seed))
     for _, maps in net.deconvolve_all(np.zeros(shape)):
@@ -153,6 +154,7 @@ def test_silence_gives_zero_maps(shape, seed):
 
 @few
 @given(sizes, seeds, st.floats(0.01, 100))
+@pytest.mark.slow
 def test_a_louder_song_scales_the_maps(shape, seed, factor):
     net = Deconvnet(random_network(3, 4, biases=False, seed=seed))
     magnitude = magnitude_of(shape, seed)
@@ -177,6 +179,7 @@ def test_a_feature_that_never_fires_has_an_exactly_zero_map(shape, seed, dead):
 
 @few
 @given(seeds, st.integers(1, 2), st.integers(1, 2))
+@pytest.mark.slow
 def test_a_shift_by_the_total_stride_shifts_the_maps(seed, down, right):
     net = Deconvnet(random_network(3, 4, biases=False, seed=seed))
     magnitude = np.zeros((48, 52), np.float32)
@@ -189,6 +192,7 @@ def test_a_shift_by_the_total_stride_shifts_the_maps(seed, down, right):
 
 @few
 @given(sizes, seeds, st.data())
+@pytest.mark.slow
 def test_what_is_asked_for_together_changes_no_value(shape, seed, data):
     net = Deconvnet(random_network(5, 20, 7, seed=seed))
     magnitude = magnitude_of(shape, seed)

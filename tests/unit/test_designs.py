@@ -166,6 +166,7 @@ class TestNames:
         with pytest.raises(SettingsError, match="can be read as .*'guitar_E'.* and as .*guitar'"):
             read_names(["a_guitar_E.wav"], ["{instrument}_{chord}.wav"])
 
+    @pytest.mark.slow
     def test_names_of_any_length_are_told_in_a_few_words(self):
         with pytest.raises(SettingsError, match="can be read as") as told:
             read_names([f"{'9' * 20_000}_piano_major.wav"], ["{key}_{chord}.wav"])

@@ -20,6 +20,8 @@ from auralise.dissection.own_songs import (
 from auralise.files import read_table, write_table
 from auralise.stft import Stft
 
+pytestmark = pytest.mark.slow
+
 STFT = Stft()
 RATE, HOP = STFT.sample_rate, STFT.hop_length
 SECONDS = 4

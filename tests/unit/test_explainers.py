@@ -155,6 +155,7 @@ class Thousands(Scaled):
         yield 1, self.feature_maps(magnitude)[0][features[1]]
 
 
+@pytest.mark.slow
 def test_of_thousands_of_features_the_strongest_are_the_default(scaled):
     explainer = Thousands()
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 9000).astype(np.float32)

@@ -87,6 +87,7 @@ class TestWindows:
 
 
 @pytest.mark.parametrize("loudness", ["peak", "relative"])
+@pytest.mark.slow
 def test_a_song_of_one_window_is_that_of_the_plain_way(tmp_path, loudness):
     net, samples = chain(3, 4, bias=True), noise(4000)
     how = Auralisation("mask", loudness)
@@ -202,6 +203,7 @@ class TestLongSong:
         assert long_explanation.duration == pytest.approx(len(long_song) / 4000)
 
 
+@pytest.mark.slow
 def test_layers_above_agree_between_windows_because_their_grids_do(tmp_path, long_song):
     net, reach = chain(3, 4), 16
     whole = net.deconvolve(np.abs(STFT.analyse(long_song)), 2)
@@ -219,6 +221,7 @@ def test_layers_above_agree_between_windows_because_their_grids_do(tmp_path, lon
     )
 
 
+@pytest.mark.slow
 def test_deep_networks_fade_from_window_to_window(tmp_path, long_song):
     net = chain(3, 4, 5, bias=True)
     features = choose_features(net, [3, 1], [0, 4])

@@ -249,6 +249,7 @@ class TestAttributes:
         assert len([axis for axis in comparison.axes if axis.axison]) == 5
 
 
+@pytest.mark.slow
 def test_a_figure_has_its_caption_and_its_table_beside_it(tmp_path):
     figure, axis = plt.subplots()
     axis.plot([1, 2])
@@ -260,6 +261,7 @@ def test_a_figure_has_its_caption_and_its_table_beside_it(tmp_path):
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_figures_are_written_whole_and_repeat_byte_for_byte(tmp_path):
     for name in ("a", "b"):
         figure, axis = plt.subplots()

@@ -48,6 +48,7 @@ def test_a_common_scale_is_the_inputs(inversions):
     assert limits == {(inversions.picture.min(), inversions.picture.max())}
 
 
+@pytest.mark.slow
 def test_the_unit_scale_brings_each_picture_from_0_to_1(inversions):
     for image in pictures_of(draw_inversions(inversions, "unit")).values():
         shown = image.get_array()
@@ -58,6 +59,7 @@ def test_the_unit_scale_brings_each_picture_from_0_to_1(inversions):
 @pytest.mark.parametrize(
     "name", ["a$\\frac$", "$^$", "100% $x_1$", "\\alpha", "a\tb", "\u202eabc", "caf\\udce9"]
 )
+@pytest.mark.slow
 def test_a_name_is_no_formula(inversions, name, tmp_path):
     figure = draw_inversions(replace(inversions, song=name, classifier=name, prediction=name))
     save_figure(figure, tmp_path / "a.png")

@@ -79,6 +79,7 @@ def findings(table, design, compare="maps", **given):
 
 
 class TestFindings:
+    @pytest.mark.slow
     def test_what_training_changed_is_said_with_its_numbers(self, design):
         tables = tables_of(experiment(5, 10))
         text = write_findings("e", Protocol(design, "maps"), **tables)
@@ -102,17 +103,20 @@ class TestFindings:
         assert "higher" not in text.replace("as high", "")
         assert "lower" not in text
 
+    @pytest.mark.slow
     def test_without_a_control_nothing_is_claimed(self, design):
         text = findings(experiment(5, 10), design, controls={})
         assert "square: 5 trained against 0 untrained, 4 tests: unknown" in text
         assert "higher than" not in text
 
+    @pytest.mark.slow
     def test_an_attribute_that_varies_alone_has_no_s(self, design):
         table = experiment(5, 10).assign(correlation_all=np.nan)
         text = findings(table, design)
         assert "In all layers there is no s: nothing else varies beside the key" in text
         assert "higher than" not in text
 
+    @pytest.mark.slow
     def test_permuted_labels_are_told(self, design):
         table = experiment(5, 10)
         permuted = table[table["network"] == "square-1"].assign(network="permuted-0")
@@ -120,6 +124,7 @@ class TestFindings:
         assert "1 network trained on permuted labels" in text
         assert "neither bounded nor tested" in text
 
+    @pytest.mark.slow
     def test_no_feature_is_named(self, design):
         text = findings(experiment(5, 10), design)
         assert "invariant" not in text
@@ -152,6 +157,7 @@ class TestFindings:
         assert "activations over time" in text
         assert "live features by layer 47, 48, of 96 in all" in text
 
+    @pytest.mark.slow
     def test_every_number_of_the_table_is_there(self, design):
         tables = tables_of(experiment(5, 10))
         text = write_findings("e", Protocol(design, "maps"), **tables)

@@ -135,6 +135,7 @@ def test_the_network_is_left_as_its_best_epoch_had_it(tmp_path):
     assert found.item() == pytest.approx(history["validation_loss"].min(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_may_be_moved(tmp_path):
     """The best epoch may lie before the interruption, and its file in another folder."""
     whole, moved = line_network(), line_network()
@@ -150,6 +151,7 @@ def test_an_interrupted_training_may_be_moved(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut short"])
+@pytest.mark.slow
 def test_what_cannot_be_resumed_begins_anew_and_is_told(tmp_path, caplog, damage):
     """The state to resume from is whole, but the best epoch's weights are not."""
     whole, again = line_network(), line_network()
@@ -166,6 +168,7 @@ def test_what_cannot_be_resumed_begins_anew_and_is_told(tmp_path, caplog, damage
     assert again.weight.item() == whole.weight.item()
 
 
+@pytest.mark.slow
 def test_a_training_that_is_over_is_not_repeated(tmp_path):
     """As after a failure between the last epoch and the writing of the weights."""
     first, again = line_network(), line_network()
@@ -192,6 +195,7 @@ def test_a_device_that_is_not_there_is_refused(tmp_path):
         fit(line_network(), distance_from_three, LINE, LINE, schedule, 0, tmp_path / "c", "f")
 
 
+@pytest.mark.slow
 def test_a_halved_rate_survives_an_interruption(tmp_path):
     """Overshooting makes the loss stall; the kill comes after the rate was halved."""
     whole = line_network()

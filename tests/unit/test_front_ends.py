@@ -171,6 +171,7 @@ def convolutional(seed=0):
 
 
 class TestForward:
+    @pytest.mark.slow
     def test_equals_librosa_and_numpy(self, front_end_and_reference, magnitude):
         front_end, reference = front_end_and_reference
         x = torch.from_numpy(magnitude)[None, None]
@@ -185,6 +186,7 @@ class TestForward:
         expected = librosa_mel(30, htk=scale == "htk", norm=norm, fmin=50, fmax=7000)
         np.testing.assert_allclose(found.matrix, expected, atol=1e-6)
 
+    @pytest.mark.slow
     def test_pseudo_cqt_responds_as_librosas(self):
         samples = np.random.default_rng(1).standard_normal(30000).astype(np.float32)
         front_end = build_front_end([{"pseudo_cqt": CQT}], CQT_STFT)

@@ -354,6 +354,7 @@ class TestIntervals:
             widths.append(row["ci_high"] - row["ci_low"])
         assert widths[1] > 5 * widths[0]
 
+    @pytest.mark.slow
     def test_cover_the_truth_about_as_often_as_they_say(self):
         """Of clips that differ, most intervals over excerpts alone would miss it."""
         rng = np.random.default_rng(1)
@@ -445,6 +446,7 @@ class TestComparison:
         )
         assert re.search(r"spread of 5 against 10 networks at conv1 -0\.\d+ from untrained", text)
 
+    @pytest.mark.slow
     def test_what_is_within_the_seeds_spread_is_not(self):
         spoken = 0
         for seed in range(20):
@@ -694,6 +696,7 @@ class TestSongs:
             invert_songs([silent], tmp_path / "none", invert)
 
     @pytest.mark.parametrize("phase", ["original", "griffin_lim"])
+    @pytest.mark.slow
     def test_every_layer_is_seen_and_heard(self, path, svdnet, tmp_path, phase):
         inverters = {
             layer: initial_inverter(plan_for(layer, SHAPES[layer], (80, 115)), 0)

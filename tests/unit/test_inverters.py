@@ -133,6 +133,7 @@ def test_published_plans_are_of_known_blocks():
 
 
 class TestPredictFrames:
+    @pytest.mark.slow
     def test_equals_the_network_on_every_excerpt(self):
         network = initial_svdnet(0)
         picture = torch.randn(80, 140)

@@ -62,6 +62,7 @@ MAKE = "run('evaluate', [], 'results/a/e.json', write('results/a/e.json', '{\"a\
 READ = "run('draw', ['results/a/e.json'], 'results/a/b.png', lambda: {}['what e.json lacks'])\n"
 
 
+@pytest.mark.slow
 def test_a_job_is_recorded_with_its_settings(run, tmp_path):
     done = run(MAKE)
     assert done.returncode == 0, done.stdout
@@ -70,6 +71,7 @@ def test_a_job_is_recorded_with_its_settings(run, tmp_path):
     assert record["code"] == ["code of auralise/a.py 12"] and set(record["outputs"]) == {"e.json"}
 
 
+@pytest.mark.slow
 def test_files_whose_names_the_job_alone_knows_are_recorded(run, tmp_path):
     write = "lambda: [open(f'results/a/{n}', 'w').close() for n in ('e.json', 'x.wav', 'y.wav')]"
     done = run(f"run('auralise', [], 'results/a/e.json', {write}, others=['results/a/x.wav'])\n")
@@ -78,6 +80,7 @@ def test_files_whose_names_the_job_alone_knows_are_recorded(run, tmp_path):
     assert set(record["outputs"]) == {"e.json", "x.wav"}
 
 
+@pytest.mark.slow
 def test_a_failure_on_a_damaged_input_names_the_input(run, tmp_path):
     assert run(MAKE).returncode == 0
     path = tmp_path / "results/a/e.json"
@@ -89,6 +92,7 @@ def test_a_failure_on_a_damaged_input_names_the_input(run, tmp_path):
     assert "results/a/e.json is damaged" in done.stdout and "delete it and run" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_failure_on_whole_inputs_is_ours(run):
     done = run(MAKE + READ)
     assert done.returncode == 1 and "Traceback" in done.stdout

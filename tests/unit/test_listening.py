@@ -41,6 +41,8 @@ from auralise.networks.front_ends import undo
 from auralise.networks.names import PLANTED
 from auralise.stft import Stft
 
+pytestmark = pytest.mark.slow
+
 NETWORKS = ["square-0", "untrained-0"]
 NASTY = 'Ü "quoted" <b>&#%41 it\'s'
 SONGS = ["clicks", NASTY]

@@ -147,6 +147,7 @@ def test_layers_are_drawn_anew_and_the_others_stay(part):
     assert [torch.equal(*pair) for pair in zip(*weights, strict=True)] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_planted_feature_is_explained_by_its_map_and_not_by_energy():
     """The planted feature hears rises in time: its own map finds them, energy and chance do not."""
     network = nn.Sequential()

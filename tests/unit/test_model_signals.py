@@ -137,6 +137,7 @@ def slots_of(samples, n=12):
 
 @pytest.mark.parametrize("instrument", INSTRUMENTS)
 class TestSound:
+    @pytest.mark.slow
     def test_every_note_of_every_slot_sounds_at_its_frequency(self, instrument):
         """Long windows; a note's own partial stands out of what lies between the notes."""
         for key, chord in (("Bb2", "major"), ("Eb2", "minor7")):
@@ -149,6 +150,7 @@ class TestSound:
                     between = np.median(spectrum[round(at * 0.8) : round(at * 1.25)])
                     assert spectrum[cents50].max() > 2 * between
 
+    @pytest.mark.slow
     def test_chroma_tells_root_and_chord_type(self, instrument):
         """Among all roots and chord types, the notes that were composed fit best."""
         partials = {1: 1.0, 2: 1.0, 3: 0.5, 4: 0.5, 5: 0.2}

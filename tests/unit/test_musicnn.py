@@ -45,6 +45,7 @@ def answer_in_float64(prefix, samples):
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.slow
 def test_answers_equal_the_independent_account(name):
     tagger = read_published(name)
     samples = np.random.default_rng(0).normal(scale=0.1, size=186 * 256).astype(np.float32)

@@ -38,11 +38,13 @@ def probabilities(tagger, song):
     return dict(zip(tagger.classes, answer, strict=True))
 
 
+@pytest.mark.slow
 def test_the_prelude_is_piano(tagger):
     assert probabilities(tagger, "bach_prelude_c")["piano"] > 0.85
 
 
 @pytest.mark.parametrize("song", EXPECTED)
+@pytest.mark.slow
 def test_most_expected_tags_are_among_the_ten_likeliest(tagger, song):
     answer = probabilities(tagger, song)
     likeliest = set(sorted(answer, key=answer.__getitem__)[-10:])

@@ -53,6 +53,7 @@ def test_constraints_fit_what_is_required(repository, metadata):
         assert requirement.specifier.contains(version), requirement
 
 
+@pytest.mark.slow
 def test_the_library_knows_nothing_of_snakemake(repository):
     for path in (repository / "auralise").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -98,6 +98,7 @@ def test_bach_wrote_these_notes(folder):
     assert {note["program"] for note in notes} == {PROGRAMS["piano"]}
 
 
+@pytest.mark.slow
 def test_bach_sounds_as_written(folder):
     """At each note's onset its pitch grows; the first note of all is middle C."""
     samples, rate = soundfile.read(folder / "bach_prelude_c.flac")

@@ -86,6 +86,7 @@ class TestInterval:
         found = interval((counts @ hits) / (counts @ size))
         np.testing.assert_allclose(found, expected.confidence_interval, atol=0.01)
 
+    @pytest.mark.slow
     def test_it_covers_the_truth_as_often_as_it_says(self):
         hits = 0
         for seed in range(200):
@@ -168,6 +169,7 @@ class TestVerdicts:
         exact = math.comb(n + 6, n) <= statistics.N_PERMUTATIONS
         assert permutation_p(a, b) == pytest.approx(expected.pvalue, rel=1e-9 if exact else 0.1)
 
+    @pytest.mark.slow
     def test_where_nothing_can_be_found_a_family_seldom_has_a_verdict(self):
         """Over 400 families of 8 tests, at most 5 % hold one, give or take three deviations."""
         rng = np.random.default_rng(0)

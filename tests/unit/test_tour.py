@@ -23,6 +23,8 @@ from auralise.maps import Origin, create_maps, open_maps
 from auralise.networks.genre import Architecture, build_network, layer_kernels
 from auralise.stft import Stft
 
+pytestmark = pytest.mark.slow
+
 SONGS = ("a", "b")
 
 

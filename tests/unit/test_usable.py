@@ -59,7 +59,10 @@ def test_where_nothing_is_read_unknown_songs_count_as_usable(look):
     assert look(read=False)[0] == ["a", "b", "silent"]
 
 
-@pytest.mark.parametrize("note", ["", "[]", '{"a": 1}', "{", "[" * 100_000])
+@pytest.mark.parametrize(
+    "note", ["", "[]", '{"a": 1}', "{", pytest.param("[" * 100_000, id="deep")]
+)
+@pytest.mark.slow
 def test_a_damaged_note_is_no_note(look, tmp_path, note):
     before = look()
     (tmp_path / usable.RECORDS / "songs/experiment.json").write_text(note)

@@ -90,6 +90,7 @@ def test_only_what_is_asked_for_is_read(bundle):
 
 
 @pytest.mark.parametrize("end", [".index", ".data-00000-of-00001"])
+@pytest.mark.slow
 def test_every_wrong_byte_is_found(bundle, end):
     file = bundle.with_name(f"net{end}")
     content = file.read_bytes()

@@ -23,7 +23,7 @@ from auralise.errors import WeightsError  # noqa: E402
 from auralise.weights import common  # noqa: E402
 from auralise.weights.reader import read_weights  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")]
 
 SHAPE = (33, 26, 1)
 RNG = np.random.default_rng(5)
@@ -417,7 +417,6 @@ class TestRefusals:
         with pytest.raises(WeightsError, match="a model of class Own; expected a Sequential"):
             read_weights(tmp_path / "model.keras")
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["w.keras", "w.h5", "w.weights.h5"])
     def test_a_truncated_file(self, tmp_path, name):
         model, path = sequential(*choi_2016()), tmp_path / name
@@ -428,7 +427,6 @@ class TestRefusals:
             with pytest.raises(WeightsError, match="damaged or cut short"):
                 read_weights(path)
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["w.keras", "w.h5", "w.weights.h5"])
     def test_flipped_bytes_raise_nothing_else(self, tmp_path, name):
         model, path = sequential(*choi_2016()), tmp_path / name

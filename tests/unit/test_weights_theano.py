@@ -75,15 +75,18 @@ class TestKeras0:
         layers = [first, (), (), (), second, (), (), (), (), DENSE, ()]
         return self.write(tmp_path / "w.h5", layers)
 
+    @pytest.mark.slow
     def test_equals_the_true_convolution(self, path):
         read = read_weights(path)
         np.testing.assert_allclose(run(read, X), layers_of_2015(X, TWO_LAYERS), atol=1e-5)
         assert Deconvnet(read).n_features == [4, 5]
 
+    @pytest.mark.slow
     def test_without_biases(self, path):
         expected = layers_of_2015(X, [(kernels, 0 * biases) for kernels, biases in TWO_LAYERS])
         np.testing.assert_allclose(run(read_weights(path, biases=False), X), expected, atol=1e-5)
 
+    @pytest.mark.slow
     def test_without_the_number_of_parameters(self, path):
         with h5py.File(path, "a") as file:
             for group in file.values():
@@ -100,6 +103,7 @@ class TestKeras0:
             with pytest.raises(WeightsError, match="damaged or cut short"):
                 read_weights(path)
 
+    @pytest.mark.slow
     def test_a_missing_layer_is_named(self, path):
         with h5py.File(path, "a") as file:
             del file["layer_4"]
@@ -118,10 +122,12 @@ class TestKeras0:
             ([(np.ones((4, 1, 3, 3), int),)], "'/layer_0/param_0' is int64"),
         ],
     )
+    @pytest.mark.slow
     def test_other_shapes_are_refused(self, tmp_path, layers, message):
         with pytest.raises(WeightsError, match=message):
             read_weights(self.write(tmp_path / "w.h5", layers))
 
+    @pytest.mark.slow
     def test_nothing_outside_the_file_is_read(self, path, tmp_path):
         secret = tmp_path / "secret.h5"
         with h5py.File(secret, "w") as file:
@@ -147,6 +153,7 @@ class TestKeras0:
             with pytest.raises(WeightsError, match="data in the file itself"):
                 read_weights(path)
 
+    @pytest.mark.slow
     def test_a_huge_dataset_that_takes_no_room_is_not_unfolded(self, path):
         with h5py.File(path, "a") as file:
             del file["layer_0/param_0"]
@@ -154,6 +161,7 @@ class TestKeras0:
         with pytest.raises(WeightsError, match=r"'/layer_0/param_0' would take 36864\.0 GiB"):
             read_weights(path)
 
+    @pytest.mark.slow
     def test_another_hdf5_file(self, tmp_path):
         with h5py.File(tmp_path / "w.h5", "w") as file:
             file["stft"] = np.ones(3)
