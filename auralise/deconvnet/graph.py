@@ -398,9 +398,10 @@ def _map_of(layer: Captured, feature: int, leaf: Tensor) -> Tensor:
 
 def remedy(n_before: int) -> str:
     """What to do about a layer that is refused, given how many layers lie before it."""
-    some = {0: "", 1: "layers=[1] in Python, --layers 1"}.get(
+    named = {0: "", 1: "layers=[1] in Python, --layers 1"}.get(
         n_before, f"layers=range(1, {n_before + 1}) in Python, --layers 1-{n_before}"
     )
+    some = f"{named}, the network's layers in a configuration" if named else ""
     first = f"explain those before it alone ({some}), or " if some else "explain other layers, or "
     return f"{first}a network without it"
 

@@ -109,7 +109,11 @@ def explainer_of_layers(
     return explainer, numbers or None
 
 
-def explain_whole(whole: WholeNetwork, deconvolution: Mapping[str, Any]) -> Explainer:
+def explain_whole(
+    whole: WholeNetwork,
+    deconvolution: Mapping[str, Any],
+    layers: Sequence[int | str] | None = None,
+) -> Explainer:
     """The explainer of a network whose weights were given.
 
     Parameters
@@ -117,6 +121,8 @@ def explain_whole(whole: WholeNetwork, deconvolution: Mapping[str, Any]) -> Expl
     whole : WholeNetwork
     deconvolution : mapping
         As `read_explainer` takes it.
+    layers : sequence of int or str, optional
+        As `Deconvnet` takes them; all by default.
 
     Raises
     ------
@@ -125,7 +131,7 @@ def explain_whole(whole: WholeNetwork, deconvolution: Mapping[str, Any]) -> Expl
     """
     shape = whole.stft.n_bins, whole.stft.n_frames(whole.stft.n_samples(DURATION))
     how = deconvolution["device"], deconvolution["precision"]
-    return explainer_of(whole.convolutional, *how, shape=shape)
+    return explainer_of(whole.convolutional, *how, layers=layers, shape=shape)
 
 
 def read_explainer(
@@ -140,8 +146,8 @@ def read_explainer(
     weights : str or Path
         As `auralise.weights.own.write_weights` wrote them, or `weights.whole.write_whole`.
     architecture : mapping
-        The network's settings: its architecture, or where its weights are given, and the transform
-        that it hears.
+        The network's settings: its architecture, or where its weights are given, which of its
+        layers are explained, and the transform that it hears.
     deconvolution : mapping
         The settings of that name: ``biases``, ``device`` and ``precision``.
 
@@ -155,7 +161,7 @@ def read_explainer(
     if is_given(architecture):
         stft = Stft(**architecture["stft"])
         whole = read_expected_whole(weights, architecture, stft, deconvolution["biases"])
-        explainer = explain_whole(whole, deconvolution)
+        explainer = explain_whole(whole, deconvolution, architecture.get("layers"))
     else:
         expected = Architecture.from_settings(architecture)
         network = read_expected_network(weights, expected, deconvolution["biases"])

@@ -120,6 +120,10 @@ def test_an_explainer_of_the_experiment_has_the_files_tensors(given, tmp_path):
         explainer.feature_maps(magnitude)[0],
         explainer_of(whole.convolutional, shape=(129, 40)).feature_maps(magnitude)[0],
     )
+    settings["layers"] = ["1.norm"]
+    chosen = read_explainer(tmp_path / "weights.safetensors", settings, how)
+    assert [layer.path for layer in explainer.layers] == ["1.entry"]
+    assert [layer.path for layer in chosen.layers] == ["1.norm"]
     with pytest.raises(WeightsError, match="lacks"):
         save_file({"other": torch.ones(1)}, tmp_path / "other.safetensors")
         read_filled(tmp_path / "other.safetensors", description, STFT)
