@@ -124,7 +124,7 @@ def _doubts(evaluations: Mapping[str, Mapping]) -> Iterator[str]:
     if below := {name: above for name, above in found.items() if above[1] <= 0}:
         yield (
             f"Not clear of the strongest baseline, '{BASELINES[strongest][1]}': "
-            f"{', '.join(below)}, by {_differences(list(below.values()))} points."
+            f"{', '.join(below)}, {_differences(list(below.values()))} points from it."
         )
 
 
@@ -135,11 +135,10 @@ def _accuracy(evaluations: Mapping[str, Mapping]) -> str:
     for baseline, (_, label) in BASELINES.items():
         found = [_above(evaluation, baseline) for evaluation in of]
         share = np.mean([evaluation[f"{baseline}clip_accuracy"] for evaluation in of])
-        beside.append(f"{_differences(found)} from {label} ({share:.0%})")
+        beside.append(f"{label} {share:.0%}, {_differences(found)} points from it")
     return (
-        f"{', '.join(evaluations)}: {' to '.join(shares)} of {of[0]['n_clips']} test clips right; "
-        f"difference in points from logistic regression, in brackets the ends of the paired 95 % "
-        f"intervals: {', '.join(beside)}."
+        f"{', '.join(evaluations)}: {' to '.join(shares)} of {of[0]['n_clips']} test clips right. "
+        f"Logistic regression, in brackets paired 95 % intervals: {'; '.join(beside)}."
     )
 
 

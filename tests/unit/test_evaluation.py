@@ -168,17 +168,17 @@ class TestWords:
     def test_differences_from_every_baseline_are_told(self):
         text = describe_accuracy({"square-0": known(), "untrained-0": known(0.1)})
         assert text == (
-            "square-0: 80% of 300 test clips right; difference in points from logistic regression, "
-            "in brackets the ends of the paired 95 % intervals: +30 [+25, +35] from mean spectrum "
-            "(50%), +20 [+15, +25] from + deviation (60%), +10 [+5, +15] from + flux (70%)."
+            "square-0: 80% of 300 test clips right. Logistic regression, in brackets paired 95 % "
+            "intervals: mean spectrum 50%, +30 [+25, +35] points from it; + deviation 60%, +20 "
+            "[+15, +25] points from it; + flux 70%, +10 [+5, +15] points from it."
         )
 
     def test_what_is_not_clear_of_the_mean_spectrum_comes_first(self):
         text = describe_accuracy({"square-0": known(0.53), "square-1": known(0.8)})
         assert text.startswith(
             "**Not clear of logistic regression on the mean spectrum: square-0; nothing of it is "
-            "called learned. Not clear of the strongest baseline, '+ flux': square-0, by -17 "
-            "[-22, -12] points.** square-0, square-1: 53% to 80% of 300 test clips right"
+            "called learned. Not clear of the strongest baseline, '+ flux': square-0, -17 "
+            "[-22, -12] points from it.** square-0, square-1: 53% to 80% of 300 test clips right"
         )
         assert not is_above_mean_spectrum(known(0.53))
         assert is_above_mean_spectrum(known(0.56))
@@ -191,7 +191,7 @@ class TestWords:
         }
         lines = write_overview("mine", evaluations, "Look: here").splitlines()
         assert lines[0].startswith(
-            "**Not clear of the strongest baseline, '+ flux': square-0, by -5 "
+            "**Not clear of the strongest baseline, '+ flux': square-0, -5 "
         )
         assert "| square-0 | 65% [60%, 70%] | 50% | 60% | 70% | 10% |" in lines
         assert any(line.startswith("| permuted-0 | 12%") for line in lines)
