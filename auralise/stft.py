@@ -103,22 +103,6 @@ class Stft:
         )
         return spectrum.reshape(*batch.shape[:-1], *spectrum.shape[-2:]).numpy()
 
-    def analyse_frames(self, samples: np.ndarray, first: int, stop: int) -> np.ndarray:
-        """Compute some frames of `analyse`'s spectrum from the part of the signal that they need.
-
-        Parameters
-        ----------
-        samples : ndarray, shape (n_samples,)
-            The whole signal; may be mapped from a file.
-        first, stop : int
-            Frames, as in ``analyse(samples)[:, first:stop]``.
-
-        Returns
-        -------
-        ndarray, complex64, shape (n_bins, stop - first)
-        """
-        return self.analyse_part(samples, first * self.hop_length, stop - first)
-
     def analyse_part(
         self, samples: np.ndarray, start: int, n_frames: int, beyond: str = "zero"
     ) -> np.ndarray:

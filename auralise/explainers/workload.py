@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from auralise.excerpts import Excerpt
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.windows import Windows
 from auralise.progress import in_time
@@ -75,7 +76,7 @@ def limit_features(
         return chosen
     energy = {layer: np.zeros(len(own)) for layer, own in chosen.items()}
     for first, stop in windows:
-        maps = explainer.feature_maps(np.abs(stft.analyse_frames(samples, first, stop)))
+        maps = explainer.feature_maps(np.abs(Excerpt(samples).spectrum(stft, first, stop)))
         for layer, own in chosen.items():
             of_layer = maps[layer - 1][own].reshape(len(own), -1).astype(np.float64)
             energy[layer] += np.square(of_layer).sum(axis=1)
@@ -141,7 +142,7 @@ class Pace:
             Of each layer.
         """
         first, stop = next(iter(windows))
-        spectrum = stft.analyse_frames(samples, first, stop)
+        spectrum = Excerpt(samples).spectrum(stft, first, stop)
         magnitude = np.abs(spectrum)
         explainer.feature_maps(magnitude)  # what torch prepares once is not of the pace
         forward = _seconds_of(lambda: explainer.feature_maps(magnitude))
