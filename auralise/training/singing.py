@@ -9,7 +9,6 @@ import torch
 from scipy.ndimage import median_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import Dataset
 
 from auralise.datasets.jamendo import Spectra
 from auralise.datasets.segments import Segments
@@ -102,20 +101,6 @@ def vary(magnitude: Tensor, variation: Variation, n_bins: int) -> Tensor:
     return warp(magnitude, stretch, shift, n_bins) * response.to(magnitude)[..., None]
 
 
-class _Validation(Dataset):
-    """Unvaried excerpts with their labels."""
-
-    def __init__(self, segments: Segments):
-        self.segments = segments
-
-    def __len__(self) -> int:
-        return len(self.segments)
-
-    def __getitems__(self, rows):
-        pictures = torch.from_numpy(self.segments.read(rows))
-        return list(zip(pictures, self.segments.labels[rows].astype(np.float32), strict=True))
-
-
 def train_svdnet(
     spectra: str | Path,
     excerpts: str | Path,
@@ -164,8 +149,8 @@ def train_svdnet(
         examples, labels = batch
         if network.training:
             front_end.to(examples.device)
-            examples = front_end(vary(examples, variation, n_bins))
-        scores = network(examples[:, None])[:, 0]
+            examples = front_end(vary(examples, variation, n_bins))[:, None]
+        scores = network(examples)[:, 0]
         targets = TARGETS[0] + (TARGETS[1] - TARGETS[0]) * labels
         error = ((scores > 0) != (labels > 0.5)).float().mean().item()
         return F.binary_cross_entropy_with_logits(scores, targets), {"error": error}
@@ -179,7 +164,7 @@ def train_svdnet(
         seed,
     )
     train = Spectra.open(spectra, "train", variation.n_frames)
-    validation = _Validation(Segments.open(excerpts, "validation"))
+    validation = Segments.open(excerpts, "validation")
     history = fit(network, loss, train, validation, schedule, seed, checkpoints, fingerprint)
     return network, history
 
