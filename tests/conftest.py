@@ -32,6 +32,11 @@ class Killed(BaseException):
     """What a test raises where a process is killed."""
 
 
+def n_values(network: torch.nn.Module) -> int:
+    """Numbers that a file of the network holds: weights, biases, and what normalises them."""
+    return sum(tensor.numel() for tensor in network.state_dict().values() if tensor.ndim)
+
+
 def weights_of(network: torch.nn.Module) -> np.ndarray:
     return torch.cat([values.flatten() for values in network.state_dict().values()]).numpy()
 

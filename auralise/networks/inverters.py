@@ -233,8 +233,3 @@ def initial_inverter(plan: Plan, seed: int) -> nn.Sequential:
     # Gain 1, as Lasagne's HeNormal has unless told otherwise.
     he_normal = partial(nn.init.kaiming_normal_, nonlinearity="linear")
     return initialise(build_inverter(plan), he_normal, seed)
-
-
-def n_values(network: nn.Module) -> int:
-    """Numbers that a file of the network holds: weights, biases, and what normalises them."""
-    return sum(tensor.numel() for tensor in network.state_dict().values() if tensor.ndim)

@@ -15,11 +15,10 @@ from auralise.networks.inverters import (
     build_inverter,
     derive_plan,
     initial_inverter,
-    n_values,
     plan_for,
 )
 from auralise.networks.svdnet import LAYERS, PICTURE, SHAPES, initial_svdnet, predict_frames
-from tests.conftest import CHOI_2015
+from tests.conftest import CHOI_2015, n_values
 
 TABLE = {  # Mishra 2018, files
     "conv1": 37_700,

@@ -10,7 +10,7 @@ import torch
 
 from auralise.errors import WeightsError
 from auralise.networks import svdnet
-from auralise.networks.inverters import PUBLISHED, derive_plan, initial_inverter, n_values
+from auralise.networks.inverters import PUBLISHED, derive_plan, initial_inverter
 from auralise.networks.svdnet import LAYERS, N_PARAMETERS, initial_svdnet
 from auralise.weights.reader import read_weights
 from auralise.weights.svdnet import (
@@ -22,6 +22,7 @@ from auralise.weights.svdnet import (
     write_mean_std,
     write_svdnet,
 )
+from tests.conftest import n_values
 
 RNG = np.random.default_rng(6)
 # Mishra 2018: arrays in a file, and numbers in them.
