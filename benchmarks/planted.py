@@ -22,11 +22,19 @@ from torch import nn
 
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.dissection.activations import Activations, Targets, measure
+from auralise.dissection.concepts import REGISTER_NAMES
 from auralise.dissection.exam import Exam, exam_of, render_exam
 from auralise.dissection.learned import learned_by_chance
 from auralise.dissection.naming import Naming, Question
 from auralise.dissection.networks import choose_clips, score_untrained
-from auralise.dissection.plants import CENTRE, PLANTS
+from auralise.dissection.plants import (
+    CENTRE,
+    KICK,
+    ONSET,
+    PUBLISHED_ONSET,
+    PUBLISHED_SUPPRESSOR,
+    Plant,
+)
 from auralise.dissection.scores import energy_inside, enrichment
 from auralise.networks.front_end_steps import LogScaling
 from auralise.networks.genre import Architecture, build_network
@@ -39,6 +47,16 @@ GAINS = (0.1, 10.0)
 N_CLIPS, N_HEARD = 60, 12
 N_CHANCES = 20
 LAYERS = (1, 3)
+BAND = REGISTER_NAMES[3]
+PLANTS = (
+    ONSET,
+    Plant("attack suppressor", ((-1,) * 3, (2,) * 3, (-1,) * 3), "sustained sound"),
+    Plant("bass", CENTRE, "bass", "bass"),
+    Plant("band", CENTRE, BAND, BAND),
+    KICK,
+    PUBLISHED_ONSET,
+    PUBLISHED_SUPPRESSOR,
+)
 
 
 def plant_network(rng: np.random.Generator, depth: int) -> tuple[nn.Sequential, np.ndarray]:

@@ -12,13 +12,12 @@ import torch
 from torch import nn
 
 from auralise.deconvnet.deconvnet import Deconvnet
-from auralise.dissection.concepts import REGISTER_NAMES, REGISTERS
+from auralise.dissection.concepts import REGISTERS
 from auralise.errors import AuraliseError
 from auralise.maps import Maps, Origin, create_maps
 from auralise.networks.front_end_steps import LogScaling
 from auralise.networks.names import PLANTED
 
-BAND = REGISTER_NAMES[3]
 CENTRE = ((0, 0, 0), (0, 1, 0), (0, 0, 0))
 
 
@@ -48,15 +47,6 @@ ONSET = Plant("onset", ((-1, 1, 0),) * 3, "onsets")
 PUBLISHED_ONSET = Plant("[1 −1; 1 −1]", ((-1, 1, 0), (-1, 1, 0), (0, 0, 0)), "onsets")
 PUBLISHED_SUPPRESSOR = Plant("[1 1; −1 −1]", ((-1, -1, 0), (1, 1, 0), (0, 0, 0)), "sustained sound")
 KICK = Plant("kick", CENTRE, "kick", "kick")
-PLANTS = (
-    ONSET,
-    Plant("attack suppressor", ((-1,) * 3, (2,) * 3, (-1,) * 3), "sustained sound"),
-    Plant("bass", CENTRE, "bass", "bass"),
-    Plant("band", CENTRE, BAND, BAND),
-    KICK,
-    PUBLISHED_ONSET,
-    PUBLISHED_SUPPRESSOR,
-)
 
 
 def explain_plant(plant: Plant, layer: int) -> Deconvnet:
