@@ -172,18 +172,13 @@ def default_soundfont() -> Path:
     spec = find_spec("pretty_midi")
     if spec is None or spec.origin is None:
         raise InstrumentError(
-            "the default soundfont comes with the package pretty_midi, which is not installed; "
-            "install it (pip install pretty_midi) or name a soundfont"
+            "the soundfont comes with the package pretty_midi, which is not installed; install it "
+            "(pip install pretty_midi)"
         )
     return Path(spec.origin).with_name("TimGM6mb.sf2")
 
 
-def render(
-    parts: Sequence[Part],
-    duration: float,
-    sample_rate: int,
-    soundfont: str | Path | None = None,
-) -> np.ndarray:
+def render(parts: Sequence[Part], duration: float, sample_rate: int) -> np.ndarray:
     """Play parts into samples, the same bits each time.
 
     Events are placed on a grid of 64 samples at 44.1 kHz (1.45 ms). A note may begin before 0
@@ -197,8 +192,6 @@ def render(
         Length of the result (s).
     sample_rate : int
         Rate of the result (Hz).
-    soundfont : str or Path, optional
-        An SF2 or SF3 file; `default_soundfont` unless given.
 
     Returns
     -------
@@ -222,7 +215,7 @@ def render(
     last = -(-round(duration * RENDER_RATE) // BLOCK) + 1
 
     # A synthesiser keeps traces of what it has played: each render gets a fresh one.
-    synth = _load_synth(Path(soundfont) if soundfont is not None else default_soundfont())
+    synth = _load_synth(default_soundfont())
     loudest = max([part.gain_db for part in parts], default=0.0)
     for part, channel in zip(parts, channels, strict=True):
         synth.program_select(channel, 0, 128 if part.is_drum else 0, part.program, part.is_drum)
@@ -319,13 +312,11 @@ def _load_synth(soundfont: Path) -> "Synth":
             "rendering needs the package tinysoundfont, which is not installed; install it "
             "without its live playback: pip install --no-deps tinysoundfont==0.3.7"
         ) from None
-    if not soundfont.is_file():
-        raise InstrumentError(f"{soundfont}: no such soundfont; expected an SF2 or SF3 file")
     synth = tinysoundfont.Synth(samplerate=RENDER_RATE)
     try:
         synth.sfload(str(soundfont), max_voices=MAX_VOICES)
     except RuntimeError as error:
         raise InstrumentError(
-            f"{soundfont}: cannot be loaded as a soundfont ({error}); expected an SF2 or SF3 file"
+            f"{soundfont}: cannot be loaded as a soundfont ({error}); install pretty_midi again"
         ) from None
     return synth
