@@ -1,6 +1,6 @@
 """Scores of whole networks: what a trained one does on the clips, and what untrained ones score."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,10 +174,7 @@ def write_scores(path: str | Path, layers: Sequence[Scored]) -> None:
 
 def read_scores(path: str | Path) -> list[Scored]:
     """Read what `write_scores` wrote."""
-    return list(_read_scores(Path(path)))
-
-
-def _read_scores(path: Path) -> Iterator[Scored]:
+    found = []
     with open_hdf5(path) as file:
         for number in range(1, len(file) + 1):
             group = file[f"layer{number}"]
@@ -187,7 +184,8 @@ def _read_scores(path: Path) -> Iterator[Scored]:
             cells = Cells(height, width, (bins, frames), group["cells"][:], weights)
             arrays = (group[name][:] for name in ("values", "levels"))
             activations = Activations(number, group["features"][:], cells, *arrays)
-            yield Scored(activations, group["fires"][:], group["enrichments"][:])
+            found.append(Scored(activations, group["fires"][:], group["enrichments"][:]))
+    return found
 
 
 def write_untrained(path: str | Path, layers: Sequence[np.ndarray]) -> None:

@@ -27,12 +27,8 @@ def sketch(heard: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
         the picture is empty.
     """
     rows = log_frequency_rows(heard, frequencies, N_ROWS)
-    n_frames = rows.shape[1]
-    starts = np.arange(N_COLUMNS) * n_frames // N_COLUMNS
-    stops = np.maximum(starts + 1, np.append(starts[1:], n_frames))
-    cells = np.stack(
-        [rows[:, a:b].max(axis=1) for a, b in zip(starts, stops, strict=True)], axis=1
-    ).astype(np.float64)
+    starts = np.arange(N_COLUMNS) * rows.shape[1] // N_COLUMNS
+    cells = np.maximum.reduceat(rows, starts, axis=1).astype(np.float64)
     relative = np.maximum(cells / (cells.max() or 1.0), 10 ** (-RANGE_DB / 20))
     levels = 20 * np.log10(relative).ravel()
     levels -= levels.mean()
