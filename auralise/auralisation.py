@@ -3,7 +3,7 @@
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -111,11 +111,7 @@ def masked_spectrum(
     raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
 
 
-def expansion(
-    maps: Maps,
-    mode: str,
-    undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
-) -> Expand | None:
+def expansion(maps: Maps, mode: str) -> Expand | None:
     """The `expand` of `masked_spectrum` for these maps; None where nothing is compressed.
 
     Parameters
@@ -123,8 +119,6 @@ def expansion(
     maps : Maps
     mode : str
         As in `masked_spectrum`; all but ``phase`` need nothing.
-    undo : callable, optional
-        `auralise.networks.front_ends.undo`.
 
     Returns
     -------
@@ -135,8 +129,6 @@ def expansion(
     SettingsError
         The mode is ``phase``, and the network hears neither the STFT's bins nor compressions of
         them.
-    ValueError
-        `undo` is missing where it is needed.
     """
     compression = maps.compression if mode == "phase" else []
     if compression is None:
@@ -146,8 +138,8 @@ def expansion(
         )
     if not compression:
         return None
-    if undo is None:
-        raise ValueError(f"mode phase takes {compression} back and needs undo")
+    from auralise.networks.front_ends import undo  # here, because it loads torch
+
     return functools.partial(undo, compression)
 
 
@@ -258,10 +250,7 @@ def rms(sounds: np.ndarray) -> np.ndarray:
 
 
 def write_auralisations(
-    folder: str | Path,
-    maps: Maps,
-    auralisation: Auralisation = USUAL,
-    undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
+    folder: str | Path, maps: Maps, auralisation: Auralisation = USUAL
 ) -> pd.DataFrame:
     """Write the song's excerpt and the sound of every feature as 16-bit WAV.
 
@@ -272,9 +261,6 @@ def write_auralisations(
         ``auralisation.json``, for `read_auralisation`. Sounds of an earlier call are removed.
     maps : Maps
     auralisation : Auralisation
-    undo : callable, optional
-        `auralise.networks.front_ends.undo`, which takes compressions back. Only the mode ``phase``
-        needs it.
 
     Returns
     -------
@@ -294,7 +280,7 @@ def write_auralisations(
         them.
     """
     folder, loudness = Path(folder), auralisation.loudness
-    expand = expansion(maps, auralisation.mode, undo)
+    expand = expansion(maps, auralisation.mode)
     _tell_what_is_silent(maps)
     for earlier in folder.glob("layer*/feature*.*"):
         earlier.unlink()  # of another choice of features
