@@ -2,8 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,14 +176,6 @@ def add_parser(commands: "argparse._SubParsersAction") -> None:
     explain.set_defaults(run=run)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A song that could not be explained, and why."""
-
-    song: str
-    reason: str
-
-
 def follow_2015(options: argparse.Namespace) -> None:
     """Set the options of the published procedure (Choi 2015, code)."""
     from auralise.auralisation import AS_IN_2015
@@ -257,7 +248,7 @@ def run(options: argparse.Namespace) -> int:
         "edges": "reflect" if options.as_in_2015 else EDGES[0],
     } | ({"channel": options.channel} if options.channel else {})
     done: list[Explanation] = []
-    failures: list[Failure] = []
+    failures: dict[str, str] = {}
     pace: Pace | None = None
     for number, (song, path) in enumerate(songs.items(), start=1):
         print(f"song {number} of {len(songs)}: {printable(path)}", file=sys.stderr)
@@ -295,7 +286,7 @@ def run(options: argparse.Namespace) -> int:
             reason = message_of(error)
             where = "" if printable(path) in reason else f"{printable(path)}: "
             print(f"auralise: error: {where}{reason}", file=sys.stderr)
-            failures.append(Failure(printable(song), reason))
+            failures[song] = reason
     certificates = certify_songs(done) if options.rehearing and len(done) > 1 else None
     print(summary(done, failures))
     if certificates is not None:
@@ -372,7 +363,7 @@ def check_choice(
             )
 
 
-def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> str:
+def summary(done: Sequence["Explanation"], failures: Mapping[str, str]) -> str:
     """The tables at the end: layers of songs, what is worth hearing, and songs that failed."""
     lines = []
     if done:
@@ -386,7 +377,7 @@ def summary(done: Sequence["Explanation"], failures: Sequence[Failure] = ()) -> 
             *table(rows_worth_hearing(done), numbers=(2, 3)),
             "",
         ]
-    lines += [f"not explained: {failure.song} ({failure.reason})" for failure in failures]
+    lines += [f"not explained: {printable(song)} ({why})" for song, why in failures.items()]
     return "\n".join(lines)
 
 
@@ -398,12 +389,12 @@ def rows_of_layers(done: Sequence["Explanation"]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [heads]
     for of in done:
         features = read_features(of.sounds / NAME)
-        n_audible = audible(features, AUDIBLE).groupby(features["layer"]).sum()
+        features["audible"] = audible(features, AUDIBLE)
         first = of.sounds.name, f"{of.duration:.1f} s", f"{of.elapsed:.1f} s"
-        for found in of.layers:
-            numbers = (found.n_features, found.n_live, found.n_dead, n_audible[found.layer])
-            where = of.sounds / f"layer{found.layer}"
-            rows.append((*first, str(found.layer), *map(str, numbers), str(where)))
+        for layer, found in features.groupby("layer"):
+            n_live = found["live"].sum()
+            numbers = (layer, len(found), n_live, len(found) - n_live, found["audible"].sum())
+            rows.append((*first, *map(str, numbers), str(of.sounds / f"layer{layer}")))
             first = "", "", ""
     return rows
 

@@ -33,21 +33,8 @@ SOUNDS = (
 
 
 @dataclass(frozen=True)
-class LayerSummary:
-    """How many features of a layer were explained, and how many of them fired on the song."""
-
-    layer: int
-    n_features: int
-    n_live: int
-
-    @property
-    def n_dead(self) -> int:
-        return self.n_features - self.n_live
-
-
-@dataclass(frozen=True)
 class Explanation:
-    """Where the results of a song are, and a summary of them.
+    """Where the results of a song are.
 
     Attributes
     ----------
@@ -55,8 +42,6 @@ class Explanation:
         The HDF5 file.
     sounds : Path
         The folder of ``original.wav``, ``layer1/feature00.wav`` … and ``features.csv``.
-    layers : list of LayerSummary
-    n_windows : int
     duration : float
         Of the song (s).
     elapsed : float
@@ -67,8 +52,6 @@ class Explanation:
 
     maps: Path
     sounds: Path
-    layers: list[LayerSummary]
-    n_windows: int
     duration: float
     elapsed: float
     rehearing: Rehearing | None = None
@@ -137,17 +120,11 @@ def explain_song(
                 reheard = rehear(maps, new_sounds, explainer, song.edges, windows.length)
             percentiles = None if reheard is None else reheard.table()
             write_features(new_sounds / FEATURES, measured, percentiles)
-            summaries = [
-                LayerSummary(layer, len(maps.features(layer)), int(maps.live(layer).sum()))
-                for layer in maps.layers
-            ]
             if beside is not None:
                 beside(new_sounds, maps)
     return Explanation(
         maps_path,
         sounds_path,
-        summaries,
-        len(windows),
         song.n_samples / stft.sample_rate,
         time.monotonic() - started,
         reheard,
