@@ -6,8 +6,9 @@ song and layer with the maps of its audible features. The browser makes sounds a
 """
 
 import io
+import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -61,22 +62,9 @@ FIRST_ABOVE = -20.0  # dB; the page opens on a feature that is louder
 PAGE_MODES = ("mask", "magnitude", "rectified", "negative")  # what the browser makes of a map
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where maps and sounds are in a folder of results.
-
-    Attributes
-    ----------
-    maps, sounds : str
-        Path of a file and of a folder, with ``{network}`` and ``{song}`` in place of their names.
-    """
-
-    maps: str
-    sounds: str
-
-
-EXPERIMENT = Layout("deconvolution/{network}/{song}.h5", "auralisation/{network}/{song}")
-EXPLANATION = Layout("{song}.h5", "{song}")  # of `auralise explain`
+# Where the maps and sounds of a network and song are in a folder of results.
+EXPERIMENT = ("deconvolution/{network}/{song}.h5", "auralisation/{network}/{song}")
+EXPLANATION = ("{song}.h5", "{song}")  # of `auralise explain`
 
 WHAT_IS_PLANTED = (
     "planted: features made by hand, which are what their names say; the kick's is told by the "
@@ -163,7 +151,7 @@ def build_listening_page(
     songs: list[str],
     folder: str | Path,
     audible: float,
-    layout: Layout = EXPERIMENT,
+    layout: Sequence[str] = EXPERIMENT,
     kernels: Mapping[str, Mapping[tuple[int, int], np.ndarray]] | None = None,
 ) -> None:
     """Write the page to listen to one experiment: open ``folder/index.html`` in a browser.
@@ -187,8 +175,8 @@ def build_listening_page(
     audible : float
         The audibility floor (dB): features further below the loudest of layer and song are
         counted, their sounds stay with the results.
-    layout : Layout
-        Where maps and sounds are; as the workflow has them by default.
+    layout : sequence of str
+        Where maps and sounds are: `EXPERIMENT` or `EXPLANATION`.
     kernels : mapping, optional
         By network, and by layer and feature: kernels of shape (n_bins, n_frames).
 
@@ -213,17 +201,12 @@ def _write_page(
     songs: list[str],
     folder: Path,
     audible: float,
-    layout: Layout,
+    layout: Sequence[str],
     kernels: Mapping[str, Mapping[tuple[int, int], np.ndarray]],
 ) -> None:
     """As `build_listening_page`, into an empty folder."""
     shows = {
-        (n, s): Show(
-            n,
-            s,
-            results / layout.maps.format(network=network, song=song),
-            results / layout.sounds.format(network=network, song=song),
-        )
+        (n, s): Show(n, s, *(results / of.format(network=network, song=song) for of in layout))
         for n, network in enumerate(networks)
         for s, song in enumerate(songs)
     }
@@ -235,7 +218,6 @@ def _write_page(
     correlations = [
         read_correlations(results / "attributes" / name / "correlation.csv") for name in networks
     ]
-    scripts: dict[Path, str] = {}
     for n, name in enumerate(networks):
         table = results / "dissection" / name / "strongest.csv"
         with shows[n, 0].open() as maps:
@@ -248,23 +230,22 @@ def _write_page(
             rate,
         )
         described[n]["strongest"] = {
-            layer: _write_strongest(folder, f"data/network{n}-strongest{layer}.js", found, scripts)
+            layer: _write_script(folder, f"data/network{n}-strongest{layer}.js", found)
             for layer, found in strongest.items()
         }
         signals = results / "attributes" / "signals.csv", results / "attributes" / name / "maps"
-        described[n]["signals"] = _write_signals(folder, n, *signals, scripts)
+        described[n]["signals"] = _write_signals(folder, n, *signals)
     entries, candidates = [], []
+    samples: dict[str, str] = {}  # by the script's name
     for s in range(len(songs)):
         cells = {n: _measure(shows[n, s], audible) for n in range(len(networks))}
         for n in range(len(networks)):
             show = shows[n, s]
-            entry = {"network": n, "song": s} | _write_audio_script(folder, show, scripts)
+            entry = {"network": n, "song": s} | _write_audio_script(folder, show, samples)
             entry |= {"sounds": show.sounds.relative_to(results).as_posix(), "layers": []}
             for layer, content in _layers(show, cells, correlations[n]):
                 script = f"data/network{n}-song{s}-layer{layer}.js"
-                head = {"script": script, "network": n, "song": s, "layer": layer}
-                _write_script(folder / script, "receive", head | content)
-                scripts[folder / script] = script
+                _write_script(folder, script, {"network": n, "song": s, "layer": layer} | content)
                 found = [cell for cell in cells[n] if cell.layer == layer]
                 entry["layers"].append(
                     {
@@ -294,22 +275,11 @@ def _write_page(
         "colours": {"sound": _hex(COLOURS_OF_SOUND), "map": _hex(COLOURS_OF_MAP)},
         "range": RANGE_DB,
     }
-    _write_script(folder / "data" / "catalogue.js", "open", catalogue)
+    _call_in_page(folder / "data" / "catalogue.js", "open", catalogue)
     _copy_page(folder)
 
 
-def _write_strongest(
-    folder: Path, script: str, found: dict[str, Any], scripts: dict[Path, str]
-) -> str:
-    """Write the strongest seconds of a layer's features, with their sound; the script's name."""
-    _write_script(folder / script, "receive", {"script": script} | found)
-    scripts[folder / script] = script
-    return script
-
-
-def _write_signals(
-    folder: Path, network: int, table: Path, maps_of: Path, scripts: dict[Path, str]
-) -> dict[str, Any] | None:
+def _write_signals(folder: Path, network: int, table: Path, maps_of: Path) -> dict[str, Any] | None:
     """Write the model signals and the maps of the features that have some; script and features."""
     if not maps_of.is_dir():
         return None
@@ -350,10 +320,8 @@ def _write_signals(
                 },
             }
         )
-    script = f"data/network{network}-signals.js"
     content = {"columns": columns, "rows": list(rows.items()), "signals": shown}
-    _write_script(folder / script, "receive", {"script": script} | content)
-    scripts[folder / script] = script
+    script = _write_script(folder, f"data/network{network}-signals.js", content)
     return {"script": script, "features": sorted(features)}
 
 
@@ -442,19 +410,16 @@ def _measure_cell(maps: Maps, layer: int, row: int, spectrum: np.ndarray, mode: 
     )
 
 
-def _write_audio_script(folder: Path, show: Show, scripts: dict[Path, str]) -> dict[str, Any]:
+def _write_audio_script(folder: Path, show: Show, known: dict[str, str]) -> dict[str, Any]:
     """Write a song's samples once for all networks that see it in the same way."""
     with show.open() as maps:
         spectrum, stft, start = maps.spectrum, maps.stft, maps.start
         samples = _samples(spectrum, stft, maps.n_samples)
         content = _song_content(samples, stft, _coarseness(show, spectrum))
-    for version in range(len(scripts) + 1):
-        name = f"data/song{show.song}{f'-{version}' if version else ''}.js"
-        text = json.dumps(content)
-        if scripts.setdefault(folder / name, text) == text:
-            break
-    _write_script(folder / name, "receive", {"script": name} | content)
-    return {"audio": name, "start": number(start)}
+    text = json.dumps(content)
+    names = (f"data/song{show.song}{f'-{k}' if k else ''}.js" for k in itertools.count())
+    name = next(name for name in names if known.setdefault(name, text) == text)
+    return {"audio": _write_script(folder, name, content), "start": number(start)}
 
 
 def _song_content(samples: np.ndarray, stft: Stft, coarseness: np.ndarray) -> dict[str, Any]:
@@ -656,7 +621,13 @@ def _hex(name: str) -> list[str]:
     return ["#" + bytes(colour).hex() for colour in colours]
 
 
-def _write_script(path: Path, function: str, argument: Mapping[str, Any]) -> None:
+def _write_script(folder: Path, script: str, content: dict[str, Any]) -> str:
+    """Write a script that gives the page `content` when it is loaded; the script's name."""
+    _call_in_page(folder / script, "receive", {"script": script} | content)
+    return script
+
+
+def _call_in_page(path: Path, function: str, argument: Mapping[str, Any]) -> None:
     """Write a classic script that hands `argument` to a function of the page."""
     content = json.dumps(argument, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     content = content.replace("<", "\\u003c")  # safe even when pasted into a page
