@@ -2,8 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -115,6 +114,12 @@ def mean_of_known(values: np.ndarray, axis: int) -> np.ndarray:
     return ratio(np.where(known, values, 0.0).sum(axis), known.sum(axis))
 
 
+def mean_and_spread(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of a sample; NaN where it is too small for them."""
+    mean = float(values.mean()) if len(values) else np.nan
+    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
+
+
 def permutation_p(values: np.ndarray, others: np.ndarray) -> float:
     """p of the two-sided permutation test for a difference of two means.
 
@@ -204,47 +209,31 @@ def sample_needed(n_others: int, n_tests: int) -> int:
     return n
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a test says of two samples.
-
-    Attributes
-    ----------
-    p, q : float
-        As `permutation_p` gives it, and adjusted over the family; NaN where there is no test.
-    words : str
-        `HIGHER` or `LOWER` where q is at most `ALPHA`, else `NOT_DISTINGUISHABLE`; `UNKNOWN`
-        where the samples are too small for any outcome to give a verdict.
-    n_needed : int or None
-        As `sample_needed` gives it; None without a value to test.
-    """
-
-    p: float
-    q: float
-    words: str
-    n_needed: int | None
-
-
-def judge(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Verdict]:
+def judge(
+    samples: Collection[tuple[np.ndarray, np.ndarray]],
+) -> list[tuple[float, float, str, int | None]]:
     """Test a family of two samples each, with the false-discovery rate controlled over it.
 
     Parameters
     ----------
-    samples : sequence of (ndarray, ndarray)
+    samples : collection of (ndarray, ndarray)
         Independent values and those of the controls. A pair without a value on the first side is
         no test.
 
     Returns
     -------
-    list of Verdict
-        One for each pair.
+    list of (float, float, str, int or None)
+        For each pair p, as `permutation_p` gives it, and q, adjusted over the family, NaN where
+        there is no test; the verdict, `HIGHER` or `LOWER` where q is at most `ALPHA`, else
+        `NOT_DISTINGUISHABLE`, and `UNKNOWN` where the samples are too small for any outcome to
+        give a verdict; and what `sample_needed` gives, None without a value to test.
     """
     n_tests = sum(len(values) > 0 for values, _ in samples)
     p = np.array([permutation_p(*pair) for pair in samples])
-    verdicts = []
+    verdicts: list[tuple[float, float, str, int | None]] = []
     for (values, others), of_one, q in zip(samples, p, adjust_p(p), strict=True):
         if not len(values):
-            verdicts.append(Verdict(np.nan, np.nan, UNKNOWN, None))
+            verdicts.append((np.nan, np.nan, UNKNOWN, None))
             continue
         needed = sample_needed(len(others), n_tests)
         least = smallest_p(len(values), len(others)) * n_tests
@@ -254,5 +243,5 @@ def judge(samples: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Verdict]:
             words = NOT_DISTINGUISHABLE
         else:
             words = HIGHER if np.mean(values) > np.mean(others) else LOWER
-        verdicts.append(Verdict(float(of_one), float(q), words, needed))
+        verdicts.append((float(of_one), float(q), words, needed))
     return verdicts

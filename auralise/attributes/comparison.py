@@ -15,7 +15,7 @@ import pandas as pd
 from auralise.attributes.correlation import COLUMNS
 from auralise.networks.comparison import compare_variants
 from auralise.networks.names import PERMUTED, variant_of
-from auralise.statistics import interval, resample
+from auralise.statistics import interval, mean_and_spread, resample
 
 HIGHEST_ALL = 0.9  # r_all above which nothing is left that an attribute could change
 
@@ -41,8 +41,8 @@ def summarise_correlation(table: pd.DataFrame) -> pd.DataFrame:
     for key, group in table.groupby(["network", "layer", "attribute"], sort=False):
         values = _live(group)
         bounds = _bounds(variant_of(key[0]), [values])
-        mean, mean_all = _mean(values), _mean(_live(group, "correlation_all"))
-        numbers = (mean, _std(values), *bounds, mean_all, share_kept(mean, mean_all))
+        (mean, std), mean_all = mean_and_spread(values), _mean(_live(group, "correlation_all"))
+        numbers = (mean, std, *bounds, mean_all, share_kept(mean, mean_all))
         rows.append((*key, *numbers, len(group), len(values)))
     names = ["network", "layer", "attribute", "mean", "std", "ci_low", "ci_high", "mean_all", "s"]
     return pd.DataFrame(rows, columns=[*names, "n_features", "n_live"])
@@ -93,13 +93,14 @@ def summarise_variants(table: pd.DataFrame) -> pd.DataFrame:
         s = [share_kept(_mean(_live(p)), of) for p, of in zip(by_network, means_all, strict=True)]
         values = _live(group)
         how = "networks and features" if len(networks) > 1 else "features"
-        spreads = _std(values), _std(means)
+        mean, std_networks = mean_and_spread(means)
+        spreads = mean_and_spread(values)[1], std_networks
         of_all = _mean(_known(means_all)), _mean(_known(np.array(s)))
         counts = len(by_network), len(group), len(values)
         complete = group.loc[group["share"] == 1, "correlation"]
         on_pairs = group["share"].mean(), complete.mean(), len(complete)
         bounds = _bounds(key[0], networks)
-        rows.append((*key, _mean(means), *spreads, *bounds, how, *of_all, *counts, *on_pairs))
+        rows.append((*key, mean, *spreads, *bounds, how, *of_all, *counts, *on_pairs))
     names = ["variant", "layer", "attribute", "mean", "std", "std_networks", "ci_low", "ci_high"]
     names += ["resampled", "mean_all", "s", "n_networks", "n_features", "n_live"]
     return pd.DataFrame(rows, columns=[*names, "share_of_pairs", "mean_complete", "n_complete"])
@@ -169,8 +170,4 @@ def _known(values: pd.Series | np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if len(values) else np.nan
-
-
-def _std(values: np.ndarray) -> float:
-    return float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    return mean_and_spread(values)[0]

@@ -19,7 +19,7 @@ from auralise.dissection.pieces import Piece, bands_piece
 from auralise.dissection.stems import KEYS, OTHER_DRUMS
 from auralise.networks.comparison import judge_samples
 from auralise.progress import tracked
-from auralise.statistics import ratio, resample, with_interval
+from auralise.statistics import mean_and_spread, ratio, resample, with_interval
 from auralise.training.baselines import linear_model, segment_statistics
 
 INPUT = 0  # in place of a layer's number: mean, deviation and flux of the log spectrum
@@ -252,8 +252,8 @@ def compare_probes(
             found.drop(columns=list(VERDICT)).merge(verdicts, "left", KEY).assign(
                 variant=variant,
                 n_classes=[int(own[key]["n_classes"].iloc[0]) for key in keys],
-                permuted=[_mean(_scores(control, key)) for key in keys],
-                input=[_mean(_scores(own, (INPUT, label))) for _, label in keys],
+                permuted=[mean_and_spread(_scores(control, key))[0] for key in keys],
+                input=[mean_and_spread(_scores(own, (INPUT, label)))[0] for _, label in keys],
                 shuffled=[float(own[key]["shuffled"].mean()) for key in keys],
                 n_clips=[int(own[key]["n_clips"].iloc[0]) for key in keys],
             )
@@ -265,7 +265,3 @@ def compare_probes(
 
 def _scores(of: Mapping[tuple[int, str], pd.DataFrame], key: tuple[int, str]) -> np.ndarray:
     return of[key]["score"].to_numpy() if key in of else np.empty(0)
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if len(values) else np.nan

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from auralise.networks.names import INPUT, PERMUTED, is_control, variant_of
-from auralise.statistics import judge
+from auralise.statistics import judge, mean_and_spread
 
 JUDGED = (
     *("mean", "spread", "other", "other_spread", "p", "q", "verdict"),
@@ -80,20 +80,12 @@ def judge_samples(
         of `auralise.statistics.judge` over all keys.
     """
     rows = [
-        (
-            *(*key, *_mean_and_spread(own), *_mean_and_spread(others)),
-            *(found.p, found.q, found.words, found.n_needed, len(own), len(others)),
-        )
+        (*key, *mean_and_spread(own), *mean_and_spread(others), *found, len(own), len(others))
         for (key, (own, others)), found in zip(
-            samples.items(), judge(list(samples.values())), strict=True
+            samples.items(), judge(samples.values()), strict=True
         )
     ]
     return pd.DataFrame(rows, columns=[*by, *JUDGED]).astype({"n_networks_needed": "Int64"})
-
-
-def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    mean = float(values.mean()) if len(values) else np.nan
-    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
 
 
 def _known(values: pd.Series) -> np.ndarray:
