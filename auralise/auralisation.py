@@ -1,7 +1,6 @@
 """Deconvolved maps → sound, by the original's spectrum (Choi 2015, code)."""
 
 import functools
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from auralise.audio import create_audio, warn_of_clipping
 from auralise.choices import LOUDNESS, MODES
 from auralise.errors import AudioError, SettingsError
 from auralise.features import relative_levels
-from auralise.files import parse_json, whole_file
+from auralise.files import read_json, write_json
 from auralise.maps import Maps
 from auralise.progress import tracked
 from auralise.statistics import ratio
@@ -284,8 +283,7 @@ def write_auralisations(
     _tell_what_is_silent(maps)
     for earlier in folder.glob("layer*/feature*.*"):
         earlier.unlink()  # of another choice of features
-    with whole_file(folder / RECORD) as path:
-        path.write_text(json.dumps(asdict(auralisation), indent=2) + "\n", encoding="utf-8")
+    write_json(folder / RECORD, asdict(auralisation), indent=2)
     rate, facts = maps.stft.sample_rate, _facts(maps, auralisation)
     level = _write_original(folder / "original.wav", maps, facts)
     quiet = QUIET * max(np.abs(maps.spectrum_of(frames)).max() for frames in _blocks(maps))
@@ -396,7 +394,7 @@ def read_auralisation(folder: str | Path) -> Auralisation:
     """
     path = Path(folder) / RECORD
     try:
-        return Auralisation(**parse_json(path.read_text(encoding="utf-8")))
+        return Auralisation(**read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise AudioError(
             f"{path}: does not say how the sounds beside it were made ({error}); auralise the song "

@@ -141,10 +141,20 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("brackets within each other, too many of them") from None
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write plain values as JSON, whole or not at all."""
+def read_json(path: str | Path) -> Any:
+    """As `parse_json`, of a file in UTF-8."""
+    return parse_json(Path(path).read_text(encoding="utf-8"))
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text in UTF-8, whole or not at all."""
     with whole_file(path) as partial:
-        partial.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any, **options: Any) -> None:
+    """Write plain values as JSON, whole or not at all; options as those of `json.dumps`."""
+    write_text(path, json.dumps(value, **{"indent": 1} | options) + "\n")
 
 
 def write_table(path: str | Path, table: "pd.DataFrame") -> None:
@@ -217,8 +227,7 @@ class Journal:
             os.fsync(written.fileno())
         self.done |= set(names)
         self._lines += names
-        with whole_file(self._path) as path:
-            path.write_text("".join(f"{line}\n" for line in self._lines), encoding="utf-8")
+        write_text(self._path, "".join(f"{line}\n" for line in self._lines))
 
 
 @contextmanager

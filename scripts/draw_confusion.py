@@ -1,13 +1,11 @@
 """Draw the confusion matrix of the test clips."""
 
-import json
-from pathlib import Path
-
 from _job import job
 
 from auralise.figures.networks import draw_confusion
 from auralise.figures.style import save_figure
+from auralise.files import read_json
 
 with job(snakemake):
-    evaluation = json.loads(Path(snakemake.input[0]).read_text())
+    evaluation = read_json(snakemake.input[0])
     save_figure(draw_confusion(evaluation, snakemake.wildcards.network), *snakemake.output)

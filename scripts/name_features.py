@@ -1,6 +1,5 @@
 """Name the features of all networks, and count names and marks where nothing is to be found."""
 
-import json
 from pathlib import Path
 
 from _job import job
@@ -9,7 +8,7 @@ from auralise.dissection.contributions import list_contributions
 from auralise.dissection.exam import Exam
 from auralise.dissection.networks import read_scores, read_untrained
 from auralise.dissection.tables import NULLS, dissect_networks
-from auralise.files import write_table
+from auralise.files import read_json, write_table
 from auralise.networks.genre import Architecture, layer_kernels
 from auralise.networks.names import is_given
 from auralise.training.baselines import is_above_mean_spectrum
@@ -19,8 +18,7 @@ with job(snakemake):
     params, inputs = snakemake.params, snakemake.input
     scores = dict(zip(params.networks, map(read_scores, inputs.scores), strict=True))
     untrained = dict(zip(params.trained, map(read_untrained, inputs.untrained), strict=True))
-    evaluations = [json.loads(Path(path).read_text()) for path in inputs.evaluations]
-    known = dict(zip(params.evaluated, evaluations, strict=True))
+    known = dict(zip(params.evaluated, map(read_json, inputs.evaluations), strict=True))
     unproven = [name for name, of in known.items() if not is_above_mean_spectrum(of)]
     read = {Path(path).name: Exam.read(path) for path in inputs.exams}
     exams = {owner: read[params.exams[names[0]]] for owner, names in params.trained.items()}

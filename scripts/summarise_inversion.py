@@ -1,12 +1,11 @@
 """Gather the measures of all layers, and say in words what they show."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 from _job import job
 
-from auralise.files import read_table, whole_file, write_table
+from auralise.files import read_json, read_table, write_table, write_text
 from auralise.inversion.findings import compare_inversions, describe_inversion, summarise_errors
 
 NUMBERED = ("classifier",)  # excerpts have the numbers of their clips, not the names
@@ -24,10 +23,7 @@ with job(snakemake):
         "comparison": compare_inversions(summary, controls),
         "dependence": dependence,
     }
-    evaluations = {
-        Path(path).parent.name: json.loads(Path(path).read_text()) for path in inputs.evaluations
-    }
+    evaluations = {Path(path).parent.name: read_json(path) for path in inputs.evaluations}
     for name, table in tables.items():
         write_table(outputs[name], table)
-    with whole_file(outputs.findings) as path:
-        path.write_text(describe_inversion(**tables, evaluations=evaluations), encoding="utf-8")
+    write_text(outputs.findings, describe_inversion(**tables, evaluations=evaluations))

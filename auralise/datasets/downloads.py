@@ -1,6 +1,5 @@
 """One large file over HTTP: resumed after a break, verified at the end."""
 
-import json
 import logging
 import os
 import re
@@ -13,7 +12,7 @@ import requests
 
 from auralise.datasets.archives import verify_checksum
 from auralise.errors import AuraliseError
-from auralise.files import parse_json, whole_file
+from auralise.files import read_json, write_json
 from auralise.progress import tracked
 
 log = logging.getLogger(__name__)
@@ -137,8 +136,7 @@ def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> 
             facts = {"url": url, "validator": validator, "length": length}
             # Before there are new facts, or they would be taken for those of the old bytes.
             part.unlink(missing_ok=True)
-            with whole_file(origin) as path:
-                path.write_text(json.dumps(facts))
+            write_json(origin, facts)
         free = shutil.disk_usage(part.parent).free
         if length is not None and length - start > free:
             raise DownloadError(
@@ -166,7 +164,7 @@ def _continue(session: requests.Session, url: str, part: Path, origin: Path) -> 
 def _read_facts(origin: Path) -> dict:
     """Recorded facts about a partial download; empty if they cannot be read."""
     try:
-        return parse_json(origin.read_text())
+        return read_json(origin)
     except (OSError, ValueError):
         return {}
 

@@ -19,7 +19,7 @@ from auralise.datasets.bands.notation import Lead
 from auralise.datasets.bands.rendering import LEVEL_DB, SAMPLE_RATE
 from auralise.datasets.bands.styles import GENRES
 from auralise.datasets.jamendo import LISTS, Passage, write_passages
-from auralise.files import whole_file
+from auralise.files import write_text
 from auralise.instruments import PROGRAMS, Note, Part, normalise_level, render
 from auralise.progress import tracked
 
@@ -115,8 +115,8 @@ def write_songs(
     order = np.random.default_rng(seed).permutation(n_songs)
     stops = np.round(np.cumsum(FRACTIONS)[:2] * n_songs).astype(int)
     for name, members in zip(LISTS.values(), np.split(order, stops), strict=True):
-        with whole_file(folder / "filelists" / name) as path:
-            path.write_text("".join(f"{names[number]}\n" for number in sorted(members)))
+        listed = "".join(f"{names[number]}\n" for number in sorted(members))
+        write_text(folder / "filelists" / name, listed)
 
 
 def _write_song(folder: Path, seed: int, duration: float, index: int) -> str:

@@ -6,7 +6,6 @@ can tell whether it is whole and unchanged, and how each of its files came to be
 """
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from auralise.errors import ResultsError, printable
-from auralise.files import parse_json, sha256_of_file, whole_file
+from auralise.files import read_json, sha256_of_file, write_json
 from auralise.pictures import write_facts
 from auralise.provenance import versions
 
@@ -88,9 +87,7 @@ class Record:
         return any(Path(name).is_relative_to(temporary) for temporary in self.temporary)
 
     def write(self, path: Path) -> None:
-        with whole_file(path) as partial:
-            content = {"format": FORMAT, **asdict(self)}
-            partial.write_text(json.dumps(content, indent=1, default=str) + "\n", encoding="utf-8")
+        write_json(path, {"format": FORMAT, **asdict(self)}, default=str)
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -102,7 +99,7 @@ class Record:
             It is missing or damaged.
         """
         try:
-            values = parse_json(path.read_text(encoding="utf-8"))
+            values = read_json(path)
             if values.pop("format") != FORMAT:
                 raise ValueError("another format")
             outputs = {name: State(**state) for name, state in values.pop("outputs").items()}

@@ -5,7 +5,6 @@ each run notes its host, its process and when that started, so that the next one
 that nobody holds from those of a living run.
 """
 
-import json
 import os
 import re
 import socket
@@ -19,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from auralise.errors import SettingsError
-from auralise.files import parse_json, whole_file
+from auralise.files import read_json, write_json
 
 LONGEST_CANCEL = 60  # s that Slurm may take to end jobs that are cancelled
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -84,8 +83,7 @@ def note_run(experiment: str) -> None:
     claimed = {name for _, run in _records() for name in run.locks}
     locks = tuple(sorted({path.name for path in LOCKS.glob("*.lock")} - claimed))
     run = Run.of_this_process(experiment, locks)
-    with whole_file(_path_of(run)) as path:
-        path.write_text(json.dumps(asdict(run)), encoding="utf-8")
+    write_json(_path_of(run), asdict(run))
 
 
 def forget_run(experiment: str) -> None:
@@ -208,7 +206,7 @@ def _records() -> Iterator[tuple[Path, Run]]:
     for path in sorted(RECORDS.glob("*.json")):
         # What is not a record, or was removed by its run just now, says nothing.
         with suppress(OSError, ValueError, TypeError, KeyError):
-            values = parse_json(path.read_text(encoding="utf-8"))
+            values = read_json(path)
             yield path, Run(**values | {"locks": tuple(values["locks"])})
 
 

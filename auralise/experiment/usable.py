@@ -1,6 +1,5 @@
 """Which songs a run can explain: each is read before anything is computed from the others."""
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 from auralise.audio import read_excerpt
 from auralise.errors import AudioError, SettingsError
 from auralise.experiment.runs import RECORDS
-from auralise.files import parse_json, whole_file
+from auralise.files import read_json, write_json
 from auralise.progress import tracked
 from auralise.songs import AskedSongs
 
@@ -66,8 +65,7 @@ def usable_songs(
         ):
             noted[song] = {"state": states[song], "problem": problem}
     if new:
-        with whole_file(place) as partial:
-            partial.write_text(json.dumps(noted), encoding="utf-8")
+        write_json(place, noted)
     found = {
         song: noted[song]["problem"]
         for song in songs
@@ -90,7 +88,7 @@ def _problem(path: Path, sample_rate: int, start: float, duration: float) -> str
 
 def _read(place: Path) -> dict[str, Mapping]:
     with suppress(OSError, ValueError):
-        noted = parse_json(place.read_text(encoding="utf-8"))
+        noted = read_json(place)
         if isinstance(noted, dict) and all(isinstance(of, dict) for of in noted.values()):
             return noted
     return {}

@@ -14,7 +14,7 @@ from cycler import cycler
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from auralise.files import whole_file, write_table
+from auralise.files import whole_file, write_table, write_text
 from auralise.pictures import log_frequency_rows, row_centres
 
 COLUMN, PAGE = 3.5, 7.2  # inches, widths of a paper's column and page
@@ -91,8 +91,7 @@ def save_captioned(
     table : DataFrame
     """
     by_ending = {Path(path).suffix: path for path in paths}
-    with whole_file(by_ending.pop(".txt")) as partial:
-        partial.write_text(caption, encoding="utf-8")
+    write_text(by_ending.pop(".txt"), caption)
     write_table(by_ending.pop(".csv"), table)
     save_figure(figure, *by_ending.values())
 
