@@ -14,7 +14,7 @@ import torch
 
 from auralise.audio import read_audio
 from auralise.errors import SettingsError
-from auralise.files import whole_file
+from auralise.files import whole_file, write_text
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.mel import STFT, LogMel, analyse_as_published
 from auralise.progress import tracked
@@ -104,10 +104,8 @@ def read_passages(path: str | Path) -> list[Passage]:
 
 def write_passages(path: str | Path, passages: Iterable[Passage]) -> None:
     """Write a ``.lab`` file."""
-    with whole_file(path) as partial:
-        partial.write_text(
-            "".join(f"{start:.3f} {end:.3f} {CLASSES[sung]}\n" for start, end, sung in passages)
-        )
+    lines = (f"{start:.3f} {end:.3f} {CLASSES[sung]}\n" for start, end, sung in passages)
+    write_text(path, "".join(lines))
 
 
 def label_frames(passages: Iterable[Passage], times: np.ndarray) -> np.ndarray:
@@ -221,9 +219,6 @@ class Spectra(torch.utils.data.Dataset):
     def __getitems__(self, rows: Sequence[int]) -> list[tuple[torch.Tensor, float]]:
         labels = self.labels(rows).astype(np.float32).tolist()
         return list(zip(torch.from_numpy(self.read(rows)), labels, strict=True))
-
-    def __getitem__(self, row: int) -> tuple[torch.Tensor, float]:
-        return self.__getitems__([row])[0]
 
 
 def measure_bands(path: str | Path) -> tuple[np.ndarray, np.ndarray]:

@@ -212,6 +212,3 @@ class Segments(torch.utils.data.Dataset):
     def __getitems__(self, rows: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
         magnitudes = torch.from_numpy(self.read(rows))[:, None]
         return list(zip(magnitudes, self.labels[rows].tolist(), strict=True))
-
-    def __getitem__(self, row: int) -> tuple[torch.Tensor, int]:
-        return self.__getitems__([row])[0]

@@ -149,7 +149,7 @@ class TestSpectra:
         (song, first), (_, last) = excerpts.locate([0, len(excerpts.firsts[0]) - 1])
         found = excerpts.labels(np.arange(last - first + 1))
         np.testing.assert_array_equal(found, excerpts.sung[song][57 : 57 + len(found)])
-        magnitude, label = excerpts[7]
+        ((magnitude, label),) = excerpts.__getitems__([7])
         assert magnitude.shape == (513, 115) and label == float(found[7])
 
     def test_songs_that_are_too_short_are_refused(self, spectra):
