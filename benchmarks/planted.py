@@ -158,11 +158,11 @@ def examine_plants(seeds: Sequence[int]) -> tuple[pd.DataFrame, np.ndarray]:
         exam = exam_of(*render_exam(N_CLIPS, 4.0, Stft(), seed, 2), Stft())
         for question, places in plant(exam, seed):
             layer = Naming(question, seed)
-            table = layer.names().table.set_index("feature")
+            table = layer.names()[0].set_index("feature")
             for of, place in zip(PLANTS, places, strict=True):
                 row = table.loc[place].to_dict()
                 rows.append({"seed": seed, "plant": of.what, "right": of.right, **row})
-            chance = [layer.names_by_chance(k).table["name"] != "" for k in range(N_CHANCES)]
+            chance = [layer.names_by_chance(k)["name"] != "" for k in range(N_CHANCES)]
             chances += [draw.mean() for draw in chance]
     table = pd.DataFrame(rows)
     return table.assign(is_right=table["name"] == table["right"]), np.array(chances)

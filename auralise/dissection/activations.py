@@ -12,7 +12,7 @@ import numpy as np
 
 from auralise.dissection.concepts import APART, REGISTER_NAMES
 from auralise.dissection.exam import Exam
-from auralise.dissection.scores import cell_means, cell_offset, pooled_sizes
+from auralise.dissection.scores import cell_means, pooled_sizes
 from auralise.explainers.protocol import Explainer
 
 CELLS = 512
@@ -63,10 +63,6 @@ class Cells:
             # Finer than what the network gets: nothing is said of such a layer.
             return np.zeros((*masks.shape[:-2], *shape), np.float32)
         return cell_means(masks, shape, self.pooled)
-
-    def column_offset(self, n_frames: int) -> int:
-        """In which of `n_frames` frames the first column begins."""
-        return cell_offset(n_frames, self.width, self.pooled[1])
 
     def of(self, maps: np.ndarray) -> np.ndarray:
         """Values of feature maps in these cells: ``(..., height, width)`` → ``(..., n_cells)``."""

@@ -7,9 +7,7 @@ made it one is another claim, with another test.
 import numpy as np
 
 from auralise.dissection.naming import LOWEST
-from auralise.statistics import adjust_p
-
-LEVEL = 0.05  # of the false-discovery rate
+from auralise.statistics import ALPHA, adjust_p
 
 
 def most_unusual(scores: np.ndarray, untrained: np.ndarray) -> np.ndarray:
@@ -77,7 +75,7 @@ def learned_by_chance(untrained: np.ndarray) -> np.ndarray:
     ndarray of bool, shape (n_networks, n_features)
     """
     marks = [
-        learned(untrained[network], np.delete(untrained, network, axis=0))[1] <= LEVEL
+        learned(untrained[network], np.delete(untrained, network, axis=0))[1] <= ALPHA
         for network in range(len(untrained))
     ]
     return np.array(marks)

@@ -11,18 +11,16 @@ variance that a concept accounts for. Average precision is not fit for that: wit
 taken off it favours what is often there, at one prevalence for all what is seldom there.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from auralise.dissection.activations import Activations, Targets
-from auralise.dissection.scores import average_precisions, correlations
-from auralise.statistics import adjust_p, ratio
+from auralise.dissection.scores import average_precisions, cell_offset, correlations
+from auralise.statistics import ALPHA, adjust_p, ratio
 
 N_DRAWS = 999  # of null masks
-LEVEL = 0.05  # of the false-discovery rate
 STILL = 0.1  # of a feature's peak
 LET_THROUGH = 0.75  # of a concept's share of the clips, at least: few clips say it to a quarter
 N_EXCERPTS = 3  # at least in which a feature is still, and half of those without the concept
@@ -241,26 +239,6 @@ class Question:
         return max(self.activations.cells.pooled[1], round(EXCERPT / self.hop))
 
 
-@dataclass(frozen=True)
-class Names:
-    """The outcome of naming the features of a layer.
-
-    Attributes
-    ----------
-    table : DataFrame
-        ``layer, feature, name`` (empty: unknown), ``candidate`` (the best concept), ``p``, ``q``,
-        ``score`` (r of the candidate on the held-out clips), ``runner_up`` (the best concept there
-        that can be told apart from it), ``runner_up_score``, ``lets_through``, ``wins``,
-        ``still``, ``n_clips`` (held-out clips with the candidate).
-    excerpts : DataFrame
-        ``layer, feature, clip`` (a number), ``start, end`` (s): the loudest without the candidate
-        in which the feature is still, of each that went to the exam.
-    """
-
-    table: pd.DataFrame
-    excerpts: pd.DataFrame
-
-
 class Naming:
     """Names one layer's features, with the clips' own masks or, as a null, with other clips' masks.
 
@@ -280,16 +258,28 @@ class Naming:
         drawn = self.products.drawn(Draws.of(N_DRAWS, len(self.chosen_on), seed))
         self.surprise = Surprise.of(drawn, targets.resolvable)
 
-    def names(self) -> Names:
-        """Names found with the clips' own masks."""
+    def names(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Names found with the clips' own masks.
+
+        Returns
+        -------
+        table : DataFrame
+            ``layer, feature, name`` (empty: unknown), ``candidate`` (the best concept), ``p``,
+            ``q``, ``score`` (r of the candidate on the held-out clips), ``runner_up`` (the best
+            concept there that can be told apart from it), ``runner_up_score``, ``lets_through``,
+            ``wins``, ``still``, ``n_clips`` (held-out clips with the candidate).
+        excerpts : DataFrame
+            ``layer, feature, clip`` (a number), ``start, end`` (s): the loudest without the
+            candidate in which the feature is still, of each that went to the exam.
+        """
         examined = self.question.targets.values[:, self.examined_on]
         return self._names(self.products.observed(), examined)
 
-    def names_by_chance(self, seed: int) -> Names:
+    def names_by_chance(self, seed: int) -> pd.DataFrame:
         """Names found by chance: with masks of other clips, from the first test to the exam."""
         r = self.products.drawn(Draws.of(1, len(self.chosen_on), seed))[0]
         draws = Draws.of(1, len(self.examined_on), seed + 1_000_000)
-        return self._names(r, self._redrawn(self.examined_on, draws))
+        return self._names(r, self._redrawn(self.examined_on, draws))[0]
 
     def _redrawn(self, clips: np.ndarray, draws: Draws) -> np.ndarray:
         """Targets ``(n_concepts, n_clips, n_cells)`` as a draw gives them to the clips."""
@@ -300,7 +290,7 @@ class Naming:
             found[-n_registers:, clip] = np.roll(targets.profiles, shift, axis=1)[:, targets.rows]
         return found
 
-    def _names(self, r: np.ndarray, examined: np.ndarray) -> Names:
+    def _names(self, r: np.ndarray, examined: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Names from correlations on the clips that they are chosen on, and targets of the exam."""
         question = self.question
         best = self._comparable(r).argmax(axis=1)
@@ -310,7 +300,7 @@ class Naming:
         q = adjust_p(p)
         rows, excerpts = _blank(question, best, p, q), []
         targets = examined.reshape(len(examined), -1)
-        for feature in np.flatnonzero(q <= LEVEL).tolist():
+        for feature in np.flatnonzero(q <= ALPHA).tolist():
             values = question.activations.values[[feature]][:, self.examined_on].reshape(1, -1)
             scores = self._comparable(correlations(values, targets))[0]
             concept = int(best[feature])
@@ -320,7 +310,7 @@ class Naming:
                 rows.loc[feature, key] = value
             excerpts += heard
         columns = ["layer", "feature", "clip", "start", "end"]
-        return Names(rows, pd.DataFrame(excerpts, columns=columns))
+        return rows, pd.DataFrame(excerpts, columns=columns)
 
     def _comparable(self, r: np.ndarray) -> np.ndarray:
         """Correlations, ``(n_features, n_concepts)``, `LOWEST` where nothing can be said."""
@@ -346,7 +336,7 @@ class Naming:
             question.powers[held],
             question.excerpt,
             activations.cells.pooled[1],
-            activations.cells.column_offset(present.shape[1]),
+            cell_offset(present.shape[1], activations.cells.width, activations.cells.pooled[1]),
         )
         quiet = [excerpt[:2] for excerpt in excerpts if excerpt[2]]
         still = len(quiet) >= max(N_EXCERPTS, len(excerpts) / 2)
@@ -397,9 +387,3 @@ def _blank(question: Question, best: np.ndarray, p: np.ndarray, q: np.ndarray) -
             "n_clips": 0,
         }
     )
-
-
-def share_named(tables: Sequence[pd.DataFrame]) -> float:
-    """The share (0 to 1) of all features of several layers that have a name."""
-    names = pd.concat(tables)["name"]
-    return float((names != "").mean())

@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 
 from auralise.dissection.concepts import QUALITIES, REGISTER_NAMES, registers
-from auralise.dissection.learned import LEVEL
 from auralise.dissection.scores import cell_means, correlations, pooled_sizes
 from auralise.dissection.stems import OTHER_DRUMS
 from auralise.explainers.protocol import Explainer
-from auralise.statistics import adjust_p, ratio
+from auralise.statistics import ALPHA, adjust_p, ratio
 from auralise.stft import Stft
 
 AROUND = 15.0  # s on either side of a song's excerpt that are looked at, too
@@ -293,7 +292,7 @@ def check_names(
     Returns
     -------
     DataFrame
-        One row a named feature and song, with the columns `OWN_SONGS`: ``agrees`` at q ≤ `LEVEL`,
+        One row a named feature and song, with the columns `OWN_SONGS`: ``agrees`` at q ≤ `ALPHA`,
         over all rows; ``descriptor`` is empty, and so is what follows from it, where none belongs
         to the concept. ``best_descriptor`` is that of all which the activation follows most.
         ``unnamed_hold``: of the features of the layer that have no name, and vary, the share that
@@ -326,7 +325,7 @@ def check_names(
     table = pd.DataFrame(rows).reindex(columns=list(OWN_SONGS))
     table = table.sort_values(["layer", "feature"], kind="stable", ignore_index=True)
     table["q"] = adjust_p(table["p"].to_numpy(float))
-    table["agrees"] = table["q"] <= LEVEL
+    table["agrees"] = table["q"] <= ALPHA
     largest = table.loc[table["agrees"], "p"].max()
     shares = {of: _share_that_holds(np.stack(p), largest) for of, p in by_chance.items()}
     table["unnamed_hold"] = [

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from auralise.dissection.exam import Exam
-from auralise.dissection.learned import LEVEL, learned, learned_by_chance
-from auralise.dissection.naming import Naming, Question, share_named
+from auralise.dissection.learned import learned, learned_by_chance
+from auralise.dissection.naming import Naming, Question
 from auralise.dissection.networks import Scored, targets_of
+from auralise.statistics import ALPHA
 
 N_CHANCES = 20  # of masks of other clips, for each network
 TOLERATED = 0.01  # share of features that may be named, or marked, where nothing is to be found
@@ -65,19 +66,17 @@ def dissect_network(
             scored.enrichments,
         )
         layer = Naming(question)
-        found = layer.names()
+        table, heard = layer.names()
         p, q = learned(scored.fires, others)
         tables.append(
-            found.table.assign(
-                learned=(found.table["name"] != "") & (q <= LEVEL), p_learned=p, q_learned=q
-            )
+            table.assign(learned=(table["name"] != "") & (q <= ALPHA), p_learned=p, q_learned=q)
         )
-        excerpts.append(found.excerpts)
-        chances.append([layer.names_by_chance(1 + k).table for k in range(n_chances)])
+        excerpts.append(heard)
+        chances.append([layer.names_by_chance(1 + k)["name"] for k in range(n_chances)])
     table = pd.concat(tables, ignore_index=True)
     heard = pd.concat(excerpts, ignore_index=True)
     heard["clip"] = [exam.clips[number] for number in heard["clip"]]
-    by_chance = np.array([share_named(of_draw) for of_draw in zip(*chances, strict=True)])
+    by_chance = np.array([(pd.concat(names) != "").mean() for names in zip(*chances, strict=True)])
     return Dissected(table[list(NAMES)], table[list(EXAM)], heard, by_chance)
 
 

@@ -73,7 +73,7 @@ def plant(world, concept, gain):
 def test_a_planted_feature_is_named_and_noise_is_not(world, concept, gain):
     maps = noise(8)
     maps[5] = plant(world, concept, gain)
-    table = ask(world, maps).names().table
+    table = ask(world, maps).names()[0]
     assert table.loc[5, "name"] == concept
     assert table.loc[5, "runner_up"] != concept
     assert (table["name"].drop(5) == "").all()
@@ -83,7 +83,7 @@ def test_concepts_are_held_against_each_other_by_r_on_the_clips_of_the_exam(worl
     masks, targets, _ = world
     maps = noise(2)
     maps[0] = plant(world, "kick", 1)
-    row = ask(world, maps).names().table.loc[0]
+    row = ask(world, maps).names()[0].loc[0]
     fired, there = targets.cells.of(maps[0])[1::2].ravel(), masks[:, 1::2].reshape(len(masks), -1)
     r = np.corrcoef(fired, there)[0, 1:]
     assert row["score"] == pytest.approx(r[CONCEPTS.index("kick")], abs=1e-5)
@@ -95,8 +95,8 @@ def test_masks_of_other_clips_name_nothing(world):
     maps = noise(4)
     maps[2] = plant(world, "kick", 1)
     layer = ask(world, maps)
-    assert layer.names().table.loc[2, "name"] == "kick"
-    named = [(layer.names_by_chance(seed).table["name"] != "").mean() for seed in range(20)]
+    assert layer.names()[0].loc[2, "name"] == "kick"
+    named = [(layer.names_by_chance(seed)["name"] != "").mean() for seed in range(20)]
     assert np.mean(named) <= 0.01
 
 
@@ -104,14 +104,14 @@ def test_what_lets_less_of_a_concept_through_is_not_named(world):
     maps = noise(2)
     maps[0] = plant(world, "kick", 1)
     enrichments = np.full((2, len(CONCEPTS)), 0.5)
-    assert ask(world, maps, enrichments).names().table.loc[0, "name"] == ""
-    assert ask(world, maps, 2 * enrichments).names().table.loc[0, "name"] == "kick"
+    assert ask(world, maps, enrichments).names()[0].loc[0, "name"] == ""
+    assert ask(world, maps, 2 * enrichments).names()[0].loc[0, "name"] == "kick"
 
 
 def test_a_dead_feature_is_unknown(world):
     maps = noise(2)
     maps[0] = 0
-    table = ask(world, maps).names().table
+    table = ask(world, maps).names()[0]
     assert table.loc[0, ["name", "p"]].tolist() == ["", 1.0]
 
 
@@ -119,7 +119,7 @@ def test_a_feature_that_also_fires_elsewhere_is_not_still(world):
     masks, _, _ = world
     maps = noise(2)
     maps[0] = masks[CONCEPTS.index("kick")]  # in the columns, too, in which `present` denies it
-    table = ask(world, maps).names().table
+    table = ask(world, maps).names()[0]
     assert table.loc[0, "wins"] and not table.loc[0, "still"]
     assert table.loc[0, "name"] == ""
 
