@@ -109,7 +109,7 @@ def describe_kept(kept: pd.DataFrame, classifier: str) -> str:
     first = layers.iloc[0]
     values = "; ".join(
         f"{row.layer} {row.level:.2f}, {row.spectrum:.2f}, {row.detail:.2f}, {row.retrieval:.0%} "
-        f"{_share_range(row.retrieval_low, row.retrieval_high)}"
+        f"{_range(row.retrieval_low, row.retrieval_high, '.0%')}"
         for row in layers.itertuples()
     )
     oracles = of_one[(of_one["layer"] == first["layer"]) & (of_one["shown"] != INVERSION)]
@@ -133,10 +133,6 @@ def describe_kept(kept: pd.DataFrame, classifier: str) -> str:
                 f"{', '.join(behind)}."
             )
     return " ".join(sentences)
-
-
-def _share_range(low: float, high: float) -> str:
-    return "[unknown]" if pd.isna(low) else f"[{low:.0%}, {high:.0%}]"
 
 
 def describe_comparison(comparison: pd.DataFrame, variant: str) -> str:
@@ -169,8 +165,8 @@ def describe_comparison(comparison: pd.DataFrame, variant: str) -> str:
     return " ".join(sentences)
 
 
-def _range(low: float, high: float) -> str:
-    return "[unknown]" if pd.isna(low) else f"[{low:.3f}, {high:.3f}]"
+def _range(low: float, high: float, form: str = ".3f") -> str:
+    return "[unknown]" if pd.isna(low) else f"[{low:{form}}, {high:{form}}]"
 
 
 def describe_dependence(dependence: pd.DataFrame, classifier: str, layer: str) -> str:

@@ -21,18 +21,11 @@ def error_intervals(errors: pd.DataFrame) -> pd.DataFrame:
     keys = ["classifier", "layer", "space"]
     rows = []
     for names, of_layer in errors.groupby(keys, sort=False):
-        _, *found = _mean_over_clips(of_layer, of_layer["error"])
-        rows.append((*names, *found))
+        n_draws, clips = of_layer["n_draws"].to_numpy(), of_layer["clip"].to_numpy()
+        sums, number = sums_over_clips(clips, of_layer["error"].to_numpy() * n_draws, n_draws)
+        n_clips = len(np.unique(clips))
+        rows.append((*names, *estimate(sums / number, n_clips)[1:], n_clips))
     return pd.DataFrame(rows, columns=[*keys, "ci_low", "ci_high", "n_clips"])
-
-
-def _mean_over_clips(excerpts: pd.DataFrame, values: pd.Series) -> tuple[float, float, float, int]:
-    """Mean of the excerpts' values, each weighed by its draws; its interval; number of clips."""
-    n_draws = excerpts["n_draws"].to_numpy()
-    clips = excerpts["clip"].to_numpy()
-    sums, number = sums_over_clips(clips, values.to_numpy() * n_draws, n_draws)
-    n_clips = len(np.unique(clips))
-    return *estimate(sums / number, n_clips), n_clips
 
 
 def sums_over_clips(clips: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:

@@ -6,7 +6,6 @@ level) and its detail (the rest). Beside every inverter stand oracles that know 
 of these of the excerpt, and have the rest from the mean picture of the training set.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +86,7 @@ def kept_parts(found: Reconstructions) -> pd.DataFrame:
     own = Parts.of(pictures)
     mean = Parts.of(found.mean.reshape(1, *found.shape))
     shown = {INVERSION: found.inversions.reshape(pictures.shape)} | known_to_oracles(own, mean)
-    varies = _variation(own)
+    varies = _errors(own, Parts(*(getattr(own, part).mean(axis=0) for part in PARTS)))
     n_drawn = found.draws.shape[1]
     rows = []
     for name, what in shown.items():
@@ -109,16 +108,6 @@ def _errors(own: Parts, shown: Parts) -> dict[str, np.ndarray]:
     """Squared error of each part, ``(n,)``."""
     return {
         part: np.square(getattr(shown, part) - getattr(own, part)).sum(axis=(1, 2), dtype=float)
-        for part in PARTS
-    }
-
-
-def _variation(parts: Parts) -> Mapping[str, np.ndarray]:
-    """Squared distance of each part from its mean over all pictures, ``(n,)``."""
-    return {
-        part: np.square(getattr(parts, part) - getattr(parts, part).mean(axis=0)).sum(
-            axis=(1, 2), dtype=float
-        )
         for part in PARTS
     }
 
