@@ -4,7 +4,8 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,45 +64,35 @@ def ranges(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text!r}")
-    return int(text)
-
-
-def rate(text: str) -> int:
-    value = count(text)
-    if value > HIGHEST_RATE:
-        raise argparse.ArgumentTypeError(f"expected Hz, at most {HIGHEST_RATE}, got {text!r}")
-    return value
-
-
-def duration(text: str) -> float:
-    value = _seconds(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"expected seconds, more than 0, got {text!r}")
-    return value
-
-
-def time(text: str) -> float:
-    value = _seconds(text)
-    if not value >= 0:
-        raise argparse.ArgumentTypeError(f"expected seconds, 0 or more, got {text!r}")
-    return value
-
-
-def seed(text: str) -> int:
+def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
+        raise ValueError
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError
+    return value
+
+
+def _taking(read: Callable[[str], Any], fits: Callable[[Any], bool], what: str) -> Callable:
+    """A type of an option: what `read` makes of its text, if that `fits`."""
+
+    def converted(text: str) -> Any:
+        with suppress(ValueError):
+            if fits(value := read(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
+
+    return converted
+
+
+count = _taking(_whole, lambda n: n > 0, "a whole number above 0")
+rate = _taking(count, lambda n: n <= HIGHEST_RATE, f"Hz, at most {HIGHEST_RATE}")
+duration = _taking(_finite, lambda s: s > 0, "seconds, more than 0")
+time = _taking(_finite, lambda s: s >= 0, "seconds, 0 or more")
+seed = _taking(_whole, lambda n: True, "a whole number, 0 or more")
 
 
 def name_songs(paths: Iterable[Path]) -> dict[str, Path]:
