@@ -96,11 +96,7 @@ DRUMS = {
     "ride_bell": 53,
     "tambourine": 54,
     "cowbell": 56,
-    "high_bongo": 60,
-    "low_bongo": 61,
     "high_conga": 63,
-    "low_conga": 64,
-    "maracas": 70,
     "shaker": 82,
 }
 

@@ -358,7 +358,7 @@ def explain(
     (11025,)
     """
     from auralise.explainers.making import explainer_of
-    from auralise.explainers.windows import Windows
+    from auralise.explainers.songs import windows_of
     from auralise.explainers.writing import write_maps
     from auralise.weights.common import weights_digest
 
@@ -382,8 +382,7 @@ def explain(
         explainer = explainer_of(network, layers=layers, shape=shape)
         config = {"layers": None if layers is None else list(layers), "window": window}
         origin = Origin(Path(song).stem, name, weights_digest(network), config)
-        stride = max(stride or 1 for stride in explainer.strides)
-        windows = Windows.of(n_frames, length, stride)
+        windows = windows_of(explainer, len(samples), stft, window)
         write_maps(out, explainer, samples, stft, origin, features, windows)
     return Explained(Path(out), folder)
 

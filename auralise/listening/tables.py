@@ -12,9 +12,10 @@ import numpy as np
 import soundfile
 
 from auralise.audio import read_audio
+from auralise.choices import N_TOUR_SONGS
 from auralise.dissection.tour import ROLES
 from auralise.errors import AudioError, AuraliseError
-from auralise.files import parse_json
+from auralise.files import read_json
 from auralise.listening.packing import text_of
 from auralise.networks.names import PLANTED, is_control, variant_of
 from auralise.training.baselines import describe_accuracy
@@ -28,7 +29,6 @@ MEASURES_OF_A_NETWORK = (
 )
 
 N_ANSWERS = 3  # of a network about a song
-N_SONGS_OF_TOUR = 3
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)  # Hz
 MP3_COMPRESSION = 0.2  # of libsndfile, from 0 to 1; LAME's V2
@@ -59,7 +59,7 @@ def read_evaluation(path: Path) -> dict[str, float | str]:
     if not path.is_file():
         return {}
     try:
-        evaluation = parse_json(path.read_text(encoding="utf-8"))
+        evaluation = read_json(path)
         found = {name: evaluation.get(name) for name in MEASURES_OF_A_NETWORK}
     except (OSError, ValueError, AttributeError):
         raise AuraliseError(
@@ -175,7 +175,7 @@ def read_tour(path: Path, networks: Sequence[str], songs: Sequence[str]) -> dict
         "roles": roles,
         "beside": [*untrained, *([] if planted is None else [planted])],
         "planted": planted,
-        "songs": list(range(min(len(songs), N_SONGS_OF_TOUR))),
+        "songs": list(range(min(len(songs), N_TOUR_SONGS))),
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from snakemake.io import is_flagged
 
 from auralise.attributes.signals import FACTORS
+from auralise.choices import N_TOUR_SONGS
 from auralise.stft import Stft
 from auralise.experiment.contradictions import refuse_contradictions
 from auralise.experiment.costs import cost_of_songs

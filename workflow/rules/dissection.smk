@@ -14,7 +14,7 @@ PROBED = [name for name in OURS if VARIANTS and DISSECTION["probes"]]
 ABLATED = [name for name in ONE_OF_EACH if name in OURS and DISSECTION["ablation"]]
 # One page of print shows a trained network, an untrained one and three songs.
 TOURED = TRAINED[:1] + [n for n in untrained_of(TRAINED[0]) if n in HEARD]
-TOUR_SONGS = list(SONGS)[:3]
+TOUR_SONGS = list(SONGS)[:N_TOUR_SONGS]
 
 
 def exam_of(network):
