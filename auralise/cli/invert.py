@@ -122,10 +122,11 @@ def run(options: argparse.Namespace) -> int:
     for number, (song, path) in enumerate(songs.items()):
         try:
             found = _invert(options, subject, networks, path, options.seed + 1000 * number)
-            print(summary(found, options.out / song))
         except (AuraliseError, OSError) as error:
             failures[printable(song)] = reason = message_of(error)
             print(f"auralise: error: {reason}", file=sys.stderr)
+        else:
+            print(summary(found, options.out / song))
     if len(songs) > 1:
         for song, reason in failures.items():
             print(f"not inverted: {song} ({reason})")

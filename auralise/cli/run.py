@@ -81,6 +81,9 @@ def run(options: argparse.Namespace) -> int:
                 return process.wait()
             except KeyboardInterrupt:
                 continue
+            except BaseException:  # it is told to end, and is waited for, too
+                process.terminate()
+                raise
 
 
 def workflow_folder() -> Path:

@@ -9,8 +9,11 @@ import mimetypes
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from auralise.errors import ResultsError, SettingsError, printable
 from auralise.experiment.records import FOLDER, Record, Results
@@ -62,8 +65,12 @@ def write_crate(path: Path, results: Results, workflow: Path, licence: str) -> N
         ) from None
     crate = ROCrate(version="1.1")  # which the profile builds on
     _Crate(crate, results, workflow).fill(licence)
-    with whole_file(path) as partial:
-        crate.write_zip(partial)
+    with whole_file(path) as partial, ZipFile(partial, "w", ZIP_DEFLATED) as archive:
+        # Not `write_zip`, which ends in a traceback where it is interrupted or the disk is full.
+        for entity in crate.data_entities + crate.default_entities:
+            for name, chunks in groupby(entity.stream(), key=itemgetter(0)):
+                with archive.open(name, "w", force_zip64=True) as file:
+                    file.writelines(chunk for _, chunk in chunks)
 
 
 class _Crate:

@@ -29,7 +29,8 @@ def origin_of(path: Path) -> dict[str, Any]:
         There is no such file, or nothing is known of it.
     """
     if not path.is_file():
-        raise ResultsError(f"{printable(path)}: no such file")
+        told = "not a file; name one in it" if path.is_dir() else "no such file"
+        raise ResultsError(f"{printable(path)}: {told}")
     try:
         facts = _facts_in(path)
         found: dict[str, Any] = {"file": printable(path), "sha256": sha256_of_file(path)}

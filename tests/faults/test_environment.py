@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -181,6 +182,53 @@ def test_memory_that_is_refused_is_told_without_a_traceback(monkeypatch, capsys,
     monkeypatch.setattr(layers, "run", refused)
     assert main(["layers", "--network", "any"]) == 2
     assert "error: not enough memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_command_that_is_told_to_end_says_so(monkeypatch, capsys, name):
+    number = signal.Signals[name]
+    monkeypatch.setattr(layers, "run", lambda options: os.kill(os.getpid(), number))
+    assert main(["layers", "--network", "any"]) == 128 + number
+    assert f"ended from outside ({name}); what was done stays" in capsys.readouterr().err
+    assert signal.getsignal(number) == signal.SIG_DFL
+
+
+def test_a_command_outlives_its_terminal_where_it_is_told_to(monkeypatch):
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        monkeypatch.setattr(layers, "run", lambda options: os.kill(os.getpid(), signal.SIGHUP) or 0)
+        assert main(["layers", "--network", "any"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def closed_pipe():
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+@pytest.mark.parametrize(
+    ("into", "status", "told"),
+    [
+        (closed_pipe, 128 + signal.SIGPIPE, ""),
+        (lambda: os.open("/dev/full", os.O_WRONLY), 2, "prints cannot be written (No space left"),
+    ],
+    ids=["reader that has ended", "full disk"],
+)
+def test_output_that_finds_no_taker_is_told_in_a_line_at_most(into, status, told):
+    """What is printed waits in Python until the end, unless it is much."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": ""}
+    output = into()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "auralise.cli", "explain", "--help"],
+            env=environment, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60,
+        )  # fmt: skip
+    finally:
+        os.close(output)
+    assert done.returncode == status
+    assert told in done.stderr and done.stderr.count("\n") == bool(told)
 
 
 def explained(folder, song, network, architecture, strange):

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 
 import h5py
 import numpy as np
@@ -92,6 +93,16 @@ class TestSeveralSongs:
     def test_results_of_a_strange_name_are_known_again(self, others):
         for _ in range(2):
             assert run(others, "mp6.npz", songs=[f"audio/{self.NAMES[1]}.wav"]) == 0
+
+    def test_a_summary_that_nobody_reads_is_no_fault_of_the_song(self, others, monkeypatch, capsys):
+        monkeypatch.setattr("auralise.cli.invert._invert", lambda *_: None)
+
+        def summary(*_):
+            raise BrokenPipeError
+
+        monkeypatch.setattr("auralise.cli.invert.summary", summary)
+        assert run(others, "mp6.npz") == 128 + signal.SIGPIPE
+        assert "Broken pipe" not in capsys.readouterr().err
 
     def test_what_is_neither_song_nor_list_is_told(self, others, capsys):
         (others / "diary.txt").write_text("Dear diary")

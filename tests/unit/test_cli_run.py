@@ -1,6 +1,8 @@
 """``auralise run`` finds the workflow and the settings, and hands them to Snakemake."""
 
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -65,6 +67,19 @@ def test_settings_that_are_not_there_are_refused(command, tmp_path, capsys):
     assert main(["run", str(tmp_path), "--config", "papers.yaml"]) == 2
     assert "papers.yaml" in (error := capsys.readouterr().err) and "paper.yaml" in error
     assert not command
+
+
+def test_a_run_that_is_told_to_end_ends_snakemake(command, monkeypatch, tmp_path, capsys):
+    told = []
+
+    def wait(process):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run.subprocess.Popen, "wait", wait)
+    popen = run.subprocess.Popen
+    monkeypatch.setattr(popen, "terminate", lambda process: told.append(process), raising=False)
+    assert main(["run", str(tmp_path)]) == 128 + signal.SIGTERM
+    assert len(told) == 1 and "SIGTERM" in capsys.readouterr().err
 
 
 def test_without_snakemake_the_remedy_is_told(monkeypatch, tmp_path, capsys):

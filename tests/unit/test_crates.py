@@ -1,5 +1,6 @@
 """A results folder becomes a crate that the profile's validator accepts."""
 
+import errno
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from auralise.errors import ResultsError
+from auralise.errors import ResultsError, StorageError
 from auralise.experiment.crates import write_crate
 from auralise.experiment.records import FOLDER, Record, Results, record_path, write_record
 from auralise.files import sha256_of_file
@@ -104,3 +105,23 @@ def test_only_whole_results_become_a_crate(results, repository, tmp_path):
     with pytest.raises(ResultsError, match="no job has left a record"):
         write_crate(tmp_path / "two.zip", Results(results), repository, LICENCE)
     assert not (tmp_path / "two.zip").exists()
+
+
+def test_equal_results_give_equal_crates(results, repository, tmp_path):
+    for name in ("a.zip", "b.zip"):
+        write_crate(tmp_path / name, Results(results), repository, LICENCE)
+    assert sha256_of_file(tmp_path / "a.zip") == sha256_of_file(tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left")])
+def test_a_crate_that_is_not_finished_leaves_nothing(
+    results, repository, tmp_path, monkeypatch, end
+):
+    def stream(entity, **_):
+        yield entity.id, b"begun"
+        raise end
+
+    monkeypatch.setattr("rocrate.model.file.File.stream", stream)
+    with pytest.raises((KeyboardInterrupt, StorageError)):
+        write_crate(tmp_path / "two.zip", Results(results), repository, LICENCE)
+    assert not list(tmp_path.glob("*two*")) and not list(tmp_path.glob(".partial*"))
