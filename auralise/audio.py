@@ -28,6 +28,7 @@ BLOCK = 2**20  # frames of a sound file read at a time
 MANY_CHANNELS = 8  # with more, blocks are shorter
 
 SILENCE = 1e-5  # -100 dB below full scale, under one step of 16-bit audio
+HIGHEST_PEAK = 1e12  # full scale is 1; of what is louder, energies are beyond float32
 CANCELLED = 0.03  # amplitude of a mix, relative to its loudest channel, that no stereo music has
 
 TOLERANCE = 0.1  # s that a file may be shorter than its header says
@@ -37,6 +38,7 @@ SAID = {
     "a pipe?": "no sound is found in it",
     "No 'data' chunk": "its chunk 'fmt ' or 'data' is missing",
     "Format not recognised": "its format is not recognised",
+    "SF_INFO struct": "its header declares no sample rate",
 }
 UNKNOWN_LENGTH = 2**60  # libsndfile says more samples than that where it does not know
 
@@ -291,7 +293,8 @@ class _Tally:
 
     def __init__(self, channel: str | None):
         self.n_read, self.seconds = 0, 0.0
-        self._channel, self._n_bad, self._peak = channel, 0, 0.0
+        self._channel, self._n_bad = channel, 0
+        self._lowest, self._highest = np.inf, -np.inf
         self._peak_of_channels, self._energy, self._energy_of_channels = 0.0, 0.0, 0.0
 
     def add(self, path: Path, frames: np.ndarray, rate: int) -> None:
@@ -304,7 +307,8 @@ class _Tally:
             mixed = mix(frames, self._channel)
         except AudioError as error:
             raise AudioError(f"{path}: {error}") from None
-        self._peak = max(self._peak, float(np.abs(mixed).max()))
+        self._lowest = min(self._lowest, float(mixed.min()))
+        self._highest = max(self._highest, float(mixed.max()))
         if frames.shape[1] > 1 and self._channel is None:
             self._peak_of_channels = max(self._peak_of_channels, float(np.abs(frames).max()))
             # An offset of a channel is no sound, and does not cancel.
@@ -327,11 +331,15 @@ class _Tally:
                 "silent; use one of them or their difference (the commands' --channel left, "
                 "right or side), or export it as mono"
             )
-        if self._peak < SILENCE:
+        if (peak := max(-self._lowest, self._highest)) > HIGHEST_PEAK:
+            raise AudioError(
+                f"{path}: its samples reach {peak:.0e} times full scale; export it again"
+            )
+        if _is_silent(self._lowest, self._highest, self.n_read):
             of_channel = f" in its channel '{self._channel}'" if self._channel else ""
             raise AudioError(
-                f"{path}: silent{of_channel} (peak below {20 * np.log10(SILENCE):.0f} dB), "
-                "there is nothing to hear; leave it out"
+                f"{path}: silent{of_channel} (peak below {20 * np.log10(SILENCE):.0f} dB, an "
+                "offset aside), there is nothing to hear; leave it out"
             )
 
 
@@ -427,7 +435,7 @@ def read_surrounded(
             f"{path}: lasts {total / sample_rate:.2f} s, but the excerpt begins at "
             f"{start:g} s; choose an earlier start or a longer file"
         )
-    if np.abs(excerpt).max() < SILENCE:
+    if _is_silent(excerpt.min(), excerpt.max(), len(excerpt)):
         raise AudioError(
             f"{path}: silent between {start:g} s and {start + duration:g} s; choose another start"
         )
@@ -477,10 +485,16 @@ def write_audio(
         file.write(np.clip(samples, -1, 1))
 
 
-def warn_of_clipping(path: str | Path, peak: float) -> None:
+def warn_of_clipping(name: str | Path, peak: float) -> None:
     """Log that a sound is clipped, if its largest absolute value is above 1."""
     if peak > 1:
-        log.warning("%s: peak %+.1f dB above full scale is clipped", path, 20 * np.log10(peak))
+        log.warning("%s: peak %+.1f dB above full scale is clipped", name, 20 * np.log10(peak))
+
+
+def _is_silent(lowest: float, highest: float, n_samples: int) -> bool:
+    """Whether samples between two values are nothing to hear, as an offset is not."""
+    is_offset = n_samples > 1 and highest - lowest < 2 * SILENCE  # a single sample is a click
+    return is_offset or max(-lowest, highest) < SILENCE
 
 
 @contextmanager

@@ -447,7 +447,7 @@ def _write_original(path: Path, maps: Maps, facts: Mapping) -> float:
             file.write(block)
             energy += np.square(block, dtype=np.float64).sum()
             peaks.append(np.abs(block).max())
-    warn_of_clipping(path, max(peaks))
+    warn_of_clipping(f"{maps.origin.song}: {path.name}", max(peaks))
     return float(np.sqrt(energy / maps.n_samples))
 
 

@@ -213,7 +213,7 @@ def write_temporarily(file: IO[bytes], values: np.ndarray) -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise temporary_folder_full(file.tell() + len(content) - written) from None
+        raise _no_room_temporarily(error, file.tell() + len(content) - written) from None
 
 
 def reserve_temporarily(file: IO[bytes], n_bytes: int) -> None:
@@ -229,7 +229,16 @@ def reserve_temporarily(file: IO[bytes], n_bytes: int) -> None:
     except OSError as error:
         if error.errno not in FULL:
             return  # a file system that cannot reserve
-        raise temporary_folder_full(n_bytes) from None
+        raise _no_room_temporarily(error, n_bytes) from None
+
+
+def _no_room_temporarily(error: OSError, n_bytes: int) -> StorageError:
+    if error.errno == errno.EFBIG:
+        return StorageError(
+            f"a temporary file of {in_bytes(n_bytes)} is larger than a file may be here; raise "
+            "the limit (ulimit -f)"
+        )
+    return temporary_folder_full(n_bytes)
 
 
 def require_space(folder: Path, n_bytes: int, what: str) -> None:

@@ -23,7 +23,7 @@ from auralise.songs import AUDIO_SUFFIXES, UNREAD_SUFFIXES, is_hidden
 
 log = logging.getLogger(__name__)
 
-ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip")
 UNREAD_ARCHIVES = (".zst", ".tzst", ".7z", ".rar", ".lz4")
 UNREAD_KINDS = {  # by how the file begins: who made it, and what unpacks it
     b"\x28\xb5\x2f\xfd": ("Zstandard", "tar --zstd -xf"),
@@ -53,7 +53,9 @@ def is_url(path: str | None) -> bool:
 def is_archive(path: str | None) -> bool:
     """Whether a data set's path is an archive, local or to be downloaded."""
     suffixes = (*ARCHIVE_SUFFIXES, *UNREAD_ARCHIVES)
-    return path is not None and (is_url(path) or path.lower().endswith(suffixes))
+    return path is not None and (
+        is_url(path) or (path.lower().endswith(suffixes) and not Path(path).is_dir())
+    )
 
 
 @dataclass(frozen=True)
@@ -221,12 +223,10 @@ def _damage_is_named(archive: Path) -> Iterator[None]:
         yield
     except ArchiveError:
         raise
-    except RuntimeError as error:  # of zipfile, where a password is needed
+    except RuntimeError as error:  # of zipfile: a password is needed, or it knows no way to unpack
         raise ArchiveError(
             f"{archive}: cannot be unpacked ({error}); unpack it yourself and give the folder"
         ) from None
-    except NotImplementedError as error:  # a way of packing that zipfile does not know
-        raise ArchiveError(damaged % str(error)[:200]) from None
     except (
         tarfile.TarError,
         zipfile.BadZipFile,
@@ -237,7 +237,8 @@ def _damage_is_named(archive: Path) -> Iterator[None]:
         OverflowError,
         struct.error,
     ) as error:
-        raise ArchiveError(damaged % str(error)[:200]) from None
+        (first, *_) = str(error).splitlines() or [""]  # tarfile lists all that it has tried
+        raise ArchiveError(damaged % first.rstrip(":")[:200]) from None
     except OSError as error:
         # What gzip and bz2 find has no number; a place that is not in a zip file is 'invalid'.
         if error.errno not in (None, errno.EINVAL):

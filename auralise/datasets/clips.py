@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from auralise.audio import read_frames
+from auralise.datasets.archives import ARCHIVE_SUFFIXES
 from auralise.errors import AudioError, SettingsError
 from auralise.files import printable
 from auralise.progress import tracked
@@ -41,7 +42,38 @@ KNOWN = "known: "  # begins the problems that a published list names
 SHOWN = 2  # clips that cannot be used, in the message about them
 PASSED_OVER = "passed over: "  # begins those of files that are not clips
 
+DEPTH = 3  # folders above the classes, each the only one in the other
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit sound
+
+
+def find_classes(folder: str | Path) -> Path:
+    """The folder that holds the classes: this one, or the only one in it, as in many archives.
+
+    Raises
+    ------
+    SettingsError
+        It is not a folder.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise SettingsError(
+            f"dataset.path: {place} is not a folder, nor does it end as archives do that are read "
+            f"({', '.join(ARCHIVE_SUFFIXES)})"
+        )
+    for _ in range(DEPTH):
+        inside = [path for path in list_folder(place, "dataset.path") if not is_hidden(path)]
+        below = [path for path in inside if path.is_dir()]
+        if len(below) != 1 or _hold_sound(inside):
+            break
+        inside = list_folder(below[0], "dataset.path")
+        if _hold_sound(inside) or not any(path.is_dir() for path in inside):
+            break
+        (place,) = below
+    return place
+
+
+def _hold_sound(paths: Sequence[Path]) -> bool:
+    return any(path.is_file() and why_unread(path) is None for path in paths)
 
 
 def find_clips(folder: str | Path) -> pd.DataFrame:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from auralise.datasets.clips import (
     examine_clips,
+    find_classes,
     find_clips,
     find_passed_over,
     mark_copies,
@@ -51,10 +52,10 @@ def list_clips(folder: str | Path, dataset: Mapping, n_threads: int = 1) -> pd.D
     """
     of_gtzan = dataset["name"] == "gtzan"
     as_published = of_gtzan and dataset["split"] is None
-    place = find_genres(folder) if of_gtzan else Path(folder)
+    place = find_genres(folder) if of_gtzan else find_classes(folder)
     tell_passed_over_clips(place)
     duration = dataset["clip_duration"]
-    clips = find_gtzan_clips(folder) if of_gtzan else find_clips(folder)
+    clips = find_gtzan_clips(folder) if of_gtzan else find_clips(place)
     clips = mark_copies(examine_clips(clips, n_threads, duration))
     passed_over = find_passed_over(place)
     if of_gtzan:

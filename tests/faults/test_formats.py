@@ -60,7 +60,8 @@ def test_each_archive_is_read(tmp_path, suffix):
         with zipfile.ZipFile(path, "w") as packed:
             packed.writestr("rock/a.wav", b"x")
     else:
-        packing = {".tgz": "gz", ".tar": ""}.get(suffix, suffix.removeprefix(".tar."))
+        short = {".tar": "", ".tgz": "gz", ".tbz2": "bz2", ".txz": "xz"}
+        packing = short.get(suffix, suffix.removeprefix(".tar."))
         with tarfile.open(path, f"w:{packing}") as packed:
             member = tarfile.TarInfo("rock/a.wav")
             member.size = 1

@@ -1,5 +1,6 @@
 """Archives from anywhere: sounds come out, nothing else gets anywhere."""
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -223,6 +224,13 @@ def test_packings_that_are_not_read_are_named(tmp_path, name, magic, words):
         unpack_sounds(tmp_path / name, tmp_path / "out")
 
 
+def test_what_is_no_archive_is_told_in_a_line(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(b"RIFF"))
+    with pytest.raises(ArchiveError, match="not a tar archive or zip .*; fetch it again") as error:
+        unpack_sounds(tmp_path / "a.tar.gz", tmp_path / "out")
+    assert "\n" not in str(error.value)
+
+
 def test_names_that_a_file_system_does_not_take_are_refused(pack, tmp_path):
     for members, words in (
         (((("x" * 300) + ".wav", b"1"),), "too long"),
@@ -255,7 +263,7 @@ def test_a_checksum_of_the_settings_must_hold_and_a_published_one_warns(tmp_path
         verify_checksum(path, "sha256:00")
 
 
-def test_paths_are_told_apart():
+def test_paths_are_told_apart(tmp_path):
     assert is_url("https://example.org/genres.tar.gz")
     assert not is_url("/data/genres")
     assert not is_url(None)
@@ -263,3 +271,5 @@ def test_paths_are_told_apart():
         assert is_archive(path)
     assert not is_archive("/data/genres")
     assert not is_archive(None)
+    (tmp_path / "genres.zip").mkdir()
+    assert not is_archive(str(tmp_path / "genres.zip"))

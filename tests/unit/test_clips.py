@@ -1,5 +1,6 @@
 """Clips of a data set: found, examined, split by clip, cut into segments."""
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -13,6 +14,7 @@ import auralise.files as files
 from auralise.audio import read_audio
 from auralise.datasets.clips import (
     examine_clips,
+    find_classes,
     find_clips,
     mark_replicas,
     refuse_problems,
@@ -75,6 +77,40 @@ class TestFind:
         assert str(error.value).endswith(
             f"rename one of {folder}/dub/dub.00000.wav and {folder}/ska/dub.00000.wav"
         )
+
+
+class TestOuterFolders:
+    """Archives are often of one folder, with the classes in it."""
+
+    def test_the_only_folder_is_looked_into(self, folder, tmp_path):
+        (tmp_path / "packed/data").mkdir(parents=True)
+        (tmp_path / "packed/__MACOSX").mkdir()
+        (tmp_path / "packed/LICENCE").touch()
+        folder.rename(tmp_path / "packed/data/set")
+        assert find_classes(tmp_path / "packed") == tmp_path / "packed/data/set"
+        clips = list_clips(tmp_path / "packed", SETTINGS)
+        assert clips["genre"].value_counts().to_dict() == {"dub": 5, "ska": 5}
+
+    def test_a_class_is_none(self, folder, write_sound):
+        assert find_classes(folder) == folder
+        shutil.rmtree(folder / "ska")
+        write_sound("set/dub/album/a.wav", sine())
+        assert find_classes(folder) == folder
+
+    def test_nor_is_one_beside_sound(self, tmp_path, write_sound):
+        write_sound("album/live/a.wav", sine())
+        write_sound("album/b.wav", sine())
+        (tmp_path / "album/live/more").mkdir()
+        assert find_classes(tmp_path / "album") == tmp_path / "album"
+
+    def test_a_link_that_leads_back_is_not_followed_for_ever(self, tmp_path):
+        (tmp_path / "loop").symlink_to(".")
+        assert find_classes(tmp_path).is_dir()
+
+    def test_a_file_is_told_with_the_endings_that_are_read(self, tmp_path):
+        (tmp_path / "set.iso").touch()
+        with pytest.raises(SettingsError, match="set.iso is not a folder, nor .*\\.tar.xz"):
+            list_clips(tmp_path / "set.iso", SETTINGS)
 
 
 class TestLeftOut:
