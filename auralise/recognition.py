@@ -27,12 +27,22 @@ PACKED = "Unpack it first."
 TAR, ZIP = ("a tar archive", PACKED), ("a zip archive of other things", PACKED)
 FOLDER = ("a folder", "Give the file in it that holds the weights.")
 SAVED_MODEL = ("a SavedModel of TensorFlow, a folder", "Save the model as .keras or ONNX.")
+LITE = ("a TensorFlow Lite file", SAVED_MODEL[1])
+PARTS = (
+    "the list of a network's parts",
+    "Save the network as one file (save_pretrained(FOLDER, max_shard_size='1TB')) and give that.",
+)
+XML = (
+    "text in XML, which holds no weights",
+    "Give the file of the weights that belongs to it, or download the file itself.",
+)
 JSON = ("text in JSON, which holds no weights", "Give the file of the weights that belongs to it.")
 IMPOSTORS = {
     b"version https://": (
         "a pointer of Git LFS, not the file itself",
         "Run 'git lfs pull' in its repository, or download the file itself.",
     ),
+    b"<?xml": XML,
     b"<": PAGE,
     b"{": JSON,
     b"[": JSON,
@@ -68,7 +78,7 @@ UNREAD = {
     b"ADIF": "AAC",
     b"\x0b\x77": "AC-3",
 }
-REMEDIES = dict([*IMPOSTORS.values(), TAR, ZIP, FOLDER, SAVED_MODEL])
+REMEDIES = dict([*IMPOSTORS.values(), TAR, ZIP, FOLDER, SAVED_MODEL, LITE, PARTS])
 MEAN_AND_STD = "a mean and a std"
 
 
@@ -92,9 +102,11 @@ def describe_file(path: str | Path) -> str:
     if start[8:9] == b"{":
         return "a safetensors file"
     if start[4:8] == b"TFL3":
-        return "a TensorFlow Lite file"
+        return LITE[0]
     if sound := name_unread(start):
         return f"{sound}, a sound that is not read"
+    if b'"weight_map"' in start:
+        return PARTS[0]
     letters = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     found = [what for known, what in STARTS.items() if start.startswith(known)]
     found += [what for known, (what, _) in IMPOSTORS.items() if letters.startswith(known)]

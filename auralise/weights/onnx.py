@@ -153,6 +153,12 @@ def read_onnx(path: str | Path, start: str | None = None) -> Onnx:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except Exception as error:  # of protobuf and onnx, many kinds
+        if beside := re.search(r"should be stored in .*?([^/]+), but", str(error)):
+            raise refusal(
+                f"its weights are in another file, {beside[1]}, which is not there",
+                "both files",
+                "Copy it into the same folder, or export the network with its weights in one file.",
+            ) from None
         raise refusal(
             f"damaged or invalid ({cause_of(error)})", "a whole ONNX file", EXPORT
         ) from None

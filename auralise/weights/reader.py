@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
-from auralise.recognition import MEAN_AND_STD, REMEDIES, ZIP, describe_file
+from auralise.recognition import MEAN_AND_STD, PARTS, REMEDIES, ZIP, describe_file
 from auralise.weights import zips
 from auralise.weights.common import Assumed, ignore_biases, names_file, refusal, require_size
 from auralise.weights.keras import read_keras_hdf5, read_keras_zip
@@ -27,6 +27,7 @@ EXPORT = (
 )
 # Its version, then the name of what wrote it, a text or the graph (protobuf, onnx.proto).
 ONNX = re.compile(rb"\x08[\x03-\x14](\x12.[a-zA-Z]|[\x1a\x22\x32].|:)", re.DOTALL)
+PART = re.compile(r"-\d+-of-(?!0*1\.)(\d+)\.")  # as Hugging Face calls the files of one network
 CHECK = "Check the path, or copy the file again from where it was written."
 
 
@@ -101,6 +102,8 @@ def load_weights(
 
 def _read(path: str | Path, network: nn.Module | None) -> nn.Module:
     start = _first_bytes(path)
+    if part := PART.search(Path(path).name):
+        raise refusal(f"one of the {int(part[1])} parts of a network", KNOWN, PARTS[1])
     if start.startswith(b"PK\x03\x04"):
         return _read_zip(path, network)
     # Before the pickles: the length that it begins with may look like one's first bytes.

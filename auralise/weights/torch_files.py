@@ -8,10 +8,12 @@ its convolution, and the rest of each layer is assumed to be that of 2015
 
 import logging
 import pickle
+import pickletools
 import re
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,19 @@ log = logging.getLogger(__name__)
 GIVE_NETWORK = "If the network is another one, pass it as read_weights(path, network=module)."
 SAVE_STATE_DICT = "Save the tensors alone: torch.save(model.state_dict(), path)."
 NESTED_UNDER = ("state_dict", "model_state_dict", "model")
+PLAIN = ("", "collections", "numpy", "torch")  # what pickles of arrays and tensors ask for
 EPSILON = 1e-5  # torch's default; a state dict does not hold it
+
+
+def _first_class(path: str | Path) -> str:
+    """The class or function that a pickle of a later protocol asks for first; nothing is run."""
+    texts = [""]
+    with suppress(Exception), Path(path).open("rb") as file:
+        for operation, argument, _ in pickletools.genops(file):
+            if operation.name == "STACK_GLOBAL":
+                return ".".join(texts[-2:])
+            texts += [argument] if isinstance(argument, str) else []
+    return ""
 
 
 def read_state_dict(path: str | Path) -> dict[str, Tensor]:
@@ -58,6 +72,8 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
         found = f"it asks for {blocked[1]}" if blocked else "it holds more than tensors"
         if "Unsupported operand" in str(error):
             found = "a pickle of a later protocol than torch.save writes by itself"
+            name = _first_class(path)
+            found = f"it asks for {name}" if name.partition(".")[0] not in PLAIN else found
         raise refusal(
             f"{found}, and nothing in a weights file is run",
             "a state dict: tensors by name",

@@ -11,6 +11,7 @@ import tempfile
 import tracemalloc
 import zipfile
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -219,7 +220,7 @@ GIVEN = {
     "error of a store": (b"<Error><Code>AccessDenied</Code>", "a web page"),
     "answer of an interface": (b'{"error": "Repository not found"}', "text in JSON"),
     "architecture of Keras": (b'{\r\n "class_name": "Sequential"}', "text in JSON, which holds no"),
-    "index of shards": (b'{\n  "metadata": {}, "weight_map": {}}', "the weights that belongs"),
+    "index of shards": (b'{\n  "metadata": {}, "weight_map": {}}', "network's parts;.*one file"),
     "page without a type": (b"<head><meta charset", "a web page"),
     "refusal": (b"Access denied", "an error that a server answered"),
     "pointer of git-annex": (b"../.git/annex/objects/a/b/MD5E-s1--a.pt", "git annex get"),
@@ -237,10 +238,12 @@ GIVEN = {
     "sound": (b"RIFF" + bytes(60), "a WAV file, a sound"),
     "array": (b"\x93NUMPY\1\0" + bytes(60), "a single array of NumPy"),
     "MATLAB": (b"MATLAB 5.0 MAT-file" + bytes(200), "a MATLAB file"),
-    "TensorFlow Lite": (b"\x1c\0\0\0TFL3" + bytes(60), "a TensorFlow Lite file"),
+    "TensorFlow Lite": (b"\x1c\0\0\0TFL3" + bytes(60), "Lite file; .*as .keras or ONNX"),
     "film": (b"\0\0\0\x20ftypmp42" + bytes(60), "MPEG-4, a sound that is not read"),
     "pickle of a later protocol": (
         saved({"0.weight": torch.zeros(4, 1, 3, 3)}, pickle_protocol=5), "a later protocol"),
+    "pickle of another library": (pickle.dumps(Decimal(1)), "it asks for decimal.Decimal"),
+    "graph of OpenVINO": (b'<?xml version="1.0"?>\n<net name="x">', "text in XML.*of the weights"),
     "pickle of arrays": (pickle.dumps({"a": np.zeros(3)}), "a later protocol"),
     "state of an optimiser": (state_of_an_optimiser(), "the state of an optimiser, no network"),
     "nothing": (b"", "an empty file"),
@@ -257,6 +260,17 @@ def test_6_a_file_is_named_for_what_it_is(tmp_path, name, ending):
     with pytest.raises(WeightsError, match=told) as error:
         read_weights(path)
     assert str(path) in str(error.value) and "damaged" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["model-00002-of-00003.safetensors", "pytorch_model-1-of-2.bin"])
+def test_6_one_of_several_files_is_no_network(tmp_path, name):
+    """Its layers would be explained as if there were no others."""
+    state = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)).state_dict()
+    for path in (tmp_path / name, tmp_path / "model-00001-of-00001.bin"):
+        torch.save(state, path)
+    with pytest.raises(WeightsError, match="one of the [23] parts of a network.*as one file"):
+        read_weights(tmp_path / name)
+    read_weights(tmp_path / "model-00001-of-00001.bin")
 
 
 def test_6_weights_are_read_whatever_they_are_called(tmp_path):

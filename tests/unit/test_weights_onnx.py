@@ -303,6 +303,17 @@ def test_damaged_files_are_refused(tmp_path, kept):
         read_weights(tmp_path / "w.onnx")
 
 
+def test_weights_in_a_file_that_was_left_behind_are_told(tmp_path):
+    nodes, constants = chain()
+    model = save(tmp_path / "network.onnx", nodes, constants)
+    where = {"save_as_external_data": True, "location": "network.onnx.data", "size_threshold": 0}
+    onnx.save(model, tmp_path / "network.onnx", **where)
+    read_onnx(tmp_path / "network.onnx")
+    (tmp_path / "network.onnx.data").unlink()
+    with pytest.raises(WeightsError, match="in another file, network.onnx.data, which is not"):
+        read_onnx(tmp_path / "network.onnx")
+
+
 def test_without_the_package_the_remedy_is_named(tmp_path, monkeypatch):
     save(tmp_path / "w.onnx", *chain())
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
