@@ -190,9 +190,7 @@ class TestWords:
             "permuted-0": known(0.12),
         }
         lines = write_overview("mine", evaluations, "Look: here").splitlines()
-        assert lines[0].startswith(
-            "**Not clear of the strongest baseline, '+ flux': square-0, -5 "
-        )
+        assert lines[0].startswith("**Not clear of the strongest baseline, '+ flux': square-0, -5 ")
         assert "| square-0 | 65% [60%, 70%] | 50% | 60% | 70% | 10% |" in lines
         assert any(line.startswith("| permuted-0 | 12%") for line in lines)
 
