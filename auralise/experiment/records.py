@@ -6,6 +6,7 @@ can tell whether it is whole and unchanged, and how each of its files came to be
 """
 
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from auralise.errors import ResultsError, printable
-from auralise.files import read_json, sha256_of_file, write_json
+from auralise.files import parse_json, sha256_of_file, write_text
 from auralise.pictures import write_facts
 from auralise.provenance import versions
 
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "provenance"  # of a results folder
 FORMAT = "auralise-record/1"
+SEAL = ',\n "sealed": '  # before the digest of all that stands above it in a record
 MUCH = 500 * 10**6  # bytes of inputs from which on known hashes are looked up first
 
 
@@ -87,7 +89,9 @@ class Record:
         return any(Path(name).is_relative_to(temporary) for temporary in self.temporary)
 
     def write(self, path: Path) -> None:
-        write_json(path, {"format": FORMAT, **asdict(self)}, default=str)
+        content = {"format": FORMAT, **asdict(self)}
+        body = json.dumps(content, indent=1, default=str).removesuffix("\n}")
+        write_text(path, f'{body}{SEAL}"{_digest(body)}"\n}}\n')
 
     @classmethod
     def read(cls, path: Path) -> "Record":
@@ -99,7 +103,11 @@ class Record:
             It is missing or damaged.
         """
         try:
-            values = read_json(path)
+            text = path.read_text(encoding="utf-8")
+            values = parse_json(text)
+            # Earlier versions did not seal their records.
+            if "sealed" in values and values.pop("sealed") != _digest(text.rpartition(SEAL)[0]):
+                raise ValueError("changed since it was written")
             if values.pop("format") != FORMAT:
                 raise ValueError("another format")
             outputs = {name: State(**state) for name, state in values.pop("outputs").items()}
@@ -322,6 +330,16 @@ class Results:
                     yield from self._fault(record, name, state, deep)
             if within is None or any(Path(name).is_relative_to(within) for name in record.outputs):
                 yield from self._older_inputs(record)
+        if within is None and len(self.records) == len(self._paths):
+            for name in self._without_record():
+                yield f"{_shown(self.folder / name)}: its record is missing; run again"
+
+    def _without_record(self) -> list[str]:
+        """What jobs have read of the folder, and no record says how it was made."""
+        known = {str(part) for name in self.states for part in (Path(name), *Path(name).parents)}
+        read = {name for record in self.records.values() for name in record.inputs}
+        within = (name for name in read - known if not Path(name).is_absolute())
+        return sorted(name for name in within if (self.folder / name).exists())
 
     def _fault(self, record: Record, name: str, state: State, deep: bool) -> Iterator[str]:
         path = self.folder / name
@@ -381,9 +399,12 @@ def _hash_recorded(name: str, known: Mapping[str, State]) -> str | None:
     return _hash_of_folder((Path(file).relative_to(name), state.sha256) for file, state in files)
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def _hash_of_folder(files: Iterable[tuple[Path, str]]) -> str:
-    lines = "\n".join(f"{file.as_posix()} {sha256}" for file, sha256 in files)
-    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
+    return _digest("\n".join(f"{file.as_posix()} {sha256}" for file, sha256 in files))
 
 
 def _hash_of(path: Path, results: Path, known: Mapping[str, State]) -> str:

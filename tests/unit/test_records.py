@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -141,6 +142,24 @@ class TestVerify:
             assert "tabulate.json: the record is damaged" in capsys.readouterr().out
         outputs = [str(results / "table.csv")]
         assert count_making(results, path, outputs, note=True) != 1 == noted_making(path) + 1
+
+    def test_each_flipped_bit_of_a_record_is_found(self, results):
+        path = record_path(results, "tabulate")
+        for place in range(path.stat().st_size):
+            flip(path, place)
+            assert list(Results(results).faults()), place
+            flip(path, place)
+        assert not list(Results(results).faults())
+
+    def test_a_record_that_is_gone_is_named_by_what_was_made_from_its_files(self, results, capsys):
+        record_path(results, "tabulate").unlink()
+        assert verify(results) == 1
+        assert "table.csv: its record is missing; run again" in capsys.readouterr().out
+
+    def test_a_record_of_an_earlier_version_is_read(self, results):
+        path = record_path(results, "tabulate")
+        path.write_text(re.sub(r',\n "sealed": .*', "", path.read_text()))
+        assert verify("--deep", results) == 0
 
     def test_nothing_to_verify(self, tmp_path, results, capsys):
         assert verify(tmp_path / "song.wav") == verify(tmp_path / "nowhere") == 2
