@@ -26,6 +26,18 @@ def message_of(error: BaseException) -> str:
     return f"{text[: LONGEST_MESSAGE - 3 - kept]} … {text[len(text) - kept :]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts, one of them or several.
+
+    Examples
+    --------
+    >>> counted(1, "frame"), counted(1200, "class")
+    ('1 frame', '1,200 classes')
+    """
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"
+
+
 def cause_of(error: BaseException) -> str:
     """What another library's error says, in one line: its kind and its text, cut where long.
 

@@ -20,7 +20,7 @@ from auralise.cli.arguments import (
     table,
 )
 from auralise.cli.networks import add_network_options, read_asked_network
-from auralise.errors import AuraliseError, SettingsError, message_of, printable
+from auralise.errors import AuraliseError, SettingsError, counted, message_of, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -267,7 +267,7 @@ def run(options: argparse.Namespace) -> int:
                 pace = pace or Pace.measure(explainer, about.samples, stft, own, windows)
                 n_own = sum(map(len, own.values()))
                 cost = pace.cost(about.n_samples, stft, n_own, windows, options.rehearing)
-                print(f"{n_own:,} features: {cost}", file=sys.stderr)
+                print(f"{counted(n_own, 'feature')}: {cost}", file=sys.stderr)
                 facts = weights_sha256, config, asked.assumptions, sha256_of_file(path)
                 explanation = explain_song(
                     about,

@@ -16,7 +16,7 @@ from lzma import LZMAError
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from auralise.errors import AuraliseError
+from auralise.errors import AuraliseError, counted
 from auralise.files import printable, whole_folder
 from auralise.progress import tracked
 from auralise.songs import AUDIO_SUFFIXES, UNREAD_SUFFIXES, is_hidden
@@ -131,7 +131,8 @@ def unpack_sounds(
                 f"{', '.join(AUDIO_SUFFIXES)}{others}"
             )
     for suffix, number in unread.items():
-        log.warning("%s: %d files ending in %s are passed over: not read", archive, number, suffix)
+        files = f"{counted(number, 'file')} ending in {suffix}"
+        log.warning("%s: %s passed over: not read", archive, files)
     return n_files
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from auralise.audio import read_frames
 from auralise.datasets.archives import ARCHIVE_SUFFIXES
-from auralise.errors import AudioError, SettingsError
+from auralise.errors import AudioError, SettingsError, counted
 from auralise.files import printable
 from auralise.progress import tracked
 from auralise.songs import (
@@ -90,9 +90,9 @@ def find_clips(folder: str | Path) -> pd.DataFrame:
     clips = _table(paths)
     if clips["genre"].nunique() < 2:
         raise SettingsError(
-            f"dataset.path: {folder} holds {len(clips)} sound files in "
-            f"{clips['genre'].nunique()} class folders; expected <class>/<clip> with two classes "
-            f"or more, and clips ending in {', '.join(AUDIO_SUFFIXES)}"
+            f"dataset.path: {folder} holds {counted(len(clips), 'sound file')} in "
+            f"{counted(clips['genre'].nunique(), 'class folder')}; expected <class>/<clip> with "
+            f"two classes or more, and clips ending in {', '.join(AUDIO_SUFFIXES)}"
         )
     _refuse_shared_names(clips)
     return clips
@@ -316,7 +316,7 @@ def split_clips(
         for name, part in zip(SPLITS, np.split(shuffled, stops), strict=True):
             if len(part) == 0:
                 raise SettingsError(
-                    f"class '{genre}' has {len(shuffled)} usable clips, too few for "
+                    f"class '{genre}' has {counted(len(shuffled), 'usable clip')}, too few for "
                     f"dataset.split {list(fractions)}: its {name} part is empty; add clips"
                     + count_reasons(clips_of_genre)
                 )

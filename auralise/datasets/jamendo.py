@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from auralise.audio import read_audio
-from auralise.errors import SettingsError
+from auralise.errors import SettingsError, counted
 from auralise.files import whole_file, write_text
 from auralise.hdf5 import create_hdf5, open_hdf5
 from auralise.mel import STFT, LogMel, analyse_as_published
@@ -179,7 +179,8 @@ class Spectra(torch.utils.data.Dataset):
         firsts = tuple(np.arange(0, len(labels) - n_frames + 1, hop) for labels in sung)
         if not sum(map(len, firsts)):
             raise SettingsError(
-                f"{path}: no song of its {split} part has {n_frames} frames; use longer songs"
+                f"{path}: no song of its {split} part has {counted(n_frames, 'frame')}; use "
+                "longer songs"
             )
         return cls(Path(path), split, n_frames, hop, songs, sung, firsts)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from auralise.choices import INSTALL_CAPTUM, INSTALL_PUBLISHED, PUBLISHED
 from auralise.datasets.archives import is_url
-from auralise.errors import SettingsError
+from auralise.errors import SettingsError, counted
 from auralise.experiment.settings import refuse, shown, stft_settings
 from auralise.networks.names import SVDNET, SVDNET_PUBLISHED, SVDNET_UNTRAINED, is_given
 from auralise.stft import Stft
@@ -101,9 +101,9 @@ def _of_variants(settings: Mapping) -> Iterator[str]:
             values = variant[key]
             if isinstance(values, list) and len(values) != variant["layers"]:
                 yield (
-                    f"  networks.{name}.{key} = {shown(values)}: {len(values)} values for "
-                    f"{variant['layers']} layers; expected one number, or one for each layer (the "
-                    "default of 'dropout' is for 5)"
+                    f"  networks.{name}.{key} = {shown(values)}: {counted(len(values), 'value')} "
+                    f"for {counted(variant['layers'], 'layer')}; expected one number, or one for "
+                    "each layer (the default of 'dropout' is for 5)"
                 )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from auralise.errors import counted
 from auralise.training.baselines import BASELINES, describe_accuracy
 
 MOST_SONGS, MOST_CLASSES = 5, 3  # that are told
@@ -57,7 +58,7 @@ def _describe_answers(network: str, answers: pd.DataFrame) -> str:
     if not told:
         return ""
     if len(songs) > MOST_SONGS:
-        told.append(f"{len(songs) - MOST_SONGS} more songs")
+        told.append(counted(len(songs) - MOST_SONGS, "more song"))
     where = f"`networks/{network}/predictions.csv`"
     return f"What {network} takes the songs for – {'; '.join(told)} ({where})."
 

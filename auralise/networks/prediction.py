@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from auralise.audio import read_audio
-from auralise.errors import AudioError, AuraliseError, NetworkError, cause_of
+from auralise.errors import AudioError, AuraliseError, NetworkError, cause_of, counted
 from auralise.files import printable
 from auralise.stft import Stft
 
@@ -73,8 +73,8 @@ def predict_songs(
 def _names(classes: Sequence[str], n_answers: int) -> list[str]:
     if classes and len(classes) != n_answers:
         raise NetworkError(
-            f"the network gives {n_answers} answers, and there are {len(classes)} names of "
-            "classes; expected one for each, in their order"
+            f"the network gives {counted(n_answers, 'answer')}, and there are {len(classes)} names "
+            "of classes; expected one for each, in their order"
         )
     return list(classes) or [str(number) for number in range(n_answers)]
 
@@ -92,8 +92,8 @@ def predict_song(
     n_windows = magnitude.shape[1] // n_frames
     if n_windows == 0:
         raise AudioError(
-            f"the song has {magnitude.shape[1]} frames, and the network takes {n_frames}; choose "
-            "a longer song"
+            f"the song has {counted(magnitude.shape[1], 'frame')}, and the network takes "
+            f"{n_frames}; choose a longer song"
         )
     total: np.ndarray | float = 0.0
     with torch.no_grad():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from auralise.errors import NetworkError
+from auralise.errors import NetworkError, counted
 from auralise.networks.genre import feature_shapes
 from auralise.networks.initialisation import initialise
 
@@ -97,7 +97,7 @@ def predict_frames(network: nn.Sequential, picture: Tensor, block: int = 2048) -
     """
     n_frames = picture.shape[-1]
     if n_frames < PICTURE[1]:
-        raise NetworkError(f"{n_frames} frames are too few; SVDNet takes {PICTURE[1]}")
+        raise NetworkError(f"{counted(n_frames, 'frame')} in all; SVDNet takes {PICTURE[1]}")
     n_predictions = n_frames - PICTURE[1] + 1
     parts = [
         _predict_at_once(network, picture[None, None, :, first : first + block + PICTURE[1] - 1])

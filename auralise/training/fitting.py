@@ -21,7 +21,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from auralise.errors import SettingsError
+from auralise.errors import SettingsError, counted
 from auralise.files import whole_file
 from auralise.training.schedules import FITTED, OPTIMISERS, Schedule
 
@@ -252,8 +252,8 @@ def _require_rows(n_devices: int, n_rows: Mapping[str, int]) -> None:
     for part, n in n_rows.items():
         if n < n_devices:
             raise SettingsError(
-                f"training.devices: {n_devices} devices, but {n} segments for {part}; expected at "
-                "least one for each device; use fewer devices, or more clips"
+                f"training.devices: {n_devices} devices, but {counted(n, 'segment')} for {part}; "
+                "expected at least one for each device; use fewer devices, or more clips"
             )
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from auralise.errors import WeightsError
+from auralise.errors import WeightsError, counted
 
 Reader = TypeVar("Reader", bound=Callable[..., Any])
 
@@ -253,7 +253,7 @@ def require_chain(found: Sequence[FoundConvolution], remedy: str) -> None:
             raise refusal(
                 f"tensor '{item.name}' is {shape_text(item.weight.shape)} (features × inputs × "
                 "height × width)",
-                f"{n_inputs} inputs, as many as the layer before has features",
+                f"{counted(n_inputs, 'input')}, as many as the layer before has features",
                 remedy,
             )
         vectors = {}

@@ -245,7 +245,7 @@ def test_names_that_a_file_system_does_not_take_are_refused(pack, tmp_path):
 
 def test_sound_that_is_not_read_is_told(pack, tmp_path, caplog):
     unpack_sounds(pack(("a/x.wav", b"1"), ("a/y.m4a", b"2"), ("b/._z.m4a", b"3")), tmp_path / "out")
-    assert "1 files ending in .m4a are passed over" in caplog.text
+    assert "1 file ending in .m4a passed over" in caplog.text
     with pytest.raises(ArchiveError, match="holds no sound file.*; 1 of .m4a"):
         unpack_sounds(pack(("a/y.m4a", b"2")), tmp_path / "none")
 

@@ -144,5 +144,5 @@ class TestPredictFrames:
         assert np.ptp(found) > 1e-4
 
     def test_a_short_picture_is_refused(self):
-        with pytest.raises(NetworkError, match="114 frames are too few"):
+        with pytest.raises(NetworkError, match="114 frames in all"):
             predict_frames(initial_svdnet(0), torch.randn(80, 114))
