@@ -45,6 +45,7 @@ UNREAD_SUFFIXES = tuple(
 # Reasons that are only noted: no sound is lost.
 UNTOLD = ("hidden", "not sound, by its name", "a folder")
 SYSTEM_FOLDERS = ("lost+found", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir")
+LONGEST_NAME = 240  # bytes; the workflow's files of a song have more around its name, up to 255
 LOOKED_AT = 10_000  # files and folders in a folder that is passed over
 
 
@@ -252,6 +253,8 @@ def _why_unnamed(path: Path) -> str | None:
         return "braces, '<', '>' and line ends cannot be in a name; rename it"
     if printable(path) != str(path):
         return "its name is not text in UTF-8; rename it"
+    if (n_bytes := len(os.fsencode(path.stem))) > LONGEST_NAME:
+        return f"its name has {n_bytes} bytes, and at most {LONGEST_NAME} leave room; rename it"
     return None
 
 

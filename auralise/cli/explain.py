@@ -220,6 +220,7 @@ def run(options: argparse.Namespace) -> int:
     page = options.out / PAGE if options.page else None
     asked = read_asked_network(options)
     results = [options.out / name for song in songs for name in (song, f"{song}.h5")]
+    refuse_shared_results(songs)
     spare_inputs([asked.weights, *songs.values()], results + ([page] if page else []))
     for song in songs:
         require_results(options.out, song)
@@ -298,6 +299,19 @@ def run(options: argparse.Namespace) -> int:
         build_listening_page(options.out, [asked.name], explained, page, AUDIBLE, EXPLANATION)
         print(f"listen: {page / 'index.html'} (open it in a browser)")
     return exit_status(len(failures), len(songs))
+
+
+def refuse_shared_results(songs: Iterable[str]) -> None:
+    """Refuse a song whose folder would have the name of another song's maps."""
+    from auralise.songs import shared_name
+
+    places = {shared_name(song): song for song in songs}
+    for song in places.values():
+        if other := places.get(shared_name(f"{song}.h5")):
+            raise SettingsError(
+                f"the maps of '{song}' and the sounds of '{other}' would both be written to "
+                f"'{other}'; rename one, or write them into two folders"
+            )
 
 
 def require_page(page: Path, songs: Iterable[str]) -> None:

@@ -383,6 +383,12 @@ def test_songs_of_one_name_are_refused(tmp_path, sound, weights, capsys):
     assert "would both be written to 'song'" in capsys.readouterr().err
 
 
+def test_a_song_named_as_the_maps_of_another_is_refused(tmp_path, sound, weights, capsys):
+    songs = sound("song.wav"), sound("SONG.h5.wav")
+    assert explain(*songs, "--weights", weights, "--out", tmp_path / "out") == 2
+    assert "maps of 'song' and the sounds of 'SONG.h5' would both" in capsys.readouterr().err
+
+
 def test_an_interruption_leaves_nothing_half_written(tmp_path, sound, weights, capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
