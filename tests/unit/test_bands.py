@@ -23,6 +23,8 @@ from auralise.datasets.bands.styles import GENRES, STYLES
 from auralise.errors import AuraliseError
 from auralise.instruments import DRUMS, PROGRAMS, Note, Part, render
 
+pytestmark = pytest.mark.slow
+
 RATE = 11025
 N_PLANS = 300
 
@@ -52,7 +54,6 @@ def test_a_clip_depends_on_its_name_and_the_seed_alone():
         assert not np.array_equal(clip, render_clip(genre, index, seed, 2, RATE))
 
 
-@pytest.mark.slow
 def test_same_bits_in_another_process():
     program = (
         "import hashlib; from auralise.datasets.bands.rendering import render_clip\n"
@@ -89,7 +90,6 @@ def test_unknown_genre_names_the_known_ones():
 
 
 @pytest.mark.parametrize("genre", GENRES)
-@pytest.mark.slow
 def test_every_genre_composes_playable_music(genre):
     for seed in range(25):
         parts = compose_clip(genre, np.random.default_rng(seed), 8.0)
@@ -107,7 +107,6 @@ def test_every_genre_composes_playable_music(genre):
 
 
 @pytest.mark.parametrize("genre", GENRES)
-@pytest.mark.slow
 def test_music_never_stops(genre):
     """No clip has two silent seconds, and most sound in every second."""
     for index in range(2):

@@ -19,6 +19,8 @@ from auralise.maps import Origin, open_maps
 from auralise.stft import Stft
 from auralise.weights.reader import write_weights
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = {
     "layers": None,
     "features": None,
@@ -92,7 +94,6 @@ def failed(checks):
     return set(checks.loc[~checks["passed"], "check"])
 
 
-@pytest.mark.slow
 def test_sound_results_pass(results, check):
     checks = check(results)
     assert checks["passed"].all()
@@ -116,7 +117,6 @@ def test_a_missing_sound_is_found_and_named(results, check):
         refuse_failures(checks, results / "checks.csv")
 
 
-@pytest.mark.slow
 def test_of_the_sounds_those_above_the_floor_may_be_all_that_stays(whole, results, check):
     for network in ("square-0", "untrained-0"):
         folder = results / f"auralisation/{network}/song"
@@ -147,13 +147,11 @@ def test_a_map_that_is_not_finite_is_found(results, check):
     assert "finite maps" in failed(check(results))
 
 
-@pytest.mark.slow
 def test_a_map_that_is_not_what_it_says_is_found(results, check):
     change_map(results, lambda maps: maps * 1.01)
     assert failed(check(results)) == {"map is the same when made again"}
 
 
-@pytest.mark.slow
 def test_maps_in_bfloat16_pass_as_such(results, small_network, song, check):
     path = results / "deconvolution/square-0/song.h5"
     net = Deconvnet(small_network, precision="bfloat16")
@@ -172,7 +170,6 @@ def test_a_dead_feature_with_a_map_is_found(results, check):
     assert failed(check(results)) == {"dead features have zero maps"}
 
 
-@pytest.mark.slow
 def test_a_replica_in_another_split_is_found(results, check):
     clips = pd.read_csv(results / "clips.csv", keep_default_na=False)
     clips.assign(split=["train", "test", "test"]).to_csv(results / "clips.csv", index=False)
@@ -187,7 +184,6 @@ def test_a_correlation_out_of_range_is_found(results, check):
     assert failed(check(results)) == {"correlations lie in [-1, 1], one per feature and attribute"}
 
 
-@pytest.mark.slow
 def test_results_without_a_control_are_refused(results, check):
     assert "untrained control is there" in failed(check(results, controls=[]))
 

@@ -15,6 +15,8 @@ from auralise.experiment.crates import write_crate
 from auralise.experiment.records import FOLDER, Record, Results, record_path, write_record
 from auralise.files import sha256_of_file
 
+pytestmark = pytest.mark.slow
+
 LICENCE = "https://creativecommons.org/publicdomain/zero/1.0/"
 
 # Puts the terms of the crate where the validator looks for what it has fetched. Those of 1.1
@@ -60,7 +62,6 @@ def results(tmp_path):
     return folder
 
 
-@pytest.mark.slow
 def test_the_validator_accepts_a_crate(results, repository, tmp_path):
     library = pytest.importorskip("rocrate")
     python = repository / ".venv/validator/bin/python"

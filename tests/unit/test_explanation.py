@@ -27,6 +27,8 @@ from auralise.maps import Origin, open_maps
 from auralise.networks.front_end_steps import Orientation
 from auralise.stft import Stft
 
+pytestmark = pytest.mark.slow
+
 STFT = Stft(4000, 64, 32)
 ORIGIN = Origin("söng", "n", "ab", {"x": 1})
 
@@ -87,7 +89,6 @@ class TestWindows:
 
 
 @pytest.mark.parametrize("loudness", ["peak", "relative"])
-@pytest.mark.slow
 def test_a_song_of_one_window_is_that_of_the_plain_way(tmp_path, loudness):
     net, samples = chain(3, 4, bias=True), noise(4000)
     how = Auralisation("mask", loudness)
@@ -201,7 +202,6 @@ class TestLongSong:
         assert long_explanation.duration == pytest.approx(len(long_song) / 4000)
 
 
-@pytest.mark.slow
 def test_layers_above_agree_between_windows_because_their_grids_do(tmp_path, long_song):
     net, reach = chain(3, 4), 16
     whole = net.deconvolve(np.abs(STFT.analyse(long_song)), 2)
@@ -220,7 +220,6 @@ def test_layers_above_agree_between_windows_because_their_grids_do(tmp_path, lon
     )
 
 
-@pytest.mark.slow
 def test_deep_networks_fade_from_window_to_window(tmp_path, long_song):
     net = chain(3, 4, 5, bias=True)
     features = choose_features(net, [3, 1], [0, 4])
@@ -233,7 +232,6 @@ def test_deep_networks_fade_from_window_to_window(tmp_path, long_song):
     assert (loud > 0).all()
 
 
-@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch):
     net, largest = chain(3, 4), []
     once = net.deconvolve_all

@@ -22,6 +22,8 @@ from auralise.errors import SettingsError
 from auralise.instruments import PROGRAMS, Note, render
 from auralise.mel import LogMel, analyse_as_published
 
+pytestmark = pytest.mark.slow
+
 
 class TestLayout:
     def test_songs_stand_in_the_split_of_their_list(self, voices):

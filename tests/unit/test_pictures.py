@@ -14,6 +14,8 @@ from auralise.maps import Origin, create_maps, open_maps
 from auralise.pictures import write_facts
 from auralise.stft import Stft
 
+pytestmark = pytest.mark.slow
+
 STFT = Stft(4000, 64, 32)
 
 

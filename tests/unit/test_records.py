@@ -143,6 +143,7 @@ class TestVerify:
         outputs = [str(results / "table.csv")]
         assert count_making(results, path, outputs, note=True) != 1 == noted_making(path) + 1
 
+    @pytest.mark.slow
     def test_each_flipped_bit_of_a_record_is_found(self, results):
         path = record_path(results, "tabulate")
         for place in range(path.stat().st_size):

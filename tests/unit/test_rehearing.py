@@ -27,6 +27,8 @@ from auralise.explainers.writing import write_maps
 from auralise.maps import Origin, open_maps
 from auralise.stft import Stft
 
+pytestmark = pytest.mark.slow
+
 STFT = Stft(4000, 64, 32)
 ORIGIN = Origin("song", "n", "", {})
 N = 24
@@ -110,7 +112,6 @@ class TestCertificate:
         song = rehearing(np.eye(N), responds)
         assert certify({"a": song, "b": song})["certificate"].tolist() == responds.tolist()
 
-    @pytest.mark.slow
     def test_where_nothing_is_to_be_found_there_are_as_many_as_by_chance(self, rng):
         """Sounds that excite at random, and sounds that are loud to all: three songs, 60 draws."""
         for common in (0, 2):
@@ -186,7 +187,6 @@ class TestRehear:
         assert np.isnan(found.activation[1][[3, N]]).all()
         assert np.isnan(found.activation[1]).any(axis=1).sum() == 2
 
-    @pytest.mark.slow
     def test_of_a_long_song_the_loudest_part_is_analysed(self, network, noise, tmp_path):
         song = np.concatenate([noise / 8, noise, noise / 8])
         write_maps(tmp_path / "a.h5", network, song, STFT, ORIGIN)
@@ -221,7 +221,6 @@ class TestShifts:
             rows, columns = (of_one.sum(axis=axis) for axis in (1, 0))
             assert (rows != own.sum(axis=1)).any() and (columns != own.sum(axis=0)).any()
 
-    @pytest.mark.slow
     def test_a_feature_of_one_bin_prefers_its_own_map_to_those_of_other_bins(
         self, network, noise, tmp_path
     ):
@@ -231,7 +230,6 @@ class TestShifts:
         assert len(found) == 16 and N not in set(found["feature"])
         assert (found["shift_percentile"] >= 90).all()
 
-    @pytest.mark.slow
     def test_the_layers_other_features_say_what_is_chance(self, network, noise, tmp_path):
         """They hear other bins, in which a shifted map may lie, and the own one does not."""
         write_maps(tmp_path / "a.h5", network, noise, STFT, ORIGIN)
