@@ -4,6 +4,7 @@ import codecs
 import itertools
 import logging
 import os
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ UNREAD_SUFFIXES = tuple(
 # Reasons that are only noted: no sound is lost.
 UNTOLD = ("hidden", "not sound, by its name", "a folder")
 SYSTEM_FOLDERS = ("lost+found", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "@eaDir")
+ENDLESS = re.compile(r"(.{1,12})\1{19,}$")  # no longer part fits so often into the longest name
 LONGEST_NAME = 240  # bytes; the workflow's files of a song have more around its name, up to 255
 LOOKED_AT = 10_000  # files and folders in a folder that is passed over
 
@@ -255,6 +257,8 @@ def _why_unnamed(path: Path) -> str | None:
         return "its name is not text in UTF-8; rename it"
     if (n_bytes := len(os.fsencode(path.stem))) > LONGEST_NAME:
         return f"its name has {n_bytes} bytes, and at most {LONGEST_NAME} leave room; rename it"
+    if ENDLESS.search(path.stem):
+        return "Snakemake takes a name that ends in 20 repetitions for an endless one; rename it"
     return None
 
 

@@ -97,7 +97,17 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["caf\udce9", "\udcff\udcfe", "a{b}", "live <b>", "first line\nsecond", "{", "é" * 121]
+    "name",
+    [
+        "caf\udce9",
+        "\udcff\udcfe",
+        "a{b}",
+        "live <b>",
+        "first line\nsecond",
+        "{",
+        "é" * 121,
+        "la " * 7 + "l" * 20,
+    ],
 )
 def test_a_name_that_the_workflow_cannot_take_costs_that_song_alone(tmp_path, name):
     touch(tmp_path, f"{name}.wav", "good.wav")
