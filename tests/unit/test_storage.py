@@ -16,7 +16,13 @@ from auralise.errors import StorageError, message_of
 from auralise.files import whole_file, whole_folder
 from auralise.hdf5 import create_hdf5
 from auralise.maps import Origin, create_maps
-from auralise.storage import PatientFile, require_space, storage_error
+from auralise.storage import (
+    PatientFile,
+    require_space,
+    reserve_temporarily,
+    storage_error,
+    temporary_file,
+)
 from auralise.weights.own import write_weights
 
 
@@ -176,6 +182,16 @@ def test_a_full_temporary_folder_is_not_taken_for_the_results(tmp_path, write_so
             map_audio(song, 11025),
         ):
             pass
+
+
+def test_a_limit_on_the_size_of_files_is_not_taken_for_a_full_folder(monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr("os.posix_fallocate", refuse)
+    told = "a temporary file of 1.0 MB is larger than a file may be here; raise the limit"
+    with temporary_file() as file, pytest.raises(StorageError, match=told):
+        reserve_temporarily(file, 10**6)
 
 
 def test_no_temporary_folder(write_sound, monkeypatch, tmp_path):
