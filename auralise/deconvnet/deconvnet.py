@@ -25,7 +25,7 @@ from auralise.choices import PRECISIONS
 from auralise.deconvnet.at_once import PooledAtOnce
 from auralise.deconvnet.graph import FoundLayer, Graph, GraphPass, further_inputs
 from auralise.deconvnet.policy import END_MODULES
-from auralise.deconvnet.pooled import PooledNetwork
+from auralise.deconvnet.pooled import PooledUnlessFew
 from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
 from auralise.deconvnet.steps import (
     STEPS,
@@ -178,7 +178,7 @@ class Deconvnet:
         self._way_back: _WayBack
         if layers is None and (chain := _chain(network, self.device)):
             self.steps, self.layers = chain, find_layers(chain)
-            pooled = PooledNetwork if self.device.type == "cpu" else PooledAtOnce
+            pooled = PooledUnlessFew if self.device.type == "cpu" else PooledAtOnce
             way_back = pooled if pooled.takes(self.steps, self.layers) else StepByStep
             self._way_back = way_back(self.steps, self.layers, getattr(torch, precision))
             self._rectified = [_rectified(self.steps, layer) for layer in self.layers]

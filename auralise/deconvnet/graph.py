@@ -16,6 +16,7 @@ from torch.autograd.graph import GradientEdge
 
 from auralise.deconvnet.operations import operation_of, reach
 from auralise.deconvnet.policy import CONVOLUTION_MODULES
+from auralise.deconvnet.products import by_products
 from auralise.deconvnet.recorder import Captured, Done, Recorder
 from auralise.errors import NetworkError, cause_of, is_out_of_memory
 from auralise.networks.wrappers import evaluated_copy
@@ -355,9 +356,13 @@ class Graph:
             layer = passed.layers[number]
             with torch.inference_mode(False), torch.enable_grad():
                 found = layer.output.new_empty(len(features), *passed.size)
+                convolutions = [
+                    of for of in reach(layer.output.grad_fn) if operation_of(of) == "Convolution"
+                ]
                 for row, feature in enumerate(features):
                     try:
-                        found[row] = _map_of(layer, feature, passed.leaf)
+                        with by_products(convolutions):
+                            found[row] = _map_of(layer, feature, passed.leaf)
                     except RuntimeError as error:
                         if is_out_of_memory(error):
                             raise

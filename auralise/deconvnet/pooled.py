@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from auralise.deconvnet.steps import (
+    WORKING_MEMORY,
     Activation,
     BeforeConvolutions,
     Convolution,
@@ -31,6 +32,7 @@ from auralise.deconvnet.steps import (
     Normalisation,
     Passing,
     Step,
+    StepByStep,
     dtypes_of,
     pair,
 )
@@ -39,6 +41,7 @@ FEATURES_AT_ONCE = 640  # enough to fill a processor, few enough for its cache
 MEMORY = 384 * 2**20  # bytes of the signals of all layers
 STAMPS_AT_MOST = 2**26  # numbers in the matrices of a layer
 LANES = 16  # batches of a multiple of this are multiplied 1.15 times faster
+FEW = 16  # features for which gathering the matrices takes longer than multiplying by them
 
 
 @dataclass(frozen=True)
@@ -546,6 +549,26 @@ class PooledNetwork:
             row = row.flatten(0, 1)[-rows.first :][:width]
             maps[:, y, : len(row)] = row.T[: rows.n_features]
         return maps
+
+
+class PooledUnlessFew(PooledNetwork):
+    """Like `PooledNetwork`, but a few features walk step by step."""
+
+    def __init__(self, steps: Sequence[Step], layers: Sequence[Layer], dtype: torch.dtype):
+        super().__init__(steps, layers, dtype)
+        is_rounded = dtype != torch.float32  # on the way step by step in other places
+        self.by_steps = None if is_rounded else StepByStep(steps, layers, dtype)
+
+    def back(
+        self, passed: ForwardPass, wanted: Iterable[tuple[int, list[int]]]
+    ) -> Iterator[Tensor]:
+        """As `auralise.deconvnet.steps.StepByStep.back`."""
+        wanted = list(wanted)
+        n_features = sum(len(features) for _, features in wanted)
+        widest = max(output.numel() for output in passed.outputs)
+        if self.by_steps and n_features <= FEW and 4 * widest <= WORKING_MEMORY:
+            return self.by_steps.back(passed, wanted)
+        return super().back(passed, wanted)
 
 
 def _groups(

@@ -20,7 +20,7 @@ from auralise.errors import NetworkError, is_out_of_memory
 from auralise.networks.front_end_steps import MODULES, FrontEndStep
 from auralise.networks.genre import NormalisedLogScaling
 
-WORKING_MEMORY = 256 * 2**20  # bytes of the largest tensor of one batch of features
+WORKING_MEMORY = 16 * 2**20  # bytes of the largest tensor of one batch of features, in a cache
 
 
 def pair(value: int | tuple[int, ...]) -> tuple[int, int]:

@@ -221,6 +221,16 @@ def test_batches_change_no_value(monkeypatch):
             np.testing.assert_allclose(maps, whole[layer], atol=1e-5 * scale)
 
 
+def test_a_few_features_walk_step_by_step(monkeypatch):
+    network, magnitude = random_network(5, 32), magnitude_of((40, 37))
+    whole = Deconvnet(network).deconvolve(magnitude, 2)
+    monkeypatch.setattr(PooledNetwork, "_maps", lambda *given: pytest.fail("on pooled grids"))
+    some = Deconvnet(network).deconvolve(magnitude, 2, range(16))
+    np.testing.assert_allclose(some, whole[:16], atol=1e-5 * np.abs(whole).max())
+    with pytest.raises(pytest.fail.Exception, match="on pooled grids"):
+        Deconvnet(network).deconvolve(magnitude, 2)
+
+
 # Any network
 
 
@@ -715,6 +725,7 @@ def test_products_are_in_float32_whatever_the_process_allows(imprecise, device, 
 
 
 def test_all_computing_is_in_float32(imprecise, monkeypatch):
+    monkeypatch.setattr("auralise.deconvnet.pooled.FEW", 0)
     net = Deconvnet(random_network(3, 4))
     before, seen = allowed_precisions(), []
 

@@ -5,6 +5,7 @@ The reference shares no line with the product: `benchmarks.references.reference`
 
 import copy
 import re
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+from auralise.deconvnet import products
 from auralise.deconvnet.deconvnet import Deconvnet
 from auralise.deconvnet.graph import Graph
 from auralise.errors import NetworkError
@@ -978,6 +980,7 @@ def chains(draw):
 
 
 @pytest.mark.slow
+@patch("auralise.deconvnet.pooled.FEW", 0)
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(chains(), st.tuples(st.integers(40, 44), st.integers(40, 44)), st.integers(0, 2**20))
 def test_random_chains_on_their_pooled_grids(network, size, seed):
@@ -985,6 +988,25 @@ def test_random_chains_on_their_pooled_grids(network, size, seed):
     chain = Deconvnet(network)
     general = Deconvnet(network, layers=list(range(1, chain.n_layers + 1)), shape=size)
     assert_same(chain, general, magnitude_of(*size, seed=seed))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "shape"),
+    [
+        (nn.Conv2d(1, 8, (9, 5), 2, (4, 1), (1, 2)), conv(8, 4), (30, 41)),
+        (nn.Conv2d(1, 8, 3, 4), nn.Conv2d(8, 4, 3, 2, 1), (20, 9)),
+        (nn.Conv1d(1, 8, 27, 3, 2), nn.Conv1d(8, 4, 3), (90,)),
+    ],
+    ids=["large kernel", "few positions", "one dimension"],
+)
+def test_slow_convolutions_walk_back_by_matrix_products(first, second, shape, monkeypatch):
+    n_dims = first.weight.dim()
+    network = randomise(in_a_row(first, nn.ReLU(), second, nn.ReLU(), n_dims=n_dims))
+    given, by_product = [], products._by_product
+    monkeypatch.setattr(products, "_by_product", lambda *of: given.append(of) or by_product(*of))
+    net = Deconvnet(network, layers=["m3"], shape=shape)
+    assert_agrees(net, network, magnitude_of(*shape), "m3", "m3")
+    assert given
 
 
 def test_chosen_features_are_those_of_all():
