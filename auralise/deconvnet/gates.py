@@ -57,11 +57,11 @@ class Gates:
         limits = slope = None
         if len(signals) != 1 or not _fit(signals[0], args, kwargs):
             return Facts(made_of)
-        if name in policy.GATE_RANKS:
+        if name in policy.GATE_RANKS or name == "exp":
             (x,) = signals
             ends = torch.tensor([-torch.inf, torch.inf]).to(x).reshape(2, *[1] * x.dim())
             limits = _instead(ends, function, args, kwargs)
-        elif name.strip("_") in policy.ARITHMETIC:
+        elif name.strip("_") in policy.ARITHMETIC | policy.GROWING:
             known = self._known(signals[0])
             if known.limits is not None:
                 limits = _instead(known.limits, function, args, kwargs)
@@ -75,6 +75,8 @@ class Gates:
         operation = result.grad_fn
         if name in policy.GATE_RANKS:
             self.ranks[operation] = policy.GATE_RANKS[name]
+        elif name.strip("_") in policy.GROWING and _is_bounded(facts.limits):
+            self.ranks[operation] = policy.GATE_RANKS["sigmoid"]
         elif known and all(of in self.ranks for of in known) and is_shaping(new):
             self.ranks[operation] = min(self.ranks[of] for of in known)
 
@@ -95,9 +97,14 @@ class Gates:
                 return root
         return None
 
-    def slope_of(self, signal: Tensor, gate: Tensor) -> Tensor | None:
-        """What a signal times its gate grows by, if that is an activation; None if it is not."""
+    def slope_of(self, signal: Tensor, gate: Tensor, divides: bool = False) -> Tensor | None:
+        """What a signal times its gate grows by, if that is an activation; None if it is not.
+
+        Or what it grows by when the gate `divides` it: ``x / (1 + torch.exp(-x))`` is SiLU.
+        """
         limits = self._known(gate).limits
+        if divides and limits is not None:
+            limits = limits.reciprocal()
         if limits is None or not self._made_of(signal) & self._made_of(gate):
             return None
         slope = limits.amax(0)
@@ -117,6 +124,10 @@ def _key(result: Tensor) -> tuple[Any, int]:
 
 def _is_signal(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
+
+
+def _is_bounded(limits: Tensor | None) -> bool:
+    return limits is not None and bool(limits.isfinite().all())
 
 
 def _fit(x: Tensor, args, kwargs) -> bool:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+import torch
+from torch import Tensor
+
 from auralise.deconvnet import policy
 
 
@@ -27,6 +30,12 @@ def refusal_of(node, where: str) -> str:
         return f"cannot deconvolve '{where}': a product or quotient of two signals ({operation})"
     if operation in policy.LINEAR:
         return ""
+    if hasattr(type(node), "_forward_cls"):
+        return (
+            f"cannot deconvolve '{where}': {operation} is a torch.autograd.Function of its own, "
+            "whose way back is not known; write it with torch's functions (a memory-efficient "
+            "Swish as nn.SiLU)"
+        )
     return (
         f"cannot deconvolve '{where}' ({operation}): it is not linear, and no rule says how it "
         f"walks back (auralise/deconvnet/policy.py lists them)"
@@ -48,3 +57,15 @@ def ordered(node) -> list:
             order.append(node)
             pending += [below for below, _ in node.next_functions]
     return order
+
+
+def is_statistic(factor: Tensor, of: Tensor, made_of: frozenset[str] | None = None) -> bool:
+    """Whether a signal is one value for many of another, as its mean and deviation are.
+
+    One of the operations `made_of` must be behind it, if there are any, and nothing learned.
+    """
+    whole = torch.broadcast_shapes(factor.shape, of.shape)
+    if of.shape != whole or factor.numel() >= of.numel():
+        return False
+    own = {operation_of(node) for node in reach(factor.grad_fn) - reach(of.grad_fn)}
+    return not own & policy.LEARNED and (made_of is None or bool(own & made_of))

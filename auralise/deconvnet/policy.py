@@ -28,6 +28,12 @@ GATE_RANKS = {
     **dict.fromkeys(["tanh", "erf", "special_erf", "relu6", "hardtanh", "clamp", "clip"], 1),
 }
 PRODUCTS = {"mul", "multiply", "__mul__", "__rmul__", "__imul__"}
+QUOTIENTS = {"div", "divide", "true_divide", "__truediv__", "__div__", "__itruediv__", "__idiv__"}
+# A mask of where a signal is above zero times the signal is the ReLU, however the mask is cast.
+ABOVE = {"gt", "ge", "greater", "greater_equal", "__gt__", "__ge__"}
+CASTS = {"to", "type", "type_as", "float", "half", "bfloat16", "double"}
+# Where a signal grows without end, these of it have limits as gates have, or none.
+GROWING = {"exp", "reciprocal", "rdiv", "rtruediv"}
 
 # Functions of each value alone, without leading and closing "_".
 SCALINGS = set("mul multiply rmul imul div divide true_divide truediv itruediv".split())
@@ -43,7 +49,13 @@ POINTWISE = ARITHMETIC.union(
 LARGER_OF_TWO = {"maximum", "minimum", "fmax", "fmin", "max", "min"}
 
 # Normalisations by the input's own statistics, which are held constant.
-OWN_STATISTICS = {"instance_norm", "group_norm", "layer_norm", "rms_norm"}
+OWN_STATISTICS = {"instance_norm", "group_norm", "layer_norm", "rms_norm", "normalize"}
+# Written by hand, a factor is a statistic of the other one, and so held constant, if it is one
+# value for many, one of the first is behind it, and nothing learned is; a divisor needs none of
+# the first. What is taken off a signal before that is held constant, too, if it is a centre.
+OF_STATISTICS = frozenset("LinalgVectorNorm Norm Reciprocal Rsqrt Sqrt Std Var VarMean".split())
+OF_CENTRES = frozenset("Amax Amin Max Mean Median Min StdMean Sum VarMean".split())
+LEARNED = {"Addmm", "Baddbmm", "Bmm", "Convolution", "Mm"}
 
 # These take part forward, and not on the way back.
 PASSING = {"local_response_norm"}
@@ -59,7 +71,9 @@ DROPOUTS = set(
 )
 # A layer's activation or pooling may stand behind these, if they leave its features as they are.
 NORMALISING = OWN_STATISTICS | {"batch_norm"}
-FOLLOWING = DROPOUTS | NORMALISING | {"mul", "clone", "contiguous", "pad", "__getitem__", "narrow"}
+FOLLOWING = (
+    DROPOUTS | NORMALISING | {"mul", "div", "clone", "contiguous", "pad", "__getitem__", "narrow"}
+)
 
 # These change their first argument where their names do not end in "_".
 IN_PLACE = {"__iadd__", "__isub__", "__imul__", "__itruediv__", "__ipow__"}

@@ -13,7 +13,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 from auralise.deconvnet import policy
 from auralise.deconvnet.gates import Facts, Gates
-from auralise.deconvnet.operations import ordered, reach, refusal_of
+from auralise.deconvnet.operations import is_statistic, ordered, reach, refusal_of
 from auralise.deconvnet.rectified import Rectified, Unrectified, just_rectified
 from auralise.deconvnet.rules import (
     ARGUMENTS,
@@ -30,6 +30,7 @@ from auralise.errors import NetworkError
 from auralise.networks.front_end_steps import FrontEndStep
 
 NOTHING = Facts()
+OWN_STATISTICS = "{}: its input's own statistics are held constant"
 
 
 @dataclass
@@ -118,6 +119,8 @@ class Recorder(TorchFunctionMode):
     outputs: dict[str, Captured] = field(default_factory=dict)
     stack: list[str] = field(default_factory=list)
     held: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    centred: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)  # of what
+    positive: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)  # masks of what
     notices: dict[str, None] = field(default_factory=dict)
     without_gradients: str = ""
     affine: tuple[Tensor, Callable[[Tensor], Tensor]] | None = None
@@ -206,6 +209,7 @@ class Recorder(TorchFunctionMode):
         if name == "__get__" or not is_signal:
             output = function(*args, **kwargs)
             self._hold(bare, args[0] if name == "__setitem__" else output)
+            self._note_positive(bare, output, args)
             return output
         facts = self.gates.facts_of(function, bare, args, kwargs)
         in_place = bare != name or name in policy.IN_PLACE
@@ -215,15 +219,18 @@ class Recorder(TorchFunctionMode):
             output = args[0].copy_(part)
         else:
             output, ruling = self._run(function, name, bare, args, kwargs)
-        if is_held and bare not in policy.CHOOSING:
+        if is_held and bare not in policy.CHOOSING and not ruling.is_activation:
             said = (
                 f"{self._where(bare)}: what has no gradient (detached, compared) is held constant"
             )
             ruling.notice = ruling.notice or said
+        if bare in {"sub", "subtract"} and not in_place:
+            self._note_centred(output, *args)
         changed = args[0] if name == "__setitem__" else output
         if bare in policy.CONVOLUTIONS and not changed.requires_grad:
             self.without_gradients = self.without_gradients or self._where(bare)
         self._hold(bare, changed)
+        self._note_positive(bare, changed, args)
         if facts.slope is not None and is_one(facts.slope):
             ruling.is_activation = True  # what was written by hand is whole
         elif facts.slope is not None:
@@ -274,6 +281,8 @@ class Recorder(TorchFunctionMode):
             return signal * gate.detach().sigmoid(), Ruling(f"{where}: its gate is held constant")
         if name == "amax":
             return maxima(*args, **kwargs), Ruling()
+        if name == "where" and (chosen := self._where_positive(function, args)) is not None:
+            return chosen, Ruling(f"{where} walks back by a ReLU", is_activation=True)
         given = tree_leaves((args, kwargs))
         masks = [of for of in given if isinstance(of, Tensor) and of.dtype is torch.bool]
         if name == "where" and any(mask in self.held for mask in masks):
@@ -281,7 +290,38 @@ class Recorder(TorchFunctionMode):
             return function(*args, **kwargs), Ruling(refusal=refusal)
         if name in policy.PRODUCTS:
             return self._multiply(function, called, args, kwargs, where)
+        if name in policy.QUOTIENTS:
+            return self._divide(function, called, args, kwargs, where)
         return function(*args, **kwargs), Ruling()
+
+    def _note_positive(self, name: str, output, args) -> None:
+        """Remember of which signal a mask says where it is above zero."""
+        if name in policy.ABOVE and len(args) == 2 and is_zero(args[1]):
+            self.positive[output] = args[0], args[0]._version
+        elif name in policy.CASTS and args and (signal := self._above_of(args[0])) is not None:
+            self.positive[output] = signal, signal._version
+
+    def _above_of(self, mask) -> Tensor | None:
+        """The signal that a mask is of, unless it was changed in place since."""
+        if not isinstance(mask, Tensor) or mask not in self.positive:
+            return None
+        signal, version = self.positive[mask]
+        return signal if signal._version == version else None
+
+    def _where_positive(self, function, args) -> Tensor | None:
+        """What `torch.where` chooses of one signal above and below zero; None if it is not that."""
+        masks = [of for of in args if self._above_of(of) is not None]
+        if len(masks) != 1 or len(args) != 3:
+            return None
+        above, below = [of for of in args if of is not masks[0]]
+        root = self._above_of(masks[0])
+        if above is not root:
+            return None
+        is_signal = isinstance(below, Tensor) and below.requires_grad
+        if is_signal and self.gates.root(root, below) is not root:
+            return None
+        still = [of.detach() if isinstance(of, Tensor) else of for of in args]
+        return self._replace(root, function(*still), rectify)
 
     def _rectify_larger(self, function, args, kwargs) -> tuple[Tensor, bool] | None:
         """The larger of two if it is an activation, and whether that is the ReLU; None if not."""
@@ -338,16 +378,25 @@ class Recorder(TorchFunctionMode):
                 return function(**{**others, "input": silence}).flatten()
 
             self.affine = gain.flatten(), shift
-        notice = f"{where}: its input's own statistics are held constant" if own else ""
+        notice = OWN_STATISTICS.format(where) if own else ""
         return self._replaced(function, args, kwargs, lambda s: s * gain), Ruling(notice)
 
     def _multiply(self, function, called, args, kwargs, where) -> tuple[object, Ruling]:
         a, b = args[0], args[1] if len(args) > 1 else kwargs.get("other")
         signals = [of for of in (a, b) if isinstance(of, Tensor) and of.requires_grad]
+        if len(signals) == 1 and self._above_of(a if signals[0] is b else b) is signals[0]:
+            # x * (x > 0) is the ReLU.
+            output = self._replace(signals[0], function(a.detach(), b.detach()), rectify)
+            is_changed = called in policy.IN_PLACE or called.endswith("l_")
+            return (a.copy_(output) if is_changed else output), Ruling(is_activation=True)
         if len(signals) == 1:
             self.affine = scaling(b if signals[0] is a else a, signals[0])
             return function(*args, **kwargs), Ruling()
         if (factors := self.gates.factors(a, b)) is None:
+            self.affine = None
+            for signal, factor in ((a, b), (b, a)):
+                if is_statistic(factor, signal, policy.OF_STATISTICS):
+                    return self._standardise(torch.mul, signal, factor, called, where)
             return function(*args, **kwargs), Ruling()
         signal, gate = factors
         self._keep_apart(reach(signal.grad_fn), reach(gate.grad_fn))
@@ -363,6 +412,37 @@ class Recorder(TorchFunctionMode):
         if called.endswith("l_") or called in policy.IN_PLACE:
             output = (a if signal is a else a.detach_()).copy_(output)
         return output, ruling
+
+    def _divide(self, function, called, args, kwargs, where) -> tuple[object, Ruling]:
+        a, b = args[0], args[1] if len(args) > 1 else kwargs.get("other")
+        if not all(isinstance(of, Tensor) and of.requires_grad for of in (a, b)):
+            return function(*args, **kwargs), Ruling()
+        if (slope := self.gates.slope_of(a, b, divides=True)) is not None:
+            value = a.detach() / b.detach()
+            output = self._replace(a, value, lambda above: rectify(above * slope))
+            return output, Ruling(
+                f"{where} walks back by a ReLU",
+                is_activation=True,
+                slope=None if is_one(slope) else slope,
+            )
+        if is_statistic(b, a):
+            return self._standardise(torch.div, a, b, called, where)
+        return function(*args, **kwargs), Ruling()
+
+    def _note_centred(self, output, x, mean=None, *others) -> None:
+        both = [of for of in (x, mean) if isinstance(of, Tensor) and of.requires_grad]
+        if len(both) == 2 and is_statistic(mean, x, policy.OF_CENTRES):
+            self.centred[output] = x
+
+    def _standardise(self, function, signal, statistic, called, where) -> tuple[Tensor, Ruling]:
+        """Scale a signal by a statistic, which is held constant, and so is a mean taken off."""
+        scale = statistic.detach().clone()
+        x = self.centred.get(signal, signal)
+        value = function(signal.detach(), scale)
+        output = self._replace(x, value, lambda above: function(above, scale))
+        if called in policy.IN_PLACE or (called.endswith("_") and not called.startswith("__")):
+            output = signal.copy_(output)
+        return output, Ruling(OWN_STATISTICS.format(where))
 
     def _keep_apart(self, to_signal: set, to_gate: set) -> None:
         """Find convolutions that serve a gate, and what of it was taken for a layer's part."""
@@ -441,7 +521,7 @@ class Recorder(TorchFunctionMode):
             if name in {"batch_norm", "mul"} and self.affine:
                 gain, shift = self.affine
                 self.rectified[node] = Rectified(of.gain * gain, shift(of.offset))
-            elif name not in policy.NORMALISING | {"mul"}:
+            elif name not in policy.NORMALISING | {"mul", "div"}:
                 self.rectified[node] = of
         for number, layer in enumerate(self.convolutions):
             if before not in layer.tails:

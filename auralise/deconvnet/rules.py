@@ -40,6 +40,7 @@ ARGUMENTS: dict[Any, list[str]] = {
     "group_norm": "input num_groups weight bias eps".split(),
     "layer_norm": "input normalized_shape weight bias eps".split(),
     "rms_norm": "input normalized_shape weight eps".split(),
+    "normalize": "input p dim eps".split(),
 }
 
 
@@ -49,6 +50,9 @@ def input_of(args, kwargs) -> Tensor:
 
 def gain_of(name: str, x: Tensor, given: dict, own: bool) -> Tensor:
     """The gain of a normalisation, of a shape that fits its input."""
+    if name == "normalize":
+        norm = x.norm(given.get("p", 2.0), given.get("dim", 1), keepdim=True)
+        return norm.clamp(min=given.get("eps", 1e-12)).reciprocal()
     eps, weight = given.get("eps", 1e-5), given.get("weight")
     per_channel = (-1, *[1] * (x.dim() - 2))
     if name in {"layer_norm", "rms_norm"}:

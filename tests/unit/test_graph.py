@@ -408,6 +408,11 @@ BY_HAND = {
     "hardswish, hardsigmoid": (lambda x: x * functional.hardsigmoid(x), nn.Hardswish()),
     "mish": (lambda x: x * torch.tanh(functional.softplus(x)), nn.Mish()),
     "mish, all by hand": (lambda x: x * torch.tanh(torch.log(1 + torch.exp(x))), nn.Mish()),
+    "SiLU, a quotient": (lambda x: x / (1 + torch.exp(-x)), nn.SiLU()),
+    "SiLU, its sigmoid a quotient": (lambda x: 1 / (1 + (-x).exp()) * x, nn.SiLU()),
+    "ReLU, a product": (lambda x: (x > 0).to(x.dtype) * x, nn.ReLU()),
+    "ReLU, chosen": (lambda x: torch.where(x > 0, x, 0), nn.ReLU()),
+    "leaky ReLU, chosen": (lambda x: torch.where(x > 0, x, 0.2 * x), nn.LeakyReLU(0.2)),
     "leaky ReLU": (lambda x: torch.max(x, 0.2 * x), nn.LeakyReLU(0.2)),
     "behind another": (
         lambda x: x.relu() * x.relu().sigmoid(),
@@ -427,8 +432,9 @@ def test_an_activation_written_by_hand_is_as_its_module(name):
     by_hand, of_module = network_of(function), network_of(module)
     randomise(by_hand).a.bias.data[0] = -100  # a feature that never fires
     net, expected = Deconvnet(by_hand), Deconvnet(of_module)
-    (said,) = net.assumptions
-    assert said in ("'mul' walks back by a ReLU", "'max' walks back by a ReLU")
+    assert len(net.assumptions) == (name != "ReLU, a product")
+    for said in net.assumptions:
+        assert re.fullmatch(r"'(mul|div|max|where)' walks back by a ReLU", said)
     magnitude = magnitude_of(24, 22)
     for layer in (1, 2):
         maps, wanted = (of.feature_maps(magnitude)[layer - 1] for of in (net, expected))
@@ -501,6 +507,73 @@ def test_dropping_at_random_is_said_to_be_left_out():
     network = Net(lambda m, x: m.b(functional.dropout(m.a(x))), a=conv(1, 4), b=conv(4, 4))
     (said,) = Deconvnet(network, layers=["b"]).assumptions
     assert said == "'dropout' drops at random whenever it runs, and is left out"
+
+
+def deviation(x, dim):
+    return torch.sqrt(x.var(dim, correction=0, keepdim=True) + 1e-5)
+
+
+def variance_by_hand(x):
+    x = x - x.mean((2, 3), keepdim=True)
+    return x * torch.rsqrt(x.pow(2).mean((2, 3), keepdim=True) + 1e-5)
+
+
+STANDARDISED = {
+    "instance": (lambda x: (x - x.mean((2, 3), keepdim=True)) / deviation(x, (2, 3)), 4),
+    "variance by hand": (variance_by_hand, 4),
+    "whole": (lambda x: (x - x.mean()) / deviation(x, (0, 1, 2, 3)), 1),
+}
+
+
+@pytest.mark.parametrize("name", STANDARDISED)
+def test_standardising_by_hand_is_as_its_module(name):
+    by_hand, n_groups = STANDARDISED[name]
+    parts = {"a": conv(1, 4), "pool": nn.MaxPool2d(2), "b": conv(4, 5)}
+
+    def network_of(norm):
+        return Net(lambda m, x: m.b(m.pool(functional.relu(norm(m.a(x))))), **parts)
+
+    network = randomise(network_of(by_hand))
+    net = Deconvnet(network, shape=(24, 22))
+    expected = Deconvnet(network_of(nn.GroupNorm(n_groups, 4, affine=False)), shape=(24, 22))
+    (said,) = net.assumptions
+    assert re.fullmatch("'(div|mul)': its input's own statistics are held constant", said)
+    magnitude = magnitude_of(24, 22)
+    for layer in (1, 2):
+        maps, wanted = (of.deconvolve(magnitude, layer) for of in (net, expected))
+        assert np.abs(maps - wanted).max() <= TOLERANCE * np.abs(wanted).max()
+
+
+def response_norm(m, x, hold=lambda of: of):
+    """Global response normalisation, as ConvNeXt V2 has it."""
+    norms = torch.norm(x, p=2, dim=(2, 3), keepdim=True)
+    return m.gain * (x * hold(norms / (norms.mean(1, keepdim=True) + 1e-6))) + x
+
+
+@pytest.mark.parametrize(
+    "normalise",
+    [
+        response_norm,
+        lambda m, x, hold=lambda of: of: x / hold(x.abs().max()),
+        lambda m, x, hold=lambda of: of: x / hold(x.norm(dim=1, keepdim=True)),
+    ],
+    ids=["response", "maximum", "unit length"],
+)
+def test_own_statistics_by_hand_are_held_constant(normalise):
+    parts = {"a": conv(1, 4), "b": conv(4, 5), "out": nn.ReLU()}
+    network = Net(in_the_middle(normalise), **parts)
+    same = Net(in_the_middle(lambda m, x: normalise(m, x, torch.Tensor.detach)), **parts)
+    network.gain = same.gain = torch.rand(4, 1, 1)
+    randomise(network)
+    net = Deconvnet(network, shape=(24, 22))
+    assert all("own statistics are held constant" in said for said in net.assumptions)
+    assert_agrees(net, same, magnitude_of(24, 22), "b", "out")
+
+
+class MemoryEfficientSwish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * torch.sigmoid(x)
 
 
 def test_root_mean_squares_are_held_constant():
@@ -687,7 +760,7 @@ def test_assumptions_name_module_and_rule():
     ("part", "said"),
     [
         (lambda x: x * x.detach().mean(), "'mul': what has no gradient"),
-        (lambda x: x * (x > 0), "'mul': what has no gradient"),
+        (lambda x: x * (x > 0.1), "'mul': what has no gradient"),
         (lambda x: x.masked_fill(x < 0, 0), "'masked_fill': what has no gradient"),
         (lambda x: x / x.data.amax(), "what has no gradient"),
         (lambda x: x * x.max().item(), "'item': what it takes out is held constant"),
@@ -776,6 +849,7 @@ def scripted(x):
         ),
         (lambda m, x: m.b(torch.sort(m.a(x))[0]), r"Sort"),
         (lambda m, x: m.b(scripted(m.a(x))), r"layer 'b': cannot deconvolve"),
+        (lambda m, x: m.b(MemoryEfficientSwish.apply(m.a(x))), r"MemoryEff.*as nn.SiLU"),
         (in_place_of(lambda x: x.square_()), r"'square' \(Pow\)"),
         (in_place_of(lambda x: x.mul_(x.flip(1))), r"two signals \(Mul\); explain those before"),
         (lambda m, x: m.b(m.a(x.detach())), r"'a' does not depend on the input|no Conv"),
