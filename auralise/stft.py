@@ -89,19 +89,8 @@ class Stft:
         -------
         ndarray, complex64, shape (..., n_bins, n_frames)
         """
-        import torch  # here, because most jobs transform nothing and it takes seconds to load
-
-        batch = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
-        spectrum = torch.stft(
-            batch.reshape(-1, batch.shape[-1]),
-            self.n_fft,
-            self.hop_length,
-            window=torch.hann_window(self.n_fft),
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )
-        return spectrum.reshape(*batch.shape[:-1], *spectrum.shape[-2:]).numpy()
+        around = (self.n_fft // 2,) * 2
+        return self._transform(np.pad(samples, [(0, 0)] * (np.ndim(samples) - 1) + [around]))
 
     def analyse_part(
         self, samples: np.ndarray, start: int, n_frames: int, beyond: str = "zero"
@@ -125,20 +114,24 @@ class Stft:
         -------
         ndarray, complex64, shape (n_bins, n_frames)
         """
-        import torch
+        first = start - self.n_fft // 2
+        stop = first + (n_frames - 1) * self.hop_length + self.n_fft
+        return self._transform(take(samples, first, stop, beyond))
 
-        half = self.n_fft // 2
-        first = start - half
-        part = take(samples, first, first + (n_frames - 1) * self.hop_length + self.n_fft, beyond)
+    def _transform(self, samples: np.ndarray) -> np.ndarray:
+        """All whole frames of samples, along the last axis."""
+        import torch  # here, because most jobs transform nothing and it takes seconds to load
+
+        batch = torch.from_numpy(np.ascontiguousarray(samples, dtype=np.float32))
         spectrum = torch.stft(
-            torch.from_numpy(np.array(part, dtype=np.float32)),
+            batch.reshape(-1, batch.shape[-1]),
             self.n_fft,
             self.hop_length,
             window=torch.hann_window(self.n_fft),
             center=False,
             return_complex=True,
         )
-        return spectrum.numpy()
+        return spectrum.reshape(*batch.shape[:-1], *spectrum.shape[-2:]).numpy()
 
     def synthesise(self, spectrum: np.ndarray, n_samples: int) -> np.ndarray:
         """Signal whose spectrum is nearest, in the least-squares sense, to `spectrum`.
