@@ -338,11 +338,6 @@ class Maps:
         """Some frames of the song's STFT, complex64, shape (n_bins, n_frames)."""
         return self._read("stft", slice(None), self._in_song(frames))
 
-    def path(self, layer: int) -> str:
-        """Path of the layer's module in the network; empty in a file that does not say."""
-        with self._naming_damage(f"layer{layer}"):
-            return str(self.file[f"layer{layer}"].attrs.get("path", ""))
-
     def features(self, layer: int) -> np.ndarray:
         """Which features of `layer` the file holds, counted from 0."""
         return self._of(layer, "feature")

@@ -40,9 +40,6 @@ class NormalisedLogScaling(FrontEndStep):
     def back(self, signal: torch.Tensor, memory: torch.Tensor | None = None) -> torch.Tensor:
         return signal / self.deviation
 
-    def inverse(self, scaled: torch.Tensor) -> torch.Tensor:
-        return self.compression.inverse(scaled * self.deviation + self.mean)
-
     def extra_repr(self) -> str:
         return f"n_bins={len(self.mean)}"
 

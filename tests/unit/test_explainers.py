@@ -91,7 +91,7 @@ def test_another_method_explains_a_song_of_many_windows(scaled, tmp_path):
             maps.activation_peak(1), [magnitude.max(), 2 * magnitude.max()], rtol=1e-5
         )
         assert maps.live(1).all()
-        assert maps.path(1) == "weight"
+        assert maps.file["layer1"].attrs["path"] == "weight"
 
 
 def test_what_is_assumed_stands_in_the_file_after_what_the_reader_assumed(scaled, tmp_path):

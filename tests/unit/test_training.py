@@ -56,7 +56,6 @@ def test_normalisations_hold_the_statistics_of_training_segments(segments):
     scaled = network.convolutional.scaling(magnitudes)
     torch.testing.assert_close(scaled.mean((0, 1, 3)), torch.zeros(32), rtol=0, atol=1e-4)
     torch.testing.assert_close(scaled.std((0, 1, 3)), torch.ones(32), rtol=0, atol=1e-3)
-    torch.testing.assert_close(network.convolutional.scaling.inverse(scaled), magnitudes)
     first = network.convolutional.layer1
     convolved = first.convolution(scaled)
     assert first.convolution.bias is None
