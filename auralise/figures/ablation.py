@@ -30,7 +30,6 @@ def draw_ablation(table: pd.DataFrame) -> Figure:
         len(networks),
         1,
         figsize=(PAGE, 1.2 + sum(0.5 + ROW * n for n in n_rows)),
-        layout="constrained",
         squeeze=False,
         sharex=True,
         height_ratios=n_rows,

@@ -32,7 +32,6 @@ def _panels(attributes: Sequence[str]) -> tuple[Figure, list[Axes]]:
         figsize=(PAGE, 2.5 * blocks),
         sharex=True,
         sharey=True,
-        layout="constrained",
         squeeze=False,
     )
     axes = grid.ravel().tolist()

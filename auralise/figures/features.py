@@ -38,9 +38,7 @@ def draw_feature(
     """
     magnitude = np.abs(spectrum)
     panels = {"the song": magnitude, title: magnitude * np.abs(mask)}
-    figure, axes = new_figure(
-        1, 2, figsize=(PAGE, 2.4), sharex=True, sharey=True, layout="constrained"
-    )
+    figure, axes = new_figure(1, 2, figsize=(PAGE, 2.4), sharex=True, sharey=True)
     for axis, (name, values) in zip(axes, panels.items(), strict=True):
         picture = log_frequency_picture(values, frequencies)
         image = axis.imshow(picture, extent=(0, duration, 0, len(picture)), **IN_DB)

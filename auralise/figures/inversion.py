@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from auralise.choices import SCALES
 from auralise.figures.style import (
+    FEW_TICKS,
     PAGE,
     frequency_rows,
     in_house_style,
@@ -21,7 +22,6 @@ from auralise.inversion.excerpts import Inversions
 from auralise.inversion.parts import INVERSION, PARTS
 from auralise.pictures import log_frequency_rows
 
-TICKS = (100, 500, 2000)  # Hz
 N_COLUMNS = 4
 LOWEST = -0.5  # R² below it is drawn at the edge
 ORACLE_STYLES = {"level": (0, (1, 1)), "level + spectrum": (0, (5, 1))}
@@ -40,7 +40,7 @@ def draw_errors(errors: pd.DataFrame, kept: pd.DataFrame) -> Figure:
     kept : DataFrame
         As `auralise.inversion.parts.kept_parts` gives it, with ``classifier`` and ``layer``.
     """
-    figure, axes = new_figure(2, 3, figsize=(PAGE, 4.6), layout="constrained", sharex=True)
+    figure, axes = new_figure(2, 3, figsize=(PAGE, 4.6), sharex=True)
     layers = errors["layer"].drop_duplicates().tolist()
     names = errors["classifier"].drop_duplicates().tolist()
     controls = errors[errors["control"]]["classifier"].drop_duplicates().tolist()
@@ -126,7 +126,6 @@ def draw_inversions(found: Inversions, scale: str = "common") -> Figure:
         n_rows,
         n_columns,
         figsize=(PAGE, 1.5 * n_rows + 0.3),
-        layout="constrained",
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -179,8 +178,8 @@ def _rows(
     """A picture's rows with ticks: bands as they are, bins of an STFT on a log axis."""
     steps = np.diff(frequencies)
     if not np.allclose(steps, steps[0]):
-        ticks = [tick for tick in TICKS if frequencies[0] < tick < frequencies[-1]]
+        ticks = [tick for tick in FEW_TICKS if frequencies[0] < tick < frequencies[-1]]
         places = np.interp(ticks, frequencies, np.arange(len(frequencies)))
         return picture, places.tolist(), [f"{tick:g}" for tick in ticks]
     rows = log_frequency_rows(picture, frequencies)
-    return rows, *frequency_rows(frequencies, len(rows), TICKS)
+    return rows, *frequency_rows(frequencies, len(rows), FEW_TICKS)

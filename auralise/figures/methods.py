@@ -38,7 +38,6 @@ def draw_methods(table: pd.DataFrame) -> Figure:
         len(ROWS),
         len(layers),
         figsize=(PAGE, 5.6),
-        layout="constrained",
         sharey="row",
         squeeze=False,
     )

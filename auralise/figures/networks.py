@@ -21,7 +21,7 @@ def draw_learning_curve(history: pd.DataFrame, evaluation: Mapping, network: str
     Beside the accuracy stand chance and the linear baselines' on the test segments, of which
     `evaluation` tells as `auralise.training.evaluation.evaluate_network` returns it.
     """
-    figure, axes = new_figure(1, 2, figsize=(PAGE, 2.4), layout="constrained")
+    figure, axes = new_figure(1, 2, figsize=(PAGE, 2.4))
     kept = history.loc[history["validation_loss"].idxmin(), "epoch"]
     for axis, value, unit in zip(axes, ("loss", "accuracy"), (" (nats)", ""), strict=True):
         for split, style in (("train", "--"), ("validation", "-")):
@@ -53,7 +53,7 @@ def draw_confusion(evaluation: dict, network: str) -> Figure:
     """Confusion matrix of the test clips, beside chance and the linear baselines."""
     counts = np.asarray(evaluation["confusion"])
     classes = evaluation["classes"]
-    figure, axis = new_figure(figsize=(COLUMN * 1.25, COLUMN * 1.2), layout="constrained")
+    figure, axis = new_figure(figsize=(COLUMN * 1.25, COLUMN * 1.2))
     sns.heatmap(
         counts,
         ax=axis,
@@ -95,7 +95,7 @@ def draw_evaluations(evaluations: Mapping[str, Mapping], by_class: pd.DataFrame)
     variants = list(dict.fromkeys(map(variant_of, evaluations)))
     colours = variant_colours(variants, [UNTRAINED])
     figure, (accuracy, classes, calibration) = new_figure(
-        1, 3, figsize=(PAGE, 3.0), width_ratios=(1, 1.25, 1), layout="constrained"
+        1, 3, figsize=(PAGE, 3.0), width_ratios=(1, 1.25, 1)
     )
     for number, variant in enumerate(variants):
         of_variant = [
@@ -198,7 +198,7 @@ def draw_kernels(kernels: Mapping[str, np.ndarray]) -> Figure:
         left.
     """
     if not kernels:
-        figure, axes = new_figure(figsize=(PAGE, 1.0), layout="constrained")
+        figure, axes = new_figure(figsize=(PAGE, 1.0))
         axes.text(0.5, 0.5, "no network has convolutions of two dimensions", ha="center")
         axes.set_axis_off()
         return figure
@@ -210,7 +210,6 @@ def draw_kernels(kernels: Mapping[str, np.ndarray]) -> Figure:
         1,
         figsize=(PAGE, heights.sum() + 0.35 * len(blocks) + 0.35),
         height_ratios=heights,
-        layout="constrained",
         squeeze=False,
     )
     for axis, (name, block) in zip(axes[:, 0], blocks.items(), strict=True):

@@ -30,7 +30,6 @@ def draw_probes(summary: pd.DataFrame) -> Figure:
         n_rows,
         n_columns,
         figsize=(PAGE, 1.35 * n_rows + 0.7),
-        layout="constrained",
         sharex=True,
         squeeze=False,
     )

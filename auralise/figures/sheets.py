@@ -12,6 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from auralise.features import levels_of
 from auralise.figures.style import (
+    FEW_TICKS,
     IN_DB,
     PAGE,
     frequency_rows,
@@ -23,7 +24,6 @@ from auralise.figures.style import (
 from auralise.maps import Maps
 from auralise.progress import tracked
 
-TICKS = (100, 500, 2000)  # Hz
 DPI = 220  # about one pixel of the sheet for one of the picture
 GAP = 6  # pixels between tiles
 TILES_ABREAST = 8
@@ -199,12 +199,11 @@ def draw_sheet(
         1,
         figsize=(PAGE, sheet_height + 2.0),
         height_ratios=(1.1, sheet_height),
-        layout="constrained",
         dpi=DPI,
     )
     song = log_frequency_picture(np.abs(spectrum), frequencies)
     top.imshow(song, extent=(0, duration, 0, height), **IN_DB)
-    top.set_yticks(*frequency_rows(frequencies, height, TICKS))
+    top.set_yticks(*frequency_rows(frequencies, height, FEW_TICKS))
     top.set_xlabel("time (s)", fontsize=TEXT)
     top.set_ylabel("Hz", fontsize=TEXT)
     top.set_title(f"{title}: the song, 0 dB is its maximum", fontsize=TEXT + 1)
@@ -223,7 +222,7 @@ def draw_sheet(
             path_effects=[withStroke(linewidth=1.5, foreground="black")],
         )
     # Axes of the tile in the lower left corner stand for all.
-    sheet.set_yticks(*frequency_rows(frequencies, height, TICKS))
+    sheet.set_yticks(*frequency_rows(frequencies, height, FEW_TICKS))
     sheet.set_xticks([0, width], ["0", f"{duration:g}"])
     sheet.set_xlabel("time (s)", loc="left", fontsize=TEXT)
     sheet.set_ylabel("Hz", loc="bottom", fontsize=TEXT)

@@ -24,6 +24,7 @@ IN_DB: dict[str, Any] = {"origin": "lower", "aspect": "auto", "cmap": "magma"}
 IN_DB |= {"vmin": -DYNAMIC_RANGE, "vmax": 0}
 GREY = "0.45"  # of untrained networks
 TICKS = (100, 250, 500, 1000, 2000, 4000)  # Hz
+FEW_TICKS = (100, 500, 2000)
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font in a PDF
 
@@ -46,7 +47,7 @@ def new_figure(
     n_columns: int = 1,
     *,
     figsize: tuple[float, float],
-    layout: Any,
+    layout: Any = "constrained",
     dpi: float | None = None,
     **subplots: Any,
 ) -> tuple[Figure, Any]:

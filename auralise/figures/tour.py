@@ -14,6 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from auralise.dissection.plants import plant_kernels
 from auralise.dissection.tour import ROLES, Role
 from auralise.figures.style import (
+    FEW_TICKS,
     IN_DB,
     PAGE,
     frequency_rows,
@@ -25,7 +26,6 @@ from auralise.maps import Maps
 from auralise.networks.names import PLANTED, UNTRAINED, variant_of
 
 TEXT = 7.0  # points
-TICKS = (100, 500, 2000)  # Hz
 TALL, SHORT = 0.52, 0.28  # inches: of a row with pictures, and of one without
 LINE = 9.0  # points
 N_LETTERS = 18  # of a name beside a contribution
@@ -165,7 +165,7 @@ def draw_tour(stops: Sequence[Stop], songs: Sequence[Maps]) -> Figure:
         axis.set_axis_on()
         axis.set_xticks([])
         axis.set_yticks([])
-    rows = frequency_rows(songs[0].stft.frequencies, N_ROWS, TICKS)
+    rows = frequency_rows(songs[0].stft.frequencies, N_ROWS, FEW_TICKS)
     grid[0, 2].set_yticks(*rows, fontsize=TEXT)
     grid[0, 2].set_ylabel("Hz", fontsize=TEXT)
     _write(grid[0, 0], "the songs", weight="bold")
