@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "provenance"  # of a results folder
 FORMAT = "auralise-record/1"
+UNRECORDED = (FOLDER, "benchmarks", "logs")  # folders beside it of whose files nothing is recorded
 SEAL = ',\n "sealed": '  # before the digest of all that stands above it in a record
 MUCH = 500 * 10**6  # bytes of inputs from which on known hashes are looked up first
 
@@ -331,15 +332,28 @@ class Results:
             if within is None or any(Path(name).is_relative_to(within) for name in record.outputs):
                 yield from self._older_inputs(record)
         if within is None and len(self.records) == len(self._paths):
-            for name in self._without_record():
-                yield f"{_shown(self.folder / name)}: its record is missing; run again"
+            for path in self._without_record(deep):
+                remedy = "run again, or move it if it is yours"
+                yield f"{_shown(self.folder / path)}: no record says how it was made; {remedy}"
 
-    def _without_record(self) -> list[str]:
-        """What jobs have read of the folder, and no record says how it was made."""
-        known = {str(part) for name in self.states for part in (Path(name), *Path(name).parents)}
-        read = {name for record in self.records.values() for name in record.inputs}
-        within = (name for name in read - known if not Path(name).is_absolute())
-        return sorted(name for name in within if (self.folder / name).exists())
+    def _without_record(self, deep: bool) -> list[Path]:
+        """Files, and folders, of which there is no record: what jobs have read; if deep, of all."""
+        known = {part for name in self.states for part in (Path(name), *Path(name).parents)}
+        if deep:
+            files = (Path(self.name_of(file)) for file in _files_of([self.folder]))
+            found = {
+                file
+                for file in files
+                if file.parts[0] not in UNRECORDED and not file.name.startswith(".")
+            }
+        else:
+            read = (Path(name) for record in self.records.values() for name in record.inputs)
+            found = {path for path in read if not path.is_absolute()}
+        highest = {
+            next(of for of in (*reversed(path.parents), path) if of not in known)
+            for path in found - known
+        }
+        return sorted(path for path in highest if (self.folder / path).exists())
 
     def _fault(self, record: Record, name: str, state: State, deep: bool) -> Iterator[str]:
         path = self.folder / name

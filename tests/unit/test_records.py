@@ -155,7 +155,21 @@ class TestVerify:
     def test_a_record_that_is_gone_is_named_by_what_was_made_from_its_files(self, results, capsys):
         record_path(results, "tabulate").unlink()
         assert verify(results) == 1
-        assert "table.csv: its record is missing; run again" in capsys.readouterr().out
+        assert "table.csv: no record says how it was made; run again" in capsys.readouterr().out
+
+    def test_a_record_is_missed_if_all_is_read_though_nothing_was_made_from_its_files(
+        self, results, capsys
+    ):
+        record_path(results, "auralise_song", ("n-0", "a song")).unlink()
+        (results / "logs").mkdir()
+        (results / "logs/run.txt").touch()
+        assert verify(results) == 0
+        capsys.readouterr()
+        assert verify("--deep", results) == 1
+        (said,) = [line for line in capsys.readouterr().out.splitlines() if "no record" in line]
+        assert said.startswith(f"{results}/sounds: ")  # the folder, and not each of its files
+        sounds = results / "sounds/n-0/a song"
+        assert made_again(results, "auralise_song", [sounds], "n-0", "a song")
 
     def test_a_record_of_an_earlier_version_is_read(self, results):
         path = record_path(results, "tabulate")
