@@ -75,11 +75,11 @@ def add_parsers(commands: "argparse._SubParsersAction") -> None:
 
 
 def run_verify(options: argparse.Namespace) -> int:
-    """Print a line for each file that is missing, damaged or changed."""
-    from auralise.errors import printable
+    """Print a line for each file that is missing, damaged or changed, and how many are whole."""
+    from auralise.errors import counted, printable
     from auralise.experiment.records import Results
 
-    n_faults, unknown = 0, 0
+    n_files, n_faults, unknown = 0, 0, 0
     for path in options.paths:
         results = Results.around(path)
         own = None if results is None or results.folder == path.absolute() else path
@@ -91,6 +91,10 @@ def run_verify(options: argparse.Namespace) -> int:
         for line in results.faults(options.deep, own):
             print(line)
             n_faults += 1
+        n_files += len(results.states_within(results.name_of(own)) if own else results.states)
+    if not n_faults and not unknown:
+        how = "" if options.deep else " by size and time; --deep reads them"
+        print(f"{counted(n_files, 'file')}: whole and unchanged{how}", file=sys.stderr)
     if unknown == len(options.paths):
         return FAILED
     return SOME_FAILED if n_faults or unknown else DONE
