@@ -90,7 +90,7 @@ def test_layers_before_a_refused_one_are_explained_as_the_message_says(files, tm
     assert main(explain) == 2
     error = capsys.readouterr().err
     assert "layer '1.entry': cannot deconvolve" in error and "(Sort)" in error
-    assert main([*explain, *re.search(r"(--layers) (\S+)\)", error).groups()]) == 0
+    assert main([*explain, *re.search(r"(--layers) ([\d-]+)", error).groups()]) == 0
     with h5py.File(tmp_path / "out" / "song.h5") as file:
         assert [name for name in file if name.startswith("layer")] == ["layer1", "layer2"]
     assert main([*explain, "--layers", "2"]) == 0
