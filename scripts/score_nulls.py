@@ -28,7 +28,7 @@ with job(snakemake):
         def untrained(seed: int) -> Explainer:
             whole = read_whole(described, stft, how["biases"])
             untrain_network(whole.convolutional, magnitudes, seed)
-            return explain_whole(whole, how, params.architecture.get("layers"))
+            return explain_whole(whole, how, params.architecture.get("explained_layers"))
 
     else:
         architecture = Architecture.from_settings(params.architecture)

@@ -406,7 +406,7 @@ def remedy(n_before: int) -> str:
     named = {0: "", 1: "layers=[1] in Python, --layers 1"}.get(
         n_before, f"layers=range(1, {n_before + 1}) in Python, --layers 1-{n_before}"
     )
-    some = f"{named}, the network's layers in a configuration" if named else ""
+    some = f"{named}, explained_layers of the network in a configuration" if named else ""
     first = f"explain those before it alone ({some}), or " if some else "explain other layers, or "
     return f"{first}a network without it"
 

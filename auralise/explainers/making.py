@@ -161,7 +161,7 @@ def read_explainer(
     if is_given(architecture):
         stft = Stft(**architecture["stft"])
         whole = read_expected_whole(weights, architecture, stft, deconvolution["biases"])
-        explainer = explain_whole(whole, deconvolution, architecture.get("layers"))
+        explainer = explain_whole(whole, deconvolution, architecture.get("explained_layers"))
     else:
         expected = Architecture.from_settings(architecture)
         network = read_expected_network(weights, expected, deconvolution["biases"])

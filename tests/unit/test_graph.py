@@ -841,7 +841,7 @@ def scripted(x):
         (lambda m, x: m.b(torch.where(m.a(x) > 0, m.a(x), 0)), r"'where': what it chooses"),
         (
             lambda m, x: m.b(m.a(x).sort()[0]),
-            r"before it alone \(layers=\[1\] in Python, --layers 1, the network's layers in a conf",
+            r"before it alone \(layers=\[1\] in Python, --layers 1, explained_layers of the n",
         ),
         (
             lambda m, x: m.b(m.a(x.sort(1)[0])),

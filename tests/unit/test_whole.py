@@ -120,7 +120,7 @@ def test_an_explainer_of_the_experiment_has_the_files_tensors(given, tmp_path):
         explainer.feature_maps(magnitude)[0],
         explainer_of(whole.convolutional, shape=(129, 40)).feature_maps(magnitude)[0],
     )
-    settings["layers"] = ["1.norm"]
+    settings["explained_layers"] = ["1.norm"]
     chosen = read_explainer(tmp_path / "weights.safetensors", settings, how)
     assert [layer.path for layer in explainer.layers] == ["1.entry"]
     assert [layer.path for layer in chosen.layers] == ["1.norm"]
