@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -209,9 +210,27 @@ def sample_needed(n_others: int, n_tests: int) -> int:
     return n
 
 
-def judge(
-    samples: Collection[tuple[np.ndarray, np.ndarray]],
-) -> list[tuple[float, float, str, int | None]]:
+class Verdict(NamedTuple):
+    """What a test says of two samples, as a row of a table has it.
+
+    Attributes
+    ----------
+    p, q : float
+        As `permutation_p` gives it, and adjusted over the family; NaN where there is no test.
+    words : str
+        `HIGHER` or `LOWER` where q is at most `ALPHA`, else `NOT_DISTINGUISHABLE`; `UNKNOWN`
+        where the samples are too small for any outcome to give a verdict.
+    n_needed : int or None
+        As `sample_needed` gives it; None without a value to test.
+    """
+
+    p: float
+    q: float
+    words: str
+    n_needed: int | None
+
+
+def judge(samples: Collection[tuple[np.ndarray, np.ndarray]]) -> list[Verdict]:
     """Test a family of two samples each, with the false-discovery rate controlled over it.
 
     Parameters
@@ -222,18 +241,15 @@ def judge(
 
     Returns
     -------
-    list of (float, float, str, int or None)
-        For each pair p, as `permutation_p` gives it, and q, adjusted over the family, NaN where
-        there is no test; the verdict, `HIGHER` or `LOWER` where q is at most `ALPHA`, else
-        `NOT_DISTINGUISHABLE`, and `UNKNOWN` where the samples are too small for any outcome to
-        give a verdict; and what `sample_needed` gives, None without a value to test.
+    list of Verdict
+        One for each pair.
     """
     n_tests = sum(len(values) > 0 for values, _ in samples)
     p = np.array([permutation_p(*pair) for pair in samples])
-    verdicts: list[tuple[float, float, str, int | None]] = []
+    verdicts = []
     for (values, others), of_one, q in zip(samples, p, adjust_p(p), strict=True):
         if not len(values):
-            verdicts.append((np.nan, np.nan, UNKNOWN, None))
+            verdicts.append(Verdict(np.nan, np.nan, UNKNOWN, None))
             continue
         needed = sample_needed(len(others), n_tests)
         least = smallest_p(len(values), len(others)) * n_tests
@@ -243,5 +259,5 @@ def judge(
             words = NOT_DISTINGUISHABLE
         else:
             words = HIGHER if np.mean(values) > np.mean(others) else LOWER
-        verdicts.append((float(of_one), float(q), words, needed))
+        verdicts.append(Verdict(float(of_one), float(q), words, needed))
     return verdicts
