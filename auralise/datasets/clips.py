@@ -42,7 +42,7 @@ KNOWN = "known: "  # begins the problems that a published list names
 SHOWN = 2  # clips that cannot be used, in the message about them
 PASSED_OVER = "passed over: "  # begins those of files that are not clips
 
-DEPTH = 3  # folders above the classes, each the only one in the other
+DEPTH = 4  # folders between the path given and the classes, at most
 FULL_SCALE = 1 - 2**-15  # the largest value of 16-bit sound
 
 
@@ -54,22 +54,33 @@ def find_classes(folder: str | Path) -> Path:
     SettingsError
         It is not a folder.
     """
-    place = Path(folder)
-    if not place.is_dir():
-        raise SettingsError(
-            f"dataset.path: {place} is not a folder, nor does it end as archives do that are read "
-            f"({', '.join(ARCHIVE_SUFFIXES)})"
-        )
+    place = require_folder(folder)
     for _ in range(DEPTH):
-        inside = [path for path in list_folder(place, "dataset.path") if not is_hidden(path)]
-        below = [path for path in inside if path.is_dir()]
-        if len(below) != 1 or _hold_sound(inside):
+        below = folders_in(place)
+        if len(below) != 1 or _hold_sound(list_folder(place, "dataset.path")):
             break
         inside = list_folder(below[0], "dataset.path")
         if _hold_sound(inside) or not any(path.is_dir() for path in inside):
             break
         (place,) = below
     return place
+
+
+def require_folder(path: str | Path) -> Path:
+    """The path of a data set that is no archive; a SettingsError unless it is a folder."""
+    place = Path(path)
+    if not place.is_dir():
+        raise SettingsError(
+            f"dataset.path: {place} is not a folder, nor an archive that is read "
+            f"({', '.join(ARCHIVE_SUFFIXES)})"
+        )
+    return place
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder of a data set that are not hidden."""
+    inside = list_folder(folder, "dataset.path")
+    return [below for below in inside if below.is_dir() and not is_hidden(below)]
 
 
 def _hold_sound(paths: Sequence[Path]) -> bool:

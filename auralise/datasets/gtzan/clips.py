@@ -1,26 +1,26 @@
 """GTZAN's clips below a path, in any of the layouts that people have, and their problems."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from auralise.datasets.clips import (
+    DEPTH,
     FACTS,
     KNOWN,
     PASSED_OVER,
     SPLITS,
     count_reasons,
     find_clips,
+    folders_in,
+    require_folder,
 )
 from auralise.datasets.gtzan.published import GENRES, SAMPLE_RATE, clip_name, published
 from auralise.errors import SettingsError
-from auralise.songs import AUDIO_SUFFIXES, is_hidden, list_folder, why_unread
+from auralise.songs import AUDIO_SUFFIXES, list_folder, why_unread
 
 log = logging.getLogger(__name__)
-
-DEPTH = 4  # folders between the path given and the genres, at most
 
 # A clip may be this much shorter than the others: the shortest of the sound ones are said to
 # have 660,000 samples, 29.93 s.
@@ -46,9 +46,7 @@ def find_genres(path: str | Path) -> Path:
     SettingsError
         There is none, or there are several at the same height.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise SettingsError(f"dataset.path: {path} is not a folder")
+    path = require_folder(path)
     level = [path]
     for _ in range(DEPTH + 1):
         found = [folder for folder in level if _holds_genres(folder)]
@@ -59,7 +57,7 @@ def find_genres(path: str | Path) -> Path:
             )
         if found:
             return found[0]
-        level = sorted(below for folder in level for below in _folders(folder))
+        level = sorted(below for folder in level for below in folders_in(folder))
     raise SettingsError(
         f"dataset.path: no folder in {path} holds GTZAN's genres; expected folders such as "
         f"blues and classical with clips in them, ending in {', '.join(AUDIO_SUFFIXES)}, at most "
@@ -67,14 +65,9 @@ def find_genres(path: str | Path) -> Path:
     )
 
 
-def _folders(folder: Path) -> Iterator[Path]:
-    inside = list_folder(folder, "dataset.path")
-    return (below for below in inside if below.is_dir() and not is_hidden(below))
-
-
 def _holds_genres(folder: Path) -> bool:
     """Whether a folder holds at least two genres with sound (some copies also hold pictures)."""
-    genres = [below for below in _folders(folder) if below.name in GENRES]
+    genres = [below for below in folders_in(folder) if below.name in GENRES]
     with_sound = sum(
         any(why_unread(path) is None for path in list_folder(genre, "dataset.path"))
         for genre in genres
