@@ -28,7 +28,7 @@ BLOCK = 2**20  # frames of a sound file read at a time
 MANY_CHANNELS = 8  # with more, blocks are shorter
 
 SILENCE = 1e-5  # -100 dB below full scale, under one step of 16-bit audio
-HIGHEST_PEAK = 1e12  # full scale is 1; of what is louder, energies are beyond float32
+HIGHEST_PEAK = 1e12  # times full scale; above it, energies overflow float32
 CANCELLED = 0.03  # amplitude of a mix, relative to its loudest channel, that no stereo music has
 
 TOLERANCE = 0.1  # s that a file may be shorter than its header says

@@ -10,7 +10,7 @@ EDGES = ("surroundings", "reflect", "zero")  # what sounds around an excerpt
 CHANNELS = ("left", "right", "mid", "side")  # of stereo sound; the mean of all is not a choice
 PRECISIONS = ("float32", "bfloat16")  # of maps, as torch calls them
 SCALES = ("common", "unit")  # of pictures of inversions
-N_TOUR_SONGS = 3  # that the tour of 2015 is led through
+N_TOUR_SONGS = 3  # that the tour of 2015 plays
 AUDIBLE = -40.0  # dB, the audibility floor, below the loudest feature of layer and song
 PHASES = ("original", "griffin_lim")  # of sounds of inversions
 

@@ -256,7 +256,7 @@ def _why_unnamed(path: Path) -> str | None:
     if printable(path) != str(path):
         return "its name is not text in UTF-8; rename it"
     if (n_bytes := len(os.fsencode(path.stem))) > LONGEST_NAME:
-        return f"its name has {n_bytes} bytes, and at most {LONGEST_NAME} leave room; rename it"
+        return f"its name has {n_bytes} bytes; {LONGEST_NAME} are the most; rename it"
     if ENDLESS.search(path.stem):
         return "Snakemake takes a name that ends in 20 repetitions for an endless one; rename it"
     return None

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 FOLDER = "provenance"  # of a results folder
 FORMAT = "auralise-record/1"
-UNRECORDED = (FOLDER, "benchmarks", "logs")  # folders beside it of whose files nothing is recorded
+UNRECORDED = (FOLDER, "benchmarks", "logs")  # folders of whose files there is no record
 SEAL = ',\n "sealed": '  # before the digest of all that stands above it in a record
 MUCH = 500 * 10**6  # bytes of inputs from which on known hashes are looked up first
 
