@@ -27,7 +27,8 @@ EXPORT = (
 )
 # Its version, then the name of what wrote it, a text or the graph (protobuf, onnx.proto).
 ONNX = re.compile(rb"\x08[\x03-\x14](\x12.[a-zA-Z]|[\x1a\x22\x32].|:)", re.DOTALL)
-PART = re.compile(r"-\d+-of-(?!0*1\.)(\d+)\.")  # as Hugging Face calls the files of one network
+# As Hugging Face calls the files of one network; `fold-1-of-5.pt` is a network of its own.
+PART = re.compile(r"(?:model-\d+|-\d{5})-of-(?!0*1\.)(\d+)\.")
 CHECK = "Check the path, or copy the file again from where it was written."
 
 

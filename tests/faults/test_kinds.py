@@ -266,11 +266,13 @@ def test_6_a_file_is_named_for_what_it_is(tmp_path, name, ending):
 def test_6_one_of_several_files_is_no_network(tmp_path, name):
     """Its layers would be explained as if there were no others."""
     state = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3)).state_dict()
-    for path in (tmp_path / name, tmp_path / "model-00001-of-00001.bin"):
-        torch.save(state, path)
+    whole = "model-00001-of-00001.bin", "fold-1-of-5.pt"
+    for called in (name, *whole):
+        torch.save(state, tmp_path / called)
     with pytest.raises(WeightsError, match="one of the [23] parts of a network.*as one file"):
         read_weights(tmp_path / name)
-    read_weights(tmp_path / "model-00001-of-00001.bin")
+    for called in whole:
+        read_weights(tmp_path / called)
 
 
 def test_6_weights_are_read_whatever_they_are_called(tmp_path):
