@@ -2,7 +2,7 @@
 
 import functools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -110,7 +110,11 @@ def masked_spectrum(
     raise ValueError(f"mode must be one of {MODES}, got {mode!r}")
 
 
-def expansion(maps: Maps, mode: str) -> Expand | None:
+def expansion(
+    maps: Maps,
+    mode: str,
+    undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
+) -> Expand | None:
     """The `expand` of `masked_spectrum` for these maps; None where nothing is compressed.
 
     Parameters
@@ -118,6 +122,8 @@ def expansion(maps: Maps, mode: str) -> Expand | None:
     maps : Maps
     mode : str
         As in `masked_spectrum`; all but ``phase`` need nothing.
+    undo : callable, optional
+        `auralise.networks.front_ends.undo`.
 
     Returns
     -------
@@ -128,6 +134,8 @@ def expansion(maps: Maps, mode: str) -> Expand | None:
     SettingsError
         The mode is ``phase``, and the network hears neither the STFT's bins nor compressions of
         them.
+    ValueError
+        `undo` is missing where it is needed.
     """
     compression = maps.compression if mode == "phase" else []
     if compression is None:
@@ -137,8 +145,8 @@ def expansion(maps: Maps, mode: str) -> Expand | None:
         )
     if not compression:
         return None
-    from auralise.networks.front_ends import undo  # here, because it loads torch
-
+    if undo is None:
+        raise ValueError(f"mode phase takes {compression} back and needs undo")
     return functools.partial(undo, compression)
 
 
@@ -249,7 +257,10 @@ def rms(sounds: np.ndarray) -> np.ndarray:
 
 
 def write_auralisations(
-    folder: str | Path, maps: Maps, auralisation: Auralisation = USUAL
+    folder: str | Path,
+    maps: Maps,
+    auralisation: Auralisation = USUAL,
+    undo: Callable[[Sequence[Mapping], np.ndarray], np.ndarray] | None = None,
 ) -> pd.DataFrame:
     """Write the song's excerpt and the sound of every feature as 16-bit WAV.
 
@@ -260,6 +271,9 @@ def write_auralisations(
         ``auralisation.json``, for `read_auralisation`. Sounds of an earlier call are removed.
     maps : Maps
     auralisation : Auralisation
+    undo : callable, optional
+        `auralise.networks.front_ends.undo`, which takes compressions back. Only the mode ``phase``
+        needs it.
 
     Returns
     -------
@@ -279,7 +293,7 @@ def write_auralisations(
         them.
     """
     folder, loudness = Path(folder), auralisation.loudness
-    expand = expansion(maps, auralisation.mode)
+    expand = expansion(maps, auralisation.mode, undo)
     _tell_what_is_silent(maps)
     for earlier in folder.glob("layer*/feature*.*"):
         earlier.unlink()  # of another choice of features

@@ -161,11 +161,13 @@ class Explained:
         SettingsError
             The feature was not explained, or the network's front end does not allow ``phase``.
         """
+        from auralise.networks.front_ends import undo
+
         with open_maps(self.path) as maps:
             layer, row = _find(maps, feature)
             mask = maps.masks(layer, slice(row, row + 1))
             spectrum = maps.spectrum
-            masked = masked_spectrum(spectrum, mask, mode, expansion(maps, mode))
+            masked = masked_spectrum(spectrum, mask, mode, expansion(maps, mode, undo))
             sounds = maps.stft.synthesise(masked, maps.n_samples)
             original = maps.stft.synthesise(spectrum, maps.n_samples)
             return Sound(

@@ -19,6 +19,7 @@ from auralise.explainers.making import read_explainer
 from auralise.explainers.protocol import Explainer
 from auralise.explainers.rehearing import CERTIFIED, rehear
 from auralise.maps import open_maps
+from auralise.networks.front_ends import undo
 
 HOME = Path(__file__).parents[1]
 RESULTS = HOME / "results/bands"
@@ -32,7 +33,7 @@ def rehear_in(mode: str, network: str, explainer: Explainer, edges: str) -> pd.D
     tables = {}
     for path in sorted((RESULTS / "deconvolution" / network).glob("*.h5")):
         with open_maps(path) as maps, TemporaryDirectory() as folder:
-            write_auralisations(folder, maps, Auralisation(mode, "peak"))
+            write_auralisations(folder, maps, Auralisation(mode, "peak"), undo)
             table = rehear(maps, folder, explainer, edges).table()
         tables[path.stem] = table.set_index(["layer", "feature"])["rehearing_percentile"]
     return pd.DataFrame(tables)

@@ -8,6 +8,7 @@ from auralise.auralisation import Auralisation, write_auralisations
 from auralise.dissection.plants import name_plants, read_kicks, write_plants
 from auralise.files import write_table
 from auralise.maps import open_maps
+from auralise.networks.front_ends import undo
 
 with job(snakemake):
     params, inputs, output = snakemake.params, snakemake.input, snakemake.output
@@ -19,4 +20,4 @@ with job(snakemake):
         with open_maps(heard) as of_network:
             write_plants(maps / f"{song}.h5", of_network, kicks)
         with open_maps(maps / f"{song}.h5") as planted:
-            write_auralisations(sounds / song, planted, Auralisation(**params.auralisation))
+            write_auralisations(sounds / song, planted, Auralisation(**params.auralisation), undo)

@@ -20,6 +20,7 @@ from auralise.features import NAME as FEATURES
 from auralise.features import read_features, write_features
 from auralise.files import not_replaceable, require_replaceable, whole_file, whole_folder
 from auralise.maps import Maps, Origin, open_maps
+from auralise.networks.front_ends import undo
 from auralise.stft import Stft
 
 SOUNDS = (
@@ -114,7 +115,7 @@ def explain_song(
     with whole_file(maps_path) as new_maps, whole_folder(sounds_path) as new_sounds:
         write_maps(new_maps, explainer, song, stft, origin, features, windows)
         with open_maps(new_maps) as maps:
-            measured = write_auralisations(new_sounds, maps, auralisation)
+            measured = write_auralisations(new_sounds, maps, auralisation, undo)
             reheard = None
             if rehearing:
                 reheard = rehear(maps, new_sounds, explainer, song.edges, windows.length)

@@ -9,6 +9,7 @@ from auralise.auralisation import expansion, masked_spectrum, sound_name
 from auralise.figures.style import DYNAMIC_RANGE
 from auralise.files import whole_file
 from auralise.maps import Maps
+from auralise.networks.front_ends import undo
 from auralise.progress import tracked
 
 
@@ -25,7 +26,7 @@ def write_pictures(folder: str | Path, maps: Maps, mode: str = "mask") -> None:
     mode : {'mask', 'magnitude', 'rectified', 'phase'}
         As in `auralise.auralisation.masked_spectrum`.
     """
-    spectrum, expand = maps.spectrum, expansion(maps, mode)
+    spectrum, expand = maps.spectrum, expansion(maps, mode, undo)
     for layer in tracked(maps.layers, "draw", unit="layers"):
         for row, feature in enumerate(maps.features(layer)):
             masks = maps.masks(layer, slice(row, row + 1))

@@ -21,7 +21,7 @@ from auralise.errors import AuraliseError, SettingsError
 from auralise.explainers.writing import write_maps
 from auralise.features import MEASURED, audible, read_features, write_features
 from auralise.maps import Origin, create_maps, open_maps, scale_maps
-from auralise.networks.front_ends import build_front_end
+from auralise.networks.front_ends import build_front_end, undo
 from auralise.stft import Stft
 
 ORIGIN = Origin("song", "n-0", "", {})
@@ -177,7 +177,7 @@ def test_phase_takes_the_networks_compression_back(stft, song, tmp_path):
         writer.write_maps(1, np.log1p(100 * np.abs(spectrum))[None])
         writer.write_activations(1, *np.ones((2, 1)), *np.ones((2, 1), bool), np.zeros(1))
     with open_maps(path) as maps:
-        write_auralisations(tmp_path, maps, Auralisation("phase", "peak"))
+        write_auralisations(tmp_path, maps, Auralisation("phase", "peak"), undo)
     sound, _ = soundfile.read(tmp_path / sound_name(1, 0))
     expected = set_loudness(stft.synthesise(spectrum, len(song))[None], song)[0]
     np.testing.assert_allclose(sound, expected, atol=1e-3)

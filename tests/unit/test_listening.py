@@ -37,6 +37,7 @@ from auralise.listening.tables import (
     read_names,
 )
 from auralise.maps import Origin, open_maps
+from auralise.networks.front_ends import undo
 from auralise.networks.names import PLANTED
 from auralise.stft import Stft
 
@@ -419,7 +420,7 @@ def test_where_sounds_take_a_compression_back_the_page_plays_song_times_map(copy
     with h5py.File(path, "r+") as file:
         file.attrs["compression"] = json.dumps([{"log1p": {"gain": 100.0, "base": "e"}}])
     with open_maps(path) as maps:
-        write_auralisations(folder, maps, Auralisation("phase", "peak"))
+        write_auralisations(folder, maps, Auralisation("phase", "peak"), undo)
     build_listening_page(copy, NETWORKS[:1], SONGS[:1], copy / "listening", FLOOR)
     layer = read_script(copy / "listening/data/network0-song0-layer1.js")
     assert layer["mode"] == "mask" and "phase" not in layer["modes"]
